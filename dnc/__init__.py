@@ -1,0 +1,56 @@
+"""A Differentiable Neural Computer, and the dSprites rollouts it is tested on.
+
+A map, in the way of the data:
+
+  dsprites/              images from latents, exactly; the packed table of all
+  rollouts.py            `tf.data` of rollouts, pure in (seed, index)
+  util, addressing, access, dnc
+                         DeepMind's DNC as Sonnet 2 cores
+  unroll.py              a core over time
+  reference_weights.py   weights to and from DeepMind's layout
+  config.py              every number of a training and of an evaluation
+  predictor.py           the next-sprite model: core, loss, scores
+  traces.py              what the memory held, as TFRecords
+  evaluation.py          a predictor over whole rollouts: scores, traces
+  training.py            update, loop, checkpoints, summaries
+
+`analysis` goes on from the traces.
+"""
+
+import importlib
+from typing import Any
+
+# TensorFlow takes seconds to import; who only renders sprites need not wait.
+_EXPORTS = {
+  'DNC': 'dnc.dnc',
+  'DNCState': 'dnc.dnc',
+  'MemoryAccess': 'dnc.access',
+  'AccessState': 'dnc.access',
+  'CosineWeights': 'dnc.addressing',
+  'Freeness': 'dnc.addressing',
+  'TemporalLinkage': 'dnc.addressing',
+  'TemporalLinkageState': 'dnc.addressing',
+  'weighted_softmax': 'dnc.addressing',
+}
+_MODULES = (
+  'access',
+  'addressing',
+  'config',
+  'dsprites',
+  'evaluation',
+  'predictor',
+  'reference_weights',
+  'rollouts',
+  'traces',
+  'training',
+  'unroll',
+  'util',
+)
+
+
+def __getattr__(name: str) -> Any:
+  if name in _EXPORTS:
+    return getattr(importlib.import_module(_EXPORTS[name]), name)
+  if name in _MODULES:
+    return importlib.import_module(f'dnc.{name}')
+  raise AttributeError(f"module 'dnc' has no attribute '{name}'")

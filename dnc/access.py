@@ -1,0 +1,305 @@
+"""The memory of the DNC: an array of words, read and written by soft heads.
+
+Source: `dnc/access.py` of google-deepmind/dnc, and the paper (see
+`addressing.py`). Symbols: N memory_size, W word_size.
+"""
+
+from typing import NamedTuple
+
+import sonnet as snt
+import tensorflow as tf
+
+from dnc import addressing
+from dnc import util
+
+
+class AccessState(NamedTuple):
+  """State of `MemoryAccess`.
+
+  Attributes:
+    memory: `[batch, N, W]`.
+    read_weights: `[batch, num_reads, N]`.
+    write_weights: `[batch, num_writes, N]`.
+    linkage: `TemporalLinkageState`.
+    usage: `[batch, N]`.
+  """
+
+  memory: tf.Tensor
+  read_weights: tf.Tensor
+  write_weights: tf.Tensor
+  linkage: addressing.TemporalLinkageState
+  usage: tf.Tensor
+
+
+def _erase_and_write(
+  memory: tf.Tensor,
+  address: tf.Tensor,
+  reset_weights: tf.Tensor,
+  values: tf.Tensor,
+) -> tf.Tensor:
+  """The paper's M_t = M_{t-1} o (1 - w_t e_t^T) + w_t v_t^T, over all heads.
+
+  Args:
+    memory: float tensor `[batch, N, W]`.
+    address: float tensor `[batch, num_writes, N]`.
+    reset_weights: float tensor `[batch, num_writes, W]` in [0, 1].
+    values: float tensor `[batch, num_writes, W]`.
+
+  Returns:
+    Float tensor `[batch, N, W]`.
+  """
+  erased = tf.expand_dims(address, 3) * tf.expand_dims(reset_weights, 2)
+  kept = memory * util.reduce_prod(1 - erased, 1)
+  return kept + tf.matmul(address, values, transpose_a=True)
+
+
+class MemoryAccess(snt.RNNCore):
+  """Reads and writes the memory as a controller says.
+
+  The input is mapped linearly to the interface: keys, strengths, vectors and
+  gates of every head, the paper's xi_t.
+  """
+
+  def __init__(
+    self,
+    memory_size: int = 128,
+    word_size: int = 20,
+    num_reads: int = 1,
+    num_writes: int = 1,
+    dtype: tf.DType = tf.float32,
+    name: str = 'memory_access',
+  ):
+    """Constructs the module.
+
+    Args:
+      memory_size: number of slots, N.
+      word_size: size of a word, W.
+      num_reads: number of read heads.
+      num_writes: number of write heads.
+      dtype: of the state; the weights take that of the inputs.
+      name: name of the module.
+
+    Raises:
+      ValueError: if a size is not positive.
+    """
+    super().__init__(name=name)
+    sizes = dict(
+      memory_size=memory_size,
+      word_size=word_size,
+      num_reads=num_reads,
+      num_writes=num_writes,
+    )
+    for argument, value in sizes.items():
+      if value < 1:
+        raise ValueError(f'{argument} must be at least 1, not {value}')
+    self._memory_size = memory_size
+    self._word_size = word_size
+    self._num_reads = num_reads
+    self._num_writes = num_writes
+    self._dtype = dtype
+
+    self._write_content_weights_mod = addressing.CosineWeights(
+      num_writes, word_size, name='write_content_weights'
+    )
+    self._read_content_weights_mod = addressing.CosineWeights(
+      num_reads, word_size, name='read_content_weights'
+    )
+    self._linkage = addressing.TemporalLinkage(memory_size, num_writes, dtype)
+    self._freeness = addressing.Freeness(memory_size, dtype)
+    # Shapes without the batch, and names, as in the reference.
+    self._interface_shapes = {
+      'write_vectors': [num_writes, word_size],
+      'erase_vectors': [num_writes, word_size],
+      'free_gate': [num_reads],
+      'allocation_gate': [num_writes],
+      'write_gate': [num_writes],
+      'read_mode': [num_reads, 1 + 2 * num_writes],
+      'write_keys': [num_writes, word_size],
+      'write_strengths': [num_writes],
+      'read_keys': [num_reads, word_size],
+      'read_strengths': [num_reads],
+    }
+    self._interface = {
+      key: snt.Linear(tf.TensorShape(shape).num_elements(), name=key)
+      for key, shape in self._interface_shapes.items()
+    }
+
+  @property
+  def interface(self) -> dict[str, snt.Linear]:
+    """The linear layers from the input to the interface, by name."""
+    return dict(self._interface)
+
+  def __call__(
+    self, inputs: tf.Tensor, prev_state: AccessState
+  ) -> tuple[tf.Tensor, AccessState]:
+    """Writes, then reads.
+
+    Args:
+      inputs: float tensor `[batch, input_size]`.
+      prev_state: the state before this step.
+
+    Returns:
+      The words read, float tensor `[batch, num_reads, W]`, and the state after
+      this step.
+    """
+    return self.read_and_write(self._read_inputs(inputs), prev_state)
+
+  def initial_state(self, batch_size: int) -> AccessState:
+    """Zeros: an empty memory, nothing read, written or used."""
+    slots = self._memory_size
+
+    def zeros(*shape: int) -> tf.Tensor:
+      return tf.zeros([batch_size, *shape], self._dtype)
+
+    return AccessState(
+      memory=zeros(slots, self._word_size),
+      read_weights=zeros(self._num_reads, slots),
+      write_weights=zeros(self._num_writes, slots),
+      linkage=self._linkage.initial_state(batch_size),
+      usage=self._freeness.initial_state(batch_size),
+    )
+
+  def read_and_write(
+    self, inputs: dict[str, tf.Tensor], prev_state: AccessState
+  ) -> tuple[tf.Tensor, AccessState]:
+    """One step, given the interface as `_read_inputs` returns it."""
+    usage = self._freeness(
+      write_weights=prev_state.write_weights,
+      free_gate=inputs['free_gate'],
+      read_weights=prev_state.read_weights,
+      prev_usage=prev_state.usage,
+    )
+    write_weights = self._write_weights(inputs, prev_state.memory, usage)
+    memory = _erase_and_write(
+      prev_state.memory,
+      address=write_weights,
+      reset_weights=inputs['erase_vectors'],
+      values=inputs['write_vectors'],
+    )
+    linkage = self._linkage(write_weights, prev_state.linkage)
+    read_weights = self._read_weights(
+      inputs,
+      memory=memory,
+      prev_read_weights=prev_state.read_weights,
+      link=linkage.link,
+    )
+    read_words = tf.matmul(read_weights, memory)
+    return read_words, AccessState(
+      memory=memory,
+      read_weights=read_weights,
+      write_weights=write_weights,
+      linkage=linkage,
+      usage=usage,
+    )
+
+  def split_interface(self, flat: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Cuts and squashes an interface vector.
+
+    Args:
+      flat: the outputs of the layers of `interface`, in that order, as one
+        float tensor `[batch, sum of their sizes]`.
+
+    Returns:
+      Dict of float tensors: `write_vectors`, `erase_vectors`,
+      `write_content_keys` `[batch, num_writes, W]`; `read_content_keys`
+      `[batch, num_reads, W]`; `write_content_strengths`, `allocation_gate`,
+      `write_gate` `[batch, num_writes]`; `read_content_strengths`, `free_gate`
+      `[batch, num_reads]`; `read_mode` `[batch, num_reads, 1 + 2 num_writes]`,
+      whose last axis is backward modes, forward modes, content mode. Gates and
+      erase vectors are in [0, 1], read modes sum to 1; strengths are raw.
+    """
+    sizes = [layer.output_size for layer in self._interface.values()]
+    raw = {
+      key: tf.reshape(part, [-1, *self._interface_shapes[key]])
+      for key, part in zip(self._interface, tf.split(flat, sizes, axis=1))
+    }
+    return {
+      'read_content_keys': raw['read_keys'],
+      'read_content_strengths': raw['read_strengths'],
+      'write_content_keys': raw['write_keys'],
+      'write_content_strengths': raw['write_strengths'],
+      'write_vectors': raw['write_vectors'],
+      'erase_vectors': tf.sigmoid(raw['erase_vectors']),
+      'free_gate': tf.sigmoid(raw['free_gate']),
+      'allocation_gate': tf.sigmoid(raw['allocation_gate']),
+      'write_gate': tf.sigmoid(raw['write_gate']),
+      'read_mode': tf.nn.softmax(raw['read_mode']),
+    }
+
+  def _read_inputs(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The interface for `inputs` `[batch, input_size]`: `split_interface`."""
+    outputs = [layer(inputs) for layer in self._interface.values()]
+    return self.split_interface(tf.concat(outputs, axis=1))
+
+  def _write_weights(
+    self,
+    inputs: dict[str, tf.Tensor],
+    memory: tf.Tensor,
+    usage: tf.Tensor,
+  ) -> tf.Tensor:
+    """The paper's w_t^w = g_t^w [g_t^a a_t + (1 - g_t^a) c_t^w].
+
+    Args:
+      inputs: the interface; needs `write_content_keys`,
+        `write_content_strengths`, `allocation_gate` and `write_gate`.
+      memory: before this step's write, float tensor `[batch, N, W]`.
+      usage: float tensor `[batch, N]`.
+
+    Returns:
+      Float tensor `[batch, num_writes, N]`; each head's sum is at most 1.
+    """
+    content_weights = self._write_content_weights_mod(
+      memory,
+      inputs['write_content_keys'],
+      inputs['write_content_strengths'],
+    )
+    allocation_weights = self._freeness.write_allocation_weights(
+      usage=usage,
+      write_gates=inputs['allocation_gate'] * inputs['write_gate'],
+      num_writes=self._num_writes,
+    )
+    allocation_gate = tf.expand_dims(inputs['allocation_gate'], -1)
+    write_gate = tf.expand_dims(inputs['write_gate'], -1)
+    return write_gate * (
+      allocation_gate * allocation_weights
+      + (1 - allocation_gate) * content_weights
+    )
+
+  def _read_weights(
+    self,
+    inputs: dict[str, tf.Tensor],
+    memory: tf.Tensor,
+    prev_read_weights: tf.Tensor,
+    link: tf.Tensor,
+  ) -> tf.Tensor:
+    """The paper's w_t^{r,i}: backward, content and forward, mixed by read mode.
+
+    Args:
+      inputs: the interface; needs `read_content_keys`,
+        `read_content_strengths` and `read_mode`.
+      memory: after this step's write, float tensor `[batch, N, W]`.
+      prev_read_weights: float tensor `[batch, num_reads, N]`.
+      link: after this step's write, float tensor `[batch, num_writes, N, N]`.
+
+    Returns:
+      Float tensor `[batch, num_reads, N]`; each head's sum is at most 1.
+    """
+    content_weights = self._read_content_weights_mod(
+      memory, inputs['read_content_keys'], inputs['read_content_strengths']
+    )
+    forward_weights = self._linkage.directional_read_weights(
+      link, prev_read_weights, forward=True
+    )
+    backward_weights = self._linkage.directional_read_weights(
+      link, prev_read_weights, forward=False
+    )
+    backward_mode, forward_mode, content_mode = tf.split(
+      tf.expand_dims(inputs['read_mode'], 3),
+      [self._num_writes, self._num_writes, 1],
+      axis=2,
+    )
+    return (
+      tf.squeeze(content_mode, 2) * content_weights
+      + tf.reduce_sum(forward_mode * forward_weights, axis=2)
+      + tf.reduce_sum(backward_mode * backward_weights, axis=2)
+    )

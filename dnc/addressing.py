@@ -1,0 +1,325 @@
+"""Where the memory is read and written: by content, by time, by free space.
+
+Source: the modules of the same names in google-deepmind/dnc,
+`dnc/addressing.py`, and Graves et al., "Hybrid computing using a neural network
+with dynamic external memory", Nature 538 (2016), Methods, cited below as
+"the paper". Symbols: N memory_size, W word_size.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import sonnet as snt
+import tensorflow as tf
+
+from dnc import util
+
+# Keeps norms from being 0, and usage away from exactly 0.
+_EPSILON = 1e-6
+
+
+class TemporalLinkageState(NamedTuple):
+  """State of `TemporalLinkage`.
+
+  Attributes:
+    link: `[batch, num_writes, N, N]`; `link[b, h, i, j]` is the degree to which
+      head h wrote to slot i directly after slot j.
+    precedence_weights: `[batch, num_writes, N]`; the degree to which each slot
+      was the last one that head h wrote to.
+  """
+
+  link: tf.Tensor
+  precedence_weights: tf.Tensor
+
+
+def _vector_norms(vectors: tf.Tensor) -> tf.Tensor:
+  """Euclidean norms, softened at 0: `[batch, n, W]` -> `[batch, n, 1]`."""
+  squares = tf.reduce_sum(vectors * vectors, axis=2, keepdims=True)
+  return tf.sqrt(squares + _EPSILON)
+
+
+def weighted_softmax(
+  activations: tf.Tensor,
+  strengths: tf.Tensor,
+  strengths_op: Callable[[tf.Tensor], tf.Tensor],
+) -> tf.Tensor:
+  """Softmax over slots of activations sharpened by a strength for each head.
+
+  Args:
+    activations: float tensor `[batch, num_heads, N]`.
+    strengths: float tensor `[batch, num_heads]`.
+    strengths_op: applied to the strengths, elementwise.
+
+  Returns:
+    Float tensor `[batch, num_heads, N]`; sums to 1 over the slots.
+  """
+  sharpness = tf.expand_dims(strengths_op(strengths), -1)
+  return tf.nn.softmax(activations * sharpness)
+
+
+class CosineWeights(snt.Module):
+  """Content-based addressing: the paper's C(M, k, beta).
+
+  A softmax over the cosine similarity between a key and every word of the
+  memory, sharpened by a strength.
+  """
+
+  def __init__(
+    self,
+    num_heads: int,
+    word_size: int,
+    strength_op: Callable[[tf.Tensor], tf.Tensor] = tf.nn.softplus,
+    name: str = 'cosine_weights',
+  ):
+    """Constructs the module.
+
+    Args:
+      num_heads: number of heads (keys).
+      word_size: size of a word of the memory, and of a key.
+      strength_op: maps raw strengths to sharpness; softplus in the reference.
+      name: name of the module.
+    """
+    super().__init__(name=name)
+    self._num_heads = num_heads
+    self._word_size = word_size
+    self._strength_op = strength_op
+
+  def __call__(
+    self, memory: tf.Tensor, keys: tf.Tensor, strengths: tf.Tensor
+  ) -> tf.Tensor:
+    """Compares keys with words.
+
+    Args:
+      memory: float tensor `[batch, N, W]`.
+      keys: float tensor `[batch, num_heads, W]`.
+      strengths: float tensor `[batch, num_heads]`, before `strength_op`.
+
+    Returns:
+      Weights, float tensor `[batch, num_heads, N]`.
+
+    Raises:
+      ValueError: if the number of keys or the word sizes do not fit.
+    """
+    keys.shape.assert_is_compatible_with(
+      [None, self._num_heads, self._word_size]
+    )
+    memory.shape.assert_is_compatible_with([None, None, self._word_size])
+    dot = tf.matmul(keys, memory, transpose_b=True)
+    norms = tf.matmul(
+      _vector_norms(keys), _vector_norms(memory), transpose_b=True
+    )
+    similarity = dot / (norms + _EPSILON)
+    return weighted_softmax(similarity, strengths, self._strength_op)
+
+
+class TemporalLinkage(snt.RNNCore):
+  """Remembers in which order slots were written: the paper's link matrix L_t.
+
+  Each write head has a link matrix and precedence weights of its own.
+  """
+
+  def __init__(
+    self,
+    memory_size: int,
+    num_writes: int,
+    dtype: tf.DType = tf.float32,
+    name: str = 'temporal_linkage',
+  ):
+    """Constructs the module.
+
+    Args:
+      memory_size: number of slots, N.
+      num_writes: number of write heads.
+      dtype: of the state.
+      name: name of the module.
+    """
+    super().__init__(name=name)
+    self._memory_size = memory_size
+    self._num_writes = num_writes
+    self._dtype = dtype
+
+  def __call__(
+    self, write_weights: tf.Tensor, prev_state: TemporalLinkageState
+  ) -> TemporalLinkageState:
+    """Updates link and precedence after a write.
+
+    Args:
+      write_weights: this step's, float tensor `[batch, num_writes, N]`.
+      prev_state: the state before this step.
+
+    Returns:
+      The state after this step. (The module has no output of its own.)
+    """
+    link = self._link(
+      prev_state.link, prev_state.precedence_weights, write_weights
+    )
+    precedence_weights = self._precedence_weights(
+      prev_state.precedence_weights, write_weights
+    )
+    return TemporalLinkageState(link, precedence_weights)
+
+  def initial_state(self, batch_size: int) -> TemporalLinkageState:
+    """Zeros: nothing was written yet."""
+    slots = [batch_size, self._num_writes, self._memory_size]
+    return TemporalLinkageState(
+      link=tf.zeros([*slots, self._memory_size], self._dtype),
+      precedence_weights=tf.zeros(slots, self._dtype),
+    )
+
+  def directional_read_weights(
+    self, link: tf.Tensor, prev_read_weights: tf.Tensor, forward: bool
+  ) -> tf.Tensor:
+    """Moves each read head one step along the order of writing.
+
+    The paper's f_t^i = L_t w_{t-1}^{r,i} and b_t^i = L_t^T w_{t-1}^{r,i}, for
+    every pair of a read and a write head.
+
+    Args:
+      link: float tensor `[batch, num_writes, N, N]`.
+      prev_read_weights: float tensor `[batch, num_reads, N]`.
+      forward: to what was written next (True) or before (False).
+
+    Returns:
+      Float tensor `[batch, num_reads, num_writes, N]`.
+    """
+    read_weights = tf.expand_dims(prev_read_weights, 1)
+    moved = tf.matmul(read_weights, link, transpose_b=forward)
+    return tf.transpose(moved, [0, 2, 1, 3])
+
+  def _link(
+    self,
+    prev_link: tf.Tensor,
+    prev_precedence_weights: tf.Tensor,
+    write_weights: tf.Tensor,
+  ) -> tf.Tensor:
+    """The paper's L_t.
+
+    L_t[i, j] = (1 - w_t[i] - w_t[j]) L_{t-1}[i, j] + w_t[i] p_{t-1}[j], with a
+    diagonal of zeros.
+    """
+    to_slot = tf.expand_dims(write_weights, 3)
+    from_slot = tf.expand_dims(write_weights, 2)
+    kept = (1 - to_slot - from_slot) * prev_link
+    added = to_slot * tf.expand_dims(prev_precedence_weights, 2)
+    return tf.linalg.set_diag(kept + added, tf.zeros_like(write_weights))
+
+  def _precedence_weights(
+    self, prev_precedence_weights: tf.Tensor, write_weights: tf.Tensor
+  ) -> tf.Tensor:
+    """The paper's p_t = (1 - sum_i w_t[i]) p_{t-1} + w_t."""
+    written = tf.reduce_sum(write_weights, axis=2, keepdims=True)
+    return (1 - written) * prev_precedence_weights + write_weights
+
+
+class Freeness(snt.RNNCore):
+  """Keeps track of which slots are in use, and gives out those that are free.
+
+  Usage is in [0, 1] for every slot; the paper's u_t.
+  """
+
+  def __init__(
+    self,
+    memory_size: int,
+    dtype: tf.DType = tf.float32,
+    name: str = 'freeness',
+  ):
+    """Constructs the module.
+
+    Args:
+      memory_size: number of slots, N.
+      dtype: of the state.
+      name: name of the module.
+    """
+    super().__init__(name=name)
+    self._memory_size = memory_size
+    self._dtype = dtype
+
+  def __call__(
+    self,
+    write_weights: tf.Tensor,
+    free_gate: tf.Tensor,
+    read_weights: tf.Tensor,
+    prev_usage: tf.Tensor,
+  ) -> tf.Tensor:
+    """Updates the usage: written slots are used, freed ones are not.
+
+    As in the reference, no gradient flows to the write weights.
+
+    Args:
+      write_weights: of the step before, float tensor `[batch, num_writes, N]`.
+      free_gate: float tensor `[batch, num_reads]` in [0, 1].
+      read_weights: of the step before, float tensor `[batch, num_reads, N]`.
+      prev_usage: float tensor `[batch, N]` in [0, 1].
+
+    Returns:
+      Usage, float tensor `[batch, N]` in [0, 1].
+    """
+    usage = self._usage_after_write(prev_usage, tf.stop_gradient(write_weights))
+    return self._usage_after_read(usage, free_gate, read_weights)
+
+  def initial_state(self, batch_size: int) -> tf.Tensor:
+    """Zeros: every slot is free."""
+    return tf.zeros([batch_size, self._memory_size], self._dtype)
+
+  def write_allocation_weights(
+    self, usage: tf.Tensor, write_gates: tf.Tensor, num_writes: int
+  ) -> tf.Tensor:
+    """Gives each write head free slots, a different one to each.
+
+    Heads are served in turn; what one is about to write counts as used for the
+    next.
+
+    Args:
+      usage: float tensor `[batch, N]`.
+      write_gates: float tensor `[batch, num_writes]` in [0, 1]: how much each
+        head will write to what it is given.
+      num_writes: number of write heads.
+
+    Returns:
+      Allocation weights, float tensor `[batch, num_writes, N]`.
+    """
+    allocations = []
+    for head in range(num_writes):
+      allocations.append(self._allocation(usage))
+      gate = write_gates[:, head, tf.newaxis]
+      usage += (1 - usage) * gate * allocations[-1]
+    return tf.stack(allocations, axis=1)
+
+  def _usage_after_write(
+    self, prev_usage: tf.Tensor, write_weights: tf.Tensor
+  ) -> tf.Tensor:
+    """Usage after the step before wrote: u + w - u w, over all heads."""
+    written = 1 - util.reduce_prod(1 - write_weights, 1)
+    return prev_usage + (1 - prev_usage) * written
+
+  def _usage_after_read(
+    self,
+    prev_usage: tf.Tensor,
+    free_gate: tf.Tensor,
+    read_weights: tf.Tensor,
+  ) -> tf.Tensor:
+    """Usage times the paper's retention, psi_t = prod_i (1 - f_t^i w^{r,i})."""
+    freed = tf.expand_dims(free_gate, -1) * read_weights
+    return prev_usage * util.reduce_prod(1 - freed, 1)
+
+  def _allocation(self, usage: tf.Tensor) -> tf.Tensor:
+    """The paper's a_t: all to the least used slot, what is left to the next.
+
+    Slots of equal usage are served by rising index.
+
+    Args:
+      usage: float tensor `[batch, N]`.
+
+    Returns:
+      Float tensor `[batch, N]`; sums to at most 1.
+    """
+    # Usage 0 would stop the gradient of the product.
+    usage = _EPSILON + (1 - _EPSILON) * usage
+    # Sorted by 1 - usage, as in the reference: rounding decides some ties.
+    sorted_nonusage, order = tf.math.top_k(1 - usage, k=self._memory_size)
+    sorted_usage = 1 - sorted_nonusage
+    used_so_far = tf.math.cumprod(sorted_usage, axis=1, exclusive=True)
+    sorted_allocation = sorted_nonusage * used_so_far
+    return util.batch_gather(
+      sorted_allocation, util.batch_invert_permutation(order)
+    )

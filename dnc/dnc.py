@@ -1,0 +1,147 @@
+"""The DNC core: an LSTM controller with a `MemoryAccess`.
+
+Source: `dnc/dnc.py` of google-deepmind/dnc, and the paper (see
+`addressing.py`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from typing import NamedTuple
+
+import sonnet as snt
+import tensorflow as tf
+
+from dnc import access
+
+
+class DNCState(NamedTuple):
+  """State of `DNC`.
+
+  Attributes:
+    access_output: the words read at the step before, `[batch, num_reads, W]`.
+    access_state: `AccessState`.
+    controller_state: `snt.LSTMState`, `hidden` and `cell` `[batch, hidden]`.
+  """
+
+  access_output: tf.Tensor
+  access_state: access.AccessState
+  controller_state: snt.LSTMState
+
+
+class DNC(snt.RNNCore):
+  """A Differentiable Neural Computer.
+
+  >>> core = DNC(
+  ...     access_config=dict(memory_size=16, word_size=16, num_reads=4),
+  ...     controller_config=dict(hidden_size=64),
+  ...     output_size=10,
+  ... )
+  >>> sequence = tf.ones([5, 2, 8])  # [time, batch, input_size]
+  >>> outputs, state = snt.dynamic_unroll(
+  ...     core, sequence, core.initial_state(2))
+  >>> outputs.shape
+  TensorShape([5, 2, 10])
+  >>> state.access_state.memory.shape
+  TensorShape([2, 16, 16])
+  """
+
+  def __init__(
+    self,
+    access_config: Mapping[str, Any],
+    controller_config: Mapping[str, Any],
+    output_size: int,
+    clip_value: float | None = None,
+    dtype: tf.DType = tf.float32,
+    name: str = 'dnc',
+  ):
+    """Constructs the core.
+
+    Args:
+      access_config: arguments of `MemoryAccess`.
+      controller_config: arguments of the controller, `snt.LSTM`, whose default
+        initialisers (Sonnet 2's) are used unless given.
+      output_size: size of the output.
+      clip_value: bound on the controller's output and state and on the core's
+        output, to [-clip_value, clip_value]; None or 0 for no bound.
+      dtype: of weights and state.
+      name: name of the module.
+
+    Raises:
+      ValueError: if a size is not positive or `clip_value` is negative.
+    """
+    super().__init__(name=name)
+    if clip_value is not None and clip_value < 0:
+      raise ValueError(f'clip_value must be 0 or more, not {clip_value}')
+    if output_size < 1:
+      raise ValueError(f'output_size must be at least 1, not {output_size}')
+    self._clip_value = clip_value or 0.0
+    self._controller = snt.LSTM(**controller_config, dtype=dtype)
+    self._access = access.MemoryAccess(**access_config, dtype=dtype)
+    self._output_linear = snt.Linear(output_size, name='output_linear')
+    self._dtype = dtype
+
+  @property
+  def controller(self) -> snt.LSTM:
+    """The LSTM that drives the memory."""
+    return self._controller
+
+  @property
+  def access(self) -> access.MemoryAccess:
+    """The memory and its heads."""
+    return self._access
+
+  @property
+  def output_linear(self) -> snt.Linear:
+    """From the controller's output and the words read to the core's output."""
+    return self._output_linear
+
+  def __call__(
+    self, inputs: tf.Tensor, prev_state: DNCState
+  ) -> tuple[tf.Tensor, DNCState]:
+    """One step.
+
+    Args:
+      inputs: float tensor `[batch, ...]`, flattened to `[batch, input_size]`.
+      prev_state: the state before this step.
+
+    Returns:
+      The output, float tensor `[batch, output_size]`, and the state after this
+      step.
+    """
+    flatten = snt.Flatten()
+    controller_input = tf.concat(
+      [flatten(inputs), flatten(prev_state.access_output)], axis=1
+    )
+    controller_output, controller_state = self._controller(
+      controller_input, prev_state.controller_state
+    )
+    controller_output = self.clip(controller_output)
+    controller_state = tf.nest.map_structure(self.clip, controller_state)
+    access_output, access_state = self._access(
+      controller_output, prev_state.access_state
+    )
+    output = self._output_linear(
+      tf.concat([controller_output, flatten(access_output)], axis=1)
+    )
+    return self.clip(output), DNCState(
+      access_output=access_output,
+      access_state=access_state,
+      controller_state=controller_state,
+    )
+
+  def initial_state(self, batch_size: int) -> DNCState:
+    """Zeros: an empty memory, and a controller that has seen nothing."""
+    access_state = self._access.initial_state(batch_size)
+    return DNCState(
+      access_output=tf.zeros_like(
+        tf.matmul(access_state.read_weights, access_state.memory)
+      ),
+      access_state=access_state,
+      controller_state=self._controller.initial_state(batch_size),
+    )
+
+  def clip(self, x: tf.Tensor) -> tf.Tensor:
+    """Bounds `x` to [-clip_value, clip_value]; as it is where there is none."""
+    if self._clip_value > 0:
+      return tf.clip_by_value(x, -self._clip_value, self._clip_value)
+    return x

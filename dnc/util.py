@@ -1,0 +1,58 @@
+"""Tensor operations that the memory needs and TensorFlow lacks.
+
+Source: the functions of the same names in google-deepmind/dnc, `dnc/util.py`.
+"""
+
+import tensorflow as tf
+
+
+def batch_invert_permutation(permutations: tf.Tensor) -> tf.Tensor:
+  """Inverts each row of a batch of permutations.
+
+  Args:
+    permutations: int tensor `[batch, n]`; each row holds 0..n-1 once.
+
+  Returns:
+    int32 tensor `[batch, n]` with `inverse[b, permutations[b, i]] == i`.
+  """
+  return tf.argsort(permutations, axis=1)
+
+
+def batch_gather(values: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+  """Gathers from each row of `values` at the same row of `indices`.
+
+  Args:
+    values: tensor `[batch, n]`.
+    indices: int tensor `[batch, k]` of columns of `values`.
+
+  Returns:
+    Tensor `[batch, k]` with `gathered[b, i] == values[b, indices[b, i]]`.
+  """
+  return tf.gather(values, indices, axis=1, batch_dims=1)
+
+
+def reduce_prod(x: tf.Tensor, axis: int) -> tf.Tensor:
+  """Product over one axis, with the gradient of the reference.
+
+  The reference takes the last entry of `tf.cumprod`, whose gradient divides the
+  product by each factor and is 0 where the factor is exactly 0; that of
+  `tf.reduce_prod` is not 0 there.
+
+  Args:
+    x: float tensor.
+    axis: the axis to multiply over.
+
+  Returns:
+    `x` without `axis`.
+  """
+
+  @tf.custom_gradient
+  def product(x):
+    result = tf.reduce_prod(x, axis=axis, keepdims=True)
+
+    def gradient(upstream):
+      return tf.math.divide_no_nan(tf.expand_dims(upstream, axis) * result, x)
+
+    return tf.squeeze(result, axis=[axis]), gradient
+
+  return product(x)
