@@ -1,0 +1,169 @@
+"""The table of dSprites' latents: names, sizes, values, order of the sprites.
+
+Every combination of the five latents is one sprite. Sprites are numbered with
+the last latent, `y_position`, varying fastest, as the original file stores
+them (PROTOCOL, "Data: dSprites").
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+# TFDS's names: its features are `label_<name>` and `value_<name>`.
+NAMES = ('shape', 'scale', 'orientation', 'x_position', 'y_position')
+SIZES = (3, 6, 40, 32, 32)
+NUM_LATENTS = len(NAMES)
+NUM_SPRITES = 737280
+
+SHAPES = ('square', 'ellipse', 'heart')
+
+
+def _grid(start: float, stop: float, size: int) -> np.ndarray:
+  grid = np.linspace(start, stop, size)
+  grid.flags.writeable = False
+  return grid
+
+
+# The value of every class of every latent, float64; orientation in radians.
+VALUES = (
+  _grid(1.0, 3.0, 3),
+  _grid(0.5, 1.0, 6),
+  _grid(0.0, 2.0 * np.pi, 40),
+  _grid(0.0, 1.0, 32),
+  _grid(0.0, 1.0, 32),
+)
+
+
+def _as_integers(name: str, numbers: np.ndarray) -> np.ndarray:
+  numbers = np.asarray(numbers)
+  if not np.issubdtype(numbers.dtype, np.integer):
+    raise TypeError(f'{name} must be integers, got {numbers.dtype}')
+  return numbers
+
+
+def check_classes(classes: np.ndarray | Sequence) -> np.ndarray:
+  """Returns `classes` as int64 after checking every class.
+
+  Args:
+    classes: integers [..., 5], class indices in the order of `NAMES`.
+
+  Returns:
+    The same numbers, int64 [..., 5].
+
+  Raises:
+    TypeError: if they are not integers.
+    ValueError: if the last dimension is not 5, or a class is out of range; the
+      message says which latent, the class found, and what is allowed.
+  """
+  classes = _as_integers('classes', classes)
+  if classes.ndim < 1 or classes.shape[-1] != NUM_LATENTS:
+    raise ValueError(
+      f'classes must have shape [..., {NUM_LATENTS}] ({", ".join(NAMES)}), '
+      f'got {list(classes.shape)}'
+    )
+  for i, (name, size) in enumerate(zip(NAMES, SIZES)):
+    wrong = (classes[..., i] < 0) | (classes[..., i] >= size)
+    if wrong.any():
+      raise ValueError(
+        f'{name} class {classes[..., i][wrong].flat[0]} is out of range: '
+        f'allowed are 0 to {size - 1}'
+      )
+  return classes.astype(np.int64)
+
+
+def check_index(index: np.ndarray | Sequence | int) -> np.ndarray:
+  """Returns `index` as int64 after checking every sprite index.
+
+  Args:
+    index: integers [...].
+
+  Returns:
+    The same numbers, int64 [...].
+
+  Raises:
+    TypeError: if they are not integers.
+    ValueError: if one is outside [0, 737280).
+  """
+  index = _as_integers('index', index)
+  wrong = (index < 0) | (index >= NUM_SPRITES)
+  if wrong.any():
+    raise ValueError(
+      f'sprite index {index[wrong].flat[0]} is out of range: allowed are 0 '
+      f'to {NUM_SPRITES - 1}'
+    )
+  return index.astype(np.int64)
+
+
+def classes_to_index(classes: np.ndarray | Sequence) -> np.ndarray:
+  """Numbers sprites from their classes.
+
+  Args:
+    classes: integers [..., 5].
+
+  Returns:
+    int64 [...], indices in [0, 737280).
+
+  Raises:
+    TypeError, ValueError: as `check_classes`.
+  """
+  classes = check_classes(classes)
+  index = np.zeros(classes.shape[:-1], np.int64)
+  for i, size in enumerate(SIZES):
+    index = index * size + classes[..., i]
+  return index
+
+
+def index_to_classes(index: np.ndarray | Sequence | int) -> np.ndarray:
+  """The inverse of `classes_to_index`.
+
+  Args:
+    index: integers [...], in [0, 737280).
+
+  Returns:
+    int64 [..., 5].
+
+  Raises:
+    TypeError, ValueError: as `check_index`.
+  """
+  return np.stack(np.unravel_index(check_index(index), SIZES), axis=-1)
+
+
+def class_values(classes: np.ndarray | Sequence) -> np.ndarray:
+  """Looks up latent values at full precision: float64 [..., 5].
+
+  Args:
+    classes: integers [..., 5].
+
+  Returns:
+    float64 [..., 5].
+
+  Raises:
+    TypeError, ValueError: as `check_classes`.
+  """
+  classes = check_classes(classes)
+  values = [grid[classes[..., i]] for i, grid in enumerate(VALUES)]
+  return np.stack(values, axis=-1)
+
+
+def classes_to_values(classes: np.ndarray | Sequence) -> np.ndarray:
+  """Looks up latent values.
+
+  Args:
+    classes: integers [..., 5].
+
+  Returns:
+    float32 [..., 5].
+
+  Raises:
+    TypeError, ValueError: as `check_classes`.
+  """
+  return class_values(classes).astype(np.float32)
+
+
+def variances() -> np.ndarray:
+  """The variance of each latent's value over all sprites: float64 [5].
+
+  It is the mean squared error of always predicting the mean, the score of a
+  probe that knows nothing (PROTOCOL, "Test 1", last row of the table).
+  """
+  return np.array([grid.var() for grid in VALUES])
