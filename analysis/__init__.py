@@ -1,0 +1,8 @@
+"""What is asked of a trained model's memory, and how the answers are written.
+
+probe.py                Test 1: linear probes from traces to latents
+mutual_information.py   Test 2: each memory location against a sequence
+normalisation.py        mean and deviation by time step
+controls.py             random inputs, random sequences, shuffles
+report.py               Markdown and JSON, beside the post's numbers
+"""

@@ -1,0 +1,247 @@
+"""The second half of the experiment: from a trained run to its reports.
+
+What `evaluate.py` does, without flags: `evaluate` restores a run's model,
+scores its predictions, writes its traces and puts them to Test 1 and Test 2.
+Everything is left in the run's folder, under `evaluation/`:
+
+  prediction.json, predictions.png   how well the model predicts
+  traces/                            what it held, as TFDS datasets
+  probe.md, probe.json               Test 1
+  mutual_information.md, .json       Test 2
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
+import glob
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from analysis import mutual_information
+from analysis import probe
+from analysis import report
+from dnc import config as config_lib
+from dnc import errors
+from dnc import evaluation
+from dnc import files
+from dnc import predictor as predictor_lib
+from dnc import rollouts
+from dnc import traces as traces_lib
+from dnc import training
+from dnc.dsprites import sprites
+
+EVALUATION_DIR = 'evaluation'
+
+# Rollouts on which predictions are scored.
+_NUM_SCORED = 16
+_MAGNIFICATION = 2
+
+Log = Callable[[str], None]
+
+
+def latest_run() -> str:
+  """Finds the run of the newest checkpoint under `runs/`.
+
+  Returns:
+    The run's folder.
+
+  Raises:
+    UsageError: if there is none.
+  """
+  pattern = os.path.join(
+    config_lib.RUNS_DIR, '*', training.CHECKPOINT_DIR, 'checkpoint'
+  )
+  newest = max(glob.glob(pattern), key=os.path.getmtime, default=None)
+  if newest is None:
+    raise errors.UsageError(
+      f'no run to evaluate in {config_lib.RUNS_DIR}/: train one with '
+      'python train.py --preset=quick, or name one with --model_dir'
+    )
+  return os.path.dirname(os.path.dirname(newest))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+  """A trained model, and what it is evaluated with."""
+
+  training: config_lib.TrainingConfig
+  evaluation: config_lib.EvaluationConfig
+  predictor: predictor_lib.SpritePredictor
+  num_updates: int
+  table: sprites.SpriteTable
+  folder: str
+  log: Log
+
+  def spec(self, stream: str) -> rollouts.RolloutSpec:
+    """The rollouts of a stream: of Test 1, or with only x moving of Test 2."""
+    length = self.evaluation.rollout_length
+    if stream == 'evaluation':
+      varying, longest = rollouts.latents.NAMES, length
+    else:
+      varying, longest = ('x_position',), 2 * length
+    return rollouts.RolloutSpec(
+      seed=self.evaluation.seed,
+      stream=stream,
+      min_length=length,
+      max_length=longest,
+      varying=varying,
+    )
+
+  def about(self) -> dict[str, Any]:
+    """What the results are of, for their JSON."""
+    return dict(
+      model_dir=os.path.dirname(self.folder),
+      num_updates=self.num_updates,
+      model_fingerprint=evaluation.fingerprint(self.predictor),
+      data_fingerprint=self.table.fingerprint,
+      training=dataclasses.asdict(self.training),
+      evaluation=dataclasses.asdict(self.evaluation),
+    )
+
+  def traces(
+    self,
+    test: str,
+    splits: Mapping[str, evaluation.Split],
+    representations: tuple[str, ...],
+  ) -> traces_lib.Traces:
+    """Writes the traces of a test, or finds them written."""
+    widths = predictor_lib.widths(self.training)
+    sizes = '+'.join(str(split.num_rollouts) for split in splits.values())
+    path = os.path.join(
+      self.folder,
+      'traces',
+      f'{test}_{sizes}x{self.evaluation.rollout_length}'
+      f'_seed{self.evaluation.seed}_update{self.num_updates}',
+    )
+    verb = 'reading' if os.path.exists(path) else 'writing'
+    self.log(f'traces: {verb} {path}')
+    return evaluation.export_traces(
+      path,
+      self.predictor,
+      self.table,
+      splits,
+      {name: widths[name] for name in representations},
+      dict(num_updates=self.num_updates),
+      progress=self.log,
+    )
+
+  def write(self, name: str, text: str, data: Mapping[str, Any]) -> None:
+    """Prints a report and writes it."""
+    paths = report.write(self.folder, name, text, data)
+    self.log(f'\n{text}\nwritten: {", ".join(paths)}')
+
+
+def evaluate(
+  model_dir: str,
+  config: config_lib.EvaluationConfig,
+  data_dir: str | None = None,
+  log: Log = print,
+) -> dict[str, Any]:
+  """Puts a trained model to the tests.
+
+  Args:
+    model_dir: the folder of its run.
+    config: which tests, on what.
+    data_dir: where the table of sprites is kept; TFDS's folder by default.
+    log: takes each line of progress, and the tables.
+
+  Returns:
+    What was found, by test: `prediction`, a dict of means per step; `probe`, a
+    `probe.ProbeResult`; `mi`, a `mutual_information.MutualInformationResult`.
+
+  Raises:
+    UsageError: if there is no such run, its traces are another model's, or the
+      folder cannot be written.
+  """
+  training_config, predictor, num_updates = training.restore_predictor(
+    model_dir
+  )
+  log(f'evaluating {model_dir} after {num_updates} updates')
+  run = _Run(
+    training=training_config,
+    evaluation=config,
+    predictor=predictor,
+    num_updates=num_updates,
+    table=sprites.load_table(training_config.dataset, data_dir),
+    folder=os.path.join(model_dir, EVALUATION_DIR),
+    log=log,
+  )
+  tests = dict(probe=_run_probe, mi=_run_mutual_information)
+  with files.explained_errors(run.folder):
+    os.makedirs(run.folder, exist_ok=True)
+    with files.only_writer(run.folder):
+      found = dict(prediction=_score_prediction(run))
+      for name in config.tests:
+        found[name] = tests[name](run)
+  log(f'results: {run.folder}')
+  return found
+
+
+def _score_prediction(run: _Run) -> dict[str, float]:
+  """Scores the model's predictions and draws some."""
+  scorer = evaluation.Scorer(
+    run.predictor, run.table, run.spec('evaluation'), _NUM_SCORED
+  )
+  means = scorer.score()
+  files.write_json(
+    os.path.join(run.folder, 'prediction.json'),
+    dict(config=run.about(), num_rollouts=_NUM_SCORED, means=means),
+  )
+  picture = scorer.picture().repeat(_MAGNIFICATION, 0).repeat(_MAGNIFICATION, 1)
+  with files.atomic_file(os.path.join(run.folder, 'predictions.png')) as file:
+    file.write(tf.io.encode_png(picture).numpy())
+  run.log(
+    f'prediction on unseen rollouts: cross-entropy {means["loss"]:.1f} nats an '
+    f'image, {means["pixel_error"]:.2%} of pixels wrong, IoU '
+    f'{means["iou"]:.3f}'
+  )
+  return means
+
+
+def _run_probe(run: _Run) -> probe.ProbeResult:
+  """Test 1."""
+  number, spec = run.evaluation.num_rollouts, run.spec('evaluation')
+  representations = run.evaluation.representations
+  if representations is None:
+    widths = predictor_lib.widths(run.training)
+    memory_fits = widths['memory'] <= run.evaluation.MAX_MEMORY
+    representations = tuple(
+      name for name in widths if name != 'memory' or memory_fits
+    )
+  traces = run.traces(
+    'probe',
+    dict(
+      train=evaluation.Split(spec, 0, number),
+      test=evaluation.Split(spec, number, -(-number // 10)),
+    ),
+    representations,
+  )
+  result = probe.run(traces, seed=run.evaluation.seed, progress=run.log)
+  run.write(
+    'probe', report.probe_text(result), report.probe_data(result, run.about())
+  )
+  return result
+
+
+def _run_mutual_information(
+  run: _Run,
+) -> mutual_information.MutualInformationResult:
+  """Test 2."""
+  split = evaluation.Split(
+    run.spec('mutual_information'), 0, run.evaluation.num_sequences
+  )
+  traces = run.traces('mi', dict(sequences=split), ('memory',))
+  result = mutual_information.run(
+    mutual_information.from_traces(traces, 'sequences'),
+    estimator=run.evaluation.estimator,
+    seed=run.evaluation.seed,
+    progress=run.log,
+  )
+  run.write(
+    'mutual_information',
+    report.mutual_information_text(result),
+    report.mutual_information_data(result, run.about()),
+  )
+  return result

@@ -1,0 +1,256 @@
+"""The results of both tests as text and JSON, beside the post's numbers.
+
+Tables are Markdown with padded columns, to be read in a terminal as well.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import os
+from typing import Any
+
+import numpy as np
+
+from analysis import mutual_information
+from analysis import probe
+from dnc import files
+from dnc.dsprites import latents
+
+# The post's table at t-0, scored on its training data (PROTOCOL, 'Test 1').
+_POST = {
+  'post: random inputs': (0.66727, 0.030594, 3.478349, 0.091143, 0.091290),
+  'post: Model A, read words (256)': (
+    0.57304,
+    0.029882,
+    3.454712,
+    0.026715,
+    0.012845,
+  ),
+  'post: Model B, full memory (256)': (
+    0.63969,
+    0.028924,
+    3.398510,
+    0.089517,
+    0.088407,
+  ),
+}
+_SPLITS = {
+  'train': 'rollouts the probe was trained on, as the post scores',
+  'test': 'rollouts the probe has not seen',
+}
+_HOW_TO_READ_PROBE = (
+  'How to read it: for shape, the share of wrong classes (and how much more is '
+  'right than the third that guessing gets); for the others, the mean squared '
+  'error (and R^2: 0 is predicting the mean, 1 is perfect). A representation '
+  'holds a latent if its row beats the random inputs of the same width.'
+)
+_HOW_TO_READ_MUTUAL_INFORMATION = (
+  'How to read it: scores are in nats, averaged over the sequences. An '
+  'estimate from finite sequences is not zero even for contents that have '
+  'nothing to do with x: the shuffled rows show how large it then is. The '
+  'memory follows x if locations are significant; below 1e-8 is what the '
+  'post found at every location, for both sequences.'
+)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+  """Returns a Markdown table: first column to the left, others to the right."""
+  widths = [max(map(len, column)) for column in zip(header, *rows)]
+
+  def line(cells: Sequence[str]) -> str:
+    first, *rest = (
+      cell.rjust(width) if i else cell.ljust(width)
+      for i, (cell, width) in enumerate(zip(cells, widths))
+    )
+    return f'| {" | ".join([first, *rest])} |'
+
+  rule = ['-' * widths[0]] + ['-' * (width - 1) + ':' for width in widths[1:]]
+  return '\n'.join([line(header), line(rule), *map(line, rows)])
+
+
+def mean_errors() -> np.ndarray:
+  """Returns the exact errors of a probe that knows nothing: float64 `[5]`.
+
+  Two thirds of the shapes are wrong, and predicting the mean of a value costs
+  its variance.
+  """
+  errors = latents.variances()
+  errors[0] = 1 - probe.CHANCE_ACCURACY
+  return errors
+
+
+def _cell(error: float, gain: float | None) -> str:
+  # Adding zero turns -0.0 into 0.0.
+  bracket = 'none' if gain is None else f'{round(gain, 3) + 0.0:+.3f}'
+  return f'{error:.6f} ({bracket})'
+
+
+def _row_of_errors(name: str, errors: Sequence[float]) -> list[str]:
+  """Returns a row from errors alone, with gains over knowing nothing."""
+  known = mean_errors()
+  gains = 1 - np.asarray(errors) / known
+  gains[0] = known[0] - errors[0]
+  return [name, *map(_cell, errors, gains)]
+
+
+def _row_of_scores(name: str, scores: Mapping[str, Mapping]) -> list[str]:
+  cells = []
+  for latent in latents.NAMES:
+    gain = 'accuracy_above_chance' if latent == 'shape' else 'r2'
+    cells.append(_cell(scores[latent]['error'], scores[latent][gain]))
+  return [name, *cells]
+
+
+def probe_text(result: probe.ProbeResult) -> str:
+  """Returns the tables of Test 1 in Markdown.
+
+  One table for each split and offset; the post's numbers stand in those of t-0.
+
+  Args:
+    result: what `probe.run` returned.
+  """
+  header = ['', 'shape error (above chance)', 'scale mse (R^2)']
+  header += ['orientation mse (R^2)', 'x mse (R^2)', 'y mse (R^2)']
+  parts = ['# Test 1: linear probe']
+  for split, scores in result.scores.items():
+    for offset in result.offsets:
+      rows = [
+        _row_of_scores(f'{name} ({width})', scores[name][offset])
+        for name, width in result.widths.items()
+      ]
+      rows.append(_row_of_errors('predicting the mean (exact)', mean_errors()))
+      note = 'The post gives no numbers here, and found nothing above random.'
+      if offset == 0:
+        rows += [_row_of_errors(name, row) for name, row in _POST.items()]
+        note = "The post's rows are scores on its training rollouts."
+      parts.append(f'## t-{offset}: {_SPLITS[split]}')
+      parts.append(_table(header, rows))
+      parts.append(f'{note} {_HOW_TO_READ_PROBE}')
+  return '\n\n'.join(parts) + '\n'
+
+
+def mutual_information_text(
+  result: mutual_information.MutualInformationResult,
+) -> str:
+  """Returns the table of Test 2 in Markdown.
+
+  Args:
+    result: what `mutual_information.run` returned.
+  """
+  summary = result.summary()
+  number = summary['num_locations']
+
+  def row(name: str, scores: np.ndarray) -> list[str]:
+    below = int((scores < mutual_information.NEGLIGIBLE).sum())
+    return [
+      name,
+      f'{scores.max():.3g}',
+      f'{scores.mean():.3g}',
+      f'{below} of {number}',
+    ]
+
+  rows = [
+    row('true x sequence', result.true),
+    row('random x sequence (control)', result.control),
+    row('true x sequence, shuffled', result.null),
+    ['post: true x sequence', '< 1e-08', '< 1e-08', 'all'],
+    ['post: random x sequence', '< 1e-08', '< 1e-08', 'all'],
+  ]
+  header = ['', 'highest location', 'mean location', 'locations below 1e-8']
+  estimator = result.estimator.replace('_', ' ')
+  if result.num_bins is not None:
+    estimator += f', {result.num_bins} bins'
+  found = (
+    f'{summary["num_significant"]} of {number} locations are significant at '
+    f'0.05, corrected for {number} comparisons by {result.num_shuffles} '
+    f'shuffles; {summary["share_constant"]:.1%} never change within a sequence.'
+  )
+  title = f'# Test 2: mutual information ({estimator})'
+  sequences = f'{result.num_sequences} sequences in which only x moves.'
+  parts = [title, sequences, _table(header, rows), found]
+  return '\n\n'.join([*parts, _HOW_TO_READ_MUTUAL_INFORMATION]) + '\n'
+
+
+def _plain(value: Any) -> Any:
+  """Returns `value` in what JSON holds; numbers that are not finite as None."""
+  if isinstance(value, Mapping):
+    return {str(key): _plain(item) for key, item in value.items()}
+  if isinstance(value, np.ndarray):
+    return _plain(value.tolist())
+  if isinstance(value, list | tuple):
+    return [_plain(item) for item in value]
+  if isinstance(value, np.generic):
+    return _plain(value.item())
+  if isinstance(value, float) and not np.isfinite(value):
+    return None
+  return value
+
+
+def probe_data(
+  result: probe.ProbeResult, config: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Returns Test 1 for JSON, at full precision.
+
+  Args:
+    result: what `probe.run` returned.
+    config: what the result is of: flags, metadata of model and data.
+
+  Returns:
+    A dict of `config`, `widths`, `offsets`, `scores` (by split, representation,
+    offset, latent; see `probe.ProbeResult`), `predicting_the_mean` and `post`
+    (errors in the order of `latents.NAMES`).
+  """
+  return _plain(
+    {
+      'config': config,
+      'widths': result.widths,
+      'offsets': result.offsets,
+      'scores': result.scores,
+      'predicting_the_mean': mean_errors(),
+      'post': _POST,
+    }
+  )
+
+
+def mutual_information_data(
+  result: mutual_information.MutualInformationResult,
+  config: Mapping[str, Any],
+) -> dict[str, Any]:
+  """Returns Test 2 for JSON, at full precision.
+
+  Args:
+    result: what `mutual_information.run` returned.
+    config: what the result is of: flags, metadata of model and data.
+
+  Returns:
+    A dict of `config`, `summary` and the attributes of
+    `mutual_information.MutualInformationResult`.
+  """
+  return _plain(
+    {
+      'config': config,
+      'summary': result.summary(),
+      **vars(result),
+    }
+  )
+
+
+def write(
+  folder: str | os.PathLike[str], name: str, text: str, data: Mapping
+) -> list[str]:
+  """Writes a report as `<name>.md` and `<name>.json`.
+
+  Args:
+    folder: where; made if missing.
+    name: e.g. 'probe'.
+    text: Markdown.
+    data: from `probe_data` or `mutual_information_data`.
+
+  Returns:
+    The two paths.
+  """
+  paths = [
+    os.path.join(folder, f'{name}.{ending}') for ending in ('md', 'json')
+  ]
+  files.write_text(paths[0], text)
+  files.write_json(paths[1], data)
+  return paths

@@ -1,0 +1,99 @@
+"""What `train.py` and `evaluate.py` share: flags in, one line for a mistake."""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+import contextlib
+import os
+import re
+import sys
+import tempfile
+
+from absl import app
+from absl import flags
+from absl import logging
+
+from dnc import errors
+
+# As a shell reports a command that Ctrl-C ended.
+EXIT_INTERRUPTED = 130
+
+
+# TensorFlow's C++ writes these to file descriptor 2 as it is loaded, whatever
+# TF_CPP_MIN_LOG_LEVEL says: CPU features, and that there is no GPU.
+_NOTICE = re.compile(
+  rb'WARNING: All log messages before absl::InitializeLog|'
+  rb'[IWE]0000 .* (port|cudart_stub|cuda_platform|cpu_feature_guard)\.cc'
+)
+
+
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
+  """Holds back what is written to stderr, then lets all but notices through."""
+  with tempfile.TemporaryFile() as held:
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    os.dup2(held.fileno(), 2)
+    try:
+      yield
+    finally:
+      os.dup2(stderr, 2)
+      os.close(stderr)
+      held.seek(0)
+      for line in held:
+        if not _NOTICE.match(line):
+          sys.stderr.buffer.write(line)
+      sys.stderr.flush()
+
+
+def load_tensorflow() -> None:
+  """Imports TensorFlow without its notices about the machine."""
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+  # The probe's losses and data are TensorFlow's.
+  os.environ['KERAS_BACKEND'] = 'tensorflow'
+  with _without_notices():
+    import tensorflow as tf
+
+    tf.config.list_logical_devices()
+
+
+def _fail(message: object, status: int = 1) -> None:
+  line = ' '.join(str(message).split())
+  print(f'{os.path.basename(sys.argv[0])}: {line}', file=sys.stderr)
+  sys.exit(status)
+
+
+def _parse_flags(argv: Sequence[str]) -> list[str]:
+  """As absl does, but a wrong flag takes one line."""
+  try:
+    rest = flags.FLAGS(argv)
+  except flags.Error as e:
+    _fail(e)
+  if len(rest) > 1:
+    _fail(f'{rest[1]}: not a flag; flags are written --name=value')
+  return rest
+
+
+def run(main: Callable[[Sequence[str]], int | None]) -> None:
+  """Parses flags and runs `main`, then exits.
+
+  A `UsageError` is printed as one line without a stack trace, status 1; Ctrl-C
+  ends with status 130.
+
+  Args:
+    main: takes what is left of the command line; returns the exit status.
+  """
+
+  def guarded(argv: Sequence[str]) -> int | None:
+    try:
+      return main(argv)
+    except errors.UsageError as e:
+      _fail(e)
+    except KeyboardInterrupt:
+      _fail('interrupted', EXIT_INTERRUPTED)
+    return None
+
+  # Of absl and TensorFlow: warnings and worse, unless --verbosity says more.
+  flags.FLAGS['verbosity'].default = logging.WARNING
+  flags.FLAGS['verbosity'].value = logging.WARNING
+  app.run(guarded, flags_parser=_parse_flags)

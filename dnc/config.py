@@ -1,0 +1,281 @@
+"""What a training or an evaluation is: every number of it, in a dataclass.
+
+Light to import, so that a wrong flag is told before TensorFlow is loaded.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from typing import Any
+
+from dnc import errors
+from dnc import files
+from dnc.dsprites import sprites
+
+CONFIG_FILE = 'config.json'
+# Where train.py puts runs and evaluate.py looks for the latest.
+RUNS_DIR = 'runs'
+
+# The post's schedule (section "Experiment Setup"), and one of minutes. Both
+# train Model B unless told otherwise.
+PRESETS = {
+  'post': dict(num_epochs=5, rollouts_per_epoch=10_000),
+  'quick': dict(num_epochs=1, rollouts_per_epoch=1_600),
+}
+
+# Test 1's rollouts: the post's, and a few hundred.
+EVALUATION_PRESETS = {
+  'post': dict(num_rollouts=10_000),
+  'quick': dict(num_rollouts=500),
+}
+TESTS = ('probe', 'mi')
+ESTIMATORS = ('binned', 'nearest_neighbours')
+# What is logged of each step: PROTOCOL, "Logged at every evaluation step".
+REPRESENTATIONS = (
+  'read_words',
+  'memory',
+  'controller_hidden',
+  'controller_cell',
+)
+
+# These change what is seen of a run, not what it computes.
+_REPORTING = ('report_interval', 'checkpoint_interval')
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+  """A training run; the defaults are the post's, or ours where it is silent.
+
+  Attributes:
+    memory_size: slots of the memory, N.
+    word_size: width of a slot, W.
+    num_read_heads: read heads, R.
+    num_write_heads: write heads.
+    hidden_size: size of the LSTM controller.
+    clip_value: bound on the controller's output and state and on the logits;
+      0 for none.
+    dataset: `dsprites_rendered` or `dsprites`.
+    num_epochs: epochs; each has rollouts of its own.
+    rollouts_per_epoch: rollouts in an epoch.
+    min_length: fewest steps of a rollout.
+    max_length: most steps of a rollout.
+    batch_size: rollouts trained on together.
+    tbptt_length: steps of truncated back-propagation through time; the state is
+      carried over from one segment to the next. 0 for whole rollouts.
+    learning_rate: of Adam.
+    max_grad_norm: bound on the global norm of the gradient.
+    seed: of the weights and of the rollouts.
+    report_interval: updates between reports.
+    checkpoint_interval: updates between checkpoints.
+  """
+
+  memory_size: int = 16
+  word_size: int = 16
+  num_read_heads: int = 4
+  num_write_heads: int = 1
+  hidden_size: int = 256
+  clip_value: float = 20.0
+  dataset: str = sprites.RENDERED
+  num_epochs: int = 5
+  rollouts_per_epoch: int = 10_000
+  min_length: int = 500
+  max_length: int = 1000
+  batch_size: int = 16
+  tbptt_length: int = 50
+  learning_rate: float = 3e-3
+  max_grad_norm: float = 50.0
+  seed: int = 0
+  report_interval: int = 100
+  checkpoint_interval: int = 500
+
+  def __post_init__(self):
+    at_least_one = (
+      'memory_size',
+      'word_size',
+      'num_read_heads',
+      'num_write_heads',
+      'hidden_size',
+      'num_epochs',
+      'rollouts_per_epoch',
+      'min_length',
+      'max_length',
+      'batch_size',
+      'report_interval',
+      'checkpoint_interval',
+    )
+    for name in at_least_one:
+      _require(self, name, getattr(self, name) >= 1, 'at least 1')
+    for name in ('tbptt_length', 'clip_value'):
+      _require(self, name, getattr(self, name) >= 0, 'at least 0')
+    _require(self, 'seed', 0 <= self.seed < 2**63, 'in 0 to 2^63 - 1')
+    for name in ('learning_rate', 'max_grad_norm'):
+      _require(self, name, getattr(self, name) > 0, 'more than 0')
+    _require(
+      self,
+      'max_length',
+      self.max_length >= self.min_length,
+      f'at least --min_length={self.min_length}',
+    )
+
+  @property
+  def segment_length(self) -> int:
+    """Steps of one update, at most."""
+    return self.tbptt_length or self.max_length
+
+  @property
+  def num_rollouts(self) -> int:
+    """Rollouts of the whole run."""
+    return self.num_epochs * self.rollouts_per_epoch
+
+  def identity(self) -> dict[str, Any]:
+    """The fields that decide the run's numbers."""
+    fields = dataclasses.asdict(self)
+    return {k: v for k, v in fields.items() if k not in _REPORTING}
+
+  def name(self) -> str:
+    """A folder's name: readable, and another one for every other run."""
+    digest = hashlib.sha256(json.dumps(self.identity()).encode()).hexdigest()
+    return (
+      f'dnc_{self.memory_size}x{self.word_size}_seed{self.seed}_{digest[:8]}'
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+  """An evaluation of a trained model; the defaults are the post's.
+
+  Attributes:
+    tests: which of `TESTS` to run: Test 1 (`probe`), Test 2 (`mi`).
+    num_rollouts: rollouts that the probe is trained on; a tenth as many more
+      score it.
+    num_sequences: sequences for Test 2.
+    rollout_length: steps of a rollout for Test 1; sequences for Test 2 have
+      from this many to twice as many.
+    representations: what Test 1 probes, of `REPRESENTATIONS`. None: all, but
+      the memory only up to `MAX_MEMORY` numbers.
+    estimator: how Test 2 estimates mutual information, one of `ESTIMATORS`.
+    seed: of the rollouts, the controls and the shuffles.
+  """
+
+  tests: tuple[str, ...] = TESTS
+  num_rollouts: int = 10_000
+  num_sequences: int = 50
+  rollout_length: int = 500
+  representations: tuple[str, ...] | None = None
+  estimator: str = 'binned'
+  seed: int = 0
+
+  # The memory of Model B has 256 numbers, that of Model A 16,384.
+  MAX_MEMORY = 1024
+
+  def __post_init__(self):
+    # Standard deviations over rollouts want more than one; labels reach back
+    # ten steps.
+    for name, least in dict(
+      num_rollouts=2, num_sequences=1, rollout_length=11
+    ).items():
+      _require(self, name, getattr(self, name) >= least, f'at least {least}')
+    _require(self, 'seed', 0 <= self.seed < 2**63, 'in 0 to 2^63 - 1')
+    _require(
+      self,
+      'representations',
+      self.representations is None
+      or (
+        self.representations
+        and set(self.representations) <= set(REPRESENTATIONS)
+      ),
+      f'some of {", ".join(REPRESENTATIONS)}',
+    )
+
+
+def make_training(preset: str, **overrides: Any) -> TrainingConfig:
+  """The config of a preset, with what is not None in `overrides` in its place.
+
+  Args:
+    preset: a key of `PRESETS`.
+    **overrides: fields of `TrainingConfig`.
+
+  Returns:
+    The config.
+
+  Raises:
+    UsageError: if a value is not allowed.
+  """
+  return TrainingConfig(**{**PRESETS[preset], **_given(overrides)})
+
+
+def make_evaluation(preset: str, **overrides: Any) -> EvaluationConfig:
+  """As `make_training`, for `EVALUATION_PRESETS` and `EvaluationConfig`."""
+  given = {**EVALUATION_PRESETS[preset], **_given(overrides)}
+  return EvaluationConfig(**given)
+
+
+def _given(overrides: dict[str, Any]) -> dict[str, Any]:
+  return {k: v for k, v in overrides.items() if v is not None}
+
+
+def _require(config: Any, name: str, holds: bool, allowed: str) -> None:
+  if not holds:
+    value = getattr(config, name)
+    if isinstance(value, tuple):
+      value = ','.join(value)
+    raise errors.UsageError(f'--{name}={value}: must be {allowed}')
+
+
+def save(config: TrainingConfig, model_dir: str) -> None:
+  """Writes `config.json` in the run's folder."""
+  files.write_json(
+    os.path.join(model_dir, CONFIG_FILE), dataclasses.asdict(config)
+  )
+
+
+def load(model_dir: str) -> TrainingConfig:
+  """Reads `config.json` from a run's folder.
+
+  Args:
+    model_dir: the run's folder.
+
+  Returns:
+    The config.
+
+  Raises:
+    UsageError: if it is not there or is not one.
+  """
+  path = os.path.join(model_dir, CONFIG_FILE)
+  try:
+    with open(path, encoding='utf-8') as file:
+      return TrainingConfig(**json.load(file))
+  except FileNotFoundError as e:
+    raise errors.UsageError(
+      f'--model_dir={model_dir}: no {CONFIG_FILE} there; it must be a folder '
+      'that train.py made'
+    ) from e
+  except (OSError, TypeError, ValueError) as e:
+    raise errors.UsageError(f'{path} cannot be read: {e}') from e
+
+
+def check_same_run(
+  config: TrainingConfig, found: TrainingConfig, model_dir: str
+) -> None:
+  """Refuses to go on with a run under other settings.
+
+  Args:
+    config: what is asked for.
+    found: what the folder holds.
+    model_dir: the folder.
+
+  Raises:
+    UsageError: names the flags that differ.
+  """
+  wanted, there = config.identity(), found.identity()
+  differ = [
+    f'--{k}={there[k]} there, {v} asked for'
+    for k, v in wanted.items()
+    if v != there[k]
+  ]
+  if differ:
+    raise errors.UsageError(
+      f'--model_dir={model_dir} holds another run ({"; ".join(differ)}); '
+      'give the same flags to resume it or another folder'
+    )

@@ -1,0 +1,285 @@
+"""A predictor over whole rollouts: how well it predicts, and what it holds.
+
+Rollouts run in segments with the state carried over, so that memory does not
+grow with their length.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import hashlib
+import os
+import time
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dnc import predictor as predictor_lib
+from dnc import rollouts
+from dnc import traces as traces_lib
+from dnc.dsprites import render
+from dnc.dsprites import sprites
+
+_SEGMENT_LENGTH = 100
+_BATCH_SIZE = 16
+# Of what is recorded of a batch; wide memories run in smaller batches.
+_MAX_BATCH_BYTES = 256 << 20
+_SECONDS_BETWEEN_LINES = 15.0
+# Pixels between the sprites of a picture, and steps it shows.
+_GAP = 2
+_NUM_SHOWN = 10
+
+
+class Evaluator:
+  """Runs a predictor over batches of rollouts, from zero state."""
+
+  def __init__(
+    self,
+    predictor: predictor_lib.SpritePredictor,
+    record: tuple[str, ...] = (),
+  ):
+    """Constructs the evaluator.
+
+    Args:
+      predictor: the model.
+      record: which of `config.REPRESENTATIONS` to return of each step.
+    """
+    self._predictor = predictor
+    self._record = record
+    state = predictor.initial_state(1)
+    state_spec = tf.nest.map_structure(
+      lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype), state
+    )
+    # One graph for every length and every size of batch.
+    self._run_segment = tf.function(
+      self._segment,
+      input_signature=[
+        rollouts.batch_spec(),
+        state_spec,
+        tf.TensorSpec([], tf.int32),
+      ],
+    )
+
+  def _segment(self, segment, state, start):
+    """Predicts a segment that begins with step `start` of its rollouts."""
+    logits, state, recorded = self._predictor(
+      rollouts.model_inputs(segment), state, self._record
+    )
+    mask = rollouts.mask(segment.length, tf.shape(logits)[0], offset=start)
+    sums = predictor_lib.score(logits, rollouts.model_targets(segment), mask)
+    return sums, recorded, state, logits
+
+  def run(
+    self, batch: rollouts.RolloutBatch
+  ) -> tuple[predictor_lib.Prediction, dict[str, np.ndarray]]:
+    """Predicts every step of `batch`.
+
+    Args:
+      batch: rollouts.
+
+    Returns:
+      Sums of the scores over the real steps, and what was recorded: float32
+      arrays `[time, batch, width]` by name, meaningless past a rollout's end.
+    """
+    state = self._predictor.initial_state(len(batch.length))
+    sums, recorded = [], []
+    for start in range(0, len(batch.image), _SEGMENT_LENGTH):
+      segment = rollouts.segment(batch, start, start + _SEGMENT_LENGTH)
+      scores, records, state, _ = self._run_segment(segment, state, start)
+      sums.append(scores)
+      recorded.append(records)
+    return (
+      predictor_lib.Prediction(*(float(np.sum(x)) for x in zip(*sums))),
+      {
+        name: np.concatenate([records[name] for records in recorded])
+        for name in self._record
+      },
+    )
+
+  def picture(self, batch: rollouts.RolloutBatch) -> np.ndarray:
+    """Draws the first rollout of a batch: true sprites above, predicted below.
+
+    Args:
+      batch: rollouts of a few steps.
+
+    Returns:
+      uint8 `[height, width, 1]`: a column for each step, grey between them.
+    """
+    state = self._predictor.initial_state(len(batch.length))
+    logits = self._run_segment(batch, state, 0)[-1]
+    rows = np.stack(
+      [rollouts.model_targets(batch)[:, 0], tf.sigmoid(logits[:, 0])]
+    )
+    size = render.IMAGE_SIZE
+    sprites = (
+      (255 * rows).astype(np.uint8).reshape([*rows.shape[:2], size, size])
+    )
+    framed = np.pad(
+      sprites, [(0, 0), (0, 0), (0, _GAP), (0, _GAP)], constant_values=128
+    )
+    return np.concatenate(
+      [np.concatenate(list(row), axis=1) for row in framed]
+    )[:-_GAP, :-_GAP, np.newaxis]
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+  """Some rollouts of a trace.
+
+  Attributes:
+    spec: what kind of rollouts.
+    first: index of the first.
+    num_rollouts: how many.
+  """
+
+  spec: rollouts.RolloutSpec
+  first: int
+  num_rollouts: int
+
+
+def fingerprint(predictor: predictor_lib.SpritePredictor) -> str:
+  """Hexadecimal checksum of a model's weights; equal models have equal ones."""
+  digest = hashlib.blake2b(digest_size=16)
+  for variable in predictor.variables:
+    digest.update(f'{variable.name} {variable.shape}'.encode())
+    digest.update(variable.numpy().tobytes())
+  return digest.hexdigest()
+
+
+class Scorer:
+  """Measures a model on the same rollouts, again and again."""
+
+  def __init__(
+    self,
+    predictor: predictor_lib.SpritePredictor,
+    table: sprites.SpriteTable,
+    spec: rollouts.RolloutSpec,
+    num_rollouts: int,
+  ):
+    """Constructs the scorer.
+
+    Args:
+      predictor: the model.
+      table: the sprites.
+      spec: the rollouts.
+      num_rollouts: how many of the first, all in one batch.
+    """
+    self._evaluator = Evaluator(predictor)
+    self._batch = rollouts.make_batch(table, spec, range(num_rollouts))
+
+  def score(self) -> dict[str, float]:
+    """Means over all steps, as `predictor.means`."""
+    return predictor_lib.means(self._evaluator.run(self._batch)[0])
+
+  def picture(self) -> np.ndarray:
+    """The first steps of the first rollout, as `Evaluator.picture`."""
+    return self._evaluator.picture(rollouts.segment(self._batch, 0, _NUM_SHOWN))
+
+
+def export_traces(
+  path: str | os.PathLike[str],
+  predictor: predictor_lib.SpritePredictor,
+  table: sprites.SpriteTable,
+  splits: Mapping[str, Split],
+  widths: Mapping[str, int],
+  metadata: Mapping[str, Any],
+  progress: Callable[[str], None] | None = None,
+) -> traces_lib.Traces:
+  """Writes what a model holds at every step, unless it is written already.
+
+  Args:
+    path: the folder of the traces.
+    predictor: the model.
+    table: the sprites.
+    splits: which rollouts.
+    widths: what to record, some of `predictor.widths`.
+    metadata: what the traces are of. Fingerprints of model and data, and the
+      rollouts, are added.
+    progress: called with a line of text now and then.
+
+  Returns:
+    The traces, open for reading.
+
+  Raises:
+    UsageError: if `path` holds other traces, or the disk is too small.
+  """
+  metadata = {
+    **metadata,
+    'model_fingerprint': fingerprint(predictor),
+    'data_fingerprint': table.fingerprint,
+    'splits': {k: dataclasses.asdict(v) for k, v in splits.items()},
+    'representations': sorted(widths),
+  }
+  if not os.path.exists(path):
+    evaluator = Evaluator(predictor, tuple(widths))
+    total = sum(split.num_rollouts for split in splits.values())
+    lines = _Lines(progress, total)
+    traces_lib.write(
+      path,
+      {
+        name: _record(evaluator, table, split, widths, lines)
+        for name, split in splits.items()
+      },
+      widths,
+      metadata,
+      {name: split.num_rollouts for name, split in splits.items()},
+      max(split.spec.max_length for split in splits.values()),
+    )
+  return traces_lib.open_traces(path, metadata)
+
+
+class _Lines:
+  """A line of progress now and then."""
+
+  def __init__(self, progress: Callable[[str], None] | None, total: int):
+    self._progress = progress
+    self._total = total
+    self._done = 0
+    self._steps = 0
+    self._start = self._last = time.monotonic()
+
+  def add(self, lengths: Sequence[int]) -> None:
+    """Counts rollouts of these lengths as done."""
+    self._done += len(lengths)
+    self._steps += sum(lengths)
+    now = time.monotonic()
+    if self._progress is None or now - self._last < _SECONDS_BETWEEN_LINES:
+      return
+    self._last = now
+    seconds = now - self._start
+    left = seconds * (self._total - self._done) / self._done
+    self._progress(
+      f'traces: {self._done:,} of {self._total:,} rollouts, '
+      f'{self._steps / seconds:,.0f} steps/s, {left:.0f} s left'
+    )
+
+
+def _record(
+  evaluator: Evaluator,
+  table: sprites.SpriteTable,
+  split: Split,
+  widths: Mapping[str, int],
+  lines: _Lines,
+) -> Iterator[dict[str, Any]]:
+  """Yields the rollouts of a split as `traces.write` takes them."""
+  bytes_per_rollout = 4 * split.spec.max_length * sum(widths.values())
+  batch_size = min(_BATCH_SIZE, max(1, _MAX_BATCH_BYTES // bytes_per_rollout))
+  end = split.first + split.num_rollouts
+  starts = range(split.first, end, batch_size)
+  # In order of index: nobody waits for the shorter ones of a batch.
+  indices = np.full([len(starts), batch_size], -1, np.int64)
+  indices.flat[: split.num_rollouts] = np.arange(split.first, end)
+  for batch in rollouts.dataset(table, split.spec, indices).as_numpy_iterator():
+    _, recorded = evaluator.run(batch)
+    lengths = [int(n) for n in batch.length if n]
+    for i, length in enumerate(lengths):
+      yield {
+        'index': int(batch.index[i]),
+        'classes': batch.classes[:length, i],
+        'values': batch.values[:length, i],
+        **{name: value[:length, i] for name, value in recorded.items()},
+      }
+    lines.add(lengths)

@@ -1,0 +1,214 @@
+"""The next-sprite predictor: a DNC whose output is the logits of an image.
+
+Source: the post, section "Experiment Setup". The model gets the current image
+and the action, and gives the next image; there is no autoencoder and no mixture
+density head.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import sonnet as snt
+import tensorflow as tf
+
+from dnc import config as config_lib
+from dnc import dnc
+from dnc import rollouts
+from dnc import unroll
+
+# Pixels that are never on start at this probability, not at logit -inf.
+_MIN_PROBABILITY = 1e-3
+
+
+class Prediction(NamedTuple):
+  """Sums over the real steps of a batch; means are theirs over `num_steps`.
+
+  Attributes:
+    loss: sigmoid cross-entropy in nats, summed over an image's pixels; scalar.
+    pixel_error: share of pixels on the wrong side of probability 0.5; scalar.
+    iou: intersection over union of the sprite's pixels, true and predicted
+      (probability above 0.5); scalar.
+    num_steps: number of real steps; scalar.
+  """
+
+  loss: tf.Tensor
+  pixel_error: tf.Tensor
+  iou: tf.Tensor
+  num_steps: tf.Tensor
+
+
+def widths(config: config_lib.TrainingConfig) -> dict[str, int]:
+  """Numbers in each of `config.REPRESENTATIONS`."""
+  return {
+    'read_words': config.num_read_heads * config.word_size,
+    'memory': config.memory_size * config.word_size,
+    'controller_hidden': config.hidden_size,
+    'controller_cell': config.hidden_size,
+  }
+
+
+def represent(state: dnc.DNCState, name: str) -> tf.Tensor:
+  """One of `config.REPRESENTATIONS` of a state, float tensor `[batch, width]`.
+
+  Read words are head by head, the memory is slot by slot.
+  """
+  value = {
+    'read_words': state.access_output,
+    'memory': state.access_state.memory,
+    'controller_hidden': state.controller_state.hidden,
+    'controller_cell': state.controller_state.cell,
+  }[name]
+  width = value.shape[1:].num_elements()
+  return tf.reshape(value, [-1, width])
+
+
+def image_loss(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+  """Sigmoid cross-entropy of images.
+
+  Args:
+    logits: float tensor `[time, batch, pixels]`.
+    targets: float tensor `[time, batch, pixels]` of 0 and 1.
+
+  Returns:
+    Float tensor `[time, batch]`: nats, summed over the pixels.
+  """
+  return tf.reduce_sum(
+    tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), axis=2
+  )
+
+
+def score(logits: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> Prediction:
+  """Compares predicted images with true ones.
+
+  Args:
+    logits: float tensor `[time, batch, pixels]`.
+    targets: float tensor `[time, batch, pixels]` of 0 and 1.
+    mask: float tensor `[time, batch]`, 1 for real steps.
+
+  Returns:
+    The sums over the real steps.
+  """
+  predicted, true = logits > 0, targets > 0.5
+
+  def count(x):
+    return tf.reduce_sum(tf.cast(x, tf.float32), axis=2)
+
+  def total(x):
+    # Padded steps may hold anything, even what is not a number.
+    return tf.reduce_sum(tf.where(mask > 0, x, 0.0))
+
+  union = count(predicted | true)
+  # No sprite, and none predicted: right.
+  iou = tf.where(
+    union > 0, count(predicted & true) / tf.maximum(union, 1.0), 1.0
+  )
+  pixel_error = count(predicted ^ true) / logits.shape[2]
+  return Prediction(
+    loss=total(image_loss(logits, targets)),
+    pixel_error=total(pixel_error),
+    iou=total(iou),
+    num_steps=tf.reduce_sum(mask),
+  )
+
+
+def means(sums: Prediction) -> dict[str, float]:
+  """Means over steps: `loss`, `pixel_error`, `iou`."""
+  num_steps = float(sums.num_steps)
+  return {
+    name: float(value) / num_steps
+    for name, value in sums._asdict().items()
+    if name != 'num_steps'
+  }
+
+
+class SpritePredictor(snt.Module):
+  """A DNC that predicts the next sprite.
+
+  >>> config = config_lib.TrainingConfig(hidden_size=32)
+  >>> predictor = SpritePredictor(config)
+  >>> inputs = tf.zeros([5, 2, rollouts.INPUT_SIZE])  # [time, batch, ...]
+  >>> logits, state, _ = predictor(inputs, predictor.initial_state(2))
+  >>> logits.shape
+  TensorShape([5, 2, 4096])
+  """
+
+  def __init__(
+    self,
+    config: config_lib.TrainingConfig,
+    mean_image: np.ndarray | None = None,
+    name: str = 'sprite_predictor',
+  ):
+    """Constructs the model and creates its variables.
+
+    Args:
+      config: sizes, and the seed of the weights.
+      mean_image: float `[64, 64]` in [0, 1]; where given, the output bias
+        starts at its logit, so that training does not begin by learning that
+        most pixels are black.
+      name: name of the module.
+    """
+    super().__init__(name=name)
+    self.core = dnc.DNC(
+      access_config=dict(
+        memory_size=config.memory_size,
+        word_size=config.word_size,
+        num_reads=config.num_read_heads,
+        num_writes=config.num_write_heads,
+      ),
+      controller_config=dict(hidden_size=config.hidden_size),
+      output_size=rollouts.NUM_PIXELS,
+      clip_value=config.clip_value,
+    )
+    self.core(tf.zeros([1, rollouts.INPUT_SIZE]), self.core.initial_state(1))
+    _initialise(self.core, config.seed)
+    if mean_image is not None:
+      mean = np.clip(mean_image, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
+      logit = np.log(mean) - np.log1p(-mean)
+      self.core.output_linear.b.assign(logit.reshape(-1).astype(np.float32))
+
+  def initial_state(self, batch_size: int) -> dnc.DNCState:
+    """The state before a rollout's first step: zeros."""
+    return self.core.initial_state(batch_size)
+
+  def __call__(
+    self,
+    inputs: tf.Tensor,
+    state: dnc.DNCState,
+    record: tuple[str, ...] = (),
+  ) -> tuple[tf.Tensor, dnc.DNCState, dict[str, tf.Tensor]]:
+    """Predicts the images that follow.
+
+    Args:
+      inputs: float tensor `[time, batch, 4096 + 5]`: current images, actions.
+      state: the state before the first step.
+      record: which of `config.REPRESENTATIONS` to return.
+
+    Returns:
+      Logits of the next images, float tensor `[time, batch, 4096]`; the state
+      after the last step; and what was recorded after each step, by name,
+      float tensors `[time, batch, width]`.
+    """
+    return unroll.unroll(
+      self.core,
+      inputs,
+      state,
+      record=lambda s: {name: represent(s, name) for name in record},
+    )
+
+
+def _initialise(core: dnc.DNC, seed: int) -> None:
+  """Draws the weights anew, from the seed alone.
+
+  The distributions are Sonnet 2's defaults: truncated normal with standard
+  deviation 1 / sqrt(rows), biases 0 and 1 for the forget gate.
+  """
+  matrices = [v for v in core.trainable_variables if v.shape.rank == 2]
+  for number, variable in enumerate(matrices):
+    variable.assign(
+      tf.random.stateless_truncated_normal(
+        variable.shape,
+        seed=[seed, number],
+        stddev=variable.shape[0] ** -0.5,
+        dtype=variable.dtype,
+      )
+    )

@@ -1,0 +1,92 @@
+"""Tests what a trained DNC keeps in its memory.
+
+  python evaluate.py                    # both tests on the latest run
+  python evaluate.py --test=mi          # Test 2 only
+  python evaluate.py --preset=quick     # minutes, not hours
+
+Leaves traces and reports in the run's folder, under evaluation/.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+
+from absl import flags
+
+from dnc import command_line
+from dnc import config as config_lib
+
+FLAGS = flags.FLAGS
+
+_TEST = flags.DEFINE_enum(
+  'test',
+  'all',
+  [*config_lib.TESTS, 'all'],
+  'probe: Test 1, a linear probe; mi: Test 2, mutual information; all: both.',
+)
+_PRESET = flags.DEFINE_enum(
+  'preset',
+  'post',
+  list(config_lib.EVALUATION_PRESETS),
+  "post: Test 1 on the post's 10,000 rollouts; quick: on 500. Other flags "
+  'override it.',
+)
+_MODEL_DIR = flags.DEFINE_string(
+  'model_dir', None, "The run's folder; by default the latest under runs/."
+)
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir',
+  None,
+  "Where the table of all sprites (377 MB) is kept; TFDS's folder by default.",
+)
+_REPRESENTATIONS = flags.DEFINE_list(
+  'representations',
+  None,
+  'What Test 1 probes, of ' + ', '.join(config_lib.REPRESENTATIONS) + '. By '
+  'default all, but the memory only up to '
+  f'{config_lib.EvaluationConfig.MAX_MEMORY} numbers.',
+)
+flags.DEFINE_enum(
+  'estimator',
+  None,
+  list(config_lib.ESTIMATORS),
+  'How Test 2 estimates mutual information; nearest_neighbours takes hours.',
+)
+flags.DEFINE_integer(
+  'num_rollouts',
+  None,
+  'Rollouts that the probe is trained on; a tenth as many more score it.',
+)
+flags.DEFINE_integer('num_sequences', None, 'Sequences for Test 2.')
+flags.DEFINE_integer(
+  'rollout_length',
+  None,
+  'Steps of a rollout for Test 1; sequences for Test 2 have from this many to '
+  'twice as many.',
+)
+flags.DEFINE_integer('seed', None, 'Of the rollouts, controls and shuffles.')
+
+
+def _config() -> config_lib.EvaluationConfig:
+  fields = {f.name for f in dataclasses.fields(config_lib.EvaluationConfig)}
+  given = {name: FLAGS[name].value for name in fields - {'tests'}}
+  if _REPRESENTATIONS.value is not None:
+    given['representations'] = tuple(_REPRESENTATIONS.value)
+  tests = config_lib.TESTS if _TEST.value == 'all' else (_TEST.value,)
+  return config_lib.make_evaluation(_PRESET.value, tests=tests, **given)
+
+
+def main(argv: Sequence[str]) -> None:
+  """Evaluates."""
+  del argv
+  config = _config()
+  # TensorFlow takes seconds to load, and a wrong flag should not wait for it.
+  command_line.load_tensorflow()
+  from analysis import experiment
+
+  experiment.evaluate(
+    _MODEL_DIR.value or experiment.latest_run(), config, _DATA_DIR.value
+  )
+
+
+if __name__ == '__main__':
+  command_line.run(main)

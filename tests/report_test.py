@@ -1,0 +1,155 @@
+"""Tests for analysis.report."""
+
+import json
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from analysis import mutual_information
+from analysis import probe
+from analysis import report
+
+
+def _scores(error, gain):
+  names = ('scale', 'orientation', 'x_position', 'y_position')
+  return {
+    'shape': {'error': error, 'accuracy_above_chance': gain},
+    **{name: {'error': error / 10, 'r2': gain} for name in names},
+  }
+
+
+def _probe_result():
+  widths = {'memory': 256, 'random_256': 256}
+  of_offset = {0: _scores(0.5, 0.25), 5: _scores(0.6, None)}
+  of_name = {
+    'memory': of_offset,
+    'random_256': {k: _scores(0.7, -1e-9) for k in (0, 5)},
+  }
+  return probe.ProbeResult(widths, (0, 5), {'train': of_name, 'test': of_name})
+
+
+def _mutual_information_result():
+  return mutual_information.MutualInformationResult(
+    estimator='binned',
+    num_sequences=50,
+    num_shuffles=99,
+    num_bins=10,
+    true=np.array([0.5, 0.0, 0.1, 0.2]),
+    control=np.array([0.125, 0.0, 0.0, 0.0]),
+    null=np.array([0.1, 0.0, 0.1, 0.2]),
+    p_values=np.array([0.01, 1, 1, 0.3]),
+    constant=np.array([False, True, False, False]),
+  )
+
+
+def _rows(text):
+  """Maps the first cell of every table row to its other cells, by table."""
+  tables, table = [], None
+  for line in text.splitlines():
+    if not line.startswith('|'):
+      table = None
+      continue
+    if table is None:
+      table = {}
+      tables.append(table)
+    first, *rest = (cell.strip() for cell in line.strip('|').split('|'))
+    table[first] = rest
+  return tables
+
+
+class ProbeReportTest(tf.test.TestCase):
+  def test_one_table_for_each_split_and_offset_beside_the_post(self):
+    tables = _rows(report.probe_text(_probe_result()))
+    self.assertLen(tables, 4)
+    for table in tables:
+      self.assertEqual(
+        table['predicting the mean (exact)'],
+        [
+          '0.666667 (+0.000)',
+          '0.029167 (+0.000)',
+          '3.458579 (+0.000)',
+          '0.088710 (+0.000)',
+          '0.088710 (+0.000)',
+        ],
+      )
+      self.assertEqual(table['random_256 (256)'][0], '0.700000 (+0.000)')
+    self.assertEqual(tables[0]['memory (256)'][0], '0.500000 (+0.250)')
+    self.assertEqual(tables[1]['memory (256)'][1], '0.060000 (none)')
+    post = tables[0]['post: Model A, read words (256)']
+    # PROTOCOL: R^2 = 0.70 for x, 0.86 for y.
+    self.assertEqual(post[0], '0.573040 (+0.094)')
+    self.assertEqual(post[3], '0.026715 (+0.699)')
+    self.assertEqual(post[4], '0.012845 (+0.855)')
+    self.assertIn('post: random inputs', tables[2])
+    self.assertNotIn('post: random inputs', tables[1])
+
+  def test_columns_are_aligned(self):
+    text = report.probe_text(_probe_result())
+    table = []
+    for line in [*text.splitlines(), '']:
+      if line.startswith('|'):
+        table.append([i for i, c in enumerate(line) if c == '|'])
+      elif table:
+        self.assertLen({tuple(bars) for bars in table}, 1)
+        table = []
+
+  def test_json_keeps_full_precision_and_has_no_nan(self):
+    result = _probe_result()
+    result.scores['train']['memory'][0]['scale'] = {
+      'error': 1 / 3,
+      'r2': float('nan'),
+    }
+    config = {'seed': np.int64(3), 'best': np.inf, 'lengths': (1, 2)}
+    data = report.probe_data(result, config)
+    folder = self.get_temp_dir()
+    paths = report.write(folder, 'probe', 'text\n', data)
+    self.assertEqual(
+      paths, [os.path.join(folder, f'probe.{x}') for x in ('md', 'json')]
+    )
+    with open(paths[0], encoding='utf-8') as file:
+      self.assertEqual(file.read(), 'text\n')
+
+    def refuse(token):
+      self.fail(f'{token} in JSON')
+
+    with open(paths[1], encoding='utf-8') as file:
+      read = json.load(file, parse_constant=refuse)
+    scores = read['scores']['train']['memory']['0']
+    self.assertEqual(scores['scale'], {'error': 1 / 3, 'r2': None})
+    self.assertEqual(
+      read['config'], {'seed': 3, 'best': None, 'lengths': [1, 2]}
+    )
+    self.assertEqual(read['offsets'], [0, 5])
+    self.assertAllClose(
+      read['predicting_the_mean'],
+      [2 / 3, 7 / 240, 3.458579, 11 / 124, 11 / 124],
+    )
+    self.assertEqual(read['post']['post: random inputs'][0], 0.66727)
+
+
+class MutualInformationReportTest(tf.test.TestCase):
+  def test_table_stands_beside_the_post(self):
+    text = report.mutual_information_text(_mutual_information_result())
+    (table,) = _rows(text)
+    self.assertEqual(table['true x sequence'], ['0.5', '0.2', '1 of 4'])
+    self.assertEqual(
+      table['random x sequence (control)'], ['0.125', '0.0312', '3 of 4']
+    )
+    self.assertEqual(table['post: true x sequence'][0], '< 1e-08')
+    self.assertIn('1 of 4 locations are significant', text)
+    self.assertIn('25.0% never change', text)
+    self.assertIn('binned, 10 bins', text)
+
+  def test_json_has_the_summary_and_every_location(self):
+    result = _mutual_information_result()
+    data = report.mutual_information_data(result, {'seed': 0})
+    read = json.loads(json.dumps(data))
+    self.assertEqual(read['true'], [0.5, 0.0, 0.1, 0.2])
+    self.assertEqual(read['constant'], [False, True, False, False])
+    self.assertEqual(read['summary'], result.summary())
+    self.assertEqual(read['estimator'], 'binned')
+
+
+if __name__ == '__main__':
+  tf.test.main()
