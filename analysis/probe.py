@@ -35,6 +35,7 @@ _NUM_SHAPES = latents.SIZES[0]
 _NUM_VALUES = latents.NUM_LATENTS - 1
 _NUM_OUTPUTS = _NUM_SHAPES + _NUM_VALUES
 CHANCE_ACCURACY = 1 / _NUM_SHAPES
+CONTROL_PREFIX = 'random_'
 
 # Steps are shuffled within blocks of at most this many bytes and steps.
 _BLOCK_BYTES = 256 << 20
@@ -285,7 +286,7 @@ class ProbeResult:
 
 def control_name(width: int) -> str:
   """Returns the name of the random control of a width."""
-  return f'random_{width}'
+  return f'{CONTROL_PREFIX}{width}'
 
 
 class _Pipeline:

@@ -38,10 +38,15 @@ _SPLITS = {
   'test': 'rollouts the probe has not seen',
 }
 _HOW_TO_READ_PROBE = (
-  'How to read it: for shape, the share of wrong classes (and how much more is '
-  'right than the third that guessing gets); for the others, the mean squared '
-  'error (and R^2: 0 is predicting the mean, 1 is perfect). A representation '
-  'holds a latent if its row beats the random inputs of the same width.'
+  'How to read the tables: for shape, the share of wrong classes (and how much '
+  'more is right than the third that guessing gets); for the others, the mean '
+  'squared error (and R^2: 0 is predicting the mean, 1 is perfect). A '
+  'representation holds a latent if its row beats the random inputs of the '
+  'same width.'
+)
+_ABOUT_THE_POST = (
+  "The post's rows are scores on its training rollouts at t-0. For t-5 and "
+  't-10 it gives no numbers, and found nothing above random inputs.'
 )
 _HOW_TO_READ_MUTUAL_INFORMATION = (
   'How to read it: scores are in nats, averaged over the sequences. An '
@@ -100,6 +105,12 @@ def _row_of_scores(name: str, scores: Mapping[str, Mapping]) -> list[str]:
   return [name, *cells]
 
 
+def _in_words(name: str) -> str:
+  if name.startswith(probe.CONTROL_PREFIX):
+    return 'random inputs'
+  return name.replace('_', ' ')
+
+
 def probe_text(result: probe.ProbeResult) -> str:
   """Returns the tables of Test 1 in Markdown.
 
@@ -114,17 +125,15 @@ def probe_text(result: probe.ProbeResult) -> str:
   for split, scores in result.scores.items():
     for offset in result.offsets:
       rows = [
-        _row_of_scores(f'{name} ({width})', scores[name][offset])
+        _row_of_scores(f'{_in_words(name)} ({width})', scores[name][offset])
         for name, width in result.widths.items()
       ]
       rows.append(_row_of_errors('predicting the mean (exact)', mean_errors()))
-      note = 'The post gives no numbers here, and found nothing above random.'
       if offset == 0:
         rows += [_row_of_errors(name, row) for name, row in _POST.items()]
-        note = "The post's rows are scores on its training rollouts."
       parts.append(f'## t-{offset}: {_SPLITS[split]}')
       parts.append(_table(header, rows))
-      parts.append(f'{note} {_HOW_TO_READ_PROBE}')
+  parts += [_HOW_TO_READ_PROBE, _ABOUT_THE_POST]
   return '\n\n'.join(parts) + '\n'
 
 

@@ -85,6 +85,9 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
   """
 
   def guarded(argv: Sequence[str]) -> int | None:
+    # Of what absl and TensorFlow log.
+    if not flags.FLAGS['verbosity'].present:
+      logging.set_verbosity(logging.WARNING)
     try:
       return main(argv)
     except errors.UsageError as e:
@@ -93,7 +96,4 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
       _fail('interrupted', EXIT_INTERRUPTED)
     return None
 
-  # Of absl and TensorFlow: warnings and worse, unless --verbosity says more.
-  flags.FLAGS['verbosity'].default = logging.WARNING
-  flags.FLAGS['verbosity'].value = logging.WARNING
   app.run(guarded, flags_parser=_parse_flags)

@@ -21,7 +21,7 @@ RUNS_DIR = 'runs'
 # train Model B unless told otherwise.
 PRESETS = {
   'post': dict(num_epochs=5, rollouts_per_epoch=10_000),
-  'quick': dict(num_epochs=1, rollouts_per_epoch=1_600),
+  'quick': dict(num_epochs=1, rollouts_per_epoch=1_000, tbptt_length=25),
 }
 
 # Test 1's rollouts: the post's, and a few hundred.
@@ -113,6 +113,12 @@ class TrainingConfig:
       _require(self, name, getattr(self, name) > 0, 'more than 0')
     _require(
       self,
+      'dataset',
+      self.dataset in sprites.DATASETS,
+      f'one of {", ".join(sprites.DATASETS)}',
+    )
+    _require(
+      self,
       'max_length',
       self.max_length >= self.min_length,
       f'at least --min_length={self.min_length}',
@@ -177,15 +183,21 @@ class EvaluationConfig:
     ).items():
       _require(self, name, getattr(self, name) >= least, f'at least {least}')
     _require(self, 'seed', 0 <= self.seed < 2**63, 'in 0 to 2^63 - 1')
+    for name, allowed in dict(
+      tests=TESTS, representations=REPRESENTATIONS
+    ).items():
+      chosen = getattr(self, name)
+      _require(
+        self,
+        name,
+        chosen is None or (chosen and set(chosen) <= set(allowed)),
+        f'some of {", ".join(allowed)}',
+      )
     _require(
       self,
-      'representations',
-      self.representations is None
-      or (
-        self.representations
-        and set(self.representations) <= set(REPRESENTATIONS)
-      ),
-      f'some of {", ".join(REPRESENTATIONS)}',
+      'estimator',
+      self.estimator in ESTIMATORS,
+      f'one of {", ".join(ESTIMATORS)}',
     )
 
 

@@ -25,13 +25,13 @@ import os
 import shutil
 from typing import Any
 
-from absl import logging
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from dnc import errors
 from dnc import files
+from dnc import quiet
 from dnc.dsprites import latents
 
 _DATASET_NAME = 'dnc_traces'
@@ -41,17 +41,6 @@ _LABELS = ('index', 'classes', 'values')
 _SHARD_BYTES = 192 << 20
 # A TFRecord frames its payload with a length and two checksums.
 _RECORD_OVERHEAD = 16
-
-
-@contextlib.contextmanager
-def _quiet_tfds() -> Iterator[None]:
-  # TFDS logs every step it takes, and warns of its own deprecated calls.
-  verbosity = logging.get_verbosity()
-  logging.set_verbosity(logging.ERROR)
-  try:
-    yield
-  finally:
-    logging.set_verbosity(verbosity)
 
 
 def _bytes_per_step(widths: Mapping[str, int]) -> int:
@@ -213,7 +202,7 @@ class Traces:
       num_parallel_calls_for_decode=2,
       num_parallel_calls_for_interleave_files=1,
     )
-    with _quiet_tfds():
+    with quiet.tfds_logs():
       return self._builder.as_dataset(
         split=split,
         decoders=tfds.decode.PartialDecoding(dict.fromkeys(names, True)),
@@ -302,7 +291,7 @@ def open_traces(
   try:
     with open(os.path.join(path, 'metadata.json'), encoding='utf-8') as file:
       metadata = json.load(file)
-    with _quiet_tfds():
+    with quiet.tfds_logs():
       builder = tfds.builder_from_directory(path)
   except ValueError as error:
     raise errors.UsageError(

@@ -95,6 +95,11 @@ class Trainer(snt.Module):
     super().__init__(name=name)
     self.predictor = predictor_lib.SpritePredictor(config, table.mean_image())
     self.optimizer = snt.optimizers.Adam(config.learning_rate)
+    # An update by nothing makes Adam's variables now, not while the graph is
+    # traced: that would trace it twice.
+    variables = self.predictor.trainable_variables
+    self.optimizer.apply([tf.zeros_like(v) for v in variables], variables)
+    self.optimizer.step.assign(0)
     self.num_updates = tf.Variable(0, dtype=tf.int64, trainable=False)
     self.num_batches = tf.Variable(0, dtype=tf.int64, trainable=False)
     self.start = tf.Variable(0, dtype=tf.int32, trainable=False)

@@ -75,9 +75,19 @@ class StepNormaliserTest(tf.test.TestCase):
     )
     self.assertAllEqual(normaliser.mean, [[2, 5], [10, 6], [4, 4]])
     self.assertAllEqual(normaliser.deviation, [[1, 0], [0, 3], [0, 0]])
-    features = tf.constant([[4.0, 6.0], [10.0, 12.0]])
+    features = tf.constant([[1.5, 6.0], [10.0, 7.5]])
     # What does not vary at a step is zero there.
-    self.assertAllEqual(normaliser.transform()(features), [[2, 0], [0, 2]])
+    self.assertAllEqual(normaliser.transform()(features), [[-0.5, 0], [0, 0.5]])
+
+  def test_unseen_features_go_no_further_than_seen_ones_can(self):
+    normaliser = normalisation.StepNormaliser()
+    for feature in (0.0, 0.0, 0.0, 0.0, 1e-3):
+      normaliser.update(np.array([[feature]], np.float32))
+    normalise = normaliser.transform()
+    # The most that one of five can be away from the mean of all.
+    self.assertAllClose(normalise(tf.constant([[1e-3]])), [[2.0]])
+    self.assertAllEqual(normalise(tf.constant([[1.0]])), [[2.0]])
+    self.assertAllEqual(normalise(tf.constant([[-1.0]])), [[-2.0]])
 
   def test_agrees_with_numpy_far_from_zero(self):
     rng = np.random.default_rng(0)

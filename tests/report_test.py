@@ -73,7 +73,7 @@ class ProbeReportTest(tf.test.TestCase):
           '0.088710 (+0.000)',
         ],
       )
-      self.assertEqual(table['random_256 (256)'][0], '0.700000 (+0.000)')
+      self.assertEqual(table['random inputs (256)'][0], '0.700000 (+0.000)')
     self.assertEqual(tables[0]['memory (256)'][0], '0.500000 (+0.250)')
     self.assertEqual(tables[1]['memory (256)'][1], '0.060000 (none)')
     post = tables[0]['post: Model A, read words (256)']

@@ -60,26 +60,16 @@ class TrainerTest(tf.test.TestCase):
   @classmethod
   @functools.cache
   def _cached_trainer(cls, config):
-    """A trainer whose graph is made, and its variables before any update."""
+    """A trainer, and the values of its variables before any update."""
     trainer = training.Trainer(config, cls._table)
-    initial = [v.numpy() for v in trainer.variables]
-    trainer.update(
-      rollouts.make_batch(
-        cls._table,
-        training.rollout_spec(config, 'train'),
-        range(config.batch_size),
-      )
-    )
-    for variable in trainer.variables[len(initial) :]:
-      initial.append(np.zeros_like(variable))
-    return trainer, initial
+    return trainer, [v.numpy() for v in trainer.variables]
 
   def _trainer(self, **changes):
     """A trainer as it is before any update; making its graph takes seconds."""
     trainer, initial = self._cached_trainer(
       dataclasses.replace(_CONFIG, **changes)
     )
-    for variable, value in zip(trainer.variables, initial):
+    for variable, value in zip(trainer.variables, initial, strict=True):
       variable.assign(value)
     return trainer
 

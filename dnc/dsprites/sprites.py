@@ -22,6 +22,7 @@ import numpy as np
 
 from dnc import errors
 from dnc import files
+from dnc import quiet
 from dnc.dsprites import latents
 from dnc.dsprites import render
 
@@ -303,7 +304,8 @@ def _pack_original(data_dir: str) -> np.ndarray:
   try:
     import tensorflow_datasets as tfds  # Slow, and only needed here.
 
-    builder = tfds.builder('dsprites', data_dir=data_dir)
+    with quiet.tfds_logs():
+      builder = tfds.builder('dsprites', data_dir=data_dir)
     if not builder.is_prepared():
       _check_obtainable(builder, manual_dir)
       builder.download_and_prepare()

@@ -1,0 +1,202 @@
+"""Runs `train.py` and `evaluate.py` as a user does, on real files."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from absl.testing import parameterized
+import tensorflow as tf
+
+from tests import testing_data
+
+_SMALL_MODEL = (
+  '--preset=quick',
+  '--memory_size=5',
+  '--word_size=4',
+  '--hidden_size=8',
+  '--batch_size=2',
+  '--rollouts_per_epoch=8',
+  '--min_length=20',
+  '--max_length=30',
+  '--tbptt_length=10',
+  '--report_interval=2',
+)
+_SMALL_EVALUATION = (
+  '--num_rollouts=10',
+  '--num_sequences=3',
+  '--rollout_length=15',
+)
+
+
+class CommandsTest(tf.test.TestCase, parameterized.TestCase):
+  """All in one folder that holds `runs/`, as a checkout does."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls._folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+    cls._trained = cls._run('train.py', *_SMALL_MODEL)
+    (name,) = os.listdir(os.path.join(cls._folder, 'runs'))
+    cls._model_dir = os.path.join(cls._folder, 'runs', name)
+
+  @classmethod
+  def _command(cls, script, *flags):
+    return [
+      sys.executable,
+      os.path.join(testing_data.ROOT, script),
+      f'--data_dir={testing_data.data_dir()}',
+      *flags,
+    ]
+
+  @classmethod
+  def _options(cls, cwd=None):
+    return dict(
+      cwd=cwd or cls._folder,
+      env={**os.environ, 'PYTHONPATH': testing_data.ROOT},
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+
+  @classmethod
+  def _run(cls, script, *flags, cwd=None):
+    return subprocess.run(
+      cls._command(script, *flags), **cls._options(cwd), check=False
+    )
+
+  def _assert_refused(self, result, pattern):
+    """One line that says what is wrong, and a status that says so too."""
+    self.assertNotEqual(result.returncode, 0)
+    self.assertLen(result.stderr.splitlines(), 1, msg=result.stderr)
+    self.assertRegex(result.stderr, pattern)
+
+  def test_train_then_evaluate_then_again(self):
+    self.assertEqual(self._trained.returncode, 0, msg=self._trained.stderr)
+    self.assertEqual(self._trained.stderr, '')
+    self.assertRegex(self._trained.stdout, r'update \d+ .*loss .*IoU .*steps/s')
+    with open(os.path.join(self._model_dir, 'training.json')) as file:
+      self.assertContainsSubset(['loss', 'iou', 'pixel_error'], json.load(file))
+
+    first = self._run('evaluate.py', *_SMALL_EVALUATION)
+    self.assertEqual(first.returncode, 0, msg=first.stderr)
+    self.assertEqual(first.stderr, '')
+    self.assertIn('# Test 1: linear probe', first.stdout)
+    self.assertIn('# Test 2: mutual information', first.stdout)
+    folder = os.path.join(self._model_dir, 'evaluation')
+    with open(os.path.join(folder, 'probe.json')) as file:
+      scores = json.load(file)['scores']
+    self.assertEqual(
+      set(scores['test']['memory']['10']),
+      {'shape', 'scale', 'orientation', 'x_position', 'y_position'},
+    )
+    with open(os.path.join(folder, 'mutual_information.json')) as file:
+      self.assertLen(json.load(file)['true'], 5 * 4)
+    with open(os.path.join(folder, 'predictions.png'), 'rb') as file:
+      self.assertEqual(tf.io.decode_png(file.read()).shape[-1], 1)
+
+    def tables(output):
+      return [line for line in output.splitlines() if line.startswith('|')]
+
+    again = self._run('evaluate.py', *_SMALL_EVALUATION)
+    self.assertIn('traces: reading', again.stdout)
+    self.assertEqual(tables(again.stdout), tables(first.stdout))
+
+  def test_ctrl_c_then_the_same_command(self):
+    # Epochs enough that it is still running when the signal comes.
+    flags = (*_SMALL_MODEL, '--num_epochs=1000', '--model_dir=stopped')
+    process = subprocess.Popen(
+      self._command('train.py', *flags), **self._options()
+    )
+    for line in process.stdout:
+      if 'steps/s' in line:
+        break
+    process.send_signal(signal.SIGINT)
+    output, stderr = process.communicate(timeout=60)
+    self.assertEqual(process.returncode, 130)
+    self.assertEqual(stderr, '')
+    self.assertIn('the same command goes on', output)
+
+    process = subprocess.Popen(
+      self._command('train.py', *flags), **self._options()
+    )
+    line = process.stdout.readline()
+    process.kill()
+    process.communicate()
+    self.assertRegex(line, r'resuming stopped after [1-9]')
+
+  @parameterized.parameters(
+    ('train.py', '--preset=fast', r'--preset=fast.*post\|quick'),
+    ('train.py', '--memory_size=0', '--memory_size=0: must be at least 1'),
+    ('train.py', '--memory_size=many', '--memory_size=many'),
+    ('train.py', '--min_length=9 --max_length=3', '--max_length=3.*at least'),
+    ('train.py', '--dataset=mnist', '--dataset=mnist.*dsprites_rendered'),
+    ('train.py', '--memorysize=3', 'memorysize'),
+    ('train.py', 'quick', 'quick: not a flag'),
+    ('evaluate.py', '--test=lesion', '--test=lesion.*probe'),
+    ('evaluate.py', '--num_rollouts=1', '--num_rollouts=1.*at least 2'),
+    ('evaluate.py', '--representations=x', '--representations=x.*read_words'),
+  )
+  def test_wrong_flag(self, script, flags, pattern):
+    start = time.monotonic()
+    self._assert_refused(self._run(script, *flags.split()), pattern)
+    # It does not wait for TensorFlow.
+    self.assertLess(time.monotonic() - start, 3)
+
+  def test_no_run_to_evaluate(self):
+    result = self._run('evaluate.py', cwd=self.get_temp_dir())
+    self._assert_refused(result, r'no run to evaluate in runs/.*train\.py')
+
+  def test_a_folder_that_is_no_run(self):
+    result = self._run('evaluate.py', '--model_dir=/nonexistent')
+    self._assert_refused(result, '--model_dir=/nonexistent.*config.json')
+
+  def test_traces_of_another_model(self):
+    other = os.path.join(self._folder, 'other')
+    trained = self._run(
+      # Other weights after as many updates.
+      'train.py',
+      *_SMALL_MODEL,
+      '--learning_rate=0.1',
+      f'--model_dir={other}',
+    )
+    self.assertEqual(trained.returncode, 0, msg=trained.stderr)
+    flags = ('--test=mi', '--num_sequences=2', '--rollout_length=12')
+    self._run('evaluate.py', f'--model_dir={self._model_dir}', *flags)
+    shutil.copytree(
+      os.path.join(self._model_dir, 'evaluation', 'traces'),
+      os.path.join(other, 'evaluation', 'traces'),
+    )
+    result = self._run('evaluate.py', f'--model_dir={other}', *flags)
+    self._assert_refused(result, 'traces with model_fingerprint.*delete')
+
+  def test_a_folder_that_cannot_be_written(self):
+    file = os.path.join(self._folder, 'file')
+    with open(file, 'w'):
+      pass
+    result = self._run('train.py', *_SMALL_MODEL, f'--model_dir={file}/run')
+    self._assert_refused(result, 'file/run cannot be written')
+
+  def test_another_run_in_the_folder(self):
+    result = self._run(
+      'train.py', *_SMALL_MODEL, '--seed=2', f'--model_dir={self._model_dir}'
+    )
+    self._assert_refused(result, 'another run .--seed=0 there, 2 asked for')
+
+  def test_original_without_network_or_file(self):
+    result = self._run(
+      'train.py',
+      *_SMALL_MODEL,
+      '--dataset=dsprites',
+      '--model_dir=original',
+      f'--data_dir={self.get_temp_dir()}',
+    )
+    self._assert_refused(result, '--dataset=dsprites.*dsprites_rendered')
+
+
+if __name__ == '__main__':
+  tf.test.main()
