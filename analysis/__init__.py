@@ -4,5 +4,6 @@ probe.py                Test 1: linear probes from traces to latents
 mutual_information.py   Test 2: each memory location against a sequence
 normalisation.py        mean and deviation by time step
 controls.py             random inputs, random sequences, shuffles
+experiment.py           a trained run put to both tests: what evaluate.py does
 report.py               Markdown and JSON, beside the post's numbers
 """

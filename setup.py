@@ -1,0 +1,36 @@
+"""Packaging: `pip install -e .`, or `pip install -e .[test]` for the tests."""
+
+import pathlib
+
+import setuptools
+
+_README = pathlib.Path(__file__).parent / 'README.md'
+
+setuptools.setup(
+  name='dnc-memory-probe',
+  version='0.1.0',
+  description=(
+    'A Differentiable Neural Computer in TensorFlow 2 and Sonnet 2, trained on '
+    'dSprites rollouts, and tests of what its memory keeps'
+  ),
+  long_description=_README.read_text(encoding='utf-8'),
+  long_description_content_type='text/markdown',
+  license='Apache-2.0',
+  packages=setuptools.find_packages(include=['dnc*', 'analysis*']),
+  python_requires='>=3.11',
+  install_requires=[
+    'absl-py>=2.1',
+    'dm-sonnet>=2.0.2,<3',
+    # TFDS imports it when it prepares a dataset, and does not ask for it.
+    'importlib_resources',
+    'numpy>=2.0,<3',
+    'scikit-learn>=1.5,<2',
+    # TensorFlow no longer brings it.
+    'tensorboard>=2.20',
+    'tensorflow>=2.21,<2.22',
+    'tensorflow-datasets>=4.9.10,<5',
+  ],
+  extras_require={
+    'test': ['h5py', 'pytest>=8', 'ruff>=0.17,<0.18', 'scipy'],
+  },
+)

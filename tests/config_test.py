@@ -1,0 +1,102 @@
+"""Tests of the configurations; wrong flags are in commands_test."""
+
+import dataclasses
+import json
+import os
+
+from absl.testing import parameterized
+import tensorflow as tf
+
+from dnc import config as config_lib
+from dnc import errors
+
+
+class TrainingConfigTest(tf.test.TestCase, parameterized.TestCase):
+  def test_post_is_the_posts_schedule(self):
+    config = config_lib.make_training('post')
+    self.assertEqual(config.num_epochs, 5)
+    self.assertEqual(config.rollouts_per_epoch, 10_000)
+    self.assertEqual((config.min_length, config.max_length), (500, 1000))
+    self.assertEqual(config, config_lib.TrainingConfig())
+
+  def test_what_is_given_overrides_the_preset(self):
+    config = config_lib.make_training('quick', num_epochs=7, seed=None)
+    self.assertEqual(config.num_epochs, 7)
+    self.assertEqual(config.seed, 0)
+    self.assertEqual(config.rollouts_per_epoch, 1_000)
+
+  def test_written_and_read(self):
+    config = config_lib.make_training('quick', clip_value=3.5)
+    config_lib.save(config, self.get_temp_dir())
+    self.assertEqual(config_lib.load(self.get_temp_dir()), config)
+
+  @parameterized.parameters('not JSON', '{"memory_width": 3}', '[]')
+  def test_an_unreadable_file_is_named(self, text):
+    path = os.path.join(self.get_temp_dir(), config_lib.CONFIG_FILE)
+    with open(path, 'w') as file:
+      file.write(text)
+    with self.assertRaisesRegex(
+      errors.UsageError, 'config.json cannot be read'
+    ):
+      config_lib.load(self.get_temp_dir())
+
+  def test_every_run_has_its_name(self):
+    config = config_lib.TrainingConfig()
+    names = {config.name()}
+    for field in dataclasses.fields(config):
+      if field.name == 'dataset':
+        other = 'dsprites'
+      else:
+        other = getattr(config, field.name) + 1
+      names.add(dataclasses.replace(config, **{field.name: other}).name())
+    # Two fields only change what is reported.
+    self.assertLen(names, len(dataclasses.fields(config)) - 1)
+
+  def test_names_are_for_folders(self):
+    self.assertRegex(
+      config_lib.TrainingConfig().name(), r'^dnc_16x16_seed0_[0-9a-f]{8}$'
+    )
+
+  @parameterized.parameters(
+    ('word_size', 0),
+    ('batch_size', -1),
+    ('tbptt_length', -1),
+    ('clip_value', float('nan')),
+    ('max_grad_norm', 0.0),
+    ('seed', 2**63),
+    ('dataset', 'mnist'),
+  )
+  def test_what_is_not_allowed_is_named(self, name, value):
+    with self.assertRaisesRegex(errors.UsageError, f'--{name}={value}'):
+      config_lib.TrainingConfig(**{name: value})
+
+
+class EvaluationConfigTest(tf.test.TestCase, parameterized.TestCase):
+  def test_post(self):
+    config = config_lib.make_evaluation('post')
+    self.assertEqual(config.num_rollouts, 10_000)
+    self.assertEqual(config.rollout_length, 500)
+    self.assertEqual(config.num_sequences, 50)
+
+  @parameterized.parameters(
+    ('tests', ('probe', 'lesion'), 'probe,lesion'),
+    ('representations', (), ''),
+    ('representations', ('usage',), 'usage'),
+    ('estimator', 'kde', 'kde'),
+    ('rollout_length', 10, '10'),
+    ('num_sequences', 0, '0'),
+  )
+  def test_what_is_not_allowed_is_named(self, name, value, shown):
+    with self.assertRaisesRegex(errors.UsageError, f'^--{name}={shown}: must'):
+      config_lib.EvaluationConfig(**{name: value})
+
+  def test_is_json(self):
+    config = config_lib.make_evaluation('quick')
+    self.assertIn('quick', config_lib.EVALUATION_PRESETS)
+    self.assertEqual(
+      json.loads(json.dumps(dataclasses.asdict(config)))['num_rollouts'], 500
+    )
+
+
+if __name__ == '__main__':
+  tf.test.main()

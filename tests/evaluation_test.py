@@ -1,0 +1,131 @@
+"""Tests of a predictor over whole rollouts, and of what it exports."""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from dnc import config as config_lib
+from dnc import errors
+from dnc import evaluation
+from dnc import predictor as predictor_lib
+from dnc import rollouts
+from tests import testing_data
+
+_CONFIG = config_lib.TrainingConfig(
+  memory_size=3, word_size=2, num_read_heads=2, hidden_size=4
+)
+_NAMES = config_lib.REPRESENTATIONS
+
+
+class EvaluationTest(tf.test.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls._table = testing_data.rendered_table()
+    cls._predictor = predictor_lib.SpritePredictor(_CONFIG)
+    cls._spec = rollouts.RolloutSpec(
+      seed=3, stream='evaluation', min_length=90, max_length=130
+    )
+    cls._evaluator = evaluation.Evaluator(cls._predictor, _NAMES)
+
+  def _whole(self, batch, steps):
+    """The plain way: all steps at once."""
+    return self._predictor(
+      rollouts.model_inputs(batch)[:steps],
+      self._predictor.initial_state(len(batch.length)),
+      _NAMES,
+    )
+
+  def test_segments_make_no_difference(self):
+    batch = rollouts.make_batch(self._table, self._spec, range(3))
+    steps = len(batch.image)
+    self.assertGreater(steps, evaluation._SEGMENT_LENGTH)
+    logits, _, recorded = self._whole(batch, steps)
+    expected = predictor_lib.score(
+      logits,
+      rollouts.model_targets(batch),
+      rollouts.mask(batch.length, steps),
+    )
+    sums, actual = self._evaluator.run(batch)
+    self.assertAllClose(sums, expected, rtol=1e-5)
+    self.assertEqual(sums.num_steps, batch.length.sum())
+    self.assertAllClose(actual, recorded, atol=1e-5)
+
+  def test_companions_make_no_difference(self):
+    batch = rollouts.make_batch(self._table, self._spec, [0, 1, -1])
+    alone = rollouts.make_batch(self._table, self._spec, [1])
+    end = int(alone.length[0])
+    _, together = self._evaluator.run(batch)
+    _, single = self._evaluator.run(alone)
+    for name in _NAMES:
+      self.assertAllClose(together[name][:end, 1], single[name][:, 0])
+
+  def test_exports_every_rollout(self):
+    path = os.path.join(self.get_temp_dir(), 'traces')
+    splits = dict(
+      train=evaluation.Split(self._spec, 0, 18),
+      test=evaluation.Split(self._spec, 18, 3),
+    )
+    widths = predictor_lib.widths(_CONFIG)
+
+    def export(predictor=self._predictor):
+      return evaluation.export_traces(
+        path, predictor, self._table, splits, widths, dict(num_updates=7)
+      )
+
+    traces = export()
+    self.assertEqual(traces.num_rollouts, dict(train=18, test=3))
+    self.assertEqual(traces.widths, widths)
+    names = [*_NAMES, 'index', 'classes', 'values']
+    found = [
+      rollout
+      for split in ('train', 'test')
+      for rollout in traces.dataset(split, names).as_numpy_iterator()
+    ]
+    self.assertEqual([r['index'] for r in found], list(range(21)))
+    for index in (0, 17, 20):
+      batch = rollouts.make_batch(self._table, self._spec, [index])
+      rollout = found[index]
+      np.testing.assert_array_equal(rollout['classes'], batch.classes[:, 0])
+      np.testing.assert_array_equal(rollout['values'], batch.values[:, 0])
+      _, recorded = self._evaluator.run(batch)
+      for name in _NAMES:
+        self.assertAllClose(rollout[name], recorded[name][:, 0])
+
+    # Written once; another model's are not taken for ours.
+    written = os.stat(os.path.join(path, 'dataset_info.json')).st_mtime_ns
+    export()
+    self.assertEqual(
+      os.stat(os.path.join(path, 'dataset_info.json')).st_mtime_ns, written
+    )
+    other = predictor_lib.SpritePredictor(_CONFIG)
+    other.core.output_linear.b.assign_add(tf.ones([4096]))
+    with self.assertRaisesRegex(errors.UsageError, 'model_fingerprint'):
+      export(other)
+
+  def test_fingerprint_is_of_the_weights(self):
+    same = predictor_lib.SpritePredictor(_CONFIG)
+    expected = evaluation.fingerprint(self._predictor)
+    self.assertEqual(evaluation.fingerprint(same), expected)
+    same.core.controller.b.assign_add(np.eye(16, dtype=np.float32)[0])
+    self.assertNotEqual(evaluation.fingerprint(same), expected)
+
+  def test_picture(self):
+    batch = rollouts.make_batch(self._table, self._spec, [0])
+    batch = rollouts.segment(batch, 0, 4)
+    picture = self._evaluator.picture(batch)
+    self.assertEqual(picture.shape, (2 * 64 + 2, 4 * 64 + 3 * 2, 1))
+    for t in range(4):
+      columns = slice(66 * t, 66 * t + 64)
+      np.testing.assert_array_equal(
+        picture[:64, columns, 0] // 255,
+        np.unpackbits(batch.target[t, 0], axis=-1),
+      )
+    logits, _, _ = self._whole(batch, 4)
+    expected = 255 * tf.sigmoid(logits[2, 0]).numpy().reshape(64, 64)
+    self.assertAllClose(picture[66:, 132:196, 0], expected, atol=1)
+
+
+if __name__ == '__main__':
+  tf.test.main()
