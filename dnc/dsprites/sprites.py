@@ -304,11 +304,12 @@ def _pack_original(data_dir: str) -> np.ndarray:
   try:
     import tensorflow_datasets as tfds  # Slow, and only needed here.
 
+    # Its progress bars are no logs: they stay.
     with quiet.tfds_logs():
       builder = tfds.builder('dsprites', data_dir=data_dir)
-    if not builder.is_prepared():
-      _check_obtainable(builder, manual_dir)
-      builder.download_and_prepare()
+      if not builder.is_prepared():
+        _check_obtainable(builder, manual_dir)
+        builder.download_and_prepare()
   except Exception as error:  # TFDS lets through whatever its parts raise.
     if isinstance(error, OSError) and error.errno in _FOLDER_ERRORS:
       raise
