@@ -49,7 +49,8 @@ flags.DEFINE_enum(
   'estimator',
   None,
   list(config_lib.ESTIMATORS),
-  'How Test 2 estimates mutual information; nearest_neighbours takes hours.',
+  'How Test 2 estimates mutual information; nearest_neighbours is slower by '
+  'far.',
 )
 flags.DEFINE_integer(
   'num_rollouts',

@@ -17,7 +17,7 @@ setuptools.setup(
   long_description_content_type='text/markdown',
   license='Apache-2.0',
   packages=setuptools.find_packages(include=['dnc*', 'analysis*']),
-  python_requires='>=3.11',
+  python_requires='>=3.11,<3.14',
   install_requires=[
     'absl-py>=2.1',
     'dm-sonnet>=2.0.2,<3',

@@ -14,7 +14,9 @@ from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
 import glob
+import math
 import os
+import shutil
 from typing import Any
 
 import tensorflow as tf
@@ -30,6 +32,7 @@ from dnc import predictor as predictor_lib
 from dnc import rollouts
 from dnc import traces as traces_lib
 from dnc import training
+from dnc.dsprites import latents
 from dnc.dsprites import sprites
 
 EVALUATION_DIR = 'evaluation'
@@ -78,7 +81,7 @@ class _Run:
     """The rollouts of a stream: of Test 1, or with only x moving of Test 2."""
     length = self.evaluation.rollout_length
     if stream == 'evaluation':
-      varying, longest = rollouts.latents.NAMES, length
+      varying, longest = latents.NAMES, length
     else:
       varying, longest = ('x_position',), 2 * length
     return rollouts.RolloutSpec(
@@ -123,8 +126,8 @@ class _Run:
       self.table,
       splits,
       {name: widths[name] for name in representations},
-      dict(num_updates=self.num_updates),
-      progress=self.log,
+      dict(num_updates=self.num_updates, run=self.training.name()),
+      log=self.log,
     )
 
   def write(self, name: str, text: str, data: Mapping[str, Any]) -> None:
@@ -172,6 +175,11 @@ def evaluate(
   with files.explained_errors(run.folder):
     os.makedirs(run.folder, exist_ok=True)
     with files.only_writer(run.folder):
+      # Nobody else writes now: these are left from processes that were killed.
+      for partial in glob.glob(
+        os.path.join(glob.escape(run.folder), 'traces', '*.partial')
+      ):
+        shutil.rmtree(partial)
       found = dict(prediction=_score_prediction(run))
       for name in config.tests:
         found[name] = tests[name](run)
@@ -185,6 +193,11 @@ def _score_prediction(run: _Run) -> dict[str, float]:
     run.predictor, run.table, run.spec('evaluation'), _NUM_SCORED
   )
   means = scorer.score()
+  if not math.isfinite(means['loss']):
+    raise errors.UsageError(
+      f'{os.path.dirname(run.folder)}: the model has diverged, its loss is '
+      f'{means["loss"]}; train it anew, with a lower --learning_rate'
+    )
   files.write_json(
     os.path.join(run.folder, 'prediction.json'),
     dict(config=run.about(), num_rollouts=_NUM_SCORED, means=means),
@@ -203,22 +216,28 @@ def _score_prediction(run: _Run) -> dict[str, float]:
 def _run_probe(run: _Run) -> probe.ProbeResult:
   """Test 1."""
   number, spec = run.evaluation.num_rollouts, run.spec('evaluation')
-  representations = run.evaluation.representations
-  if representations is None:
-    widths = predictor_lib.widths(run.training)
-    memory_fits = widths['memory'] <= run.evaluation.MAX_MEMORY
-    representations = tuple(
-      name for name in widths if name != 'memory' or memory_fits
-    )
+  widths = predictor_lib.widths(run.training)
+  memory_fits = widths['memory'] <= run.evaluation.MAX_MEMORY
+  recorded = tuple(name for name in widths if name != 'memory' or memory_fits)
+  probed = run.evaluation.representations or recorded
+  name = 'probe'
+  if not set(probed) <= set(recorded):
+    recorded = probed
+    name = '_'.join(['probe', *probed])
   traces = run.traces(
-    'probe',
+    name,
     dict(
       train=evaluation.Split(spec, 0, number),
       test=evaluation.Split(spec, number, -(-number // 10)),
     ),
-    representations,
+    recorded,
   )
-  result = probe.run(traces, seed=run.evaluation.seed, progress=run.log)
+  result = probe.run(
+    traces,
+    seed=run.evaluation.seed,
+    representations=probed,
+    log=run.log,
+  )
   run.write(
     'probe', report.probe_text(result), report.probe_data(result, run.about())
   )
@@ -237,7 +256,8 @@ def _run_mutual_information(
     mutual_information.from_traces(traces, 'sequences'),
     estimator=run.evaluation.estimator,
     seed=run.evaluation.seed,
-    progress=run.log,
+    num_sequences=run.evaluation.num_sequences,
+    log=run.log,
   )
   run.write(
     'mutual_information',

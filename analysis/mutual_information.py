@@ -5,8 +5,8 @@ each memory location, the mutual information (in nats) between its contents over
 a sequence and the class of x at each step, beside the same for a random
 sequence that the model never saw. A map of the file:
 
-- `binned`: `sklearn.metrics.mutual_info_score` of classes and contents cut into
-  quantile bins, for all locations at once;
+- `binned`: contents cut into quantile bins, scored for all locations at once to
+  what `sklearn.metrics.mutual_info_score` gives for each;
 - `nearest_neighbours`: `sklearn.feature_selection.mutual_info_classif`, after
   Ross, "Mutual Information between Discrete and Continuous Data Sets", 2014;
 - `family_wise_p_values`: which locations stand out, corrected for their number;
@@ -22,13 +22,13 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 import dataclasses
 import functools
-import time
 
 import numpy as np
 from sklearn import feature_selection
 
 from analysis import controls
 from dnc import errors
+from dnc import progress
 from dnc import traces as traces_lib
 from dnc.dsprites import latents
 
@@ -39,7 +39,6 @@ _LOCATIONS_AT_ONCE = 256
 _SEQUENCES_AT_ONCE = 8
 # The post's measure of 'virtually no mutual information', in nats.
 NEGLIGIBLE = 1e-8
-_SECONDS_BETWEEN_LINES = 15.0
 
 # 199 take minutes for the 16,384 locations of Model A. Nearest neighbours cost
 # seconds for every shuffle of every sequence: 19 is the fewest with which a
@@ -281,7 +280,8 @@ def run(
   num_shuffles: int | None = None,
   seed: int = 0,
   num_bins: int = 10,
-  progress: Callable[[str], None] | None = None,
+  num_sequences: int = 0,
+  log: progress.Log | None = None,
 ) -> MutualInformationResult:
   """Runs Test 2, holding one sequence in memory at a time.
 
@@ -293,7 +293,8 @@ def run(
       `NUM_SHUFFLES` if None.
     seed: of the random sequences, shuffles and scikit-learn's noise.
     num_bins: see `quantile_bins`.
-    progress: called with a line of text now and then.
+    num_sequences: how many there will be, for the lines of progress.
+    log: takes a line of progress now and then.
 
   Raises:
     errors.UsageError: if the estimator is unknown, or there is no sequence.
@@ -302,16 +303,14 @@ def run(
   if num_shuffles is None:
     num_shuffles = NUM_SHUFFLES[estimator]
   total, varied, count = 0.0, False, 0
-  last = time.monotonic()
+  lines = progress.Lines(log, 'mutual information: sequences', num_sequences)
   for contents, sequence in sequences:
     random = controls.random_sequence(seed, count, len(sequence), _NUM_CLASSES)
     shuffled = controls.shuffles(seed, count, sequence, num_shuffles)
     total += estimate(contents, np.vstack([sequence, random, shuffled]))
     varied |= _varies(contents)
     count += 1
-    if progress and time.monotonic() - last > _SECONDS_BETWEEN_LINES:
-      last = time.monotonic()
-      progress(f'mutual information: {count} sequences done')
+    lines.done(count)
   if not count:
     raise errors.UsageError('mutual information: no sequence to score')
   true, random, null = np.split(total / count, [1, 2])

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
-import time
 
 import keras
 import numpy as np
@@ -28,6 +27,7 @@ import tensorflow as tf
 from analysis import controls
 from analysis import normalisation
 from dnc import errors
+from dnc import progress
 from dnc import traces as traces_lib
 from dnc.dsprites import latents
 
@@ -41,9 +41,6 @@ CONTROL_PREFIX = 'random_'
 _BLOCK_BYTES = 256 << 20
 _BLOCK_STEPS = 32768
 _SHUFFLE = 3
-_SECONDS_BETWEEN_LINES = 15.0
-
-Progress = Callable[[str], None]
 
 
 def targets(
@@ -96,32 +93,10 @@ def _loss(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
   )
 
 
-class _Lines:
-  """A line of progress now and then: what, how much of how much, how fast."""
-
-  def __init__(self, progress: Progress | None, what: str, total: int):
-    self._progress = progress
-    self._what = what
-    self._total = total
-    self._start = self._last = time.monotonic()
-
-  def done(self, number: int) -> None:
-    now = time.monotonic()
-    if self._progress is None or now - self._last < _SECONDS_BETWEEN_LINES:
-      return
-    self._last = now
-    speed = number / (now - self._start)
-    left = max(0, self._total - number) / speed
-    self._progress(
-      f'probe: {self._what}: {number:,} of {self._total:,}, {speed:,.0f}/s, '
-      f'{left:.0f} s left'
-    )
-
-
 class _FitLines(keras.callbacks.Callback):
   """Reports the steps that Keras has trained on."""
 
-  def __init__(self, lines: _Lines, batch_size: int):
+  def __init__(self, lines: progress.Lines, batch_size: int):
     super().__init__()
     self._lines = lines
     self._batch_size = batch_size
@@ -381,14 +356,16 @@ class _Statistics:
   longest: int
 
 
-def _statistics(pipeline: _Pipeline, progress: Progress | None) -> _Statistics:
+def _statistics(pipeline: _Pipeline, log: progress.Log | None) -> _Statistics:
   normalisers = {
     name: normalisation.StepNormaliser() for name in pipeline.widths
   }
   shape_counts, sums = np.zeros(_NUM_SHAPES), np.zeros(_NUM_VALUES)
   num_steps = longest = 0
   rollouts = pipeline.rollouts('train').prefetch(2).as_numpy_iterator()
-  lines = _Lines(progress, 'rollouts seen', pipeline.num_rollouts('train'))
+  lines = progress.Lines(
+    log, 'probe: rollouts seen', pipeline.num_rollouts('train')
+  )
   for i, rollout in enumerate(rollouts):
     for name, normaliser in normalisers.items():
       normaliser.update(rollout[name])
@@ -422,7 +399,7 @@ def run(
   seed: int = 0,
   representations: Sequence[str] | None = None,
   batch_size: int = 256,
-  progress: Progress | None = None,
+  log: progress.Log | None = None,
 ) -> ProbeResult:
   """Runs Test 1 on traces, streamed from disk in three passes.
 
@@ -434,7 +411,7 @@ def run(
     seed: of the random control and of the order of the steps.
     representations: names of those to probe; all in the traces if None.
     batch_size: steps in a mini-batch.
-    progress: called with a line of text now and then.
+    log: takes a line of progress now and then.
 
   Raises:
     errors.UsageError: if the traces lack a representation or the split 'train',
@@ -445,7 +422,7 @@ def run(
     traces, representations or list(traces.widths), offsets, seed
   )
   with traces.explained_errors():
-    statistics = _statistics(pipeline, progress)
+    statistics = _statistics(pipeline, log)
     _check(traces.path, statistics, offsets)
     normalise = {
       name: normaliser.transform()
@@ -453,14 +430,14 @@ def run(
     }
     probe = LinearProbe(pipeline.widths, offsets, statistics.initial_bias)
     blocks = pipeline.blocks('train', normalise, batch_size)
-    lines = _Lines(progress, 'steps trained on', statistics.num_steps)
+    lines = progress.Lines(log, 'probe: steps trained on', statistics.num_steps)
     batches = pipeline.batches(blocks, statistics.num_steps, batch_size)
     probe.fit(batches, [_FitLines(lines, batch_size)])
     scores = {}
     for split in ('train', 'test'):
       if split in traces.num_rollouts:
-        if progress:
-          progress(f'probe: scoring {split}')
+        if log:
+          log(f'probe: scoring {split}')
         scores[split] = probe.score(
           pipeline.blocks(split, normalise, batch_size)
         )

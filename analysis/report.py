@@ -41,8 +41,10 @@ _HOW_TO_READ_PROBE = (
   'How to read the tables: for shape, the share of wrong classes (and how much '
   'more is right than the third that guessing gets); for the others, the mean '
   'squared error (and R^2: 0 is predicting the mean, 1 is perfect). A '
-  'representation holds a latent if its row beats the random inputs of the '
-  'same width.'
+  'representation holds a latent if, on rollouts the probe has not seen, its '
+  'bracket is above 0 and above that of random inputs of the same width. The '
+  'probe is trained for one epoch, as in the post: with few rollouts it finds '
+  'less than there is.'
 )
 _ABOUT_THE_POST = (
   "The post's rows are scores on its training rollouts at t-0. For t-5 and "

@@ -2,7 +2,7 @@
 
 A map, in the way of the data:
 
-  dsprites/              images from latents, exactly; the packed table of all
+  dsprites/              images from latents; the packed table of all
   rollouts.py            `tf.data` of rollouts, pure in (seed, index)
   util, addressing, access, dnc
                          DeepMind's DNC as Sonnet 2 cores
@@ -14,7 +14,8 @@ A map, in the way of the data:
   evaluation.py          a predictor over whole rollouts: scores, traces
   training.py            update, loop, checkpoints, summaries
 
-`analysis` goes on from the traces.
+`analysis` goes on from the traces. PROTOCOL, where a docstring names it, is
+docs/PROTOCOL.md: the experiment, every number.
 """
 
 import importlib

@@ -66,8 +66,8 @@ class MemoryAccess(snt.RNNCore):
     word_size: int = 20,
     num_reads: int = 1,
     num_writes: int = 1,
-    dtype: tf.DType = tf.float32,
     name: str = 'memory_access',
+    dtype: tf.DType = tf.float32,
   ):
     """Constructs the module.
 
@@ -76,8 +76,8 @@ class MemoryAccess(snt.RNNCore):
       word_size: size of a word, W.
       num_reads: number of read heads.
       num_writes: number of write heads.
-      dtype: of the state; the weights take that of the inputs.
       name: name of the module.
+      dtype: of the state; the weights take that of the inputs.
 
     Raises:
       ValueError: if a size is not positive.
@@ -104,8 +104,10 @@ class MemoryAccess(snt.RNNCore):
     self._read_content_weights_mod = addressing.CosineWeights(
       num_reads, word_size, name='read_content_weights'
     )
-    self._linkage = addressing.TemporalLinkage(memory_size, num_writes, dtype)
-    self._freeness = addressing.Freeness(memory_size, dtype)
+    self._linkage = addressing.TemporalLinkage(
+      memory_size, num_writes, dtype=dtype
+    )
+    self._freeness = addressing.Freeness(memory_size, dtype=dtype)
     # Shapes without the batch, and names, as in the reference.
     self._interface_shapes = {
       'write_vectors': [num_writes, word_size],

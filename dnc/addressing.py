@@ -122,16 +122,16 @@ class TemporalLinkage(snt.RNNCore):
     self,
     memory_size: int,
     num_writes: int,
-    dtype: tf.DType = tf.float32,
     name: str = 'temporal_linkage',
+    dtype: tf.DType = tf.float32,
   ):
     """Constructs the module.
 
     Args:
       memory_size: number of slots, N.
       num_writes: number of write heads.
-      dtype: of the state.
       name: name of the module.
+      dtype: of the state.
     """
     super().__init__(name=name)
     self._memory_size = memory_size
@@ -220,15 +220,15 @@ class Freeness(snt.RNNCore):
   def __init__(
     self,
     memory_size: int,
-    dtype: tf.DType = tf.float32,
     name: str = 'freeness',
+    dtype: tf.DType = tf.float32,
   ):
     """Constructs the module.
 
     Args:
       memory_size: number of slots, N.
-      dtype: of the state.
       name: name of the module.
+      dtype: of the state.
     """
     super().__init__(name=name)
     self._memory_size = memory_size

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 import contextlib
 import os
 import re
+import signal
 import sys
 import tempfile
+import types
 
 from absl import app
 from absl import flags
@@ -74,11 +76,33 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
   return rest
 
 
+def _in_destructor(frame: types.FrameType | None) -> bool:
+  while frame is not None:
+    if frame.f_code.co_name == '__del__':
+      return True
+    frame = frame.f_back
+  return False
+
+
+def _interrupt(number: int, frame: types.FrameType | None) -> None:
+  """Raises `KeyboardInterrupt`, but not where Python would swallow it.
+
+  What a destructor raises is printed and forgotten; the signal is sent again a
+  little later.
+  """
+  del number
+  if _in_destructor(frame):
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+  else:
+    raise KeyboardInterrupt
+
+
 def run(main: Callable[[Sequence[str]], int | None]) -> None:
   """Parses flags and runs `main`, then exits.
 
-  A `UsageError` is printed as one line without a stack trace, status 1; Ctrl-C
-  ends with status 130.
+  A `UsageError`, or too little memory, is printed as one line without a stack
+  trace, status 1; Ctrl-C ends with status 130. When nobody reads the output any
+  more (`| head`), it ends without a word.
 
   Args:
     main: takes what is left of the command line; returns the exit status.
@@ -92,8 +116,16 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
       return main(argv)
     except errors.UsageError as e:
       _fail(e)
+    except MemoryError as e:
+      _fail(f'not enough memory for these sizes: {e}')
     except KeyboardInterrupt:
       _fail('interrupted', EXIT_INTERRUPTED)
+    except BrokenPipeError:
+      # Python would complain once more when it closes stdout.
+      os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+      sys.exit(1)
     return None
 
+  signal.signal(signal.SIGINT, _interrupt)
+  signal.signal(signal.SIGALRM, _interrupt)
   app.run(guarded, flags_parser=_parse_flags)

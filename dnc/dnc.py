@@ -51,8 +51,8 @@ class DNC(snt.RNNCore):
     controller_config: Mapping[str, Any],
     output_size: int,
     clip_value: float | None = None,
-    dtype: tf.DType = tf.float32,
     name: str = 'dnc',
+    dtype: tf.DType = tf.float32,
   ):
     """Constructs the core.
 
@@ -63,8 +63,8 @@ class DNC(snt.RNNCore):
       output_size: size of the output.
       clip_value: bound on the controller's output and state and on the core's
         output, to [-clip_value, clip_value]; None or 0 for no bound.
-      dtype: of weights and state.
       name: name of the module.
+      dtype: of weights and state.
 
     Raises:
       ValueError: if a size is not positive or `clip_value` is negative.

@@ -4,20 +4,18 @@ Rollouts run in segments with the state carried over, so that memory does not
 grow with their length.
 """
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
-from collections.abc import Sequence
 import dataclasses
 import hashlib
 import os
-import time
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from dnc import predictor as predictor_lib
+from dnc import progress
 from dnc import rollouts
 from dnc import traces as traces_lib
 from dnc.dsprites import render
@@ -27,7 +25,6 @@ _SEGMENT_LENGTH = 100
 _BATCH_SIZE = 16
 # Of what is recorded of a batch; wide memories run in smaller batches.
 _MAX_BATCH_BYTES = 256 << 20
-_SECONDS_BETWEEN_LINES = 15.0
 # Pixels between the sprites of a picture, and steps it shows.
 _GAP = 2
 _NUM_SHOWN = 10
@@ -186,7 +183,7 @@ def export_traces(
   splits: Mapping[str, Split],
   widths: Mapping[str, int],
   metadata: Mapping[str, Any],
-  progress: Callable[[str], None] | None = None,
+  log: progress.Log | None = None,
 ) -> traces_lib.Traces:
   """Writes what a model holds at every step, unless it is written already.
 
@@ -198,7 +195,7 @@ def export_traces(
     widths: what to record, some of `predictor.widths`.
     metadata: what the traces are of. Fingerprints of model and data, and the
       rollouts, are added.
-    progress: called with a line of text now and then.
+    log: takes a line of progress now and then.
 
   Returns:
     The traces, open for reading.
@@ -215,12 +212,10 @@ def export_traces(
   }
   if not os.path.exists(path):
     evaluator = Evaluator(predictor, tuple(widths))
-    total = sum(split.num_rollouts for split in splits.values())
-    lines = _Lines(progress, total)
     traces_lib.write(
       path,
       {
-        name: _record(evaluator, table, split, widths, lines)
+        name: _record(evaluator, table, split, widths, log)
         for name, split in splits.items()
       },
       widths,
@@ -231,38 +226,12 @@ def export_traces(
   return traces_lib.open_traces(path, metadata)
 
 
-class _Lines:
-  """A line of progress now and then."""
-
-  def __init__(self, progress: Callable[[str], None] | None, total: int):
-    self._progress = progress
-    self._total = total
-    self._done = 0
-    self._steps = 0
-    self._start = self._last = time.monotonic()
-
-  def add(self, lengths: Sequence[int]) -> None:
-    """Counts rollouts of these lengths as done."""
-    self._done += len(lengths)
-    self._steps += sum(lengths)
-    now = time.monotonic()
-    if self._progress is None or now - self._last < _SECONDS_BETWEEN_LINES:
-      return
-    self._last = now
-    seconds = now - self._start
-    left = seconds * (self._total - self._done) / self._done
-    self._progress(
-      f'traces: {self._done:,} of {self._total:,} rollouts, '
-      f'{self._steps / seconds:,.0f} steps/s, {left:.0f} s left'
-    )
-
-
 def _record(
   evaluator: Evaluator,
   table: sprites.SpriteTable,
   split: Split,
   widths: Mapping[str, int],
-  lines: _Lines,
+  log: progress.Log | None,
 ) -> Iterator[dict[str, Any]]:
   """Yields the rollouts of a split as `traces.write` takes them."""
   bytes_per_rollout = 4 * split.spec.max_length * sum(widths.values())
@@ -272,6 +241,9 @@ def _record(
   # In order of index: nobody waits for the shorter ones of a batch.
   indices = np.full([len(starts), batch_size], -1, np.int64)
   indices.flat[: split.num_rollouts] = np.arange(split.first, end)
+  mean_length = (split.spec.min_length + split.spec.max_length) // 2
+  lines = progress.Lines(log, 'traces: steps', split.num_rollouts * mean_length)
+  num_steps = 0
   for batch in rollouts.dataset(table, split.spec, indices).as_numpy_iterator():
     _, recorded = evaluator.run(batch)
     lengths = [int(n) for n in batch.length if n]
@@ -282,4 +254,5 @@ def _record(
         'values': batch.values[:length, i],
         **{name: value[:length, i] for name, value in recorded.items()},
       }
-    lines.add(lengths)
+    num_steps += sum(lengths)
+    lines.done(num_steps)

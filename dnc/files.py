@@ -79,7 +79,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
   """Writes `value` to `path` as indented JSON, whole or not at all."""
-  write_text(path, json.dumps(value, indent=2) + '\n')
+  write_text(path, json.dumps(value, indent=2, allow_nan=False) + '\n')
 
 
 @contextlib.contextmanager
@@ -136,20 +136,26 @@ def explained_errors(folder: str | os.PathLike[str]) -> Iterator[None]:
   Raises:
     UsageError: in place of an error of the operating system's, or what
       TensorFlow makes of one.
+    MemoryError: in place of TensorFlow's error for too little memory.
   """
   try:
     yield
+  except BrokenPipeError:
+    raise  # It is the terminal that is gone.
   except OSError as e:
     raise errors.UsageError(
-      f'{os.fspath(folder)} cannot be written: {e.strerror or e}'
+      f'{e.filename or os.fspath(folder)} cannot be used: {e.strerror or e}'
     ) from e
   except Exception as e:
     # By name: this module is imported where TensorFlow is not.
-    if type(e).__name__ in _FILE_ERRORS:
-      raise errors.UsageError(
-        f'{os.fspath(folder)} cannot be written: {e}'
-      ) from e
-    raise
+    if type(e).__name__ not in _FILE_ERRORS:
+      raise
+    # TensorFlow has one error for a full disk and for too little memory.
+    if 'OOM' in str(e):
+      raise MemoryError(str(e)[:200]) from e
+    raise errors.UsageError(
+      f'{os.fspath(folder)} cannot be written: {e}'
+    ) from e
 
 
 @contextlib.contextmanager

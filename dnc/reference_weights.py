@@ -50,20 +50,17 @@ def _build(
   """Creates the core's variables: their shapes follow the input's size."""
   state = core.initial_state(1)
   if isinstance(core, dnc.DNC):
-    rows = np.shape(weights['controller.w_gates'])[0]
-    hidden_size = state.controller_state.hidden.shape[1]
-    input_size = rows - state.access_output.shape[1:].num_elements()
-    input_size -= hidden_size
-    dtype = state.access_output.dtype
+    name, dtype = 'controller.w_gates', state.access_output.dtype
+    own_rows = state.access_output.shape[1:].num_elements()
+    own_rows += state.controller_state.hidden.shape[1]
   else:
-    input_size = np.shape(weights['interface.free_gate.w'])[0]
-    dtype = state.memory.dtype
-  if input_size < 1:
+    name, dtype, own_rows = 'interface.free_gate.w', state.memory.dtype, 0
+  rows = np.shape(weights[name])[0]
+  if rows <= own_rows:
     raise ValueError(
-      f'controller.w_gates has {rows} rows, too few for a core with '
-      f'{rows - input_size} of its own: other memory or controller sizes'
+      f'{name} has {rows} rows, the core needs more than {own_rows}'
     )
-  core(tf.zeros([1, input_size], dtype), state)
+  core(tf.zeros([1, rows - own_rows], dtype), state)
 
 
 def variables(

@@ -77,6 +77,7 @@ class Trainer(snt.Module):
     num_batches: int64 variable, batches of rollouts finished so far.
     start: int32 variable, steps of the current batch trained on so far.
     num_steps: int64 variable, real steps trained on so far.
+    run_name: string variable, tells whose checkpoint it is.
   """
 
   def __init__(
@@ -104,6 +105,7 @@ class Trainer(snt.Module):
     self.num_batches = tf.Variable(0, dtype=tf.int64, trainable=False)
     self.start = tf.Variable(0, dtype=tf.int32, trainable=False)
     self.num_steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+    self.run_name = tf.Variable(config.name(), trainable=False)
     self._config = config
     self._initial_state = self.predictor.initial_state(config.batch_size)
     self._carried = [
@@ -125,6 +127,7 @@ class Trainer(snt.Module):
     Returns:
       Scalars: `loss`, mean cross-entropy per image in nats over the segment's
       real steps; `grad_norm`, before clipping; `num_steps`, real steps;
+      `finite`, whether both are finite: if not, nothing was changed;
       `finished`, whether this was the batch's last segment.
     """
     end = tf.reduce_max(batch.length)
@@ -144,18 +147,26 @@ class Trainer(snt.Module):
     gradients, norm = tf.clip_by_global_norm(
       tape.gradient(loss, variables), self._config.max_grad_norm
     )
-    self.optimizer.apply(gradients, variables)
+    finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
 
-    # In the same graph as the weights: an interrupt cannot come in between.
+    def advance():
+      self.optimizer.apply(gradients, variables)
+      # With the weights: an interrupt cannot come in between.
+      for variable, value in zip(self._carried, tf.nest.flatten(state)):
+        variable.assign(tf.where(finished, tf.zeros_like(value), value))
+      self.num_updates.assign_add(1)
+      self.num_batches.assign_add(tf.cast(finished, tf.int64))
+      self.start.assign(tf.where(finished, 0, stop))
+      self.num_steps.assign_add(tf.cast(num_steps, tf.int64))
+
     finished = tf.equal(stop, end)
-    for variable, value in zip(self._carried, tf.nest.flatten(state)):
-      variable.assign(tf.where(finished, tf.zeros_like(value), value))
-    self.num_updates.assign_add(1)
-    self.num_batches.assign_add(tf.cast(finished, tf.int64))
-    self.start.assign(tf.where(finished, 0, stop))
-    self.num_steps.assign_add(tf.cast(num_steps, tf.int64))
+    tf.cond(finite, advance, lambda: None)
     return dict(
-      loss=loss, grad_norm=norm, num_steps=num_steps, finished=finished
+      loss=loss,
+      grad_norm=norm,
+      num_steps=num_steps,
+      finite=finite,
+      finished=finished,
     )
 
 
@@ -297,6 +308,31 @@ def _checkpoint_manager(
   )
 
 
+@contextlib.contextmanager
+def _restoring(
+  checkpoint: str, config: config_lib.TrainingConfig, run_name: tf.Variable
+) -> Iterator[None]:
+  """Wraps a restore; a checkpoint that is no good takes one line.
+
+  Raises:
+    UsageError: if it is damaged or another run's.
+  """
+  problem = None
+  try:
+    yield
+    found = run_name.numpy().decode()
+    if found != config.name():
+      problem = f'it is of {found}, {config_lib.CONFIG_FILE} of {config.name()}'
+  # TensorFlow's reader raises whatever its parts do.
+  except (AssertionError, IndexError, ValueError, tf.errors.OpError) as e:
+    problem = ' '.join(str(e).split())[:200]
+  if problem:
+    raise errors.UsageError(
+      f'{checkpoint}: damaged, or does not fit {config_lib.CONFIG_FILE} beside '
+      f'it ({problem}); restore the files or train in another --model_dir'
+    )
+
+
 def restore_predictor(
   model_dir: str,
 ) -> tuple[config_lib.TrainingConfig, predictor_lib.SpritePredictor, int]:
@@ -310,7 +346,7 @@ def restore_predictor(
     and the number of updates it was trained for.
 
   Raises:
-    UsageError: if the folder holds no run or no checkpoint.
+    UsageError: if the folder holds no run or no sound checkpoint.
   """
   config = config_lib.load(model_dir)
   newest = tf.train.latest_checkpoint(os.path.join(model_dir, CHECKPOINT_DIR))
@@ -321,10 +357,13 @@ def restore_predictor(
     )
   predictor = predictor_lib.SpritePredictor(config)
   num_updates = tf.Variable(0, dtype=tf.int64)
-  status = tf.train.Checkpoint(
-    trainer=tf.train.Checkpoint(predictor=predictor, num_updates=num_updates)
-  ).restore(newest)
-  status.expect_partial().assert_existing_objects_matched()
+  run_name = tf.Variable('')
+  with _restoring(newest, config, run_name):
+    tf.train.Checkpoint(
+      trainer=tf.train.Checkpoint(
+        predictor=predictor, num_updates=num_updates, run_name=run_name
+      )
+    ).restore(newest).expect_partial().assert_existing_objects_matched()
   return config, predictor, int(num_updates)
 
 
@@ -358,8 +397,8 @@ def train(
       if os.path.exists(os.path.join(model_dir, config_lib.CONFIG_FILE)):
         found = config_lib.load(model_dir)
         config_lib.check_same_run(config, found, model_dir)
-      config_lib.save(config, model_dir)
       table = sprites.load_table(config.dataset, data_dir)
+      config_lib.save(config, model_dir)
       return _train(config, model_dir, table, log)
 
 
@@ -378,7 +417,9 @@ def _train(
     _NUM_VALIDATION_ROLLOUTS,
   )
   manager = _checkpoint_manager(trainer, model_dir)
-  if manager.restore_or_initialize():
+  if manager.latest_checkpoint:
+    with _restoring(manager.latest_checkpoint, config, trainer.run_name):
+      manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
     log(f'resuming {model_dir} after {int(trainer.num_updates)} updates')
   else:
     log(f'training in {model_dir}; to watch: tensorboard --logdir={model_dir}')
@@ -392,6 +433,7 @@ def _train(
       int(trainer.num_updates), training, validation, validator.picture()
     )
 
+  updates_before = int(trainer.num_updates)
   with _stop_requests(log) as stop_requested:
     done = int(trainer.num_batches)
     for epoch, batch in _remaining_batches(config, table, done):
@@ -404,7 +446,8 @@ def _train(
           manager.save(number)
       if stop_requested.is_set():
         break
-  manager.save(int(trainer.num_updates))
+  if int(trainer.num_updates) > updates_before or not updates_before:
+    manager.save(int(trainer.num_updates))
   if stop_requested.is_set():
     log(
       f'stopped after {int(trainer.num_updates)} updates; the same command '
@@ -431,11 +474,12 @@ def _updates(
   finished = False
   while not finished and not stop_requested.is_set():
     metrics = trainer.update(batch)
-    if not np.isfinite(metrics['loss']):
+    if not metrics['finite']:
       raise errors.UsageError(
-        f'the loss is {float(metrics["loss"])} at update '
-        f'{int(trainer.num_updates)}; the last checkpoint still stands; a '
-        'lower --learning_rate or --max_grad_norm may help'
+        f'training diverged after update {int(trainer.num_updates)}: loss '
+        f'{float(metrics["loss"])}, gradient norm '
+        f'{float(metrics["grad_norm"])}; the last checkpoint still stands; try '
+        'a lower --learning_rate or --max_grad_norm'
       )
     finished = bool(metrics['finished'])
     yield metrics

@@ -17,9 +17,7 @@ from dnc import dnc
 Record = Callable[[dnc.DNCState], Any]
 
 
-def _create_variables(
-  core: dnc.DNC, input_sequence: tf.Tensor, state: dnc.DNCState
-) -> None:
+def _create_variables(core: dnc.DNC, input_sequence: tf.Tensor) -> None:
   """Runs the core once where its variables do not exist yet."""
   if not hasattr(core.output_linear, 'w'):
     with tf.init_scope():
@@ -34,6 +32,60 @@ def _lstm_cell(gates: tf.Tensor, cell: tf.Tensor) -> snt.LSTMState:
   return snt.LSTMState(tf.sigmoid(o) * tf.tanh(next_cell), next_cell)
 
 
+def _recurrence(
+  core: dnc.DNC, input_size: int
+) -> Callable[[tf.Tensor, dnc.DNCState], dnc.DNCState]:
+  """What is left of a step of `core` when its large products are taken out.
+
+  Args:
+    core: a `DNC` with variables.
+    input_size: size of the core's inputs.
+
+  Returns:
+    A function from the projected input of a step, `[batch, 4 hidden_size]`, and
+    the state before it, to the state after it.
+  """
+  access = core.access
+  recurrent_weights = tf.concat(
+    [
+      core.controller.input_to_hidden[input_size:],
+      core.controller.hidden_to_hidden,
+    ],
+    axis=0,
+  )
+  layers = access.interface.values()
+  interface_weights = tf.concat([layer.w for layer in layers], axis=1)
+  interface_bias = tf.concat([layer.b for layer in layers], axis=0)
+
+  def step(projected: tf.Tensor, state: dnc.DNCState) -> dnc.DNCState:
+    hidden, cell = state.controller_state
+    read_words = tf.reshape(state.access_output, [tf.shape(hidden)[0], -1])
+    recurrent = tf.concat([read_words, hidden], axis=1)
+    gates = projected + tf.matmul(recurrent, recurrent_weights)
+    controller_state = tf.nest.map_structure(core.clip, _lstm_cell(gates, cell))
+    interface = access.split_interface(
+      tf.matmul(controller_state.hidden, interface_weights) + interface_bias
+    )
+    access_output, access_state = access.read_and_write(
+      interface, state.access_state
+    )
+    return dnc.DNCState(access_output, access_state, controller_state)
+
+  return step
+
+
+def _freeze(running: tf.Tensor, new_state: Any, state: Any) -> Any:
+  """Keeps `state` where a sequence has ended."""
+
+  def choose(new, old):
+    shape = tf.concat(
+      [tf.shape(running), tf.ones([new.shape.rank - 1], tf.int32)], 0
+    )
+    return tf.where(tf.reshape(running, shape), new, old)
+
+  return tf.nest.map_structure(choose, new_state, state)
+
+
 def unroll(
   core: dnc.DNC,
   input_sequence: tf.Tensor,
@@ -45,8 +97,8 @@ def unroll(
 
   Args:
     core: a `DNC`.
-    input_sequence: float tensor `[time, batch, input_size]`; time and batch may
-      be unknown.
+    input_sequence: float tensor `[time, batch, ...]`, flattened to
+      `[time, batch, input_size]`; time and batch may be unknown.
     initial_state: the state before the first step.
     sequence_length: int tensor `[batch]`, real steps of each sequence; past
       them the state stays and the last output is repeated (zeros for a length
@@ -56,56 +108,41 @@ def unroll(
 
   Returns:
     Outputs, float tensor `[time, batch, output_size]`; the state after the last
-    step; and, where `record` is given, its nest with tensors
-    `[time, batch, ...]`.
+    step; and what `record` returned, `[time, batch, ...]`, `()` without it.
+
+  Raises:
+    ValueError: if the controller projects its hidden state, which the loop here
+      does not do.
   """
-  _create_variables(core, input_sequence, initial_state)
+  if (
+    initial_state.controller_state.hidden.shape[1]
+    != (initial_state.controller_state.cell.shape[1])
+  ):
+    raise ValueError(
+      'unroll does not do controllers with a projection_size; '
+      'snt.dynamic_unroll does'
+    )
   record = record or (lambda state: ())
-  num_steps = tf.shape(input_sequence)[0]
-  input_size = input_sequence.shape[-1]
-  controller, access = core.controller, core.access
-
-  input_weights = controller.input_to_hidden[:input_size]
-  recurrent_weights = tf.concat(
-    [controller.input_to_hidden[input_size:], controller.hidden_to_hidden], 0
+  inputs = snt.Flatten(preserve_dims=2)(input_sequence)
+  _create_variables(core, inputs)
+  num_steps, input_size = tf.shape(inputs)[0], inputs.shape[2]
+  step = _recurrence(core, input_size)
+  projected = (
+    tf.tensordot(inputs, core.controller.input_to_hidden[:input_size], 1)
+    + core.controller.b
   )
-  interface = access.interface.values()
-  interface_weights = tf.concat([layer.w for layer in interface], axis=1)
-  interface_bias = tf.concat([layer.b for layer in interface], axis=0)
-  projected = tf.tensordot(input_sequence, input_weights, 1) + controller.b
-
-  def step(t, state):
-    recurrent = tf.concat(
-      [
-        tf.reshape(state.access_output, [tf.shape(projected)[1], -1]),
-        state.controller_state.hidden,
-      ],
-      axis=1,
-    )
-    gates = projected[t] + tf.matmul(recurrent, recurrent_weights)
-    controller_state = tf.nest.map_structure(
-      core.clip, _lstm_cell(gates, state.controller_state.cell)
-    )
-    interface = access.split_interface(
-      tf.matmul(controller_state.hidden, interface_weights) + interface_bias
-    )
-    access_output, access_state = access.read_and_write(
-      interface, state.access_state
-    )
-    new_state = dnc.DNCState(access_output, access_state, controller_state)
-    if sequence_length is None:
-      return new_state
-    return _freeze(t < sequence_length, new_state, state)
 
   def keep(state):
     return (state.controller_state.hidden, state.access_output, record(state))
 
   def body(t, state, arrays):
-    state = step(t, state)
+    new_state = step(projected[t], state)
+    if sequence_length is not None:
+      new_state = _freeze(t < sequence_length, new_state, state)
     arrays = tf.nest.map_structure(
-      lambda array, value: array.write(t, value), arrays, keep(state)
+      lambda array, value: array.write(t, value), arrays, keep(new_state)
     )
-    return t + 1, state, arrays
+    return t + 1, new_state, arrays
 
   arrays = tf.nest.map_structure(
     lambda value: tf.TensorArray(
@@ -122,26 +159,12 @@ def unroll(
   hidden, read_words, recorded = tf.nest.map_structure(
     lambda array: array.stack(), arrays
   )
-  read_words = tf.reshape(
-    read_words, tf.concat([tf.shape(read_words)[:2], [-1]], 0)
+  features = tf.concat(
+    [hidden, snt.Flatten(preserve_dims=2)(read_words)], axis=2
   )
-  output_linear = core.output_linear
   outputs = core.clip(
-    tf.tensordot(tf.concat([hidden, read_words], 2), output_linear.w, 1)
-    + output_linear.b
+    tf.tensordot(features, core.output_linear.w, 1) + core.output_linear.b
   )
   if sequence_length is not None:
     outputs = tf.where((sequence_length > 0)[:, tf.newaxis], outputs, 0)
   return outputs, state, recorded
-
-
-def _freeze(running: tf.Tensor, new_state: Any, state: Any) -> Any:
-  """Keeps `state` where a sequence has ended."""
-
-  def choose(new, old):
-    shape = tf.concat(
-      [tf.shape(running), tf.ones([new.shape.rank - 1], tf.int32)], 0
-    )
-    return tf.where(tf.reshape(running, shape), new, old)
-
-  return tf.nest.map_structure(choose, new_state, state)

@@ -110,7 +110,7 @@ class OnlyWriterTest(tf.test.TestCase):
 class ExplainedErrorsTest(tf.test.TestCase):
   def test_errors_of_the_system_take_one_line(self):
     with self.assertRaisesRegex(
-      errors.UsageError, '^/folder cannot be written: No space left on device$'
+      errors.UsageError, '^/folder cannot be used: No space left on device$'
     ):
       with files.explained_errors('/folder'):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -119,6 +119,13 @@ class ExplainedErrorsTest(tf.test.TestCase):
     with self.assertRaisesRegex(errors.UsageError, 'no space'):
       with files.explained_errors('/folder'):
         raise tf.errors.ResourceExhaustedError(None, None, 'no space')
+
+  def test_too_little_memory_as_tensorflow_tells_it(self):
+    with self.assertRaisesRegex(MemoryError, 'OOM when allocating'):
+      with files.explained_errors('/folder'):
+        raise tf.errors.ResourceExhaustedError(
+          None, None, 'OOM when allocating tensor'
+        )
 
   def test_other_errors_pass(self):
     with self.assertRaises(ZeroDivisionError):

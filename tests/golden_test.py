@@ -11,8 +11,10 @@ the states we then compare what does not depend on the order of the slots.
 
 from absl.testing import parameterized
 import numpy as np
+import sonnet as snt
 import tensorflow as tf
 
+from dnc import unroll as unroll_lib
 from tests import golden as golden_lib
 
 _SLOT_STATES = (
@@ -123,6 +125,44 @@ class GoldenTest(tf.test.TestCase, parameterized.TestCase):
       golden, {k: v[-1] for k, v in replay.states.items()}, final, atol=1e-11
     )
     self._check_gradients(golden, replay, 'f64.', 1e-9)
+
+  @parameterized.product(
+    name=golden_lib.DNC_FILES, unroll=(snt.dynamic_unroll, unroll_lib.unroll)
+  )
+  def test_over_time_in_a_graph(self, name, unroll):
+    golden = golden_lib.Golden(name)
+    core = golden.core(tf.float64)
+    run = tf.function(lambda *sequence: unroll(core, *sequence)[:2])
+    outputs, state = run(
+      tf.constant(golden.arrays['inputs'], tf.float64),
+      golden.initial_state(core, tf.float64),
+    )
+    self.assertAllClose(
+      outputs, golden.arrays['f64.outputs'], rtol=0, atol=1e-12
+    )
+    memory = golden_lib.without_slot_order(
+      'memory', state.access_state.memory.numpy()
+    )
+    expected = golden_lib.without_slot_order(
+      'memory', golden.arrays['f64.state.memory_final']
+    )
+    self.assertAllClose(memory, expected, rtol=0, atol=1e-11)
+
+  @parameterized.parameters(*golden_lib.ACCESS_FILES)
+  def test_interface(self, name):
+    golden = golden_lib.Golden(name)
+    core = golden.core(tf.float32)
+    expected = {
+      key.removeprefix('interface.'): value
+      for key, value in golden.arrays.items()
+      if key.startswith('interface.')
+    }
+    self.assertNotEmpty(expected)
+    for t, step in enumerate(golden.arrays['inputs']):
+      interface = core._read_inputs(tf.constant(step))
+      self.assertEqual(set(interface), set(expected))
+      for key, value in interface.items():
+        self.assertAllClose(value, expected[key][t], rtol=0, atol=5e-6)
 
   def test_other_weights_are_noticed(self):
     golden = golden_lib.Golden('dnc_b')

@@ -22,7 +22,7 @@ _SLOT_TIES = ('write_allocation_weights',)
 def _linkage(write_weights, prev_read_weights):
   num_steps, batch_size, num_writes, memory_size = write_weights.shape
   linkage = addressing.TemporalLinkage(
-    memory_size, num_writes, write_weights.dtype
+    memory_size, num_writes, dtype=write_weights.dtype
   )
   state, states = linkage.initial_state(batch_size), []
   for t in range(num_steps):

@@ -183,7 +183,7 @@ class RunTest(parameterized.TestCase, tf.test.TestCase):
     path = os.path.join(folder, 'traces')
     cls.traces = _export(path, rollouts, ('now', 'late', 'noise'))
     cls.lines = []
-    cls.result = cls.run_probe(offsets=(0, 5), progress=cls.lines.append)
+    cls.result = cls.run_probe(offsets=(0, 5), log=cls.lines.append)
 
   @classmethod
   def run_probe(cls, **kwargs):

@@ -2,8 +2,10 @@
 
 import dataclasses
 import functools
+import glob
 import json
 import os
+import shutil
 import signal
 import tempfile
 
@@ -138,6 +140,14 @@ class TrainerTest(tf.test.TestCase):
     # And it starts from zeros again with the next batch.
     self.assertAllClose(trainer.update(batch)['loss'] * 16, losses[0])
 
+  def test_a_gradient_that_is_not_finite_changes_nothing(self):
+    trainer = self._trainer()
+    trainer.predictor.core.output_linear.b.assign(tf.fill([4096], np.nan))
+    before = [v.numpy() for v in trainer.variables]
+    self.assertFalse(trainer.update(self._batch([0, 1]))['finite'])
+    for variable, value in zip(trainer.variables, before):
+      np.testing.assert_array_equal(variable, value)
+
   def test_one_graph_for_every_length(self):
     trainer = self._trainer()
     for indices in ([0, 1], [2, 3], [4, -1]):
@@ -221,7 +231,12 @@ class TrainTest(tf.test.TestCase):
 
   def test_a_finished_run_stays_as_it_is(self):
     before = _weights(self._whole)
+    folder = os.path.join(self._whole, training.CHECKPOINT_DIR)
+    written = {e.name: e.stat().st_mtime_ns for e in os.scandir(folder)}
     self.assertEqual(self._train(self._whole), self._result)
+    self.assertEqual(
+      {e.name: e.stat().st_mtime_ns for e in os.scandir(folder)}, written
+    )
     for a, b in zip(before, _weights(self._whole)):
       np.testing.assert_array_equal(a, b)
 
@@ -238,8 +253,33 @@ class TrainTest(tf.test.TestCase):
       _CONFIG, learning_rate=1e30, max_grad_norm=1e30, clip_value=0.0
     )
     model_dir = self._dir('wild')
-    with self.assertRaisesRegex(errors.UsageError, 'loss is .* at update'):
+    with self.assertRaisesRegex(errors.UsageError, 'diverged after update'):
       self._train(model_dir, wild)
+
+  def test_a_checkpoint_that_is_no_good_is_told(self):
+    def damage(path):
+      with open(path, 'r+b') as file:
+        file.truncate(1000)
+
+    def other_config(path):
+      del path
+      # The shapes of the weights are the same.
+      config_lib.save(dataclasses.replace(_CONFIG, memory_size=5), model_dir)
+
+    for number, harm in enumerate((damage, os.remove, other_config)):
+      model_dir = self._dir(f'harmed_{number}')
+      shutil.copytree(self._whole, model_dir)
+      pattern = os.path.join(model_dir, training.CHECKPOINT_DIR, '*.data*')
+      harm(max(glob.glob(pattern), key=os.path.getmtime))
+      with self.assertRaisesRegex(
+        errors.UsageError, 'damaged, or does not fit'
+      ):
+        training.restore_predictor(model_dir)
+      if harm is not other_config:
+        with self.assertRaisesRegex(
+          errors.UsageError, 'damaged, or does not fit'
+        ):
+          self._train(model_dir)
 
   def test_no_checkpoint_is_told(self):
     model_dir = self._dir('empty')

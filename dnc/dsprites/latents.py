@@ -15,8 +15,6 @@ SIZES = (3, 6, 40, 32, 32)
 NUM_LATENTS = len(NAMES)
 NUM_SPRITES = 737280
 
-SHAPES = ('square', 'ellipse', 'heart')
-
 
 def _grid(start: float, stop: float, size: int) -> np.ndarray:
   grid = np.linspace(start, stop, size)
