@@ -80,13 +80,13 @@ def main(argv: Sequence[str]) -> None:
   """Evaluates."""
   del argv
   config = _config()
-  # TensorFlow takes seconds to load, and a wrong flag should not wait for it.
+  model_dir = _MODEL_DIR.value or config_lib.latest_run()
+  config_lib.load(model_dir)
+  # TensorFlow takes seconds to load, and a mistake should not wait for it.
   command_line.load_tensorflow()
   from analysis import experiment
 
-  experiment.evaluate(
-    _MODEL_DIR.value or experiment.latest_run(), config, _DATA_DIR.value
-  )
+  experiment.evaluate(model_dir, config, _DATA_DIR.value)
 
 
 if __name__ == '__main__':

@@ -44,27 +44,6 @@ _MAGNIFICATION = 2
 Log = Callable[[str], None]
 
 
-def latest_run() -> str:
-  """Finds the run of the newest checkpoint under `runs/`.
-
-  Returns:
-    The run's folder.
-
-  Raises:
-    UsageError: if there is none.
-  """
-  pattern = os.path.join(
-    config_lib.RUNS_DIR, '*', training.CHECKPOINT_DIR, 'checkpoint'
-  )
-  newest = max(glob.glob(pattern), key=os.path.getmtime, default=None)
-  if newest is None:
-    raise errors.UsageError(
-      f'no run to evaluate in {config_lib.RUNS_DIR}/: train one with '
-      'python train.py --preset=quick, or name one with --model_dir'
-    )
-  return os.path.dirname(os.path.dirname(newest))
-
-
 @dataclasses.dataclass(frozen=True)
 class _Run:
   """A trained model, and what it is evaluated with."""

@@ -4,6 +4,7 @@ Light to import, so that a wrong flag is told before TensorFlow is loaded.
 """
 
 import dataclasses
+import glob
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from dnc.dsprites import sprites
 CONFIG_FILE = 'config.json'
 # Where train.py puts runs and evaluate.py looks for the latest.
 RUNS_DIR = 'runs'
+CHECKPOINT_DIR = 'checkpoints'
 
 # The post's schedule (section "Experiment Setup"), and one of minutes. Both
 # train Model B unless told otherwise.
@@ -265,6 +267,25 @@ def load(model_dir: str) -> TrainingConfig:
     ) from e
   except (OSError, TypeError, ValueError) as e:
     raise errors.UsageError(f'{path} cannot be read: {e}') from e
+
+
+def latest_run() -> str:
+  """Finds the run of the newest checkpoint under `runs/`.
+
+  Returns:
+    The run's folder.
+
+  Raises:
+    UsageError: if there is none.
+  """
+  pattern = os.path.join(RUNS_DIR, '*', CHECKPOINT_DIR, 'checkpoint')
+  newest = max(glob.glob(pattern), key=os.path.getmtime, default=None)
+  if newest is None:
+    raise errors.UsageError(
+      f'no run to evaluate in {RUNS_DIR}/: train one with '
+      'python train.py --preset=quick, or name one with --model_dir'
+    )
+  return os.path.dirname(os.path.dirname(newest))
 
 
 def check_same_run(

@@ -26,7 +26,6 @@ from dnc import predictor as predictor_lib
 from dnc import rollouts
 from dnc.dsprites import sprites
 
-CHECKPOINT_DIR = 'checkpoints'
 SUMMARY_DIR = 'summaries'
 RESULT_FILE = 'training.json'
 
@@ -302,7 +301,7 @@ def _checkpoint_manager(
 ) -> tf.train.CheckpointManager:
   return tf.train.CheckpointManager(
     tf.train.Checkpoint(trainer=trainer),
-    os.path.join(model_dir, CHECKPOINT_DIR),
+    os.path.join(model_dir, config_lib.CHECKPOINT_DIR),
     max_to_keep=3,
     checkpoint_name='checkpoint',
   )
@@ -349,7 +348,9 @@ def restore_predictor(
     UsageError: if the folder holds no run or no sound checkpoint.
   """
   config = config_lib.load(model_dir)
-  newest = tf.train.latest_checkpoint(os.path.join(model_dir, CHECKPOINT_DIR))
+  newest = tf.train.latest_checkpoint(
+    os.path.join(model_dir, config_lib.CHECKPOINT_DIR)
+  )
   if newest is None:
     raise errors.UsageError(
       f'--model_dir={model_dir}: no checkpoint there yet; let train.py run '

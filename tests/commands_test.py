@@ -1,5 +1,6 @@
 """Runs `train.py` and `evaluate.py` as a user does, on real files."""
 
+import glob
 import json
 import os
 import shutil
@@ -42,6 +43,7 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     cls._trained = cls._run('train.py', *_SMALL_MODEL)
     (name,) = os.listdir(os.path.join(cls._folder, 'runs'))
     cls._model_dir = os.path.join(cls._folder, 'runs', name)
+    cls._evaluated = cls._run('evaluate.py', *_SMALL_EVALUATION)
 
   @classmethod
   def _command(cls, script, *flags):
@@ -91,7 +93,7 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     with open(os.path.join(self._model_dir, 'training.json')) as file:
       self.assertContainsSubset(['loss', 'iou', 'pixel_error'], json.load(file))
 
-    first = self._run('evaluate.py', *_SMALL_EVALUATION)
+    first = self._evaluated
     self.assertEqual(first.returncode, 0, msg=first.stderr)
     self.assertEqual(first.stderr, '')
     self.assertIn('# Test 1: linear probe', first.stdout)
@@ -116,14 +118,19 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(tables(again.stdout), tables(first.stdout))
 
   def test_fewer_representations_read_the_same_traces(self):
-    flags = ('--test=probe', *_SMALL_EVALUATION, '--seed=3')
-    first = self._run('evaluate.py', *flags)
-    self.assertIn('traces: writing', first.stdout)
     # What a process that was killed left goes with the next run.
-    traces = os.path.join(self._model_dir, 'evaluation', 'traces')
+    model_dir = os.path.join(self._folder, 'fewer')
+    shutil.copytree(self._model_dir, model_dir)
+    traces = os.path.join(model_dir, 'evaluation', 'traces')
     partial = os.path.join(traces, 'probe_killed.partial')
     os.makedirs(partial)
-    again = self._run('evaluate.py', *flags, '--representations=read_words')
+    again = self._run(
+      'evaluate.py',
+      '--test=probe',
+      '--representations=read_words',
+      f'--model_dir={model_dir}',
+      *_SMALL_EVALUATION,
+    )
     self.assertEqual(again.returncode, 0, msg=again.stderr)
     self.assertIn('traces: reading', again.stdout)
     self.assertFalse(os.path.exists(partial))
@@ -131,7 +138,7 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     def row(output):
       return [x for x in output.splitlines() if x.startswith('| read words')]
 
-    self.assertEqual(row(first.stdout), row(again.stdout))
+    self.assertEqual(row(self._evaluated.stdout), row(again.stdout))
     self.assertNotIn('| memory', again.stdout)
 
   def test_nobody_reads_the_output(self):
@@ -186,7 +193,11 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     self._assert_refused(result, pattern)
 
   def test_no_run_to_evaluate(self):
-    result = self._run('evaluate.py', cwd=self.get_temp_dir())
+    result = self._run(
+      'evaluate.py',
+      cwd=self.get_temp_dir(),
+      PYTHONPATH=self._without_tensorflow(),
+    )
     self._assert_refused(result, r'no run to evaluate in runs/.*train\.py')
 
   def test_a_folder_that_is_no_run(self):
@@ -194,23 +205,20 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     self._assert_refused(result, '--model_dir=/nonexistent.*config.json')
 
   def test_traces_of_another_model(self):
+    # As if the folder of traces had been copied from another run.
     other = os.path.join(self._folder, 'other')
-    trained = self._run(
-      # Other weights after as many updates.
-      'train.py',
-      *_SMALL_MODEL,
-      '--learning_rate=0.1',
-      f'--model_dir={other}',
+    shutil.copytree(self._model_dir, other)
+    (traces,) = glob.glob(os.path.join(other, 'evaluation', 'traces', 'mi_*'))
+    path = os.path.join(traces, 'metadata.json')
+    with open(path) as file:
+      metadata = json.load(file)
+    metadata['run'] = 'dnc_9x9_seed0_01234567'
+    with open(path, 'w') as file:
+      json.dump(metadata, file)
+    result = self._run(
+      'evaluate.py', '--test=mi', f'--model_dir={other}', *_SMALL_EVALUATION
     )
-    self.assertEqual(trained.returncode, 0, msg=trained.stderr)
-    flags = ('--test=mi', '--num_sequences=2', '--rollout_length=12')
-    self._run('evaluate.py', f'--model_dir={self._model_dir}', *flags)
-    shutil.copytree(
-      os.path.join(self._model_dir, 'evaluation', 'traces'),
-      os.path.join(other, 'evaluation', 'traces'),
-    )
-    result = self._run('evaluate.py', f'--model_dir={other}', *flags)
-    self._assert_refused(result, 'traces with run .*delete the folder')
+    self._assert_refused(result, 'mi_.*traces with run .*delete the folder')
 
   def test_a_folder_that_cannot_be_written(self):
     file = os.path.join(self._folder, 'file')

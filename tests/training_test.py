@@ -231,7 +231,7 @@ class TrainTest(tf.test.TestCase):
 
   def test_a_finished_run_stays_as_it_is(self):
     before = _weights(self._whole)
-    folder = os.path.join(self._whole, training.CHECKPOINT_DIR)
+    folder = os.path.join(self._whole, config_lib.CHECKPOINT_DIR)
     written = {e.name: e.stat().st_mtime_ns for e in os.scandir(folder)}
     self.assertEqual(self._train(self._whole), self._result)
     self.assertEqual(
@@ -269,7 +269,7 @@ class TrainTest(tf.test.TestCase):
     for number, harm in enumerate((damage, os.remove, other_config)):
       model_dir = self._dir(f'harmed_{number}')
       shutil.copytree(self._whole, model_dir)
-      pattern = os.path.join(model_dir, training.CHECKPOINT_DIR, '*.data*')
+      pattern = os.path.join(model_dir, config_lib.CHECKPOINT_DIR, '*.data*')
       harm(max(glob.glob(pattern), key=os.path.getmtime))
       with self.assertRaisesRegex(
         errors.UsageError, 'damaged, or does not fit'
