@@ -62,7 +62,10 @@ flags.DEFINE_integer(
   'Steps of truncated back-propagation; the state is carried over. 0: whole '
   'rollouts.',
 )
-flags.DEFINE_float('learning_rate', None, 'Of Adam.')
+flags.DEFINE_float('learning_rate', None, 'Of Adam, at the beginning.')
+flags.DEFINE_float(
+  'final_learning_rate', None, 'Of Adam, at the end; it falls linearly.'
+)
 flags.DEFINE_float('max_grad_norm', None, "Bound on the gradient's norm.")
 flags.DEFINE_integer('seed', None, 'Of the weights and the rollouts.')
 flags.DEFINE_integer('report_interval', None, 'Updates between reports.')

@@ -65,7 +65,8 @@ class TrainingConfig:
     batch_size: rollouts trained on together.
     tbptt_length: steps of truncated back-propagation through time; the state is
       carried over from one segment to the next. 0 for whole rollouts.
-    learning_rate: of Adam.
+    learning_rate: of Adam, at the beginning.
+    final_learning_rate: of Adam, at the end; it falls linearly, batch by batch.
     max_grad_norm: bound on the global norm of the gradient.
     seed: of the weights and of the rollouts.
     report_interval: updates between reports.
@@ -86,6 +87,7 @@ class TrainingConfig:
   batch_size: int = 16
   tbptt_length: int = 50
   learning_rate: float = 3e-3
+  final_learning_rate: float = 1e-4
   max_grad_norm: float = 50.0
   seed: int = 0
   report_interval: int = 100
@@ -111,7 +113,7 @@ class TrainingConfig:
     for name in ('tbptt_length', 'clip_value'):
       _require(self, name, getattr(self, name) >= 0, 'at least 0')
     _require(self, 'seed', 0 <= self.seed < 2**63, 'in 0 to 2^63 - 1')
-    for name in ('learning_rate', 'max_grad_norm'):
+    for name in ('learning_rate', 'final_learning_rate', 'max_grad_norm'):
       _require(self, name, getattr(self, name) > 0, 'more than 0')
     _require(
       self,
@@ -130,6 +132,16 @@ class TrainingConfig:
   def segment_length(self) -> int:
     """Steps of one update, at most."""
     return self.tbptt_length or self.max_length
+
+  @property
+  def batches_per_epoch(self) -> int:
+    """Batches of rollouts in an epoch; the last one may be filled up."""
+    return -(-self.rollouts_per_epoch // self.batch_size)
+
+  @property
+  def num_batches(self) -> int:
+    """Batches of rollouts of the whole run."""
+    return self.num_epochs * self.batches_per_epoch
 
   @property
   def num_rollouts(self) -> int:

@@ -53,7 +53,7 @@ def _remaining_batches(
 ) -> Iterator[tuple[int, rollouts.RolloutBatch]]:
   """The run's batches from `first_batch` on, each with its epoch's number."""
   spec = rollout_spec(config, 'train')
-  per_epoch = -(-config.rollouts_per_epoch // config.batch_size)
+  per_epoch = config.batches_per_epoch
   for epoch in range(first_batch // per_epoch, config.num_epochs):
     batches = rollouts.batch_indices(
       spec,
@@ -72,6 +72,7 @@ class Trainer(snt.Module):
   Attributes:
     predictor: the `SpritePredictor`.
     optimizer: Adam.
+    learning_rate: float32 variable, of the optimizer; falls with every batch.
     num_updates: int64 variable, updates so far.
     num_batches: int64 variable, batches of rollouts finished so far.
     start: int32 variable, steps of the current batch trained on so far.
@@ -94,7 +95,8 @@ class Trainer(snt.Module):
     """
     super().__init__(name=name)
     self.predictor = predictor_lib.SpritePredictor(config, table.mean_image())
-    self.optimizer = snt.optimizers.Adam(config.learning_rate)
+    self.learning_rate = tf.Variable(config.learning_rate, trainable=False)
+    self.optimizer = snt.optimizers.Adam(self.learning_rate)
     # An update by nothing makes Adam's variables now, not while the graph is
     # traced: that would trace it twice.
     variables = self.predictor.trainable_variables
@@ -115,6 +117,15 @@ class Trainer(snt.Module):
     self.update = tf.function(
       self._update,
       input_signature=[rollouts.batch_spec(config.batch_size)],
+    )
+
+  def _scheduled_learning_rate(self) -> tf.Tensor:
+    """Linear from the first batch of the run to the last."""
+    config = self._config
+    last = max(1, config.num_batches - 1)
+    done = tf.minimum(1.0, tf.cast(self.num_batches, tf.float32) / last)
+    return config.learning_rate + done * (
+      config.final_learning_rate - config.learning_rate
     )
 
   def _update(self, batch: rollouts.RolloutBatch) -> dict[str, tf.Tensor]:
@@ -149,6 +160,7 @@ class Trainer(snt.Module):
     finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
 
     def advance():
+      self.learning_rate.assign(self._scheduled_learning_rate())
       self.optimizer.apply(gradients, variables)
       # With the weights: an interrupt cannot come in between.
       for variable, value in zip(self._carried, tf.nest.flatten(state)):
@@ -189,6 +201,7 @@ class _Summaries:
       'loss': 'Sigmoid cross-entropy per image, nats summed over pixels.',
       'pixel_error': 'Share of pixels on the wrong side of 0.5.',
       'iou': 'Intersection over union of true and predicted sprite.',
+      'learning_rate': 'Of Adam.',
       'grad_norm': 'Global norm of the gradient before clipping.',
       'steps_per_second': 'Steps (batch x time, padding not counted).',
     }
@@ -270,6 +283,7 @@ class _Progress:
       loss=self._loss / self._steps,
       grad_norm=self._grad_norm / self._updates,
       steps_per_second=self._steps / seconds,
+      learning_rate=float(self._trainer.learning_rate),
     )
     self._begin()
     return result

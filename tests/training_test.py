@@ -121,7 +121,7 @@ class TrainerTest(tf.test.TestCase):
   def test_state_is_carried_over_between_segments(self):
     batch = self._batch([0, 1])
     end = int(batch.length.max())
-    trainer = self._trainer(learning_rate=1e-30)
+    trainer = self._trainer(learning_rate=1e-30, final_learning_rate=1e-30)
     losses, steps = [], []
     while not trainer.num_batches.numpy():
       metrics = trainer.update(batch)
@@ -157,9 +157,24 @@ class TrainerTest(tf.test.TestCase):
     self.assertEqual(int(trainer.num_batches), 3)
     self.assertEqual(trainer.update.experimental_get_tracing_count(), 1)
 
+  def test_learning_rate_falls_from_first_batch_to_last(self):
+    trainer = self._trainer()
+    rates = []
+    for _ in range(_CONFIG.num_batches):
+      finished = False
+      while not finished:
+        finished = trainer.update(self._batch([0, 1]))['finished']
+      rates.append(float(trainer.learning_rate))
+    self.assertLen(rates, 2 * 3)
+    self.assertAllClose(rates, np.linspace(3e-3, 1e-4, 6), rtol=1e-5)
+
   def test_learns(self):
     trainer = self._trainer(
-      hidden_size=64, min_length=10, max_length=10, tbptt_length=0
+      hidden_size=64,
+      min_length=10,
+      max_length=10,
+      tbptt_length=0,
+      num_epochs=60,
     )
     batch = self._batch(
       [0, 1], dataclasses.replace(_CONFIG, min_length=10, max_length=10)
