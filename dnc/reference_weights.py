@@ -13,9 +13,12 @@ size O:
   interface.<layer>.w, .b  [D, n], [n]: the layers of `MemoryAccess.interface`
   output_linear.w, .b      [D + R W, O], [O]
 
-Each may carry the prefix `weights.`.
+Each may carry the prefix `weights.`. In a checkpoint of DeepMind's `train.py`
+the modules are called `dnc/lstm`, `dnc/memory_access` and `dnc/output_linear`,
+as in `dnc/memory_access/read_keys/w`.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping
 
 import numpy as np
@@ -23,8 +26,16 @@ import tensorflow as tf
 
 from dnc import access
 from dnc import dnc
+from dnc import errors
 
 _PREFIX = 'weights.'
+
+# Where DeepMind's `train.py` keeps each module's variables.
+_TF1_SCOPES = {
+  'controller': 'dnc/lstm',
+  'interface': 'dnc/memory_access',
+  'output_linear': 'dnc/output_linear',
+}
 
 
 def _swap_gates(x: np.ndarray) -> np.ndarray:
@@ -44,23 +55,58 @@ def _memory_access(core: dnc.DNC | access.MemoryAccess) -> access.MemoryAccess:
   return core.access if isinstance(core, dnc.DNC) else core
 
 
-def _build(
-  core: dnc.DNC | access.MemoryAccess, weights: Mapping[str, np.ndarray]
-) -> None:
-  """Creates the core's variables: their shapes follow the input's size."""
+def _sizes(core: dnc.DNC) -> tuple[int, int]:
+  """Size of the controller's state, and of all the words read in a step."""
   state = core.initial_state(1)
+  return (
+    state.controller_state.hidden.shape[1],
+    state.access_output.shape[1:].num_elements(),
+  )
+
+
+def _is_built(core: dnc.DNC | access.MemoryAccess) -> bool:
+  return hasattr(_memory_access(core).interface['free_gate'], 'w')
+
+
+def _input_size(
+  core: dnc.DNC | access.MemoryAccess,
+  weights: Mapping[str, np.ndarray],
+  label: Callable[[str], str],
+) -> int:
+  """The size of the core's input: as it was built, or else as weights tell."""
   if isinstance(core, dnc.DNC):
-    name, dtype = 'controller.w_gates', state.access_output.dtype
-    own_rows = state.access_output.shape[1:].num_elements()
-    own_rows += state.controller_state.hidden.shape[1]
+    name, own_rows = 'controller.w_gates', sum(_sizes(core))
   else:
-    name, dtype, own_rows = 'interface.free_gate.w', state.memory.dtype, 0
-  rows = np.shape(weights[name])[0]
+    name, own_rows = 'interface.free_gate.w', 0
+  if _is_built(core):
+    rows = sum(part.shape[0] for part in variables(core)[name])
+  else:
+    rows = len(np.atleast_1d(weights[name]))
   if rows <= own_rows:
     raise ValueError(
-      f'{name} has {rows} rows, the core needs more than {own_rows}'
+      f'{label(name)} has {rows} rows, the core needs more than {own_rows}'
     )
-  core(tf.zeros([1, rows - own_rows], dtype), state)
+  return rows - own_rows
+
+
+def _shapes(
+  core: dnc.DNC | access.MemoryAccess, input_size: int
+) -> dict[str, list[int]]:
+  """The shape of each weight."""
+  shapes, rows = {}, input_size
+  if isinstance(core, dnc.DNC):
+    rows, read_size = _sizes(core)
+    output_size = core.output_linear.output_size
+    shapes = {
+      'controller.w_gates': [input_size + read_size + rows, 4 * rows],
+      'controller.b_gates': [4 * rows],
+      'output_linear.w': [rows + read_size, output_size],
+      'output_linear.b': [output_size],
+    }
+  for name, layer in _memory_access(core).interface.items():
+    shapes[f'interface.{name}.w'] = [rows, layer.output_size]
+    shapes[f'interface.{name}.b'] = [layer.output_size]
+  return shapes
 
 
 def variables(
@@ -110,40 +156,94 @@ def assign(
   Raises:
     ValueError: if a weight is missing, unknown or of another shape; names it.
   """
-  weights = {
-    name.removeprefix(_PREFIX): np.asarray(value)
-    for name, value in weights.items()
-  }
+  _assign(
+    core,
+    {
+      name.removeprefix(_PREFIX): np.asarray(value)
+      for name, value in weights.items()
+    },
+    label=str,
+  )
+
+
+def load_checkpoint(core: dnc.DNC, checkpoint_path: str) -> None:
+  """Sets the variables of `core` from a checkpoint of DeepMind's `train.py`.
+
+  Creates the variables first if need be, and sets nothing unless all of them
+  are there and fit. What the optimiser kept and `global_step` are left alone.
+
+  `memory_size` and `clip_value` are in no weight, so that nothing can tell
+  whether the core's are those that the checkpoint was trained with.
+
+  Args:
+    core: a `DNC` of the sizes that `train.py` was given.
+    checkpoint_path: a checkpoint, such as `model.ckpt-3000`, or a folder for
+      the latest one in it.
+
+  Raises:
+    UsageError: (a `ValueError`) if the checkpoint cannot be read, or a variable
+      is missing or of another shape; names it.
+  """
+  names = {name: _tf1_name(name) for name in _expected_names(core)}
+  try:
+    reader = tf.train.load_checkpoint(checkpoint_path)
+    weights = {
+      name: np.asarray(reader.get_tensor(tf1_name))
+      for name, tf1_name in names.items()
+      if reader.has_tensor(tf1_name)
+    }
+  # A data file cut short is an IndexError.
+  except (tf.errors.OpError, ValueError, IndexError) as e:
+    raise errors.UsageError(
+      f'{checkpoint_path} cannot be read as a TensorFlow checkpoint; give one '
+      f'without its ending, as in model.ckpt-3000, or its folder: {e}'
+    ) from e
+  try:
+    _assign(core, weights, label=lambda name: f'{names[name]} ({name})')
+  except ValueError as e:
+    raise errors.UsageError(f'{checkpoint_path}: {e}') from e
+
+
+def _tf1_name(name: str) -> str:
+  """The name under which DeepMind's `train.py` saves a weight."""
+  module, *rest = name.split('.')
+  return '/'.join([_TF1_SCOPES[module], *rest])
+
+
+def _assign(
+  core: dnc.DNC | access.MemoryAccess,
+  weights: Mapping[str, np.ndarray],
+  label: Callable[[str], str],
+) -> None:
+  """Does `assign`; `label` gives the names that errors tell."""
   expected = _expected_names(core)
   missing = sorted(expected - set(weights))
   if missing:
-    raise ValueError(f'missing weights: {", ".join(missing)}')
+    raise ValueError(f'missing weights: {", ".join(map(label, missing))}')
   unknown = sorted(set(weights) - expected)
   if unknown:
     raise ValueError(f'weights unknown to the core: {", ".join(unknown)}')
-  if not hasattr(_memory_access(core).interface['free_gate'], 'w'):
-    _build(core, weights)
+  input_size = _input_size(core, weights, label)
+  for name, shape in _shapes(core, input_size).items():
+    if list(weights[name].shape) != shape:
+      raise ValueError(
+        f'{label(name)} has shape {list(weights[name].shape)}, the core needs '
+        f'{shape}'
+      )
 
-  assignments = []
+  if not _is_built(core):
+    state = core.initial_state(1)
+    dtype = tf.nest.flatten(state)[0].dtype
+    core(tf.zeros([1, input_size], dtype), state)
   for name, parts in variables(core).items():
     value = weights[name]
-    rows = sum(part.shape[0] for part in parts)
-    shape = [rows, *parts[0].shape[1:]]
-    if list(value.shape) != shape:
-      raise ValueError(
-        f'{name} has shape {list(value.shape)}, the core needs {shape}'
-      )
     if name.startswith('controller.'):
       value = _swap_gates(value)
     if name == 'controller.b_gates':
       value = value + _forget_bias(value.shape[0] // 4)
-    start = 0
-    for variable in parts:
-      stop = start + variable.shape[0]
-      assignments.append((variable, value[start:stop]))
-      start = stop
-  for variable, value in assignments:
-    variable.assign(value.astype(variable.dtype.as_numpy_dtype))
+    ends = np.cumsum([part.shape[0] for part in parts])
+    for variable, part in zip(parts, np.split(value, ends[:-1])):
+      variable.assign(part.astype(variable.dtype.as_numpy_dtype))
 
 
 def reference_layout(

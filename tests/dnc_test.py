@@ -9,6 +9,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from dnc import dnc
+from dnc import unroll
 
 
 def _core(**kwargs):
@@ -18,6 +19,28 @@ def _core(**kwargs):
     output_size=6,
     **kwargs,
   )
+
+
+def _inputs(num_steps, batch_size):
+  return tf.random.stateless_normal([num_steps, batch_size, 8], [1, 2])
+
+
+# Time and batch.
+_EXPORT_SIZES = ((5, 2), (1, 3), (7, 1))
+
+
+class _Exported(tf.Module):
+  """A core for `tf.saved_model.save`, over any time and batch."""
+
+  def __init__(self, core, unroll_fn):
+    super().__init__()
+    self.core = core
+    self._unroll = unroll_fn
+
+  @tf.function(input_signature=[tf.TensorSpec([None, None, 8])])
+  def __call__(self, inputs):
+    initial_state = self.core.initial_state(tf.shape(inputs)[1])
+    return self._unroll(self.core, inputs, initial_state)[:2]
 
 
 def _weights_by_name(core):
@@ -83,6 +106,24 @@ class DNCTest(tf.test.TestCase, parameterized.TestCase):
     tf.train.Checkpoint(core=restored).read(path).assert_consumed()
     for name, value in _weights_by_name(saved).items():
       np.testing.assert_array_equal(_weights_by_name(restored)[name], value)
+
+  @parameterized.parameters(snt.dynamic_unroll, unroll.unroll)
+  def test_saved_model(self, unroll_fn):
+    module = _Exported(_core(), unroll_fn)
+    module(_inputs(1, 1))
+    path = os.path.join(self.get_temp_dir(), 'saved_model')
+    tf.saved_model.save(module, path)
+    expected = [module(_inputs(*sizes)) for sizes in _EXPORT_SIZES]
+    # What was loaded must not lean on what was saved.
+    for variable in module.core.variables:
+      variable.assign(tf.zeros_like(variable))
+    loaded = tf.saved_model.load(path)
+    for sizes, results in zip(_EXPORT_SIZES, expected):
+      actual = tf.nest.flatten(loaded(_inputs(*sizes)))
+      self.assertLen(actual, len(tf.nest.flatten(results)))
+      for a, b in zip(actual, tf.nest.flatten(results)):
+        self.assertAllEqual(a, b)
+      self.assertNotAllClose(results[0], tf.zeros_like(results[0]))
 
   @parameterized.parameters(
     ('memory_size', dict(access_config=dict(memory_size=0))),
