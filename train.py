@@ -1,8 +1,9 @@
-"""Trains a DNC to predict the next sprite of dSprites rollouts.
+"""Trains a DNC: on the next sprite of dSprites rollouts, or on repeat-copy.
 
   python train.py --memory_size=16 --word_size=16     # the post's Model B
   python train.py --memory_size=256 --word_size=64    # the post's Model A
   python train.py --preset=quick                      # minutes, not hours
+  python train.py --task=repeat_copy                  # DeepMind's task
 
 The same command again resumes the run.
 """
@@ -15,9 +16,17 @@ from absl import flags
 
 from dnc import command_line
 from dnc import config as config_lib
+from dnc import errors
 
 FLAGS = flags.FLAGS
 
+_TASK = flags.DEFINE_enum(
+  'task',
+  config_lib.DSPRITES,
+  [config_lib.DSPRITES, config_lib.REPEAT_COPY],
+  'dsprites: predict the next sprite; repeat_copy: say a pattern again and '
+  'again, as in the train.py of google-deepmind/dnc.',
+)
 _PRESET = flags.DEFINE_enum(
   'preset',
   'post',
@@ -53,9 +62,21 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer('num_epochs', None, 'Epochs, each of new rollouts.')
 flags.DEFINE_integer('rollouts_per_epoch', None, 'Rollouts in an epoch.')
-flags.DEFINE_integer('min_length', None, 'Fewest steps of a rollout.')
-flags.DEFINE_integer('max_length', None, 'Most steps of a rollout.')
-flags.DEFINE_integer('batch_size', None, 'Rollouts trained on together.')
+flags.DEFINE_integer(
+  'min_length', None, "Fewest steps of a rollout, or of repeat-copy's pattern."
+)
+flags.DEFINE_integer(
+  'max_length', None, "Most steps of a rollout, or of repeat-copy's pattern."
+)
+flags.DEFINE_integer(
+  'batch_size', None, 'Rollouts or sequences trained on together.'
+)
+flags.DEFINE_integer('num_bits', None, "Bits of a step of repeat-copy's.")
+flags.DEFINE_integer('min_repeats', None, "Fewest copies of repeat-copy's.")
+flags.DEFINE_integer('max_repeats', None, "Most copies of repeat-copy's.")
+flags.DEFINE_integer(
+  'num_training_iterations', None, "Updates of repeat-copy's training."
+)
 flags.DEFINE_integer(
   'tbptt_length',
   None,
@@ -67,33 +88,56 @@ flags.DEFINE_float(
   'final_learning_rate', None, 'Of Adam, at the end; it falls linearly.'
 )
 flags.DEFINE_float('max_grad_norm', None, "Bound on the gradient's norm.")
-flags.DEFINE_integer('seed', None, 'Of the weights and the rollouts.')
+flags.DEFINE_integer('seed', None, 'Of the weights and the data.')
 flags.DEFINE_integer('report_interval', None, 'Updates between reports.')
 flags.DEFINE_integer(
   'checkpoint_interval', None, 'Updates between checkpoints.'
 )
 
 
-def _config() -> config_lib.TrainingConfig:
-  names = [f.name for f in dataclasses.fields(config_lib.TrainingConfig)]
-  return config_lib.make_training(
-    _PRESET.value, **{n: FLAGS[n].value for n in names}
-  )
+# What only one task's config or data knows.
+_ONLY_DSPRITES = ('preset', 'data_dir')
+
+
+def _names(config: type[config_lib.Config]) -> list[str]:
+  return [field.name for field in dataclasses.fields(config)]
+
+
+def _config() -> config_lib.Config:
+  dsprites = _names(config_lib.TrainingConfig)
+  repeat_copy = _names(config_lib.RepeatCopyConfig)
+  if _TASK.value == config_lib.DSPRITES:
+    own, others = dsprites, repeat_copy
+  else:
+    own, others = repeat_copy, [*dsprites, *_ONLY_DSPRITES]
+  for name in others:
+    if name not in own and FLAGS[name].present:
+      raise errors.UsageError(
+        f'--{name}={FLAGS[name].value}: not a flag of --task={_TASK.value}'
+      )
+  given = {name: FLAGS[name].value for name in own}
+  if _TASK.value == config_lib.DSPRITES:
+    return config_lib.make_training(_PRESET.value, **given)
+  return config_lib.make_repeat_copy(**given)
 
 
 def main(argv: Sequence[str]) -> int:
   """Trains; returns the exit status."""
   del argv
   config = _config()
+  model_dir = _MODEL_DIR.value or os.path.join(
+    config_lib.RUNS_DIR, config.name()
+  )
   # TensorFlow takes seconds to load, and a wrong flag should not wait for it.
   command_line.load_tensorflow()
-  from dnc import training
+  if _TASK.value == config_lib.REPEAT_COPY:
+    from dnc import repeat_copy_training
 
-  result = training.train(
-    config,
-    _MODEL_DIR.value or os.path.join(config_lib.RUNS_DIR, config.name()),
-    _DATA_DIR.value,
-  )
+    result = repeat_copy_training.train(config, model_dir)
+  else:
+    from dnc import training
+
+    result = training.train(config, model_dir, _DATA_DIR.value)
   return 0 if result else command_line.EXIT_INTERRUPTED
 
 

@@ -12,7 +12,10 @@ A map, in the way of the data:
   predictor.py           the next-sprite model: core, loss, scores
   traces.py              what the memory held, as TFRecords
   evaluation.py          a predictor over whole rollouts: scores, traces
-  training.py            update, loop, checkpoints, summaries
+  training.py            update, checkpoints, summaries
+  training_loop.py       the loop around any training
+  repeat_copy.py, repeat_copy_training.py
+                         DeepMind's task: one that needs memory
 
 `analysis` goes on from the traces. PROTOCOL, where a docstring names it, is
 docs/PROTOCOL.md: the experiment, every number.
@@ -41,9 +44,12 @@ _MODULES = (
   'evaluation',
   'predictor',
   'reference_weights',
+  'repeat_copy',
+  'repeat_copy_training',
   'rollouts',
   'traces',
   'training',
+  'training_loop',
   'unroll',
   'util',
 )

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from typing import Any
+from typing import ClassVar
 
 from dnc import errors
 from dnc import files
@@ -18,6 +19,10 @@ CONFIG_FILE = 'config.json'
 # Where train.py puts runs and evaluate.py looks for the latest.
 RUNS_DIR = 'runs'
 CHECKPOINT_DIR = 'checkpoints'
+
+# What train.py trains on: rollouts of sprites, or DeepMind's repeat-copy task.
+DSPRITES = 'dsprites'
+REPEAT_COPY = 'repeat_copy'
 
 # The post's schedule (section "Experiment Setup"), and one of minutes. Both
 # train Model B unless told otherwise.
@@ -45,8 +50,32 @@ REPRESENTATIONS = (
 _REPORTING = ('report_interval', 'checkpoint_interval')
 
 
+class Config:
+  """What the configs of all tasks can do.
+
+  Attributes:
+    TASK: what is trained on.
+  """
+
+  TASK: ClassVar[str]
+  _PREFIX: ClassVar[str]
+
+  def identity(self) -> dict[str, Any]:
+    """The fields that decide the run's numbers."""
+    fields = dataclasses.asdict(self)
+    return {k: v for k, v in fields.items() if k not in _REPORTING}
+
+  def name(self) -> str:
+    """A folder's name: readable, and another one for every other run."""
+    digest = hashlib.sha256(json.dumps(self.identity()).encode()).hexdigest()
+    return (
+      f'{self._PREFIX}_{self.memory_size}x{self.word_size}_seed{self.seed}_'
+      f'{digest[:8]}'
+    )
+
+
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Config):
   """A training run; the defaults are the post's, or ours where it is silent.
 
   Attributes:
@@ -73,6 +102,9 @@ class TrainingConfig:
     checkpoint_interval: updates between checkpoints.
   """
 
+  TASK = DSPRITES
+  _PREFIX = 'dnc'
+
   memory_size: int = 16
   word_size: int = 16
   num_read_heads: int = 4
@@ -94,39 +126,19 @@ class TrainingConfig:
   checkpoint_interval: int = 500
 
   def __post_init__(self):
-    at_least_one = (
-      'memory_size',
-      'word_size',
-      'num_read_heads',
-      'num_write_heads',
-      'hidden_size',
-      'num_epochs',
-      'rollouts_per_epoch',
-      'min_length',
-      'max_length',
-      'batch_size',
-      'report_interval',
-      'checkpoint_interval',
+    _require_sizes(
+      self, 'num_epochs', 'rollouts_per_epoch', 'min_length', 'max_length'
     )
-    for name in at_least_one:
-      _require(self, name, getattr(self, name) >= 1, 'at least 1')
-    for name in ('tbptt_length', 'clip_value'):
-      _require(self, name, getattr(self, name) >= 0, 'at least 0')
-    _require(self, 'seed', 0 <= self.seed < 2**63, 'in 0 to 2^63 - 1')
-    for name in ('learning_rate', 'final_learning_rate', 'max_grad_norm'):
-      _require(self, name, getattr(self, name) > 0, 'more than 0')
+    _require(self, 'tbptt_length', self.tbptt_length >= 0, 'at least 0')
+    rate = self.final_learning_rate
+    _require(self, 'final_learning_rate', rate > 0, 'more than 0')
     _require(
       self,
       'dataset',
       self.dataset in sprites.DATASETS,
       f'one of {", ".join(sprites.DATASETS)}',
     )
-    _require(
-      self,
-      'max_length',
-      self.max_length >= self.min_length,
-      f'at least --min_length={self.min_length}',
-    )
+    _require_order(self, 'min_length', 'max_length')
 
   @property
   def segment_length(self) -> int:
@@ -148,17 +160,70 @@ class TrainingConfig:
     """Rollouts of the whole run."""
     return self.num_epochs * self.rollouts_per_epoch
 
-  def identity(self) -> dict[str, Any]:
-    """The fields that decide the run's numbers."""
-    fields = dataclasses.asdict(self)
-    return {k: v for k, v in fields.items() if k not in _REPORTING}
 
-  def name(self) -> str:
-    """A folder's name: readable, and another one for every other run."""
-    digest = hashlib.sha256(json.dumps(self.identity()).encode()).hexdigest()
-    return (
-      f'dnc_{self.memory_size}x{self.word_size}_seed{self.seed}_{digest[:8]}'
+@dataclasses.dataclass(frozen=True)
+class RepeatCopyConfig(Config):
+  """A training run on repeat-copy.
+
+  Sizes are those of DeepMind's train.py; optimizer, learning rate and number of
+  updates are ours: they learn the task in minutes.
+
+  Attributes:
+    num_bits: bits of a pattern's vector.
+    min_length: fewest vectors of a pattern.
+    max_length: most vectors of a pattern.
+    min_repeats: fewest copies asked for.
+    max_repeats: most copies asked for.
+    memory_size: slots of the memory, N.
+    word_size: width of a slot, W.
+    num_read_heads: read heads, R.
+    num_write_heads: write heads.
+    hidden_size: size of the LSTM controller.
+    clip_value: bound on the controller's output and state and on the logits;
+      0 for none.
+    batch_size: sequences trained on together.
+    num_training_iterations: updates of the whole run.
+    learning_rate: of Adam.
+    max_grad_norm: bound on the global norm of the gradient.
+    seed: of the weights and of the sequences.
+    report_interval: updates between reports.
+    checkpoint_interval: updates between checkpoints.
+  """
+
+  TASK = REPEAT_COPY
+  _PREFIX = REPEAT_COPY
+
+  num_bits: int = 4
+  min_length: int = 1
+  max_length: int = 2
+  min_repeats: int = 1
+  max_repeats: int = 2
+  memory_size: int = 16
+  word_size: int = 16
+  num_read_heads: int = 4
+  num_write_heads: int = 1
+  hidden_size: int = 64
+  clip_value: float = 20.0
+  batch_size: int = 16
+  num_training_iterations: int = 3_000
+  learning_rate: float = 3e-3
+  max_grad_norm: float = 50.0
+  seed: int = 0
+  report_interval: int = 100
+  checkpoint_interval: int = 500
+
+  def __post_init__(self):
+    _require_sizes(
+      self,
+      'num_bits',
+      'min_length',
+      'max_length',
+      'min_repeats',
+      'max_repeats',
+      'num_training_iterations',
     )
+    for name in ('length', 'repeats'):
+      _require_order(self, f'min_{name}', f'max_{name}')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,6 +296,11 @@ def make_training(preset: str, **overrides: Any) -> TrainingConfig:
   return TrainingConfig(**{**PRESETS[preset], **_given(overrides)})
 
 
+def make_repeat_copy(**overrides: Any) -> RepeatCopyConfig:
+  """As `make_training`, for `RepeatCopyConfig`, which has one preset."""
+  return RepeatCopyConfig(**_given(overrides))
+
+
 def make_evaluation(preset: str, **overrides: Any) -> EvaluationConfig:
   """As `make_training`, for `EVALUATION_PRESETS` and `EvaluationConfig`."""
   given = {**EVALUATION_PRESETS[preset], **_given(overrides)}
@@ -249,29 +319,66 @@ def _require(config: Any, name: str, holds: bool, allowed: str) -> None:
     raise errors.UsageError(f'--{name}={value}: must be {allowed}')
 
 
-def save(config: TrainingConfig, model_dir: str) -> None:
-  """Writes `config.json` in the run's folder."""
-  files.write_json(
-    os.path.join(model_dir, CONFIG_FILE), dataclasses.asdict(config)
+def _require_sizes(config: Config, *names: str) -> None:
+  """Checks `names`, at least 1 each, and the fields that all tasks have."""
+  for name in (
+    'memory_size',
+    'word_size',
+    'num_read_heads',
+    'num_write_heads',
+    'hidden_size',
+    *names,
+    'batch_size',
+    'report_interval',
+    'checkpoint_interval',
+  ):
+    _require(config, name, getattr(config, name) >= 1, 'at least 1')
+  _require(config, 'clip_value', config.clip_value >= 0, 'at least 0')
+  _require(config, 'seed', 0 <= config.seed < 2**63, 'in 0 to 2^63 - 1')
+  for name in ('learning_rate', 'max_grad_norm'):
+    _require(config, name, getattr(config, name) > 0, 'more than 0')
+
+
+def _require_order(config: Config, least: str, most: str) -> None:
+  bound = getattr(config, least)
+  _require(
+    config, most, getattr(config, most) >= bound, f'at least --{least}={bound}'
   )
 
 
-def load(model_dir: str) -> TrainingConfig:
+def save(config: Config, model_dir: str) -> None:
+  """Writes `config.json`, the task and its settings, in the run's folder."""
+  files.write_json(
+    os.path.join(model_dir, CONFIG_FILE),
+    dict(task=config.TASK, **dataclasses.asdict(config)),
+  )
+
+
+def _from_json(task: str = DSPRITES, **fields: Any) -> Config:
+  """A config; one without a task is of a time when there was only one."""
+  configs = {c.TASK: c for c in (TrainingConfig, RepeatCopyConfig)}
+  if task not in configs:
+    raise ValueError(f'unknown task {task}')
+  return configs[task](**fields)
+
+
+def load(model_dir: str, task: str = DSPRITES) -> Config:
   """Reads `config.json` from a run's folder.
 
   Args:
     model_dir: the run's folder.
+    task: what it must have been trained on.
 
   Returns:
     The config.
 
   Raises:
-    UsageError: if it is not there or is not one.
+    UsageError: if it is not there, is not one or is of another task.
   """
   path = os.path.join(model_dir, CONFIG_FILE)
   try:
     with open(path, encoding='utf-8') as file:
-      return TrainingConfig(**json.load(file))
+      config = _from_json(**json.load(file))
   except FileNotFoundError as e:
     raise errors.UsageError(
       f'--model_dir={model_dir}: no {CONFIG_FILE} there; it must be a folder '
@@ -279,6 +386,12 @@ def load(model_dir: str) -> TrainingConfig:
     ) from e
   except (OSError, TypeError, ValueError) as e:
     raise errors.UsageError(f'{path} cannot be read: {e}') from e
+  if task != config.TASK:
+    raise errors.UsageError(
+      f'--model_dir={model_dir}: a run of --task={config.TASK}; this is for '
+      f'runs of --task={task}: give the folder of one'
+    )
+  return config
 
 
 def latest_run() -> str:
@@ -300,9 +413,7 @@ def latest_run() -> str:
   return os.path.dirname(os.path.dirname(newest))
 
 
-def check_same_run(
-  config: TrainingConfig, found: TrainingConfig, model_dir: str
-) -> None:
+def check_same_run(config: Config, found: Config, model_dir: str) -> None:
   """Refuses to go on with a run under other settings.
 
   Args:

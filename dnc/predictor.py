@@ -160,7 +160,7 @@ class SpritePredictor(snt.Module):
       clip_value=config.clip_value,
     )
     self.core(tf.zeros([1, rollouts.INPUT_SIZE]), self.core.initial_state(1))
-    _initialise(self.core, config.seed)
+    initialise_weights(self.core, config.seed)
     if mean_image is not None:
       mean = np.clip(mean_image, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
       logit = np.log(mean) - np.log1p(-mean)
@@ -196,11 +196,15 @@ class SpritePredictor(snt.Module):
     )
 
 
-def _initialise(core: dnc.DNC, seed: int) -> None:
+def initialise_weights(core: dnc.DNC, seed: int) -> None:
   """Draws the weights anew, from the seed alone.
 
   The distributions are Sonnet 2's defaults: truncated normal with standard
   deviation 1 / sqrt(rows), biases 0 and 1 for the forget gate.
+
+  Args:
+    core: a core as it was made: its biases are left as they are.
+    seed: of the weights.
   """
   matrices = [v for v in core.trainable_variables if v.shape.rank == 2]
   for number, variable in enumerate(matrices):

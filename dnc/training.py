@@ -6,13 +6,10 @@ again from zeros with the next batch. All of a run's progress (weights,
 optimizer, place in the data, carried state) is in its checkpoints.
 """
 
-from collections.abc import Callable
 from collections.abc import Iterator
-import contextlib
 import os
-import signal
-import threading
 import time
+from typing import Any
 
 import numpy as np
 import sonnet as snt
@@ -24,14 +21,12 @@ from dnc import evaluation
 from dnc import files
 from dnc import predictor as predictor_lib
 from dnc import rollouts
+from dnc import training_loop
 from dnc.dsprites import sprites
 
 SUMMARY_DIR = 'summaries'
-RESULT_FILE = 'training.json'
 
 _NUM_VALIDATION_ROLLOUTS = 8
-
-Log = Callable[[str], None]
 
 
 def rollout_spec(
@@ -221,36 +216,6 @@ class _Summaries:
     self._writer.flush()
 
 
-@contextlib.contextmanager
-def _stop_requests(log: Log) -> Iterator[threading.Event]:
-  """Turns Ctrl-C and SIGTERM into an event; a second one acts as ever."""
-  requested = threading.Event()
-  if threading.current_thread() is not threading.main_thread():
-    yield requested  # Only the main thread gets signals.
-    return
-  previous = {}
-
-  def request(number, frame):
-    del frame
-    requested.set()
-    signal.signal(number, previous[number])
-    log('stopping after this update')
-
-  for number in (signal.SIGINT, signal.SIGTERM):
-    previous[number] = signal.signal(number, request)
-  try:
-    yield requested
-  finally:
-    for number, handler in previous.items():
-      signal.signal(number, handler)
-
-
-def _duration(seconds: float) -> str:
-  minutes, seconds = divmod(round(seconds), 60)
-  hours, minutes = divmod(minutes, 60)
-  return f'{hours}:{minutes:02}:{seconds:02}'
-
-
 class _Progress:
   """Sums up the updates since the last report."""
 
@@ -271,6 +236,7 @@ class _Progress:
   def add(self, metrics: dict[str, tf.Tensor]) -> None:
     """Takes in what an update returned."""
     steps = float(metrics['num_steps'])
+    self._epoch = int(metrics['epoch'])
     self._loss += float(metrics['loss']) * steps
     self._grad_norm += float(metrics['grad_norm'])
     self._steps += steps
@@ -289,10 +255,7 @@ class _Progress:
     return result
 
   def line(
-    self,
-    epoch: int,
-    training: dict[str, float],
-    validation: dict[str, float],
+    self, training: dict[str, float], validation: dict[str, float]
   ) -> str:
     """One line for a person."""
     config, trainer = self._config, self._trainer
@@ -302,47 +265,11 @@ class _Progress:
     left = max(0.0, total - done) / training['steps_per_second']
     return (
       f'update {int(trainer.num_updates)}  '
-      f'epoch {epoch + 1}/{config.num_epochs}  '
+      f'epoch {self._epoch + 1}/{config.num_epochs}  '
       f'{min(1.0, done / total):.0%}  '
       f'loss {training["loss"]:.1f}  IoU {validation["iou"]:.3f}  '
       f'{training["steps_per_second"]:,.0f} steps/s  '
-      f'{_duration(left)} left'
-    )
-
-
-def _checkpoint_manager(
-  trainer: Trainer, model_dir: str
-) -> tf.train.CheckpointManager:
-  return tf.train.CheckpointManager(
-    tf.train.Checkpoint(trainer=trainer),
-    os.path.join(model_dir, config_lib.CHECKPOINT_DIR),
-    max_to_keep=3,
-    checkpoint_name='checkpoint',
-  )
-
-
-@contextlib.contextmanager
-def _restoring(
-  checkpoint: str, config: config_lib.TrainingConfig, run_name: tf.Variable
-) -> Iterator[None]:
-  """Wraps a restore; a checkpoint that is no good takes one line.
-
-  Raises:
-    UsageError: if it is damaged or another run's.
-  """
-  problem = None
-  try:
-    yield
-    found = run_name.numpy().decode()
-    if found != config.name():
-      problem = f'it is of {found}, {config_lib.CONFIG_FILE} of {config.name()}'
-  # TensorFlow's reader raises whatever its parts do.
-  except (AssertionError, IndexError, ValueError, tf.errors.OpError) as e:
-    problem = ' '.join(str(e).split())[:200]
-  if problem:
-    raise errors.UsageError(
-      f'{checkpoint}: damaged, or does not fit {config_lib.CONFIG_FILE} beside '
-      f'it ({problem}); restore the files or train in another --model_dir'
+      f'{training_loop.duration(left)} left'
     )
 
 
@@ -373,7 +300,7 @@ def restore_predictor(
   predictor = predictor_lib.SpritePredictor(config)
   num_updates = tf.Variable(0, dtype=tf.int64)
   run_name = tf.Variable('')
-  with _restoring(newest, config, run_name):
+  with training_loop.restoring(newest, config, run_name):
     tf.train.Checkpoint(
       trainer=tf.train.Checkpoint(
         predictor=predictor, num_updates=num_updates, run_name=run_name
@@ -386,7 +313,7 @@ def train(
   config: config_lib.TrainingConfig,
   model_dir: str,
   data_dir: str | None = None,
-  log: Log = print,
+  log: training_loop.Log = print,
 ) -> dict[str, float] | None:
   """Trains a predictor, or goes on with training it.
 
@@ -421,7 +348,7 @@ def _train(
   config: config_lib.TrainingConfig,
   model_dir: str,
   table: sprites.SpriteTable,
-  log: Log,
+  log: training_loop.Log,
 ) -> dict[str, float] | None:
   """`train`, once nothing stands in its way."""
   trainer = Trainer(config, table)
@@ -431,9 +358,11 @@ def _train(
     rollout_spec(config, 'validation'),
     _NUM_VALIDATION_ROLLOUTS,
   )
-  manager = _checkpoint_manager(trainer, model_dir)
+  manager = training_loop.checkpoint_manager(trainer, model_dir)
   if manager.latest_checkpoint:
-    with _restoring(manager.latest_checkpoint, config, trainer.run_name):
+    with training_loop.restoring(
+      manager.latest_checkpoint, config, trainer.run_name
+    ):
       manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
     log(f'resuming {model_dir} after {int(trainer.num_updates)} updates')
   else:
@@ -441,38 +370,26 @@ def _train(
   summaries = _Summaries(model_dir)
   progress = _Progress(config, trainer)
 
-  def report(epoch: int) -> None:
+  def report() -> None:
     training, validation = progress.finish(), validator.score()
-    log(progress.line(epoch, training, validation))
+    log(progress.line(training, validation))
     summaries.write(
       int(trainer.num_updates), training, validation, validator.picture()
     )
 
-  updates_before = int(trainer.num_updates)
-  with _stop_requests(log) as stop_requested:
-    done = int(trainer.num_batches)
-    for epoch, batch in _remaining_batches(config, table, done):
-      for metrics in _updates(trainer, batch, stop_requested):
-        progress.add(metrics)
-        number = int(trainer.num_updates)
-        if number % config.report_interval == 0:
-          report(epoch)
-        if number % config.checkpoint_interval == 0:
-          manager.save(number)
-      if stop_requested.is_set():
-        break
-  if int(trainer.num_updates) > updates_before or not updates_before:
-    manager.save(int(trainer.num_updates))
+  updates = _updates(config, trainer, table)
+  with training_loop.stop_requests(log) as stop_requested:
+    training_loop.run(
+      config, trainer, updates, manager, progress, report, stop_requested
+    )
   if stop_requested.is_set():
     log(
       f'stopped after {int(trainer.num_updates)} updates; the same command '
       'goes on from there'
     )
     return None
-  if progress.pending:
-    report(config.num_epochs - 1)
   result = validator.score()
-  files.write_json(os.path.join(model_dir, RESULT_FILE), result)
+  files.write_json(os.path.join(model_dir, training_loop.RESULT_FILE), result)
   log(
     f'trained: {int(trainer.num_updates)} updates, {model_dir}; on unseen '
     f'rollouts loss {result["loss"]:.1f}, IoU {result["iou"]:.3f}'
@@ -481,20 +398,15 @@ def _train(
 
 
 def _updates(
+  config: config_lib.TrainingConfig,
   trainer: Trainer,
-  batch: rollouts.RolloutBatch,
-  stop_requested: threading.Event,
-) -> Iterator[dict[str, tf.Tensor]]:
-  """Trains on what is left of `batch`; yields what each update returned."""
-  finished = False
-  while not finished and not stop_requested.is_set():
-    metrics = trainer.update(batch)
-    if not metrics['finite']:
-      raise errors.UsageError(
-        f'training diverged after update {int(trainer.num_updates)}: loss '
-        f'{float(metrics["loss"])}, gradient norm '
-        f'{float(metrics["grad_norm"])}; the last checkpoint still stands; try '
-        'a lower --learning_rate or --max_grad_norm'
-      )
-    finished = bool(metrics['finished'])
-    yield metrics
+  table: sprites.SpriteTable,
+) -> Iterator[dict[str, Any]]:
+  """Trains on what is left of the run; yields what each update returned."""
+  done = int(trainer.num_batches)
+  for epoch, batch in _remaining_batches(config, table, done):
+    finished = False
+    while not finished:
+      metrics = trainer.update(batch)
+      finished = bool(metrics['finished'])
+      yield {**metrics, 'epoch': epoch}

@@ -17,6 +17,7 @@ from dnc import errors
 from dnc import predictor as predictor_lib
 from dnc import rollouts
 from dnc import training
+from dnc import training_loop
 from tests import testing_data
 
 _CONFIG = config_lib.TrainingConfig(
@@ -205,7 +206,7 @@ class TrainTest(tf.test.TestCase):
   def test_leaves_what_it_says(self):
     model_dir, log, result = self._whole, self._log, self._result
     self.assertEqual(config_lib.load(model_dir), _CONFIG)
-    with open(os.path.join(model_dir, training.RESULT_FILE)) as file:
+    with open(os.path.join(model_dir, training_loop.RESULT_FILE)) as file:
       self.assertEqual(json.load(file), result)
     self.assertBetween(result['iou'], 0, 1)
     self.assertTrue(any('steps/s' in line for line in log.lines))
