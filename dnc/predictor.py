@@ -148,19 +148,7 @@ class SpritePredictor(snt.Module):
       name: name of the module.
     """
     super().__init__(name=name)
-    self.core = dnc.DNC(
-      access_config=dict(
-        memory_size=config.memory_size,
-        word_size=config.word_size,
-        num_reads=config.num_read_heads,
-        num_writes=config.num_write_heads,
-      ),
-      controller_config=dict(hidden_size=config.hidden_size),
-      output_size=rollouts.NUM_PIXELS,
-      clip_value=config.clip_value,
-    )
-    self.core(tf.zeros([1, rollouts.INPUT_SIZE]), self.core.initial_state(1))
-    initialise_weights(self.core, config.seed)
+    self.core = make_core(config, rollouts.INPUT_SIZE, rollouts.NUM_PIXELS)
     if mean_image is not None:
       mean = np.clip(mean_image, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
       logit = np.log(mean) - np.log1p(-mean)
@@ -196,23 +184,42 @@ class SpritePredictor(snt.Module):
     )
 
 
-def initialise_weights(core: dnc.DNC, seed: int) -> None:
-  """Draws the weights anew, from the seed alone.
+def make_core(
+  config: config_lib.Config, input_size: int, output_size: int
+) -> dnc.DNC:
+  """Makes a DNC with all its variables, a function of the config alone.
 
-  The distributions are Sonnet 2's defaults: truncated normal with standard
-  deviation 1 / sqrt(rows), biases 0 and 1 for the forget gate.
+  The distributions of the weights are Sonnet 2's defaults: truncated normal
+  with standard deviation 1 / sqrt(rows), biases 0 and 1 for the forget gate.
 
   Args:
-    core: a core as it was made: its biases are left as they are.
-    seed: of the weights.
+    config: sizes, and the seed of the weights.
+    input_size: size of the inputs.
+    output_size: size of the outputs.
+
+  Returns:
+    The core.
   """
+  core = dnc.DNC(
+    access_config=dict(
+      memory_size=config.memory_size,
+      word_size=config.word_size,
+      num_reads=config.num_read_heads,
+      num_writes=config.num_write_heads,
+    ),
+    controller_config=dict(hidden_size=config.hidden_size),
+    output_size=output_size,
+    clip_value=config.clip_value,
+  )
+  core(tf.zeros([1, input_size]), core.initial_state(1))
   matrices = [v for v in core.trainable_variables if v.shape.rank == 2]
   for number, variable in enumerate(matrices):
     variable.assign(
       tf.random.stateless_truncated_normal(
         variable.shape,
-        seed=[seed, number],
+        seed=[config.seed, number],
         stddev=variable.shape[0] ** -0.5,
         dtype=variable.dtype,
       )
     )
+  return core

@@ -15,7 +15,6 @@ import sonnet as snt
 import tensorflow as tf
 
 from dnc import config as config_lib
-from dnc import dnc
 from dnc import files
 from dnc import predictor as predictor_lib
 from dnc import repeat_copy
@@ -41,20 +40,11 @@ class Trainer(snt.Module):
   ):
     """Constructs the model and its optimizer, with all variables."""
     super().__init__(name=name)
-    self.core = dnc.DNC(
-      access_config=dict(
-        memory_size=config.memory_size,
-        word_size=config.word_size,
-        num_reads=config.num_read_heads,
-        num_writes=config.num_write_heads,
-      ),
-      controller_config=dict(hidden_size=config.hidden_size),
+    self.core = predictor_lib.make_core(
+      config,
+      input_size=repeat_copy.observation_size(config),
       output_size=repeat_copy.target_size(config),
-      clip_value=config.clip_value,
     )
-    example = tf.zeros([1, repeat_copy.observation_size(config)])
-    self.core(example, self.core.initial_state(1))
-    predictor_lib.initialise_weights(self.core, config.seed)
     self.optimizer = snt.optimizers.Adam(config.learning_rate)
     # An update by nothing makes Adam's variables before the graph is traced.
     variables = self.core.trainable_variables
