@@ -188,14 +188,9 @@ def train(
     UsageError: if the folder holds another run or cannot be used, or the loss
       is not finite.
   """
-  with files.explained_errors(model_dir):
-    os.makedirs(model_dir, exist_ok=True)
-    with files.only_writer(model_dir):
-      if os.path.exists(os.path.join(model_dir, config_lib.CONFIG_FILE)):
-        found = config_lib.load(model_dir, config.TASK)
-        config_lib.check_same_run(config, found, model_dir)
-      config_lib.save(config, model_dir)
-      return _train(config, model_dir, log)
+  with training_loop.run_folder(config, model_dir):
+    config_lib.save(config, model_dir)
+    return _train(config, model_dir, log)
 
 
 def _train(
@@ -203,12 +198,8 @@ def _train(
 ) -> dict[str, float] | None:
   """`train`, once nothing stands in its way."""
   trainer = Trainer(config)
-  manager = training_loop.checkpoint_manager(trainer, model_dir)
+  manager = training_loop.resume(trainer, config, model_dir)
   if manager.latest_checkpoint:
-    with training_loop.restoring(
-      manager.latest_checkpoint, config, trainer.run_name
-    ):
-      manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
     log(f'resuming {model_dir} after {int(trainer.num_updates)} updates')
   else:
     log(f'training in {model_dir}')

@@ -333,15 +333,10 @@ def train(
     UsageError: if the folder holds another run, the data cannot be had, or
       the loss is not finite.
   """
-  with files.explained_errors(model_dir):
-    os.makedirs(model_dir, exist_ok=True)
-    with files.only_writer(model_dir):
-      if os.path.exists(os.path.join(model_dir, config_lib.CONFIG_FILE)):
-        found = config_lib.load(model_dir)
-        config_lib.check_same_run(config, found, model_dir)
-      table = sprites.load_table(config.dataset, data_dir)
-      config_lib.save(config, model_dir)
-      return _train(config, model_dir, table, log)
+  with training_loop.run_folder(config, model_dir):
+    table = sprites.load_table(config.dataset, data_dir)
+    config_lib.save(config, model_dir)
+    return _train(config, model_dir, table, log)
 
 
 def _train(
@@ -358,12 +353,8 @@ def _train(
     rollout_spec(config, 'validation'),
     _NUM_VALIDATION_ROLLOUTS,
   )
-  manager = training_loop.checkpoint_manager(trainer, model_dir)
+  manager = training_loop.resume(trainer, config, model_dir)
   if manager.latest_checkpoint:
-    with training_loop.restoring(
-      manager.latest_checkpoint, config, trainer.run_name
-    ):
-      manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
     log(f'resuming {model_dir} after {int(trainer.num_updates)} updates')
   else:
     log(f'training in {model_dir}; to watch: tensorboard --logdir={model_dir}')

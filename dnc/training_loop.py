@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc import errors
+from dnc import files
 
 RESULT_FILE = 'training.json'
 
@@ -30,9 +31,11 @@ class Trainer(Protocol):
 
   Attributes:
     num_updates: int64 variable, updates so far.
+    run_name: string variable, tells whose checkpoint it is.
   """
 
   num_updates: tf.Variable
+  run_name: tf.Variable
 
 
 class Progress(Protocol):
@@ -63,6 +66,53 @@ def checkpoint_manager(
     max_to_keep=3,
     checkpoint_name='checkpoint',
   )
+
+
+@contextlib.contextmanager
+def run_folder(config: config_lib.Config, model_dir: str) -> Iterator[None]:
+  """Makes a run's folder, and holds it for this process alone.
+
+  Args:
+    config: the run.
+    model_dir: its folder.
+
+  Yields:
+    None.
+
+  Raises:
+    UsageError: if the folder cannot be used, is in use or holds another run.
+  """
+  with files.explained_errors(model_dir):
+    os.makedirs(model_dir, exist_ok=True)
+    with files.only_writer(model_dir):
+      if os.path.exists(os.path.join(model_dir, config_lib.CONFIG_FILE)):
+        found = config_lib.load(model_dir, config.TASK)
+        config_lib.check_same_run(config, found, model_dir)
+      yield
+
+
+def resume(
+  trainer: Trainer, config: config_lib.Config, model_dir: str
+) -> tf.train.CheckpointManager:
+  """Restores the newest checkpoint, if there is one.
+
+  Args:
+    trainer: what is trained, with all its variables.
+    config: the run.
+    model_dir: its folder.
+
+  Returns:
+    The manager of the run's checkpoints.
+
+  Raises:
+    UsageError: if the checkpoint is damaged or another run's.
+  """
+  manager = checkpoint_manager(trainer, model_dir)
+  newest = manager.latest_checkpoint
+  if newest:
+    with restoring(newest, config, trainer.run_name):
+      manager.checkpoint.restore(newest).assert_consumed()
+  return manager
 
 
 @contextlib.contextmanager
