@@ -127,6 +127,16 @@ class MemoryAccess(snt.RNNCore):
     }
 
   @property
+  def sizes(self) -> dict[str, int]:
+    """memory_size, word_size, num_reads and num_writes."""
+    return dict(
+      memory_size=self._memory_size,
+      word_size=self._word_size,
+      num_reads=self._num_reads,
+      num_writes=self._num_writes,
+    )
+
+  @property
   def interface(self) -> dict[str, snt.Linear]:
     """The linear layers from the input to the interface, by name."""
     return dict(self._interface)
@@ -172,7 +182,7 @@ class MemoryAccess(snt.RNNCore):
       prev_usage=prev_state.usage,
     )
     write_weights = self._write_weights(inputs, prev_state.memory, usage)
-    memory = _erase_and_write(
+    memory = self._write(
       prev_state.memory,
       address=write_weights,
       reset_weights=inputs['erase_vectors'],
@@ -185,7 +195,7 @@ class MemoryAccess(snt.RNNCore):
       prev_read_weights=prev_state.read_weights,
       link=linkage.link,
     )
-    read_words = tf.matmul(read_weights, memory)
+    read_words = self._read(memory, read_weights)
     return read_words, AccessState(
       memory=memory,
       read_weights=read_weights,
@@ -232,6 +242,20 @@ class MemoryAccess(snt.RNNCore):
     """The interface for `inputs` `[batch, input_size]`: `split_interface`."""
     outputs = [layer(inputs) for layer in self._interface.values()]
     return self.split_interface(tf.concat(outputs, axis=1))
+
+  def _write(
+    self,
+    memory: tf.Tensor,
+    address: tf.Tensor,
+    reset_weights: tf.Tensor,
+    values: tf.Tensor,
+  ) -> tf.Tensor:
+    """`_erase_and_write`."""
+    return _erase_and_write(memory, address, reset_weights, values)
+
+  def _read(self, memory: tf.Tensor, read_weights: tf.Tensor) -> tf.Tensor:
+    """The paper's r_t = M_t^T w_t^r: `[batch, num_reads, W]`."""
+    return tf.matmul(read_weights, memory)
 
   def _write_weights(
     self,
@@ -289,11 +313,8 @@ class MemoryAccess(snt.RNNCore):
     content_weights = self._read_content_weights_mod(
       memory, inputs['read_content_keys'], inputs['read_content_strengths']
     )
-    forward_weights = self._linkage.directional_read_weights(
-      link, prev_read_weights, forward=True
-    )
-    backward_weights = self._linkage.directional_read_weights(
-      link, prev_read_weights, forward=False
+    forward_weights, backward_weights = self._linkage.move(
+      link, prev_read_weights
     )
     backward_mode, forward_mode, content_mode = tf.split(
       tf.expand_dims(inputs['read_mode'], 3),

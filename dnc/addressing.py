@@ -32,10 +32,19 @@ class TemporalLinkageState(NamedTuple):
   precedence_weights: tf.Tensor
 
 
+def soften_norms(squared_norms: tf.Tensor) -> tf.Tensor:
+  """Norms from their squares, with a gradient at 0 too."""
+  return tf.sqrt(squared_norms + _EPSILON)
+
+
+def soften_usage(usage: tf.Tensor) -> tf.Tensor:
+  """Keeps usage from 0, which would stop the gradient of its product."""
+  return _EPSILON + (1 - _EPSILON) * usage
+
+
 def _vector_norms(vectors: tf.Tensor) -> tf.Tensor:
   """Euclidean norms, softened at 0: `[batch, n, W]` -> `[batch, n, 1]`."""
-  squares = tf.reduce_sum(vectors * vectors, axis=2, keepdims=True)
-  return tf.sqrt(squares + _EPSILON)
+  return soften_norms(tf.reduce_sum(vectors * vectors, axis=2, keepdims=True))
 
 
 def weighted_softmax(
@@ -104,12 +113,17 @@ class CosineWeights(snt.Module):
       [None, self._num_heads, self._word_size]
     )
     memory.shape.assert_is_compatible_with([None, None, self._word_size])
-    dot = tf.matmul(keys, memory, transpose_b=True)
-    norms = tf.matmul(
-      _vector_norms(keys), _vector_norms(memory), transpose_b=True
-    )
-    similarity = dot / (norms + _EPSILON)
+    norms = _vector_norms(keys) * self._memory_norms(memory)
+    similarity = self._dot(memory, keys) / (norms + _EPSILON)
     return weighted_softmax(similarity, strengths, self._strength_op)
+
+  def _dot(self, memory: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
+    """Keys by words: `[batch, N, W]`, `[batch, k, W]` -> `[batch, k, N]`."""
+    return tf.matmul(keys, memory, transpose_b=True)
+
+  def _memory_norms(self, memory: tf.Tensor) -> tf.Tensor:
+    """Norms of words: `[batch, N, W]` -> `[batch, 1, N]`."""
+    return tf.linalg.matrix_transpose(_vector_norms(memory))
 
 
 class TemporalLinkage(snt.RNNCore):
@@ -185,6 +199,15 @@ class TemporalLinkage(snt.RNNCore):
     read_weights = tf.expand_dims(prev_read_weights, 1)
     moved = tf.matmul(read_weights, link, transpose_b=forward)
     return tf.transpose(moved, [0, 2, 1, 3])
+
+  def move(
+    self, link: tf.Tensor, prev_read_weights: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """`directional_read_weights` forward and backward."""
+    return (
+      self.directional_read_weights(link, prev_read_weights, forward=True),
+      self.directional_read_weights(link, prev_read_weights, forward=False),
+    )
 
   def _link(
     self,
@@ -313,8 +336,7 @@ class Freeness(snt.RNNCore):
     Returns:
       Float tensor `[batch, N]`; sums to at most 1.
     """
-    # Usage 0 would stop the gradient of the product.
-    usage = _EPSILON + (1 - _EPSILON) * usage
+    usage = soften_usage(usage)
     # Sorted by 1 - usage, as in the reference: rounding decides some ties.
     sorted_nonusage, order = tf.math.top_k(1 - usage, k=self._memory_size)
     sorted_usage = 1 - sorted_nonusage

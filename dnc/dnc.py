@@ -28,6 +28,13 @@ class DNCState(NamedTuple):
   controller_state: snt.LSTMState
 
 
+def clip(x: tf.Tensor, clip_value: float) -> tf.Tensor:
+  """Bounds `x` to [-clip_value, clip_value]; as it is where that is 0."""
+  if clip_value > 0:
+    return tf.clip_by_value(x, -clip_value, clip_value)
+  return x
+
+
 class DNC(snt.RNNCore):
   """A Differentiable Neural Computer.
 
@@ -79,6 +86,11 @@ class DNC(snt.RNNCore):
     self._access = access.MemoryAccess(**access_config, dtype=dtype)
     self._output_linear = snt.Linear(output_size, name='output_linear')
     self._dtype = dtype
+
+  @property
+  def clip_value(self) -> float:
+    """The bound on output and controller state; 0 for none."""
+    return self._clip_value
 
   @property
   def controller(self) -> snt.LSTM:
@@ -142,6 +154,4 @@ class DNC(snt.RNNCore):
 
   def clip(self, x: tf.Tensor) -> tf.Tensor:
     """Bounds `x` to [-clip_value, clip_value]; as it is where there is none."""
-    if self._clip_value > 0:
-      return tf.clip_by_value(x, -self._clip_value, self._clip_value)
-    return x
+    return clip(x, self._clip_value)

@@ -1,20 +1,42 @@
-"""A DNC over time, with the large products taken out of the loop.
+"""A DNC over time, several times faster than by `snt.dynamic_unroll`.
 
 `unroll` gives what `snt.dynamic_unroll` gives. Per step, only what depends on
-the step before is computed: the controller's inputs are projected and the
-core's outputs are made for all steps at once.
+the step before is computed, and on a CPU it is compiled; the controller's
+inputs are projected and the core's outputs are made for all steps at once.
 """
 
-from collections.abc import Callable
-from typing import Any
+import functools
 
+from absl import logging
 import sonnet as snt
 import tensorflow as tf
 
 from dnc import dnc
+from dnc import fast_recurrence
+from dnc import recurrence
 
-# What to keep of each step: a function of the words read and the new state.
-Record = Callable[[dnc.DNCState], Any]
+
+@functools.cache
+def can_compile() -> bool:
+  """Whether XLA runs here; if it does not, says so once.
+
+  Only on a CPU was compiled code found to be faster, and only there is it used.
+
+  Returns:
+    Whether `unroll` compiles unless told otherwise.
+  """
+  if tf.config.list_logical_devices('GPU'):
+    return False
+  with tf.init_scope():
+    try:
+      tf.function(lambda x: x + 1, jit_compile=True)(tf.zeros([]))
+    except (tf.errors.OpError, NotImplementedError) as error:
+      logging.warning(
+        'XLA does not run here, so the DNC runs slower: %s',
+        str(error).splitlines()[0],
+      )
+      return False
+  return True
 
 
 def _create_variables(core: dnc.DNC, input_sequence: tf.Tensor) -> None:
@@ -25,73 +47,13 @@ def _create_variables(core: dnc.DNC, input_sequence: tf.Tensor) -> None:
       core(example, core.initial_state(1))
 
 
-def _lstm_cell(gates: tf.Tensor, cell: tf.Tensor) -> snt.LSTMState:
-  """Sonnet 2's LSTM from its summed gates `[batch, 4 hidden_size]`."""
-  i, f, g, o = tf.split(gates, 4, axis=1)
-  next_cell = tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(g)
-  return snt.LSTMState(tf.sigmoid(o) * tf.tanh(next_cell), next_cell)
-
-
-def _recurrence(
-  core: dnc.DNC, input_size: int
-) -> Callable[[tf.Tensor, dnc.DNCState], dnc.DNCState]:
-  """What is left of a step of `core` when its large products are taken out.
-
-  Args:
-    core: a `DNC` with variables.
-    input_size: size of the core's inputs.
-
-  Returns:
-    A function from the projected input of a step, `[batch, 4 hidden_size]`, and
-    the state before it, to the state after it.
-  """
-  access = core.access
-  recurrent_weights = tf.concat(
-    [
-      core.controller.input_to_hidden[input_size:],
-      core.controller.hidden_to_hidden,
-    ],
-    axis=0,
-  )
-  layers = access.interface.values()
-  interface_weights = tf.concat([layer.w for layer in layers], axis=1)
-  interface_bias = tf.concat([layer.b for layer in layers], axis=0)
-
-  def step(projected: tf.Tensor, state: dnc.DNCState) -> dnc.DNCState:
-    hidden, cell = state.controller_state
-    read_words = tf.reshape(state.access_output, [tf.shape(hidden)[0], -1])
-    recurrent = tf.concat([read_words, hidden], axis=1)
-    gates = projected + tf.matmul(recurrent, recurrent_weights)
-    controller_state = tf.nest.map_structure(core.clip, _lstm_cell(gates, cell))
-    interface = access.split_interface(
-      tf.matmul(controller_state.hidden, interface_weights) + interface_bias
-    )
-    access_output, access_state = access.read_and_write(
-      interface, state.access_state
-    )
-    return dnc.DNCState(access_output, access_state, controller_state)
-
-  return step
-
-
-def _freeze(running: tf.Tensor, new_state: Any, state: Any) -> Any:
-  """Keeps `state` where a sequence has ended."""
-
-  def choose(new, old):
-    shape = tf.concat(
-      [tf.shape(running), tf.ones([new.shape.rank - 1], tf.int32)], 0
-    )
-    return tf.where(tf.reshape(running, shape), new, old)
-
-  return tf.nest.map_structure(choose, new_state, state)
-
-
 def unroll(
   core: dnc.DNC,
   input_sequence: tf.Tensor,
   initial_state: dnc.DNCState,
   sequence_length: tf.Tensor | None = None,
-  record: Record | None = None,
+  record: recurrence.Record | None = None,
+  compiled: bool | None = None,
 ) -> tuple:
   """Runs `core` over a sequence.
 
@@ -104,7 +66,11 @@ def unroll(
       them the state stays and the last output is repeated (zeros for a length
       of 0), as in `snt.dynamic_unroll`. None: all steps are real.
     record: called with the state after each step; returns the tensors of it,
-      `[batch, ...]`, to keep in any nest.
+      `[batch, ...]`, to keep in any nest. Where it is compiled it must be a
+      function of the state alone.
+    compiled: whether XLA compiles the recurrence, which takes some seconds the
+      first time and gives the same to rounding; second derivatives need False.
+      None: where `can_compile()`.
 
   Returns:
     Outputs, float tensor `[time, batch, output_size]`; the state after the last
@@ -122,49 +88,30 @@ def unroll(
       'unroll does not do controllers with a projection_size; '
       'snt.dynamic_unroll does'
     )
-  record = record or (lambda state: ())
   inputs = snt.Flatten(preserve_dims=2)(input_sequence)
   _create_variables(core, inputs)
-  num_steps, input_size = tf.shape(inputs)[0], inputs.shape[2]
-  step = _recurrence(core, input_size)
+  input_size = inputs.shape[2]
   projected = (
     tf.tensordot(inputs, core.controller.input_to_hidden[:input_size], 1)
     + core.controller.b
   )
-
-  def keep(state):
-    return (state.controller_state.hidden, state.access_output, record(state))
-
-  def body(t, state, arrays):
-    new_state = step(projected[t], state)
-    if sequence_length is not None:
-      new_state = _freeze(t < sequence_length, new_state, state)
-    arrays = tf.nest.map_structure(
-      lambda array, value: array.write(t, value), arrays, keep(new_state)
-    )
-    return t + 1, new_state, arrays
-
-  arrays = tf.nest.map_structure(
-    lambda value: tf.TensorArray(
-      value.dtype, num_steps, element_shape=value.shape
-    ),
-    keep(initial_state),
-  )
-  _, state, arrays = tf.while_loop(
-    lambda t, *_: t < num_steps,
-    body,
-    (0, initial_state, arrays),
-    maximum_iterations=num_steps,
-  )
-  hidden, read_words, recorded = tf.nest.map_structure(
-    lambda array: array.stack(), arrays
+  if compiled is None:
+    compiled = can_compile()
+  run = fast_recurrence.run if compiled else recurrence.run
+  state, kept = run(
+    core,
+    recurrence.weights_of(core, input_size),
+    projected,
+    initial_state,
+    sequence_length,
+    record,
   )
   features = tf.concat(
-    [hidden, snt.Flatten(preserve_dims=2)(read_words)], axis=2
+    [kept.hidden, snt.Flatten(preserve_dims=2)(kept.read_words)], axis=2
   )
   outputs = core.clip(
     tf.tensordot(features, core.output_linear.w, 1) + core.output_linear.b
   )
   if sequence_length is not None:
     outputs = tf.where((sequence_length > 0)[:, tf.newaxis], outputs, 0)
-  return outputs, state, recorded
+  return outputs, state, kept.recorded
