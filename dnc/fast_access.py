@@ -30,6 +30,7 @@ def _outer(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
 
 
 def _matrix_by_vectors(matrix: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+  """The product of `_rows`, without its gradient."""
   products = [
     tf.matmul(matrix, vector, transpose_b=True)
     for vector in tf.split(vectors, vectors.shape[1], axis=1)
@@ -39,7 +40,7 @@ def _matrix_by_vectors(matrix: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def _rows(matrix: tf.Tensor, vectors: tf.Tensor):
-  """Every row of a matrix by every vector: `[b, n, m]`, `[b, k, m]` -> `[b, k, n]`."""
+  """Every vector by every row: `[b, n, m]`, `[b, k, m]` -> `[b, k, n]`."""
 
   def gradient(upstream):
     return _outer(upstream, vectors), tf.matmul(upstream, matrix)

@@ -50,6 +50,11 @@ class _Chunk:
   def _unfold(self, state: dnc.DNCState) -> dnc.DNCState:
     return state._replace(access_state=self._access.unfold(state.access_state))
 
+  def _freeze(self, running, new_state, state):
+    return self._fold(
+      recurrence.freeze(running, self._unfold(new_state), self._unfold(state))
+    )
+
   def _kept_of(self, state: dnc.DNCState) -> recurrence.Kept:
     record = self._record
     return recurrence.kept_of(
@@ -61,7 +66,7 @@ class _Chunk:
       self._access, self._clip_value, weights, projected[t], state
     )
     if steps_left is not None:
-      new_state = recurrence.freeze(t < steps_left, new_state, state)
+      new_state = self._freeze(t < steps_left, new_state, state)
     return new_state, gates, interface
 
   def _forward(self, projected, num_steps, steps_left, state, weights):
@@ -144,22 +149,15 @@ class _Chunk:
 
     def body(step, d_state, arrays):
       t = num_steps - 1 - step
-      before, after, (gates, interface), d_kept_t = (
-        tf.nest.map_structure(lambda x: x[index], values)  # pylint: disable=cell-var-from-loop
-        for values, index in (
-          (states, t),
-          (states, t + 1),
-          (inner, t),
-          (d_kept, t),
-        )
-      )
-      d_state = _add(d_state, self._kept_gradient(after, d_kept_t))
+      before, after = _at(t, states), _at(t + 1, states)
+      gates, interface = _at(t, inner)
+      d_state = _add(d_state, self._kept_gradient(after, _at(t, d_kept)))
       d_before = tf.nest.map_structure(tf.zeros_like, d_state)
       if steps_left is not None:
         running = t < steps_left
-        d_before = recurrence.freeze(running, d_before, d_state)
+        d_before = self._freeze(running, d_before, d_state)
         zeros = tf.nest.map_structure(tf.zeros_like, d_state)
-        d_state = recurrence.freeze(running, d_state, zeros)
+        d_state = self._freeze(running, d_state, zeros)
       d_step, d_gates, d_interface = self._step_gradient(
         before, gates, interface, transposed, d_state
       )
@@ -447,7 +445,15 @@ def run(
 
   flat = recur(*tf.nest.flatten(structure))
   kept_structure = recurrence.kept_of(state, record)
-  return tf.nest.pack_sequence_as((state, kept_structure), flat)
+  state, kept = tf.nest.pack_sequence_as((state, kept_structure), flat)
+  kept = tf.nest.map_structure(
+    lambda x: tf.ensure_shape(x, [projected.shape[0], *x.shape[1:]]), kept
+  )
+  return state, kept
+
+
+def _at(index: tf.Tensor, values: Any) -> Any:
+  return tf.nest.map_structure(lambda value: value[index], values)
 
 
 def _add(left: Any, right: Any) -> Any:

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc import files
+from dnc import optimizers
 from dnc import predictor as predictor_lib
 from dnc import repeat_copy
 from dnc import training_loop
@@ -45,7 +46,7 @@ class Trainer(snt.Module):
       input_size=repeat_copy.observation_size(config),
       output_size=repeat_copy.target_size(config),
     )
-    self.optimizer = snt.optimizers.Adam(config.learning_rate)
+    self.optimizer = optimizers.Adam(config.learning_rate)
     # An update by nothing makes Adam's variables before the graph is traced.
     variables = self.core.trainable_variables
     self.optimizer.apply([tf.zeros_like(v) for v in variables], variables)

@@ -19,6 +19,7 @@ from dnc import config as config_lib
 from dnc import errors
 from dnc import evaluation
 from dnc import files
+from dnc import optimizers
 from dnc import predictor as predictor_lib
 from dnc import rollouts
 from dnc import training_loop
@@ -91,7 +92,7 @@ class Trainer(snt.Module):
     super().__init__(name=name)
     self.predictor = predictor_lib.SpritePredictor(config, table.mean_image())
     self.learning_rate = tf.Variable(config.learning_rate, trainable=False)
-    self.optimizer = snt.optimizers.Adam(self.learning_rate)
+    self.optimizer = optimizers.Adam(self.learning_rate)
     # An update by nothing makes Adam's variables now, not while the graph is
     # traced: that would trace it twice.
     variables = self.predictor.trainable_variables

@@ -47,6 +47,38 @@ def _create_variables(core: dnc.DNC, input_sequence: tf.Tensor) -> None:
       core(example, core.initial_state(1))
 
 
+def _linear(
+  inputs: tf.Tensor, layer: snt.Linear, clip_value: float
+) -> tf.Tensor:
+  """A clipped linear layer over time: `[time, batch, output_size]`.
+
+  The outputs are the largest tensors of a run. Their gradient needs them once,
+  where an automatic one keeps them before and after clipping.
+  """
+
+  @tf.custom_gradient
+  def apply(inputs, w, b):
+    outputs = dnc.clip(tf.nn.bias_add(tf.matmul(inputs, w), b), clip_value)
+
+    def gradient(upstream):
+      if clip_value > 0:
+        within = tf.abs(outputs) < clip_value
+        upstream = tf.where(within, upstream, tf.zeros_like(upstream))
+      return (
+        tf.matmul(upstream, w, transpose_b=True),
+        tf.matmul(inputs, upstream, transpose_a=True),
+        tf.reduce_sum(upstream, axis=0),
+      )
+
+    return outputs, gradient
+
+  flat = tf.reshape(inputs, [-1, inputs.shape[2]])
+  outputs = apply(flat, *map(tf.convert_to_tensor, (layer.w, layer.b)))
+  shape = [*tf.unstack(tf.shape(inputs))[:2], layer.output_size]
+  outputs = tf.reshape(outputs, shape)
+  return tf.ensure_shape(outputs, [*inputs.shape[:2], layer.output_size])
+
+
 def unroll(
   core: dnc.DNC,
   input_sequence: tf.Tensor,
@@ -109,9 +141,7 @@ def unroll(
   features = tf.concat(
     [kept.hidden, snt.Flatten(preserve_dims=2)(kept.read_words)], axis=2
   )
-  outputs = core.clip(
-    tf.tensordot(features, core.output_linear.w, 1) + core.output_linear.b
-  )
+  outputs = _linear(features, core.output_linear, core.clip_value)
   if sequence_length is not None:
     outputs = tf.where((sequence_length > 0)[:, tf.newaxis], outputs, 0)
   return outputs, state, kept.recorded

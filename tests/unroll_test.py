@@ -1,4 +1,9 @@
-"""Tests that `unroll` is `snt.dynamic_unroll`, in values and gradients."""
+"""Tests that `unroll`, not compiled, is `snt.dynamic_unroll`.
+
+In values and gradients; for the compiled one see fast_recurrence_test.py.
+"""
+
+import functools
 
 from absl.testing import parameterized
 import numpy as np
@@ -10,6 +15,9 @@ from dnc import unroll
 
 _BATCH = 3
 _INPUT_SIZE = 7
+
+
+_unroll = functools.partial(unroll.unroll, compiled=False)
 
 
 def _core(num_writes=1, clip_value=None):
@@ -54,7 +62,7 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
     if carried:
       _, state = snt.dynamic_unroll(core, 3 * inputs, state)
     actual = _run(
-      tf.function(lambda x, s: unroll.unroll(core, x, s, sequence_length)),
+      tf.function(lambda x, s: _unroll(core, x, s, sequence_length)),
       core,
       inputs,
       state,
@@ -77,7 +85,7 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_clipping(self):
     core = _core(clip_value=0.3)
-    outputs = unroll.unroll(
+    outputs = _unroll(
       core,
       _normal([5, _BATCH, _INPUT_SIZE], 0),
       core.initial_state(_BATCH),
@@ -107,7 +115,7 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
     )
     def run(inputs, state):
       traces.append(None)
-      return unroll.unroll(core, inputs, state)[0]
+      return _unroll(core, inputs, state)[0]
 
     for num_steps, batch_size in ((4, 2), (1, 3), (7, 1)):
       inputs = _normal([num_steps, batch_size, _INPUT_SIZE], 0)
@@ -121,7 +129,7 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
     core = _core()
     inputs = _normal([4, _BATCH, _INPUT_SIZE], 0)
     state = core.initial_state(_BATCH)
-    _, _, memory = unroll.unroll(
+    _, _, memory = _unroll(
       core, inputs, state, record=lambda s: s.access_state.memory
     )
     for t in range(4):
@@ -136,7 +144,7 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
 
     @tf.function
     def run():
-      return unroll.unroll(core, inputs, core.initial_state(1))[0]
+      return _unroll(core, inputs, core.initial_state(1))[0]
 
     self.assertEqual(run().shape, [2, 1, 2])
     self.assertNotEmpty(core.trainable_variables)
@@ -150,7 +158,7 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
     inputs = tf.Variable(_normal([4, _BATCH, _INPUT_SIZE], 0))
     real = tf.transpose(tf.sequence_mask(length, 4))
     with tf.GradientTape() as tape:
-      outputs = unroll.unroll(core, inputs, core.initial_state(_BATCH))[0]
+      outputs = _unroll(core, inputs, core.initial_state(_BATCH))[0]
       loss = tf.reduce_sum(outputs * tf.cast(real[..., None], tf.float64))
     gradient = tape.gradient(loss, inputs).numpy()
     self.assertTrue(np.all(gradient[~real] == 0))

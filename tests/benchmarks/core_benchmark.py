@@ -27,6 +27,8 @@ import sonnet as snt
 import tensorflow as tf
 
 from dnc import dnc
+from dnc import optimizers
+from dnc import predictor
 from dnc import rollouts
 from dnc import unroll as unroll_lib
 
@@ -72,7 +74,7 @@ def _data(length: int) -> tuple[tf.Tensor, tf.Tensor]:
 
 def _functions(core: dnc.DNC, way: Callable) -> dict[str, Callable]:
   """A training step and a forward pass by one of the ways."""
-  optimizer = snt.optimizers.Adam(1e-4)
+  optimizer = optimizers.Adam(1e-4)
   variables = core.trainable_variables
   optimizer.apply([tf.zeros_like(v) for v in variables], variables)
 
@@ -80,9 +82,7 @@ def _functions(core: dnc.DNC, way: Callable) -> dict[str, Callable]:
   def train(inputs, targets):
     with tf.GradientTape() as tape:
       logits = way(core, inputs, core.initial_state(inputs.shape[1]))[0]
-      loss = tf.reduce_mean(
-        tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
-      )
+      loss = tf.reduce_mean(predictor.image_loss(logits, targets))
     gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), 50.0)
     optimizer.apply(gradients, variables)
     return loss
