@@ -319,7 +319,7 @@ class _Shard:
       return number + 1, state, states, recurrence.write(arrays, number, kept)
 
     arrays = self._make_arrays(recurrence.kept_of(self._state, record))
-    _, state, self._states, arrays = tf.while_loop(
+    _, state, states, arrays = tf.while_loop(
       lambda number, *_: number < self._num_chunks,
       body,
       (
@@ -330,6 +330,8 @@ class _Shard:
       ),
       parallel_iterations=1,
     )
+    # Not the arrays: what a gradient holds must go into a SavedModel.
+    self._states = recurrence.stack(states)
     return state, self._all_steps(arrays)
 
   def backward(
@@ -344,7 +346,7 @@ class _Shard:
     def body(number, d_state, arrays):
       d_state, *d_inner = self._chunk.backward(
         *self._arguments(number),
-        tf.nest.map_structure(lambda array: array.read(number), self._states),
+        _at(number, self._states),
         self._weights,
         transposed,
         d_state,
@@ -445,11 +447,7 @@ def run(
 
   flat = recur(*tf.nest.flatten(structure))
   kept_structure = recurrence.kept_of(state, record)
-  state, kept = tf.nest.pack_sequence_as((state, kept_structure), flat)
-  kept = tf.nest.map_structure(
-    lambda x: tf.ensure_shape(x, [projected.shape[0], *x.shape[1:]]), kept
-  )
-  return state, kept
+  return tf.nest.pack_sequence_as((state, kept_structure), flat)
 
 
 def _at(index: tf.Tensor, values: Any) -> Any:

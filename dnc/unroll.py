@@ -138,6 +138,10 @@ def unroll(
     sequence_length,
     record,
   )
+  num_steps = inputs.shape[0]
+  kept = tf.nest.map_structure(
+    lambda x: tf.ensure_shape(x, [num_steps, *x.shape[1:]]), kept
+  )
   features = tf.concat(
     [kept.hidden, snt.Flatten(preserve_dims=2)(kept.read_words)], axis=2
   )
