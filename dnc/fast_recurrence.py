@@ -451,7 +451,9 @@ def run(
 
 
 def _at(index: tf.Tensor, values: Any) -> Any:
-  return tf.nest.map_structure(lambda value: value[index], values)
+  """Each tensor of a nest at an index that is not known to the compiler."""
+  # Not value[index]: XLA would compile anew for every index.
+  return tf.nest.map_structure(lambda value: tf.gather(value, index), values)
 
 
 def _add(left: Any, right: Any) -> Any:

@@ -5,6 +5,9 @@ testdata/README.md for what float32 does to ties.
 """
 
 import contextlib
+import os
+import subprocess
+import sys
 from unittest import mock
 
 from absl import logging
@@ -20,6 +23,7 @@ _BATCH = 4
 _INPUT_SIZE = 7
 _OUTPUT_SIZE = 5
 _K = fast_recurrence.CHUNK_STEPS
+_LENGTHS = 'train_on_lengths'
 
 
 def _normal(shape, seed, dtype=tf.float64):
@@ -100,9 +104,8 @@ class FastRecurrenceTest(tf.test.TestCase, parameterized.TestCase):
     for a, b in zip(actual, expected):
       self.assertAllClose(a, b, rtol=1e-9, atol=1e-11)
 
-  def test_any_length_is_compiled_once(self):
+  def test_any_length(self):
     core = _core(memory_size=9)
-    chunk = fast_recurrence._chunk(tuple(core.access.sizes.items()), 0.0, None)
     actual = _function(core, _compiled)
     expected = _function(core, snt.dynamic_unroll)
     state = _carried(core)
@@ -110,8 +113,20 @@ class FastRecurrenceTest(tf.test.TestCase, parameterized.TestCase):
       with self.subTest(num_steps=num_steps):
         inputs = _normal([num_steps, _BATCH, _INPUT_SIZE], num_steps)
         self._assert_same(actual(inputs, state), expected(inputs, state))
-    self.assertEqual(chunk.forward.experimental_get_tracing_count(), 1)
-    self.assertEqual(chunk.backward.experimental_get_tracing_count(), 1)
+
+  def test_any_length_is_compiled_once(self):
+    folder = self.get_temp_dir()
+    flags = f'--xla_dump_to={folder} --xla_dump_hlo_as_text'
+    command = [sys.executable, '-m', 'tests.fast_recurrence_test', _LENGTHS]
+    subprocess.run(command, env=dict(os.environ, XLA_FLAGS=flags), check=True)
+    compiled = [
+      name
+      for name in os.listdir(folder)
+      if name.endswith('before_optimizations.txt')
+    ]
+    for name in ('forward', 'backward'):
+      with self.subTest(name=name):
+        self.assertLen([x for x in compiled if f'__{name}_' in x], 1)
 
   def test_write_heads_clipping_and_lengths(self):
     core = _core(num_writes=3, clip_value=0.3)
@@ -243,5 +258,17 @@ class CanCompileTest(tf.test.TestCase):
       self.assertFalse(unroll.can_compile())
 
 
+def _train_on_lengths():
+  """What `test_any_length_is_compiled_once` runs by itself."""
+  core = _core()
+  run = _function(core, _compiled)
+  for num_steps in (_K, 1, 7, _K + 1, 3 * _K - 2):
+    inputs = _normal([num_steps, _BATCH, _INPUT_SIZE], 0)
+    run(inputs, core.initial_state(_BATCH))
+
+
 if __name__ == '__main__':
-  tf.test.main()
+  if _LENGTHS in sys.argv:
+    _train_on_lengths()
+  else:
+    tf.test.main()
