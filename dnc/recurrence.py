@@ -50,15 +50,25 @@ class Kept(NamedTuple):
   recorded: Any
 
 
-def weights_of(core: dnc.DNC, input_size: int) -> Weights:
-  """The recurrent weights of a core with inputs of `input_size`."""
+def weights_of(core: dnc.DNC, input_size: int) -> tuple[tf.Tensor, Weights]:
+  """A core's weights, cut where the recurrence begins.
+
+  Args:
+    core: a `DNC` with variables.
+    input_size: size of the core's inputs.
+
+  Returns:
+    The weights from inputs to gates, `[input_size, 4 hidden_size]`, and those
+    of the recurrence.
+  """
   controller = core.controller
   layers = core.access.interface.values()
-  return Weights(
-    recurrent=tf.concat(
-      [controller.input_to_hidden[input_size:], controller.hidden_to_hidden],
-      axis=0,
-    ),
+  # The gradient of a split is one concatenation, that of two slices much more.
+  inputs_to_gates, words_to_gates = tf.split(
+    controller.input_to_hidden, [input_size, -1]
+  )
+  return inputs_to_gates, Weights(
+    recurrent=tf.concat([words_to_gates, controller.hidden_to_hidden], axis=0),
     interface=tf.concat([layer.w for layer in layers], axis=1),
     interface_bias=tf.concat([layer.b for layer in layers], axis=0),
   )
@@ -174,7 +184,7 @@ def run(
 
   Args:
     core: a `DNC`.
-    weights: `weights_of(core, ...)`.
+    weights: those of the recurrence, from `weights_of`.
     projected: as in `step`, `[time, batch, 4 hidden_size]`.
     state: the state before the first step.
     sequence_length: int tensor `[batch]`, real steps of each sequence; past

@@ -122,17 +122,14 @@ def unroll(
     )
   inputs = snt.Flatten(preserve_dims=2)(input_sequence)
   _create_variables(core, inputs)
-  input_size = inputs.shape[2]
-  projected = (
-    tf.tensordot(inputs, core.controller.input_to_hidden[:input_size], 1)
-    + core.controller.b
-  )
+  inputs_to_gates, weights = recurrence.weights_of(core, inputs.shape[2])
+  projected = tf.tensordot(inputs, inputs_to_gates, 1) + core.controller.b
   if compiled is None:
     compiled = can_compile()
   run = fast_recurrence.run if compiled else recurrence.run
   state, kept = run(
     core,
-    recurrence.weights_of(core, input_size),
+    weights,
     projected,
     initial_state,
     sequence_length,
