@@ -28,7 +28,7 @@ REPEAT_COPY = 'repeat_copy'
 # train Model B unless told otherwise.
 PRESETS = {
   'post': dict(num_epochs=5, rollouts_per_epoch=10_000),
-  'quick': dict(num_epochs=1, rollouts_per_epoch=1_000, tbptt_length=25),
+  'quick': dict(num_epochs=1, rollouts_per_epoch=2_000, tbptt_length=25),
 }
 
 # Test 1's rollouts: the post's, and a few hundred.

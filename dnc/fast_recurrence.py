@@ -220,7 +220,7 @@ class _Chunk:
 
 
 @functools.lru_cache(maxsize=32)
-def _chunk(
+def chunk_for(
   sizes: tuple[tuple[str, int], ...],
   clip_value: float,
   record: recurrence.Record | None,
@@ -402,7 +402,7 @@ def run(
   A second derivative is not to be had from it.
   """
   num_shards = _num_shards(projected.shape[1])
-  chunk = _chunk(tuple(core.access.sizes.items()), core.clip_value, record)
+  chunk = chunk_for(tuple(core.access.sizes.items()), core.clip_value, record)
   structure = (projected, state, weights)
 
   @tf.custom_gradient

@@ -1,24 +1,38 @@
-"""Times the core: `snt.dynamic_unroll` (the straight port) against `unroll`.
+"""Times the core: `snt.dynamic_unroll` against `unroll`.
 
   python -m tests.benchmarks.core_benchmark
   python -m tests.benchmarks.core_benchmark --models=b --lengths=100
 
-In one process, the two in turn, run by run, so that a drift of the machine's
-speed meets both; figures are medians. A training step is loss, gradients,
-clipping and Adam; hidden 256, 4,101 inputs, 4,096 outputs. The ceiling is what
-the counted multiplications of the large and the recurrent matrix products would
-take at the rate of a large product measured in the same run. Peak memory is
-that of a process of its own.
+Three ways, in one process, run by run in turn, so that a drift of the machine's
+speed meets all of them; figures are medians, ratios are medians of the ratios
+of each turn:
+
+*   port: `snt.dynamic_unroll` of the core with its helpers as the reference has
+    them (each row of a batch sorted and gathered by itself, products by
+    `cumprod`): what a straight port of google-deepmind/dnc does;
+*   core: `snt.dynamic_unroll` of our core as it is;
+*   unroll: `dnc.unroll.unroll`.
+
+With `--peers=FOLDER`, where `pip install --target=FOLDER dnc torch` was run,
+pytorch-dnc takes its turn too, in a process of its own.
+
+A training step is loss, gradients, clipping and Adam, the same for all three;
+hidden 256, 4,101 inputs, 4,096 outputs. The ceiling is what the counted
+multiplications of the products with weights would take at the rate of a large
+product measured in the same run. Peak memory is that of a process of its own.
 """
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import contextlib
 import json
+import os
 import resource
 import subprocess
 import sys
 import time
 from typing import Any
+from unittest import mock
 
 from absl import app
 from absl import flags
@@ -27,18 +41,23 @@ import sonnet as snt
 import tensorflow as tf
 
 from dnc import dnc
+from dnc import fast_recurrence
 from dnc import optimizers
 from dnc import predictor
 from dnc import rollouts
 from dnc import unroll as unroll_lib
+from dnc import util
 
 _MODELS = flags.DEFINE_list('models', ['a', 'b'], 'Of a, b.')
 _LENGTHS = flags.DEFINE_list('lengths', ['100', '500'], 'Steps of a sequence.')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 16, 'Sequences in a batch.')
 _RUNS = flags.DEFINE_integer('runs', 5, 'Runs of each.', lower_bound=1)
 _MEMORY_LENGTHS = flags.DEFINE_list(
-  'memory_lengths', ['500'], 'Sequences to train Model A on for peak memory.'
+  'memory_lengths',
+  ['500', '1000'],
+  'Sequences to train Model A on for peak memory.',
 )
+_PEERS = flags.DEFINE_string('peers', None, 'Folder with pytorch-dnc.')
 _JSON = flags.DEFINE_string('json', None, 'Where to write the figures.')
 _PEAK_OF = flags.DEFINE_string(
   'peak_of', None, 'Used by itself: <way>,<length>, trains Model A once.'
@@ -47,7 +66,36 @@ _PEAK_OF = flags.DEFINE_string(
 _SIZES = dict(a=(256, 64), b=(16, 16))
 _NUM_READS = 4
 _HIDDEN_SIZE = 256
-_WAYS = dict(port=snt.dynamic_unroll, unroll=unroll_lib.unroll)
+_PEER = 'pytorch-dnc'
+
+
+def _invert_permutations(permutations: tf.Tensor) -> tf.Tensor:
+  rows = tf.unstack(permutations)
+  return tf.stack([tf.math.invert_permutation(row) for row in rows])
+
+
+def _gather(values: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+  rows = zip(tf.unstack(values), tf.unstack(indices))
+  return tf.stack([tf.gather(row, index) for row, index in rows])
+
+
+def _product(x: tf.Tensor, axis: int) -> tf.Tensor:
+  products = tf.math.cumprod(x, axis=axis)
+  return tf.gather(products, x.shape[axis] - 1, axis=axis)
+
+
+def _port(core: dnc.DNC, *arguments: Any) -> tuple:
+  """`snt.dynamic_unroll` with the helpers of the reference."""
+  with mock.patch.multiple(
+    util,
+    batch_invert_permutation=_invert_permutations,
+    batch_gather=_gather,
+    reduce_prod=_product,
+  ):
+    return snt.dynamic_unroll(core, *arguments)
+
+
+_WAYS = dict(port=_port, core=snt.dynamic_unroll, unroll=unroll_lib.unroll)
 
 
 def _core(model: str) -> dnc.DNC:
@@ -118,36 +166,98 @@ def _multiplications_per_second(runs: int) -> float:
   return 2048**3 / np.median([_seconds(product) for _ in range(runs)])
 
 
+def _sizes(model: str) -> list[int]:
+  """What pytorch_dnc_worker.py wants to know of a model."""
+  memory_size, word_size = _SIZES[model]
+  return [
+    memory_size,
+    word_size,
+    _NUM_READS,
+    _HIDDEN_SIZE,
+    rollouts.INPUT_SIZE,
+    rollouts.NUM_PIXELS,
+  ]
+
+
+@contextlib.contextmanager
+def _peer(model: str, length: int):
+  """A function from a task to the seconds pytorch-dnc takes; None without."""
+  if _PEERS.value is None:
+    yield None
+    return
+  script = os.path.join(os.path.dirname(__file__), 'pytorch_dnc_worker.py')
+  arguments = [_PEERS.value, _BATCH_SIZE.value, length, *_sizes(model)]
+  with subprocess.Popen(
+    [sys.executable, script, *map(str, arguments)],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  ) as process:
+    if process.stdout.readline() != 'ready\n':
+      raise app.UsageError(
+        f'--peers={_PEERS.value}: pytorch-dnc does not run from there, see '
+        'above; make such a folder by: pip install --target=FOLDER dnc torch'
+      )
+
+    def seconds(task: str) -> float:
+      print(task, file=process.stdin, flush=True)
+      return float(process.stdout.readline())
+
+    yield seconds
+    process.stdin.close()
+
+
 def _measure(model: str, length: int, rate: float) -> dict[str, Any]:
   """Steps a second of each way, run by run in turn."""
   core = _core(model)
   data = _data(length)
+  # What an earlier length compiled must not be had for nothing.
+  fast_recurrence.chunk_for.cache_clear()
   functions = {way: _functions(core, f) for way, f in _WAYS.items()}
   steps = length * _BATCH_SIZE.value
   found = dict(model=model, length=length, multiplications_per_second=rate)
-  # The reverse pass has two products for each of the forward pass.
-  for task, products in dict(train=3, forward=1).items():
-    first = {w: _seconds(f[task], *data) for w, f in functions.items()}
-    seconds = {way: [] for way in functions}
-    for _ in range(_RUNS.value):
-      for way, by_task in functions.items():
-        seconds[way].append(_seconds(by_task[task], *data))
-    ratios = np.divide(seconds['port'], seconds['unroll'])
-    found[task] = dict(
-      steps_per_second={w: steps / np.median(s) for w, s in seconds.items()},
-      ratio=float(np.median(ratios)),
-      ceiling=rate / (products * _multiplications(core)),
-      seconds_to_first_step=first,
-    )
+  with _peer(model, length) as peer:
+    # The reverse pass has two products for each of the forward pass.
+    for task, products in dict(train=3, forward=1).items():
+      timers = {
+        way: (lambda f=f[task]: _seconds(f, *data))
+        for way, f in functions.items()
+      }
+      if peer:
+        timers[_PEER] = lambda task=task: peer(task)
+      first = {way: timer() for way, timer in timers.items()}
+      seconds = {way: [] for way in timers}
+      for _ in range(_RUNS.value):
+        for way, timer in timers.items():
+          seconds[way].append(timer())
+      found[task] = dict(
+        steps_per_second={
+          way: steps / np.median(s) for way, s in seconds.items()
+        },
+        ratios={
+          way: float(np.median(np.divide(s, seconds['unroll'])))
+          for way, s in seconds.items()
+        },
+        ceiling=rate / (products * _multiplications(core)),
+        seconds_to_first_step=first,
+      )
   return found
 
 
-def _peak_memory(way: str, length: int) -> float:
-  """Peak resident memory of a process that trains Model A once, in GB."""
+def _peak_memory(way: str, length: int) -> float | None:
+  """Peak resident memory of a process that trains Model A, in GB.
+
+  Args:
+    way: of `_WAYS`.
+    length: steps of a sequence.
+
+  Returns:
+    The peak; None if the process did not survive.
+  """
   command = [sys.executable, '-m', 'tests.benchmarks.core_benchmark']
   command += [f'--peak_of={way},{length}', f'--batch_size={_BATCH_SIZE.value}']
-  output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
-  return float(output.split()[-1])
+  process = subprocess.run(command, check=False, stdout=subprocess.PIPE)
+  return float(process.stdout.split()[-1]) if process.returncode == 0 else None
 
 
 def _print_peak(way: str, length: int) -> None:
@@ -157,18 +267,27 @@ def _print_peak(way: str, length: int) -> None:
   print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 
 
+def _header() -> str:
+  """The first lines of the table."""
+  ways = [_PEER] if _PEERS.value else []
+  ways += _WAYS
+  cells = ['steps/s', *ways]
+  cells += [f'unroll / {way}' for way in ways if way != 'unroll']
+  cells += ['ceiling', 'first step: port, s', 'unroll, s']
+  return f'| {" | ".join(cells)} |\n|{"---|" * len(cells)}'
+
+
 def _line(result: dict[str, Any], task: str) -> str:
+  """A line of the table."""
   found = result[task]
-  speeds, first = found['steps_per_second'], found['seconds_to_first_step']
-  cells = [
-    f'{result["model"].upper()} {task}, T = {result["length"]}',
-    f'{speeds["port"]:,.0f}',
-    f'{speeds["unroll"]:,.0f}',
-    f'{found["ratio"]:.2f}',
-    f'{found["ceiling"]:,.0f}',
-    f'{first["port"]:.1f}',
-    f'{first["unroll"]:.1f}',
-  ]
+  speeds, ratios = found['steps_per_second'], found['ratios']
+  first = found['seconds_to_first_step']
+  ways = [way for way in (_PEER, *_WAYS) if way in speeds]
+  cells = [f'{result["model"].upper()} {task}, T = {result["length"]}']
+  cells += [f'{speeds[way]:,.0f}' for way in ways]
+  cells += [f'{ratios[way]:.2f}' for way in ways if way != 'unroll']
+  cells += [f'{found["ceiling"]:,.0f}']
+  cells += [f'{first[way]:.1f}' for way in ('port', 'unroll')]
   return f'| {" | ".join(cells)} |'
 
 
@@ -180,23 +299,20 @@ def main(argv: Sequence[str]) -> None:
     _print_peak(way, int(length))
     return
   rate = _multiplications_per_second(_RUNS.value)
-  header = (
-    'steps/s | port | unroll | ratio | ceiling | first port, s | unroll, s'
-  )
-  print(f'| {header} |\n|{"---|" * 7}')
+  print(_header())
   results = []
   for model in _MODELS.value:
     for length in _LENGTHS.value:
       results.append(_measure(model, int(length), rate))
       for task in ('train', 'forward'):
         print(_line(results[-1], task), flush=True)
-  peaks = {
-    f'{way}, T = {length}': _peak_memory(way, int(length))
-    for length in _MEMORY_LENGTHS.value
-    for way in _WAYS
-  }
-  for name, peak in peaks.items():
-    print(f'peak memory, A train, {name}: {peak:.1f} GB', flush=True)
+  peaks = {}
+  for length in _MEMORY_LENGTHS.value:
+    for way in ('port', 'unroll'):
+      name = f'{way}, T = {length}'
+      peaks[name] = peak = _peak_memory(way, int(length))
+      shown = 'did not finish' if peak is None else f'{peak:.1f} GB'
+      print(f'peak memory, A train, {name}: {shown}', flush=True)
   if _JSON.value:
     with open(_JSON.value, 'w', encoding='utf-8') as file:
       json.dump(dict(speeds=results, peak_memory_gb=peaks), file, indent=2)
