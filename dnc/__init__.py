@@ -7,11 +7,14 @@ A map, in the way of the data:
   util, addressing, access, dnc
                          DeepMind's DNC as Sonnet 2 cores
   unroll.py              a core over time
+  recurrence.py, fast_recurrence.py, fast_access.py
+                         its loop, plain and compiled by XLA
   reference_weights.py   weights to and from DeepMind's layout
   config.py              every number of a training and of an evaluation
   predictor.py           the next-sprite model: core, loss, scores
   traces.py              what the memory held, as TFRecords
   evaluation.py          a predictor over whole rollouts: scores, traces
+  optimizers.py          Adam in one pass
   training.py            update, checkpoints, summaries
   training_loop.py       the loop around any training
   repeat_copy.py, repeat_copy_training.py
@@ -42,7 +45,11 @@ _MODULES = (
   'config',
   'dsprites',
   'evaluation',
+  'fast_access',
+  'fast_recurrence',
+  'optimizers',
   'predictor',
+  'recurrence',
   'reference_weights',
   'repeat_copy',
   'repeat_copy_training',

@@ -229,11 +229,18 @@ def chunk_for(
   return _Chunk(dict(sizes), clip_value, record)
 
 
+def _num_cores() -> int:
+  """How many processor cores this process may use."""
+  if hasattr(os, 'sched_getaffinity'):  # Not on macOS.
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
+
+
 def _num_shards(batch_size: int | None) -> int:
   """The most equal shards of a batch that keep a processor core each."""
   if batch_size is None:
     return 1
-  most = min(batch_size, len(os.sched_getaffinity(0)))
+  most = min(batch_size, _num_cores())
   return next(n for n in range(most, 0, -1) if batch_size % n == 0)
 
 
