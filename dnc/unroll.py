@@ -58,7 +58,13 @@ def _linear(
 
   @tf.custom_gradient
   def apply(inputs, w, b):
-    outputs = dnc.clip(tf.nn.bias_add(tf.matmul(inputs, w), b), clip_value)
+    outputs = tf.nn.bias_add(tf.matmul(inputs, w), b)
+    if clip_value > 0:
+      bound = tf.constant(clip_value, outputs.dtype)
+      # In one pass; tf.clip_by_value takes two.
+      outputs = tf.raw_ops.ClipByValue(
+        t=outputs, clip_value_min=-bound, clip_value_max=bound
+      )
 
     def gradient(upstream):
       if clip_value > 0:
@@ -99,7 +105,8 @@ def unroll(
       of 0), as in `snt.dynamic_unroll`. None: all steps are real.
     record: called with the state after each step; returns the tensors of it,
       `[batch, ...]`, to keep in any nest. Where it is compiled it must be a
-      function of the state alone.
+      function of the state alone, and outside `tf.function` another function
+      is compiled anew.
     compiled: whether XLA compiles the recurrence, which takes some seconds the
       first time and gives the same to rounding; second derivatives need False.
       None: where `can_compile()`.
@@ -120,6 +127,8 @@ def unroll(
       'unroll does not do controllers with a projection_size; '
       'snt.dynamic_unroll does'
     )
+  if sequence_length is not None:
+    sequence_length = tf.cast(sequence_length, tf.int32)
   inputs = snt.Flatten(preserve_dims=2)(input_sequence)
   _create_variables(core, inputs)
   inputs_to_gates, weights = recurrence.weights_of(core, inputs.shape[2])

@@ -99,6 +99,15 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
   def test_sequence_length(self):
     self._assert_same(_core(), 6, sequence_length=tf.constant([6, 2, 0]))
 
+  def test_sequence_length_of_any_kind(self):
+    core = _core()
+    inputs = _normal([6, _BATCH, _INPUT_SIZE], 0)
+    state = core.initial_state(_BATCH)
+    expected = snt.dynamic_unroll(core, inputs, state, tf.constant([6, 2, 0]))
+    for length in ([6, 2, 0], np.array([6, 2, 0], np.int64)):
+      actual = _unroll(core, inputs, state, length)
+      self.assertAllClose(actual[0], expected[0])
+
   def test_unknown_time_and_batch_take_one_graph(self):
     core = _core()
     state_spec = tf.nest.map_structure(
