@@ -6,6 +6,7 @@ import tensorflow as tf
 from dnc import access
 from dnc import addressing
 from dnc import fast_access
+from dnc import util
 
 _BATCH = 3
 _WORD_SIZE = 4
@@ -147,6 +148,21 @@ class FastMemoryAccessTest(tf.test.TestCase, parameterized.TestCase):
     )
     # The case is what it says: one slot written for certain.
     self.assertAllEqual(write_weights[:, 0], tf.one_hot([0] * _BATCH, 6))
+
+  def test_factor_of_zero_has_the_gradient_of_the_reference(self):
+    x = tf.constant([[[2.0, 0.0], [-1.0, 1e-30]]])
+    upstream = tf.constant([[2.0, 3.0], [4.0, 5.0]])
+
+    def gradient(product, upstream):
+      with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = product(x)
+      return tape.gradient(y, x, output_gradients=upstream)
+
+    expected = gradient(lambda x: util.reduce_prod(x, 0), upstream)
+    self.assertAllEqual(expected, [[[2.0, 0.0], [4.0, 5.0]]])
+    actual = gradient(fast_access._single_factor, upstream[tf.newaxis])
+    self.assertAllEqual(actual, expected)
 
 
 if __name__ == '__main__':
