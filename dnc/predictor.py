@@ -5,6 +5,7 @@ and the action, and gives the next image; there is no autoencoder and no mixture
 density head.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc import dnc
+from dnc import recurrence
 from dnc import rollouts
 from dnc import unroll
 
@@ -60,6 +62,12 @@ def represent(state: dnc.DNCState, name: str) -> tf.Tensor:
   }[name]
   width = value.shape[1:].num_elements()
   return tf.reshape(value, [-1, width])
+
+
+@functools.cache
+def _recorder(names: tuple[str, ...]) -> recurrence.Record:
+  """Records representations; one function, so that it is compiled once."""
+  return lambda state: {name: represent(state, name) for name in names}
 
 
 @tf.custom_gradient
@@ -187,7 +195,7 @@ class SpritePredictor(snt.Module):
       self.core,
       inputs,
       state,
-      record=lambda s: {name: represent(s, name) for name in record},
+      record=_recorder(tuple(record)),
     )
 
 
