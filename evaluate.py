@@ -38,6 +38,12 @@ _DATA_DIR = flags.DEFINE_string(
   None,
   "Where the table of all sprites (377 MB) is kept; TFDS's folder by default.",
 )
+flags.DEFINE_string(
+  'dataset',
+  None,
+  'As for train.py; by default what the model was trained on. Name a file that '
+  'has moved since.',
+)
 _REPRESENTATIONS = flags.DEFINE_list(
   'representations',
   None,

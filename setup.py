@@ -29,8 +29,10 @@ setuptools.setup(
     'tensorboard>=2.20',
     'tensorflow>=2.21,<2.22',
     'tensorflow-datasets>=4.9.10,<5',
+    'wrapt',
   ],
   extras_require={
-    'test': ['h5py', 'pytest>=8', 'ruff>=0.17,<0.18', 'scipy'],
+    # tfds.testing imports dill.
+    'test': ['dill', 'h5py', 'pytest>=8', 'ruff>=0.17,<0.18', 'scipy'],
   },
 )

@@ -58,7 +58,8 @@ flags.DEFINE_string(
   'dataset',
   None,
   'dsprites_rendered: rendered here, nothing to download; dsprites: the '
-  "original, through TFDS's builder.",
+  "original, through TFDS's builder; or the path of the original, .npz or "
+  '.hdf5.',
 )
 flags.DEFINE_integer('num_epochs', None, 'Epochs, each of new rollouts.')
 flags.DEFINE_integer('rollouts_per_epoch', None, 'Rollouts in an epoch.')

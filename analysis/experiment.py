@@ -146,7 +146,9 @@ def evaluate(
     evaluation=config,
     predictor=predictor,
     num_updates=num_updates,
-    table=sprites.load_table(training_config.dataset, data_dir),
+    table=sprites.load_table(
+      config.dataset or training_config.dataset, data_dir
+    ),
     folder=os.path.join(model_dir, EVALUATION_DIR),
     log=log,
   )

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from dnc import errors
 from dnc import files
+from dnc.dsprites import original
 from dnc.dsprites import sprites
 
 CONFIG_FILE = 'config.json'
@@ -86,7 +87,9 @@ class TrainingConfig(Config):
     hidden_size: size of the LSTM controller.
     clip_value: bound on the controller's output and state and on the logits;
       0 for none.
-    dataset: `dsprites_rendered` or `dsprites`.
+    dataset: `dsprites_rendered`, `dsprites` or the path of a published file,
+      which becomes absolute and gains its content's checksum: the run is the
+      same when the file moves, and another one when it changes.
     num_epochs: epochs; each has rollouts of its own.
     rollouts_per_epoch: rollouts in an epoch.
     min_length: fewest steps of a rollout.
@@ -132,13 +135,14 @@ class TrainingConfig(Config):
     _require(self, 'tbptt_length', self.tbptt_length >= 0, 'at least 0')
     rate = self.final_learning_rate
     _require(self, 'final_learning_rate', rate > 0, 'more than 0')
-    _require(
-      self,
-      'dataset',
-      self.dataset in sprites.DATASETS,
-      f'one of {", ".join(sprites.DATASETS)}',
-    )
+    # The way of frozen dataclasses.
+    object.__setattr__(self, 'dataset', sprites.check_dataset(self.dataset))
     _require_order(self, 'min_length', 'max_length')
+
+  def identity(self) -> dict[str, Any]:
+    """As in the base class; of a file, its content counts and not its path."""
+    dataset = original.content(self.dataset)
+    return {**super().identity(), 'dataset': dataset}
 
   @property
   def segment_length(self) -> int:
@@ -232,6 +236,7 @@ class EvaluationConfig:
 
   Attributes:
     tests: which of `TESTS` to run: Test 1 (`probe`), Test 2 (`mi`).
+    dataset: the sprites, as in `TrainingConfig`. None: those trained on.
     num_rollouts: rollouts that the probe is trained on; a tenth as many more
       score it.
     num_sequences: sequences for Test 2.
@@ -244,6 +249,7 @@ class EvaluationConfig:
   """
 
   tests: tuple[str, ...] = TESTS
+  dataset: str | None = None
   num_rollouts: int = 10_000
   num_sequences: int = 50
   rollout_length: int = 500
@@ -262,6 +268,8 @@ class EvaluationConfig:
     ).items():
       _require(self, name, getattr(self, name) >= least, f'at least {least}')
     _require(self, 'seed', 0 <= self.seed < 2**63, 'in 0 to 2^63 - 1')
+    if self.dataset is not None:
+      object.__setattr__(self, 'dataset', sprites.check_dataset(self.dataset))
     for name, allowed in dict(
       tests=TESTS, representations=REPRESENTATIONS
     ).items():
@@ -426,9 +434,9 @@ def check_same_run(config: Config, found: Config, model_dir: str) -> None:
   """
   wanted, there = config.identity(), found.identity()
   differ = [
-    f'--{k}={there[k]} there, {v} asked for'
-    for k, v in wanted.items()
-    if v != there[k]
+    f'--{k}={getattr(found, k)} there, {getattr(config, k)} asked for'
+    for k in wanted
+    if wanted[k] != there[k]
   ]
   if differ:
     raise errors.UsageError(

@@ -179,11 +179,13 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     ('train.py', '--memory_size=many', '--memory_size=many'),
     ('train.py', '--min_length=9 --max_length=3', '--max_length=3.*at least'),
     ('train.py', '--dataset=mnist', '--dataset=mnist.*dsprites_rendered'),
+    ('train.py', '--dataset=/no/d.npz', '--dataset=/no/d.npz .*No such file'),
     ('train.py', '--memorysize=3', 'memorysize'),
     ('train.py', 'quick', 'quick: not a flag'),
     ('evaluate.py', '--test=lesion', '--test=lesion.*probe'),
     ('evaluate.py', '--num_rollouts=1', '--num_rollouts=1.*at least 2'),
     ('evaluate.py', '--representations=x', '--representations=x.*read_words'),
+    ('evaluate.py', '--dataset=/no/d.h5', '--dataset=/no/d.h5 .*No such file'),
   )
   def test_wrong_flag(self, script, flags, pattern):
     # It does not wait for TensorFlow.

@@ -3,8 +3,21 @@
 >>> from dnc import dsprites
 >>> dsprites.render_images([[0, 5, 0, 16, 16]]).shape
 (1, 64, 64)
+
+With TFDS, before or after it is imported, it brings `dsprites_rendered`: see
+`builder`.
 """
+
+import importlib
+
+import wrapt
 
 from dnc.dsprites.render import render_images
 
 __all__ = ('render_images',)
+
+# TFDS takes seconds to import: who does without it need not wait.
+wrapt.register_post_import_hook(
+  lambda _: importlib.import_module('dnc.dsprites.builder'),
+  'tensorflow_datasets',
+)

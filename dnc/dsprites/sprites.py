@@ -3,7 +3,9 @@
 A table is one file, `<data_dir>/dsprites_packed/<dataset>.bits`: a header of
 one page (JSON with the layout and the checksum of what follows, padded with
 spaces) and the 737,280 packed images. It appears whole or not at all, and is
-verified in full whenever it is opened; one that fails is built again.
+verified in full whenever it is opened; one that fails is built again. The table
+of a file goes by the file's checksum: a file that has changed has another one,
+a file that has moved the same.
 """
 
 from collections.abc import Iterable
@@ -16,6 +18,7 @@ import glob
 import hashlib
 import json
 import os
+from typing import BinaryIO
 
 from absl import logging
 import numpy as np
@@ -24,6 +27,7 @@ from dnc import errors
 from dnc import files
 from dnc import quiet
 from dnc.dsprites import latents
+from dnc.dsprites import original
 from dnc.dsprites import render
 
 RENDERED = 'dsprites_rendered'
@@ -34,9 +38,7 @@ _SHAPE = (latents.NUM_SPRITES, render.IMAGE_SIZE, render.ROW_BYTES)
 _NUM_BYTES = latents.NUM_SPRITES * render.IMAGE_SIZE * render.ROW_BYTES
 _HEADER_BYTES = 4096
 _FORMAT = 1
-_ORIGINAL_FILE = (
-  'dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5 (28,024,106 bytes)'
-)
+_ORIGINAL_FILE = f'{original.FILE_NAME}.hdf5 (28,024,106 bytes)'
 _READ_BATCH = 4096
 _PROBE_SECONDS = 20
 # What the operating system says when the folder, not the network, is at fault.
@@ -58,7 +60,7 @@ class SpriteTable:
   """All sprites of a dataset, one bit a pixel.
 
   Attributes:
-    name: the dataset, one of `DATASETS`.
+    name: the dataset, as `check_dataset` returns it.
     bits: uint8 [737280, 64, 8], read-only, in the order of
       `latents.classes_to_index`; `np.unpackbits(bits[i], axis=-1)` is image i.
     fingerprint: hexadecimal checksum of `bits`; equal tables have equal ones.
@@ -114,8 +116,8 @@ def _checksum(bits: np.ndarray) -> str:
 def _header(dataset: str, checksum: str) -> dict[str, object]:
   return {
     'format': _FORMAT,
-    'dataset': dataset,
-    # What TFDS reads does not depend on our renderer.
+    'dataset': original.content(dataset),
+    # What is read does not depend on our renderer.
     'recipe': render.RECIPE if dataset == RENDERED else None,
     'shape': list(_SHAPE),
     'blake2b': checksum,
@@ -169,12 +171,64 @@ def _open_if_sound(path: str, dataset: str) -> SpriteTable | None:
 def _only_builder(path: str) -> Iterator[None]:
   """Keeps other processes from building the same table meanwhile."""
   os.makedirs(os.path.dirname(path), exist_ok=True)
-  with open(path + '.lock', 'wb') as file:
-    fcntl.flock(file, fcntl.LOCK_EX)
-    # Nobody else writes now: these are left from processes that were killed.
-    for partial in glob.glob(glob.escape(path) + '.*.partial'):
-      os.unlink(partial)
-    yield
+  lock = path + '.lock'
+  while True:
+    with open(lock, 'wb') as file:
+      fcntl.flock(file, fcntl.LOCK_EX)
+      # Who held it has removed it: a newcomer may hold another one by now.
+      if not _is_at(file, lock):
+        continue
+      try:
+        # Nobody else writes now: these are left from killed processes.
+        for partial in glob.glob(glob.escape(path) + '.*.partial'):
+          os.unlink(partial)
+        yield
+        return
+      finally:
+        os.unlink(lock)
+
+
+def _is_at(file: BinaryIO, path: str) -> bool:
+  try:
+    return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+  except FileNotFoundError:
+    return False
+
+
+def check_dataset(dataset: str) -> str:
+  """Checks the name of a dataset.
+
+  Args:
+    dataset: one of `DATASETS` or the path of a published file, see `original`.
+
+  Returns:
+    The name; of a file, its absolute path with the checksum of its content.
+
+  Raises:
+    errors.UsageError: if there is no such dataset or file.
+  """
+  if original.is_file(dataset):
+    return original.identify(dataset)
+  if dataset not in DATASETS:
+    raise errors.UsageError(
+      f'--dataset={dataset} is unknown: use one of {", ".join(DATASETS)}, or '
+      f'the path of {original.FILE_NAME}.npz or .hdf5'
+    )
+  return dataset
+
+
+def _table_name(dataset: str) -> str:
+  name, _, checksum = original.content(dataset).partition(':')
+  return f'original_{checksum[:16]}.bits' if checksum else f'{name}.bits'
+
+
+def _build(dataset: str, data_dir: str) -> np.ndarray:
+  """Makes the images of a dataset: uint8 [737280, 64, 8]."""
+  if dataset == RENDERED:
+    return render.render_all()
+  if dataset == ORIGINAL:
+    return _pack_original(data_dir)
+  return original.read_identified(dataset)
 
 
 def load_table(
@@ -183,8 +237,9 @@ def load_table(
   """Opens the table of a dataset, building it when there is none.
 
   Args:
-    dataset: 'dsprites_rendered', images from `render`, or 'dsprites', the
-      original images by way of TFDS's own builder.
+    dataset: 'dsprites_rendered', images from `render`; 'dsprites', the original
+      images by way of TFDS's own builder; or the path of a published file. A
+      file that `check_dataset` named is only needed to build its table.
     data_dir: folder of datasets, as for TFDS; by default `default_data_dir()`.
 
   Returns:
@@ -194,10 +249,7 @@ def load_table(
     errors.UsageError: if the dataset is unknown or cannot be had, or `data_dir`
       cannot be used.
   """
-  if dataset not in DATASETS:
-    raise errors.UsageError(
-      f'--dataset={dataset} is unknown: use one of {", ".join(DATASETS)}'
-    )
+  dataset = check_dataset(dataset)
   data_dir = os.fspath(data_dir or default_data_dir())
   if '://' in data_dir:
     raise errors.UsageError(
@@ -205,7 +257,7 @@ def load_table(
       'sprites is mapped into memory'
     )
   data_dir = os.path.abspath(os.path.expanduser(data_dir))
-  path = os.path.join(data_dir, 'dsprites_packed', f'{dataset}.bits')
+  path = os.path.join(data_dir, 'dsprites_packed', _table_name(dataset))
   try:
     table = _open_if_sound(path, dataset)
     if table is not None:
@@ -215,10 +267,7 @@ def load_table(
       if table is not None:
         return table
       logging.info('Building %s from %s.', path, dataset)
-      if dataset == RENDERED:
-        _write(path, dataset, render.render_all())
-      else:
-        _write(path, dataset, _pack_original(data_dir))
+      _write(path, dataset, _build(dataset, data_dir))
       return _open(path, dataset)
   except OSError as error:
     raise errors.UsageError(
@@ -315,7 +364,8 @@ def _pack_original(data_dir: str) -> np.ndarray:
       raise
     raise errors.UsageError(
       f'{prefix}TFDS could not download and prepare it ({_brief(error)}); put '
-      f'the original {_ORIGINAL_FILE} into {manual_dir} by hand, {otherwise}'
+      f'the original {_ORIGINAL_FILE} into {manual_dir} by hand or name it as '
+      f'--dataset=/path/to/it, {otherwise}'
     ) from error
   try:
     dataset = builder.as_dataset(split='train', batch_size=_READ_BATCH)
