@@ -1,4 +1,4 @@
-"""What `train.py` and `evaluate.py` share: flags in, one line for a mistake."""
+"""What all commands share: flags in, one line for a mistake."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import types
+from typing import Any
 
 from absl import app
 from absl import flags
@@ -59,7 +60,7 @@ def load_tensorflow() -> None:
     tf.config.list_logical_devices()
 
 
-def _fail(message: object, status: int = 1) -> None:
+def _fail(message: object, status: int) -> None:
   line = ' '.join(str(message).split())
   print(f'{os.path.basename(sys.argv[0])}: {line}', file=sys.stderr)
   sys.exit(status)
@@ -70,9 +71,11 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
   try:
     rest = flags.FLAGS(argv)
   except flags.Error as e:
-    _fail(e)
+    raise errors.UsageError(e) from e
   if len(rest) > 1:
-    _fail(f'{rest[1]}: not a flag; flags are written --name=value')
+    raise errors.UsageError(
+      f'{rest[1]}: not a flag; flags are written --name=value'
+    )
   return rest
 
 
@@ -97,35 +100,48 @@ def _interrupt(number: int, frame: types.FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def run(main: Callable[[Sequence[str]], int | None]) -> None:
+def run(
+  main: Callable[[Any], int | None],
+  parse: Callable[[Sequence[str]], Any] = _parse_flags,
+  error_status: int = 1,
+) -> None:
   """Parses flags and runs `main`, then exits.
 
   A `UsageError`, or too little memory, is printed as one line without a stack
-  trace, status 1; Ctrl-C ends with status 130. When nobody reads the output any
-  more (`| head`), it ends without a word.
+  trace; Ctrl-C ends with status 130. When nobody reads the output any more
+  (`| head`), it ends without a word.
 
   Args:
-    main: takes what is left of the command line; returns the exit status.
+    main: takes what `parse` returns; returns the exit status.
+    parse: takes the command line; must leave absl's flags parsed. By default
+      what is left of the command line is returned, only its first word.
+    error_status: exit status after a mistake.
   """
 
-  def guarded(argv: Sequence[str]) -> int | None:
+  def guarded_parse(argv: Sequence[str]) -> Any:
+    try:
+      return parse(argv)
+    except errors.UsageError as e:
+      return _fail(e, error_status)
+
+  def guarded(arguments: Any) -> int | None:
     # Of what absl and TensorFlow log.
     if not flags.FLAGS['verbosity'].present:
       logging.set_verbosity(logging.WARNING)
     try:
-      return main(argv)
+      return main(arguments)
     except errors.UsageError as e:
-      _fail(e)
+      _fail(e, error_status)
     except MemoryError as e:
-      _fail(f'not enough memory for these sizes: {e}')
+      _fail(f'not enough memory for these sizes: {e}', error_status)
     except KeyboardInterrupt:
       _fail('interrupted', EXIT_INTERRUPTED)
     except BrokenPipeError:
       # Python would complain once more when it closes stdout.
       os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-      sys.exit(1)
+      sys.exit(error_status)
     return None
 
   signal.signal(signal.SIGINT, _interrupt)
   signal.signal(signal.SIGALRM, _interrupt)
-  app.run(guarded, flags_parser=_parse_flags)
+  app.run(guarded, flags_parser=guarded_parse)

@@ -39,11 +39,14 @@ def _as_integers(name: str, numbers: np.ndarray) -> np.ndarray:
   return numbers
 
 
-def check_classes(classes: np.ndarray | Sequence) -> np.ndarray:
+def check_classes(
+  classes: np.ndarray | Sequence, sizes: Sequence[int] = SIZES
+) -> np.ndarray:
   """Returns `classes` as int64 after checking every class.
 
   Args:
     classes: integers [..., 5], class indices in the order of `NAMES`.
+    sizes: how many classes each latent has.
 
   Returns:
     The same numbers, int64 [..., 5].
@@ -59,7 +62,7 @@ def check_classes(classes: np.ndarray | Sequence) -> np.ndarray:
       f'classes must have shape [..., {NUM_LATENTS}] ({", ".join(NAMES)}), '
       f'got {list(classes.shape)}'
     )
-  for i, (name, size) in enumerate(zip(NAMES, SIZES)):
+  for i, (name, size) in enumerate(zip(NAMES, sizes)):
     wrong = (classes[..., i] < 0) | (classes[..., i] >= size)
     if wrong.any():
       raise ValueError(

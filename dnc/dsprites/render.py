@@ -1,98 +1,93 @@
-"""dSprites images from their latents, in bulk.
+"""Images of sprites from their latents, in bulk.
 
 A sprite is a polygon: its vertices are placed on the screen, snapped to 1/256
 of a pixel as graphics hardware does, and filled by the scanline rule with
-integer arithmetic alone. The recipe reproduces every real image at hand (160
-are in testdata/) bit for bit; of all 737,280 a few hundred may differ by a
-pixel, where an edge runs through pixel centres. Pixel centres are at k + 0.5
-and row 0 is the top one; a fill covers the pixels whose centre is inside, and
-centres on an edge follow the top-left rule.
+integer arithmetic alone. For the published set the recipe reproduces every real
+image at hand (160 are in testdata/) bit for bit; of all 737,280 a few hundred
+may differ by a pixel, where an edge runs through pixel centres. Pixel centres
+are at k + 0.5 and row 0 is the top one; a fill covers the pixels whose centre
+is inside, and centres on an edge follow the top-left rule.
 
-A row of an image is a 64-bit word, its most significant bit the leftmost
-pixel. Every crossing of an edge and a row's centre line flips the pixels from
-the crossing to the right end; the rows are the XOR of all flips.
+A row of an image is one or more 64-bit words, the most significant bit of the
+first the leftmost pixel. Every crossing of an edge and a row's centre line
+flips the pixels from the crossing to the right end; the rows are the XOR of all
+flips.
 """
 
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 import numpy as np
 
 from dnc.dsprites import latents
+from dnc.dsprites import spec as spec_lib
 
-IMAGE_SIZE = 64
+# Of the published set.
+IMAGE_SIZE = spec_lib.IMAGE_SIZE
 ROW_BYTES = IMAGE_SIZE // 8
 # Change it with anything that changes a pixel: packed tables on disk carry it.
 RECIPE = 1
 
 _SUBPIXELS = 256
 _HALF = _SUBPIXELS // 2
-_RADIUS = 9.6  # Pixels, at scale 1.
-
-
-def _body_polygons() -> tuple[np.ndarray, ...]:
-  """Vertices [number, 2] of each shape at scale 1: u right, v down, pixels."""
-  square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * _RADIUS
-  t = 2 * np.pi * np.arange(100) / 100
-  ellipse = np.stack(
-    [1.33 * _RADIUS * np.cos(t), _RADIUS / 1.33 * np.sin(t)], axis=-1
-  )
-  t = 2 * np.pi * np.arange(150) / 150
-  height = (
-    13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
-  )
-  heart = np.stack(
-    [_RADIUS * np.sin(t) ** 3, -_RADIUS * (height / 14.5 + 0.15)], axis=-1
-  )
-  return square, ellipse, heart
-
-
-_BODIES = _body_polygons()
-# _FLIPS[c]: pixels from column c to the right end.
+_WORD = 64
+# _FLIPS[c]: pixels from column c of a word to its right end.
 _FLIPS = np.append(
-  np.uint64(2**64 - 1) >> np.arange(IMAGE_SIZE, dtype=np.uint64),
+  np.uint64(2**_WORD - 1) >> np.arange(_WORD, dtype=np.uint64),
   np.uint64(0),
 )
+# Of what is filled together: it bounds the memory that takes.
+_MAX_CROSSINGS = 2**24
 
 
-def _snapped_vertices(
-  shape: int, scale: int, orientation: int, x: np.ndarray, y: np.ndarray
+def _offsets(
+  spec: spec_lib.SpriteSpec,
+  shape: int,
+  scale: np.ndarray,
+  orientation: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Places a polygon at several positions.
+  """Vertices relative to the centre, in pixels.
 
   Args:
+    spec: the set of sprites.
     shape: class of the shape.
-    scale: class of the scale.
-    orientation: class of the orientation.
-    x: int [num_x], classes of the x position.
-    y: int [num_y], classes of the y position.
+    scale: int [n], classes of the scale.
+    orientation: int [n], classes of the orientation.
 
   Returns:
-    Coordinates of the vertices in 1/256 pixel: columns int32 [vertices, num_x]
-    and rows int32 [vertices, num_y].
+    To the right and down: float64 [vertices, n] each.
   """
-  u, v = _BODIES[shape].T
-  _, scales, angles, x_values, y_values = latents.VALUES
-  size = scales[scale]
-  cos, sin = np.cos(angles[orientation]), np.sin(angles[orientation])
-  columns = (16 + 32 * x_values[x]) + (size * (u * cos + v * sin))[:, None]
-  rows = (16 + 32 * y_values[y]) + (size * (-u * sin + v * cos))[:, None]
-  return (
-    np.rint(_SUBPIXELS * columns).astype(np.int32),
-    np.rint(_SUBPIXELS * rows).astype(np.int32),
-  )
+  u, v = spec.polygons[shape].T[..., None]
+  size = spec.scales[scale]
+  cos, sin = np.cos(spec.orientations), np.sin(spec.orientations)
+  cos, sin = cos[orientation], sin[orientation]
+  return size * (u * cos + v * sin), size * (-u * sin + v * cos)
 
 
-def _fill(columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
-  """Fills a polygon at every combination of x and y positions.
+def _snap(coordinates: np.ndarray) -> np.ndarray:
+  """From pixels to whole 1/256 of a pixel, int64."""
+  return np.rint(_SUBPIXELS * coordinates).astype(np.int64)
 
-  All numbers fit in 32 bits: coordinates are below 2^14, edges below 2^13.
+
+def _first_centre(coordinates: np.ndarray) -> np.ndarray:
+  """The first pixel whose centre is at or after a coordinate in 1/256 pixel."""
+  return -((_HALF - coordinates) // _SUBPIXELS)
+
+
+def _crossings(
+  columns: np.ndarray, rows: np.ndarray, image_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Finds where edges cross the centre lines of rows.
 
   Args:
-    columns: int32 [vertices, num_x], in 1/256 pixel.
-    rows: int32 [vertices, num_y], in 1/256 pixel.
+    columns: int64 [vertices, 1 or num_y, num_x], in 1/256 pixel.
+    rows: int64 [vertices, num_y], in 1/256 pixel.
+    image_size: pixels.
 
   Returns:
-    uint64 [num_x, num_y, 64], rows of pixels.
+    place: int64 [crossings], ascending: y * image_size + row.
+    column: int32 or int64 [crossings, num_x]: the first column, in 0 to
+      image_size, whose centre is at or right of the crossing.
   """
   # An edge joins a vertex and the next one; `top` and `bottom` are its ends.
   vertices, num_y = rows.shape
@@ -101,86 +96,135 @@ def _fill(columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
   top_row = np.minimum(rows, rows[following])
   bottom_row = np.maximum(rows, rows[following])
   # An edge crosses the rows r with top_row <= r + 1/2 < bottom_row.
-  first = -((_HALF - top_row) // _SUBPIXELS)
-  crossed = -((_HALF - bottom_row) // _SUBPIXELS) - first
+  first = np.clip(_first_centre(top_row), 0, image_size)
+  crossed = np.clip(_first_centre(bottom_row), 0, image_size) - first
 
   # From here on one entry for each crossing of an edge and a row at one y.
-  edge, y = np.divmod(
-    np.repeat(np.arange(vertices * num_y), crossed.ravel()), num_y
-  )
-  ends = np.cumsum(crossed.ravel())
-  nth = np.arange(ends[-1]) - np.repeat(ends - crossed.ravel(), crossed.ravel())
+  crossed = crossed.ravel()
+  edge, y = np.divmod(np.repeat(np.arange(crossed.size), crossed), num_y)
+  nth = np.arange(edge.size) - np.repeat(np.cumsum(crossed) - crossed, crossed)
   row = first[edge, y] + nth
-  order = np.argsort(y * IMAGE_SIZE + row, kind='stable')
-  edge, y, row = edge[order], y[order], row[order]
+  place = y * image_size + row
+  order = np.argsort(place, kind='stable')
+  edge, y, row, place = edge[order], y[order], row[order], place[order]
 
+  # 32 bits are twice as fast, and enough for sprites of a hundred pixels.
+  largest = (int(np.abs(columns).max()) + _SUBPIXELS) * int(np.ptp(rows))
+  largest += int(np.ptp(columns)) * int(np.ptp(rows))
+  dtype = np.int32 if largest < 2**31 else np.int64
+  columns = np.broadcast_to(
+    columns.astype(dtype), [vertices, num_y, columns.shape[2]]
+  )
   top = np.where(downward[edge, y], edge, following[edge])
   bottom = np.where(downward[edge, y], following[edge], edge)
-  height = (bottom_row - top_row)[edge, y]
-  depth = (row * _SUBPIXELS + _HALF - top_row[edge, y]).astype(np.int32)
-  # First column whose centre is at or right of the crossing, for every x:
+  height = (bottom_row - top_row)[edge, y].astype(dtype)[:, None]
+  depth = (row * _SUBPIXELS + _HALF - top_row[edge, y]).astype(dtype)[:, None]
   # ceil(crossing - 1/2), with crossing = top + depth (bottom - top) / height.
-  numerator = (columns[top] - _HALF) * height[:, None]
-  numerator += (columns[bottom] - columns[top]) * depth[:, None]
-  column = -(-numerator // (_SUBPIXELS * height)[:, None])
+  start = columns[top, y]
+  numerator = (start - _HALF) * height
+  numerator += (columns[bottom, y] - start) * depth
+  column = -(-numerator // (_SUBPIXELS * height))
+  return place, np.clip(column, 0, image_size, out=column)
 
-  place = y * IMAGE_SIZE + row
+
+def _fill(columns: np.ndarray, rows: np.ndarray, image_size: int) -> np.ndarray:
+  """Fills polygons with the same number of vertices.
+
+  Args:
+    columns: int64 [vertices, 1 or num_y, num_x], in 1/256 pixel.
+    rows: int64 [vertices, num_y], in 1/256 pixel.
+    image_size: pixels.
+
+  Returns:
+    uint8 [num_x, num_y, image_size, row_bytes]: rows of pixels as np.packbits
+    packs them.
+  """
+  place, column = _crossings(columns, rows, image_size)
   starts = np.flatnonzero(np.diff(place, prepend=-1))
-  words = np.bitwise_xor.reduceat(_FLIPS[column], starts, axis=0)
-  image = np.zeros([columns.shape[1], num_y * IMAGE_SIZE], np.uint64)
-  image[:, place[starts]] = words.T
-  return image.reshape(-1, num_y, IMAGE_SIZE)
+  num_x, num_y = columns.shape[2], rows.shape[1]
+  num_words = -(-image_size // _WORD)
+  image = np.zeros([num_x, num_y * image_size, num_words], '>u8')
+  # A closed outline crosses a row an even number of times: flips cancel right
+  # of it, and so in the bits past the image's right border.
+  for i in range(num_words):
+    flips = _FLIPS[np.clip(column - i * _WORD, 0, _WORD)]
+    words = np.bitwise_xor.reduceat(flips, starts, axis=0)
+    image[:, place[starts], i] = words.T
+  packed = image.view(np.uint8).reshape(num_x, num_y, image_size, -1)
+  return packed[..., : -(-image_size // 8)]
 
 
-def _pack(words: np.ndarray) -> np.ndarray:
-  """Splits uint64 [...] into np.packbits' bytes, uint8 [..., 8]."""
-  return words.astype('>u8')[..., None].view(np.uint8)
+def _batches(
+  spec: spec_lib.SpriteSpec, shape: int, number: int, width: int = 1
+) -> Iterator[slice]:
+  """Splits `number` times `width` images so that memory stays bounded."""
+  # Every edge may cross every row.
+  vertices = len(spec.polygons[shape])
+  each = width * spec.image_size * max(spec.image_size, vertices)
+  step = max(1, _MAX_CROSSINGS // each)
+  for start in range(0, number, step):
+    yield slice(start, start + step)
 
 
-def render_images(classes: np.ndarray | Sequence) -> np.ndarray:
+def render_images(
+  classes: np.ndarray | Sequence,
+  spec: spec_lib.SpriteSpec = spec_lib.DSPRITES,
+) -> np.ndarray:
   """Renders sprites.
 
   Args:
     classes: integers [n, 5]: class indices of shape, scale, orientation, x and
       y position.
+    spec: the set of sprites; by default the published one, of 64 x 64 pixels.
 
   Returns:
-    uint8 [n, 64, 64] of 0 and 1.
+    uint8 [n, image_size, image_size] of 0 and 1.
 
   Raises:
     TypeError: if `classes` are not integers.
     ValueError: if the shape is not [n, 5] or a class is out of range.
   """
-  classes = latents.check_classes(classes)
+  classes = latents.check_classes(classes, spec.sizes)
   if classes.ndim != 2:
     raise ValueError(
       f'classes must have shape [n, 5], got {list(classes.shape)}'
     )
-  words = np.zeros([len(classes), IMAGE_SIZE], np.uint64)
-  bodies, which = np.unique(classes[:, :3], axis=0, return_inverse=True)
-  which = which.ravel()
-  order = np.argsort(which, kind='stable')
-  counts = np.bincount(which, minlength=len(bodies))
-  for body, members in zip(bodies, np.split(order, np.cumsum(counts)[:-1])):
-    x, x_of = np.unique(classes[members, 3], return_inverse=True)
-    y, y_of = np.unique(classes[members, 4], return_inverse=True)
-    words[members] = _fill(*_snapped_vertices(*body, x, y))[x_of, y_of]
-  return np.unpackbits(_pack(words), axis=-1).reshape(
-    -1, IMAGE_SIZE, IMAGE_SIZE
-  )
+  size = spec.image_size
+  images = np.empty([len(classes), size, size], np.uint8)
+  for shape in np.unique(classes[:, 0]):
+    members = np.flatnonzero(classes[:, 0] == shape)
+    for batch in _batches(spec, shape, len(members)):
+      _, scale, orientation, x, y = classes[members[batch]].T
+      right, down = _offsets(spec, shape, scale, orientation)
+      columns = _snap(spec.x_positions[x] + right)
+      rows = _snap(spec.y_positions[y] + down)
+      (bits,) = _fill(columns[..., None], rows, size)
+      images[members[batch]] = np.unpackbits(bits, axis=-1, count=size)
+  return images
 
 
-def render_all() -> np.ndarray:
-  """Renders all sprites, a few seconds of work.
+def render_all(
+  spec: spec_lib.SpriteSpec = spec_lib.DSPRITES,
+) -> np.ndarray:
+  """Renders every sprite of a set; the published one takes a few seconds.
+
+  Args:
+    spec: the set of sprites; by default the published one.
 
   Returns:
-    uint8 [737280, 64, 8] in the order of the indices; `np.unpackbits(_,
-    axis=-1)` gives 0/1 pixels. 377 MB, and little more is needed on the way.
+    uint8 [num_sprites, image_size, ceil(image_size / 8)]: [737280, 64, 8] or
+    377 MB for the published set, and little more is needed on the way. The last
+    latent, y, varies fastest: sprite i has the classes
+    `np.unravel_index(i, spec.sizes)`. `np.unpackbits(_, axis=-1,
+    count=image_size)` gives 0/1 pixels.
   """
-  x, y = (np.arange(size) for size in latents.SIZES[3:])
-  bits = np.empty(
-    [*latents.SIZES[:3], len(x), len(y), IMAGE_SIZE, ROW_BYTES], np.uint8
-  )
-  for body in np.ndindex(*latents.SIZES[:3]):
-    bits[body] = _pack(_fill(*_snapped_vertices(*body, x, y)))
-  return bits.reshape(latents.NUM_SPRITES, IMAGE_SIZE, ROW_BYTES)
+  size, num_x, num_y = spec.image_size, *spec.sizes[3:]
+  bits = np.empty([*spec.sizes, size, -(-size // 8)], np.uint8)
+  for body in np.ndindex(*spec.sizes[:3]):
+    shape, scale, orientation = body
+    right, down = _offsets(spec, shape, [scale], [orientation])
+    columns = _snap(spec.x_positions + right)[:, None]
+    rows = _snap(spec.y_positions + down)
+    for batch in _batches(spec, shape, num_y, num_x):
+      bits[body][:, batch] = _fill(columns, rows[:, batch], size)
+  return bits.reshape(spec.num_sprites, size, -1)

@@ -1,0 +1,126 @@
+"""dSprites from a terminal: `verify` the published file, or draw a `sheet`."""
+
+import argparse
+from collections.abc import Sequence
+import os
+import sys
+from typing import NoReturn
+
+from absl import flags
+
+from dnc import command_line
+from dnc import errors
+from dnc import files
+from dnc.dsprites import original
+from dnc.dsprites import render
+from dnc.dsprites import sheet
+from dnc.dsprites import verify
+
+_PROGRAM = 'python -m dnc.dsprites'
+# As cmp and diff exit.
+_EQUAL, _DIFFERENT, _TROUBLE = 0, 1, 2
+
+
+class _Parser(argparse.ArgumentParser):
+  """Tells a mistake as the other commands do."""
+
+  def error(self, message: str) -> NoReturn:
+    raise errors.UsageError(f'{message}; see {self.prog} --help')
+
+
+def _whole_number(text: str) -> int:
+  if not text.isdecimal():
+    raise argparse.ArgumentTypeError(f'{text}: must be an integer of 0 or more')
+  return int(text)
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+  parser = _Parser(prog=_PROGRAM, description=__doc__, allow_abbrev=False)
+  commands = parser.add_subparsers(
+    required=True, metavar='COMMAND', help='see COMMAND --help'
+  )
+
+  command = commands.add_parser(
+    'verify',
+    help='compare the published file with our rendering',
+    description=(
+      'Compares the published images with our rendering, image by image, and '
+      'says how many differ, where, and by how many pixels. Exit status: '
+      f'{_EQUAL} if all are equal, {_DIFFERENT} if some differ, {_TROUBLE} if '
+      'the file cannot be read.'
+    ),
+    allow_abbrev=False,
+  )
+  command.add_argument(
+    'file',
+    metavar='FILE',
+    help='dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz or .hdf5',
+  )
+  command.add_argument(
+    '--num_listed',
+    type=_whole_number,
+    default=20,
+    metavar='NUMBER',
+    help='list latents and pixels of the first so many images that differ '
+    '(default: %(default)s)',
+  )
+  command.set_defaults(command=_verify)
+
+  command = commands.add_parser(
+    'sheet',
+    help='draw a contact sheet of factors',
+    description=(
+      'Draws every latent swept in a row around a sprite in the middle, with '
+      'the numbers of its classes.'
+    ),
+    allow_abbrev=False,
+  )
+  command.add_argument(
+    '--out',
+    default='sheet.png',
+    metavar='FILE',
+    help='the PNG to write (default: %(default)s)',
+  )
+  command.set_defaults(command=_sheet)
+
+  arguments = parser.parse_args(argv[1:])
+  flags.FLAGS.mark_as_parsed()
+  return arguments
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+  print(f'reading {arguments.file}', flush=True)
+  comparison = verify.Comparison(
+    original.read_bits(arguments.file), render.render_all()
+  )
+  report = verify.text(comparison, arguments.file, arguments.num_listed)
+  print(report, end='', flush=True)
+  return _DIFFERENT if comparison.differing.size else _EQUAL
+
+
+def _sheet(arguments: argparse.Namespace) -> int:
+  path = os.path.expanduser(arguments.out)
+  if os.path.splitext(path)[1].lower() != '.png':
+    raise errors.UsageError(f'--out={path}: must end in .png')
+  try:
+    with files.atomic_file(path) as file:
+      command_line.load_tensorflow()  # Seconds; most mistakes come before.
+      import tensorflow as tf
+
+      file.write(tf.io.encode_png(sheet.draw()).numpy())
+  except OSError as e:
+    raise errors.UsageError(
+      f'--out={path} cannot be written: {e.strerror or e}'
+    ) from e
+  print(f'wrote {path}', flush=True)
+  return _EQUAL
+
+
+def main(arguments: argparse.Namespace) -> int:
+  """Runs a command; returns the exit status."""
+  return arguments.command(arguments)
+
+
+if __name__ == '__main__':
+  sys.argv[0] = _PROGRAM
+  command_line.run(main, _parse, error_status=_TROUBLE)
