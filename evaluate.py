@@ -14,6 +14,8 @@ from absl import flags
 
 from dnc import command_line
 from dnc import config as config_lib
+from dnc.dsprites import latents
+from dnc.dsprites import variation
 
 FLAGS = flags.FLAGS
 
@@ -70,6 +72,21 @@ flags.DEFINE_integer(
   'Steps of a rollout for Test 1; sequences for Test 2 have from this many to '
   'twice as many.',
 )
+flags.DEFINE_list(
+  'varying',
+  None,
+  "Latents that are drawn anew for every sprite of Test 1's rollouts, of "
+  + ', '.join(latents.NAMES)
+  + '; by default as in training or, with --fixed, all that are not. Test 2 '
+  'always moves x_position alone.',
+)
+_FIXED = flags.DEFINE_list(
+  'fixed',
+  None,
+  'Latents that keep one class in both tests (in Test 2 not x_position), and '
+  'which (numbered from 0), e.g. shape:2,scale:5; by default as in training '
+  'or, with --varying, none.',
+)
 flags.DEFINE_integer('seed', None, 'Of the rollouts, controls and shuffles.')
 
 
@@ -78,6 +95,8 @@ def _config() -> config_lib.EvaluationConfig:
   given = {name: FLAGS[name].value for name in fields - {'tests'}}
   if _REPRESENTATIONS.value is not None:
     given['representations'] = tuple(_REPRESENTATIONS.value)
+  if _FIXED.value is not None:
+    given['fixed'] = variation.parse_fixed(_FIXED.value)
   tests = config_lib.TESTS if _TEST.value == 'all' else (_TEST.value,)
   return config_lib.make_evaluation(_PRESET.value, tests=tests, **given)
 

@@ -17,6 +17,8 @@ from absl import flags
 from dnc import command_line
 from dnc import config as config_lib
 from dnc import errors
+from dnc.dsprites import latents
+from dnc.dsprites import variation
 
 FLAGS = flags.FLAGS
 
@@ -61,6 +63,20 @@ flags.DEFINE_string(
   "original, through TFDS's builder; or the path of the original, .npz or "
   '.hdf5.',
 )
+flags.DEFINE_list(
+  'varying',
+  None,
+  'Latents that are drawn anew for every sprite, of '
+  + ', '.join(latents.NAMES)
+  + '; the others are drawn once for each rollout. By default all that are not '
+  '--fixed.',
+)
+_FIXED = flags.DEFINE_list(
+  'fixed',
+  None,
+  'Latents that keep one class in all rollouts, and which (numbered from 0), '
+  'e.g. shape:2,scale:5. By default none.',
+)
 flags.DEFINE_integer('num_epochs', None, 'Epochs, each of new rollouts.')
 flags.DEFINE_integer('rollouts_per_epoch', None, 'Rollouts in an epoch.')
 flags.DEFINE_integer(
@@ -104,6 +120,11 @@ def _names(config: type[config_lib.Config]) -> list[str]:
   return [field.name for field in dataclasses.fields(config)]
 
 
+def _shown(name: str) -> object:
+  value = FLAGS[name].value
+  return ','.join(value) if isinstance(value, list) else value
+
+
 def _config() -> config_lib.Config:
   dsprites = _names(config_lib.TrainingConfig)
   repeat_copy = _names(config_lib.RepeatCopyConfig)
@@ -114,10 +135,12 @@ def _config() -> config_lib.Config:
   for name in others:
     if name not in own and FLAGS[name].present:
       raise errors.UsageError(
-        f'--{name}={FLAGS[name].value}: not a flag of --task={_TASK.value}'
+        f'--{name}={_shown(name)}: not a flag of --task={_TASK.value}'
       )
   given = {name: FLAGS[name].value for name in own}
   if _TASK.value == config_lib.DSPRITES:
+    if _FIXED.value is not None:
+      given['fixed'] = variation.parse_fixed(_FIXED.value)
     return config_lib.make_training(_PRESET.value, **given)
   return config_lib.make_repeat_copy(**given)
 

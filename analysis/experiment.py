@@ -32,14 +32,16 @@ from dnc import predictor as predictor_lib
 from dnc import rollouts
 from dnc import traces as traces_lib
 from dnc import training
-from dnc.dsprites import latents
 from dnc.dsprites import sprites
+from dnc.dsprites import variation
 
 EVALUATION_DIR = 'evaluation'
 
 # Rollouts on which predictions are scored.
 _NUM_SCORED = 16
 _MAGNIFICATION = 2
+# What varies in Test 2's sequences.
+_MOVING = ('x_position',)
 
 Log = Callable[[str], None]
 
@@ -58,17 +60,18 @@ class _Run:
 
   def spec(self, stream: str) -> rollouts.RolloutSpec:
     """The rollouts of a stream: of Test 1, or with only x moving of Test 2."""
-    length = self.evaluation.rollout_length
-    if stream == 'evaluation':
-      varying, longest = latents.NAMES, length
-    else:
-      varying, longest = ('x_position',), 2 * length
+    length = longest = self.evaluation.rollout_length
+    varying, fixed = self.evaluation.varying, self.evaluation.fixed
+    if stream != 'evaluation':
+      longest, varying = 2 * length, _MOVING
+      fixed = [pair for pair in fixed if pair[0] not in _MOVING]
     return rollouts.RolloutSpec(
       seed=self.evaluation.seed,
       stream=stream,
       min_length=length,
       max_length=longest,
       varying=varying,
+      fixed=fixed,
     )
 
   def about(self) -> dict[str, Any]:
@@ -91,10 +94,11 @@ class _Run:
     """Writes the traces of a test, or finds them written."""
     widths = predictor_lib.widths(self.training)
     sizes = '+'.join(str(split.num_rollouts) for split in splits.values())
+    spec = next(iter(splits.values())).spec
     path = os.path.join(
       self.folder,
       'traces',
-      f'{test}_{sizes}x{self.evaluation.rollout_length}'
+      f'{test}{_confined(spec)}_{sizes}x{self.evaluation.rollout_length}'
       f'_seed{self.evaluation.seed}_update{self.num_updates}',
     )
     verb = 'reading' if os.path.exists(path) else 'writing'
@@ -113,6 +117,19 @@ class _Run:
     """Prints a report and writes it."""
     paths = report.write(self.folder, name, text, data)
     self.log(f'\n{text}\nwritten: {", ".join(paths)}')
+
+
+def _confined(spec: rollouts.RolloutSpec) -> str:
+  """For a folder's name: how a test's rollouts differ from the usual."""
+  usual = variation.resolve(None, spec.fixed)[0]
+  if spec.stream == 'mutual_information':
+    usual = _MOVING
+  name = ''
+  if spec.varying != usual:
+    name += f'_varying-{"-".join(spec.varying)}'
+  if spec.fixed:
+    name += f'_fixed-{"-".join(f"{k}{v}" for k, v in spec.fixed)}'
+  return name
 
 
 def evaluate(
@@ -143,7 +160,7 @@ def evaluate(
   log(f'evaluating {model_dir} after {num_updates} updates')
   run = _Run(
     training=training_config,
-    evaluation=config,
+    evaluation=config.for_run(training_config),
     predictor=predictor,
     num_updates=num_updates,
     table=sprites.load_table(
@@ -219,8 +236,11 @@ def _run_probe(run: _Run) -> probe.ProbeResult:
     representations=probed,
     log=run.log,
   )
+  kind = dict(varying=spec.varying, fixed=spec.fixed)
   run.write(
-    'probe', report.probe_text(result), report.probe_data(result, run.about())
+    'probe',
+    report.probe_text(result, **kind),
+    report.probe_data(result, run.about(), **kind),
   )
   return result
 
@@ -229,9 +249,10 @@ def _run_mutual_information(
   run: _Run,
 ) -> mutual_information.MutualInformationResult:
   """Test 2."""
-  split = evaluation.Split(
-    run.spec('mutual_information'), 0, run.evaluation.num_sequences
-  )
+  spec = run.spec('mutual_information')
+  if not set(_MOVING) <= set(run.training.varying):
+    run.log('Test 2 moves x_position, which did not vary in training')
+  split = evaluation.Split(spec, 0, run.evaluation.num_sequences)
   traces = run.traces('mi', dict(sequences=split), ('memory',))
   result = mutual_information.run(
     mutual_information.from_traces(traces, 'sequences'),
@@ -242,7 +263,7 @@ def _run_mutual_information(
   )
   run.write(
     'mutual_information',
-    report.mutual_information_text(result),
+    report.mutual_information_text(result, spec.fixed),
     report.mutual_information_data(result, run.about()),
   )
   return result

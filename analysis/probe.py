@@ -185,7 +185,8 @@ class LinearProbe:
       share of steps with the wrong class, and `accuracy_above_chance`, how much
       more is right than the third that guessing gets; for the other latents
       `error`, the mean squared error, and `r2`, one less the error divided by
-      the variance of these labels (None if they do not vary).
+      the variance of these labels. Either is None if these labels are all the
+      same.
     """
     tally = _Tally()
     for inputs, labels in dataset:
@@ -199,6 +200,7 @@ class _Tally:
   def __init__(self):
     self._count = self._sum = self._sum_of_squares = 0.0
     self._wrong = self._squared_error = 0.0
+    self._lowest, self._highest = np.inf, -np.inf
 
   def update(self, labels: np.ndarray, predictions: np.ndarray) -> None:
     """Takes in a batch, shaped as for `_loss`."""
@@ -209,6 +211,11 @@ class _Tally:
     # Steps without a label hold zeros, which add nothing.
     self._sum += values.sum(axis=0)
     self._sum_of_squares += np.square(values).sum(axis=0)
+    where = dict(axis=0, where=has_label[..., np.newaxis] > 0)
+    lowest = labels[..., :-1].min(initial=np.inf, **where)
+    highest = labels[..., :-1].max(initial=-np.inf, **where)
+    self._lowest = np.minimum(self._lowest, lowest)
+    self._highest = np.maximum(self._highest, highest)
     chosen = predictions[..., :_NUM_SHAPES].argmax(axis=-1)
     wrong = chosen != labels[:, np.newaxis, :, 0]
     self._wrong += (wrong * has_label[:, np.newaxis]).sum(axis=0)
@@ -220,6 +227,7 @@ class _Tally:
     """Returns what `LinearProbe.score` describes."""
     mean = self._sum / self._count[:, np.newaxis]
     variance = self._sum_of_squares / self._count[:, np.newaxis] - mean**2
+    varies = self._highest > self._lowest
     wrong = self._wrong / self._count
     squared_error = self._squared_error / self._count[:, np.newaxis]
     result = {}
@@ -227,16 +235,15 @@ class _Tally:
       result[name] = {}
       for k, offset in enumerate(offsets):
         shape_error = float(wrong[r, k])
+        above = 1 - shape_error - CHANCE_ACCURACY if varies[k, 0] else None
         scores = {
-          'shape': {
-            'error': shape_error,
-            'accuracy_above_chance': 1 - shape_error - CHANCE_ACCURACY,
-          }
+          'shape': {'error': shape_error, 'accuracy_above_chance': above}
         }
         for i, latent in enumerate(latents.NAMES[1:]):
-          error, spread = float(squared_error[r, k, i]), variance[k, i]
-          # Below this a variance is rounding: the label is constant.
-          r2 = float(1 - error / spread) if spread > 1e-12 else None
+          error = float(squared_error[r, k, i])
+          # A variance that is not exactly zero may be rounding.
+          varied = varies[k, i + 1]
+          r2 = float(1 - error / variance[k, i]) if varied else None
           scores[latent] = {'error': error, 'r2': r2}
         result[name][offset] = scores
     return result

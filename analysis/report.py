@@ -14,6 +14,7 @@ from analysis import mutual_information
 from analysis import probe
 from dnc import files
 from dnc.dsprites import latents
+from dnc.dsprites import variation
 
 # The post's table at t-0, scored on its training data (PROTOCOL, 'Test 1').
 _POST = {
@@ -50,6 +51,14 @@ _ABOUT_THE_POST = (
   "The post's rows are scores on its training rollouts at t-0. For t-5 and "
   't-10 it gives no numbers, and found nothing above random inputs.'
 )
+_DOES_NOT_VARY = 'does not vary'
+_ABOUT_CONFINED_ROLLOUTS = (
+  "The post's numbers are not shown: all latents vary in its rollouts. What "
+  f'{_DOES_NOT_VARY} is of one class in all of these steps, and no score tells '
+  'whether a representation holds it. What is drawn once for each rollout has '
+  'as many labels as there are rollouts: with few of them its scores tell '
+  'little.'
+)
 _HOW_TO_READ_MUTUAL_INFORMATION = (
   'How to read it: scores are in nats, averaged over the sequences. An '
   'estimate from finite sequences is not zero even for contents that have '
@@ -74,21 +83,27 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
   return '\n'.join([line(header), line(rule), *map(line, rows)])
 
 
-def mean_errors() -> np.ndarray:
+def mean_errors(fixed: variation.Fixed = ()) -> np.ndarray:
   """Returns the exact errors of a probe that knows nothing: float64 `[5]`.
 
   Two thirds of the shapes are wrong, and predicting the mean of a value costs
-  its variance.
+  its variance. What is fixed costs nothing.
+
+  Args:
+    fixed: latents that keep one class, as `variation.resolve` returns them.
   """
   errors = latents.variances()
   errors[0] = 1 - probe.CHANCE_ACCURACY
+  for name, _ in fixed:
+    errors[latents.NAMES.index(name)] = 0
   return errors
 
 
 def _cell(error: float, gain: float | None) -> str:
+  if gain is None:
+    return _DOES_NOT_VARY
   # Adding zero turns -0.0 into 0.0.
-  bracket = 'none' if gain is None else f'{round(gain, 3) + 0.0:+.3f}'
-  return f'{error:.6f} ({bracket})'
+  return f'{error:.6f} ({round(gain, 3) + 0.0:+.3f})'
 
 
 def _row_of_errors(name: str, errors: Sequence[float]) -> list[str]:
@@ -96,7 +111,8 @@ def _row_of_errors(name: str, errors: Sequence[float]) -> list[str]:
   known = mean_errors()
   gains = 1 - np.asarray(errors) / known
   gains[0] = known[0] - errors[0]
-  return [name, *map(_cell, errors, gains)]
+  # Knowing nothing is only free of error about what is fixed.
+  return [name, *(_cell(e, g if e else None) for e, g in zip(errors, gains))]
 
 
 def _row_of_scores(name: str, scores: Mapping[str, Mapping]) -> list[str]:
@@ -113,39 +129,58 @@ def _in_words(name: str) -> str:
   return name.replace('_', ' ')
 
 
-def probe_text(result: probe.ProbeResult) -> str:
+def _post(varying: variation.Varying) -> dict[str, tuple[float, ...]]:
+  """The post's rows, where the rollouts are like its own."""
+  return _POST if varying == latents.NAMES else {}
+
+
+def probe_text(
+  result: probe.ProbeResult,
+  varying: variation.Varying = latents.NAMES,
+  fixed: variation.Fixed = (),
+) -> str:
   """Returns the tables of Test 1 in Markdown.
 
-  One table for each split and offset; the post's numbers stand in those of t-0.
+  One table for each split and offset; the post's numbers stand in those of t-0,
+  if its rollouts were such.
 
   Args:
     result: what `probe.run` returned.
+    varying: latents that varied within the rollouts, and
+    fixed: latents that kept one class; as `variation.resolve` returns them.
   """
   header = ['', 'shape error (above chance)', 'scale mse (R^2)']
   header += ['orientation mse (R^2)', 'x mse (R^2)', 'y mse (R^2)']
   parts = ['# Test 1: linear probe']
+  if varying != latents.NAMES:
+    parts.append(f'In the rollouts {variation.in_words(varying, fixed)}.')
   for split, scores in result.scores.items():
     for offset in result.offsets:
       rows = [
         _row_of_scores(f'{_in_words(name)} ({width})', scores[name][offset])
         for name, width in result.widths.items()
       ]
-      rows.append(_row_of_errors('predicting the mean (exact)', mean_errors()))
+      known = mean_errors(fixed)
+      rows.append(_row_of_errors('predicting the mean (exact)', known))
       if offset == 0:
-        rows += [_row_of_errors(name, row) for name, row in _POST.items()]
+        post = _post(varying).items()
+        rows += [_row_of_errors(name, row) for name, row in post]
       parts.append(f'## t-{offset}: {_SPLITS[split]}')
       parts.append(_table(header, rows))
-  parts += [_HOW_TO_READ_PROBE, _ABOUT_THE_POST]
+  about = _ABOUT_THE_POST if _post(varying) else _ABOUT_CONFINED_ROLLOUTS
+  parts += [_HOW_TO_READ_PROBE, about]
   return '\n\n'.join(parts) + '\n'
 
 
 def mutual_information_text(
   result: mutual_information.MutualInformationResult,
+  fixed: variation.Fixed = (),
 ) -> str:
   """Returns the table of Test 2 in Markdown.
 
   Args:
     result: what `mutual_information.run` returned.
+    fixed: latents of one class in all sequences.
   """
   summary = result.summary()
   number = summary['num_locations']
@@ -176,7 +211,8 @@ def mutual_information_text(
     f'shuffles; {summary["share_constant"]:.1%} never change within a sequence.'
   )
   title = f'# Test 2: mutual information ({estimator})'
-  sequences = f'{result.num_sequences} sequences in which only x moves.'
+  sequences = f'{result.num_sequences} sequences in which only x moves'
+  sequences += f'; fixed: {variation.shown(fixed)}.' if fixed else '.'
   parts = [title, sequences, _table(header, rows), found]
   return '\n\n'.join([*parts, _HOW_TO_READ_MUTUAL_INFORMATION]) + '\n'
 
@@ -197,18 +233,24 @@ def _plain(value: Any) -> Any:
 
 
 def probe_data(
-  result: probe.ProbeResult, config: Mapping[str, Any]
+  result: probe.ProbeResult,
+  config: Mapping[str, Any],
+  varying: variation.Varying = latents.NAMES,
+  fixed: variation.Fixed = (),
 ) -> dict[str, Any]:
   """Returns Test 1 for JSON, at full precision.
 
   Args:
     result: what `probe.run` returned.
     config: what the result is of: flags, metadata of model and data.
+    varying: as for `probe_text`.
+    fixed: as for `probe_text`.
 
   Returns:
     A dict of `config`, `widths`, `offsets`, `scores` (by split, representation,
     offset, latent; see `probe.ProbeResult`), `predicting_the_mean` and `post`
-    (errors in the order of `latents.NAMES`).
+    (errors in the order of `latents.NAMES`; empty where its rollouts were not
+    such).
   """
   return _plain(
     {
@@ -216,8 +258,8 @@ def probe_data(
       'widths': result.widths,
       'offsets': result.offsets,
       'scores': result.scores,
-      'predicting_the_mean': mean_errors(),
-      'post': _POST,
+      'predicting_the_mean': mean_errors(fixed),
+      'post': _post(varying),
     }
   )
 

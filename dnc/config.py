@@ -15,6 +15,7 @@ from dnc import errors
 from dnc import files
 from dnc.dsprites import original
 from dnc.dsprites import sprites
+from dnc.dsprites import variation
 
 CONFIG_FILE = 'config.json'
 # Where train.py puts runs and evaluate.py looks for the latest.
@@ -49,6 +50,8 @@ REPRESENTATIONS = (
 
 # These change what is seen of a run, not what it computes.
 _REPORTING = ('report_interval', 'checkpoint_interval')
+# There were runs before these fields: their names leave out the defaults.
+_LATER = ('varying', 'fixed')
 
 
 class Config:
@@ -68,7 +71,13 @@ class Config:
 
   def name(self) -> str:
     """A folder's name: readable, and another one for every other run."""
-    digest = hashlib.sha256(json.dumps(self.identity()).encode()).hexdigest()
+    default = type(self)()
+    named = {
+      k: v
+      for k, v in self.identity().items()
+      if k not in _LATER or v != getattr(default, k)
+    }
+    digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()
     return (
       f'{self._PREFIX}_{self.memory_size}x{self.word_size}_seed{self.seed}_'
       f'{digest[:8]}'
@@ -103,6 +112,8 @@ class TrainingConfig(Config):
     seed: of the weights and of the rollouts.
     report_interval: updates between reports.
     checkpoint_interval: updates between checkpoints.
+    varying: latents that are drawn anew for every sprite, and
+    fixed: latents that keep one class; both as in `rollouts.RolloutSpec`.
   """
 
   TASK = DSPRITES
@@ -127,8 +138,11 @@ class TrainingConfig(Config):
   seed: int = 0
   report_interval: int = 100
   checkpoint_interval: int = 500
+  varying: variation.Varying | None = None
+  fixed: variation.Fixed = ()
 
   def __post_init__(self):
+    _resolve_variation(self)
     _require_sizes(
       self, 'num_epochs', 'rollouts_per_epoch', 'min_length', 'max_length'
     )
@@ -246,6 +260,10 @@ class EvaluationConfig:
       the memory only up to `MAX_MEMORY` numbers.
     estimator: how Test 2 estimates mutual information, one of `ESTIMATORS`.
     seed: of the rollouts, the controls and the shuffles.
+    varying: latents that are drawn anew for every sprite of Test 1's rollouts;
+      in Test 2's it is always x alone.
+    fixed: latents that keep one class, in both tests, but x in Test 2. Both as
+      in `rollouts.RolloutSpec`; where neither is given, as in training.
   """
 
   tests: tuple[str, ...] = TESTS
@@ -256,6 +274,8 @@ class EvaluationConfig:
   representations: tuple[str, ...] | None = None
   estimator: str = 'binned'
   seed: int = 0
+  varying: variation.Varying | None = None
+  fixed: variation.Fixed | None = None
 
   # The memory of Model B has 256 numbers, that of Model A 16,384.
   MAX_MEMORY = 1024
@@ -285,6 +305,16 @@ class EvaluationConfig:
       'estimator',
       self.estimator in ESTIMATORS,
       f'one of {", ".join(ESTIMATORS)}',
+    )
+    if self.varying is not None or self.fixed is not None:
+      _resolve_variation(self)
+
+  def for_run(self, training: TrainingConfig) -> 'EvaluationConfig':
+    """The same on rollouts like the run's, unless it says on which."""
+    if self.varying is not None:
+      return self
+    return dataclasses.replace(
+      self, varying=training.varying, fixed=training.fixed
     )
 
 
@@ -321,10 +351,19 @@ def _given(overrides: dict[str, Any]) -> dict[str, Any]:
 
 def _require(config: Any, name: str, holds: bool, allowed: str) -> None:
   if not holds:
-    value = getattr(config, name)
-    if isinstance(value, tuple):
-      value = ','.join(value)
+    value = _shown(getattr(config, name))
     raise errors.UsageError(f'--{name}={value}: must be {allowed}')
+
+
+def _shown(value: Any) -> str:
+  return variation.shown(value) if isinstance(value, tuple) else str(value)
+
+
+def _resolve_variation(config: TrainingConfig | EvaluationConfig) -> None:
+  """Puts what varies and what is fixed as `variation.resolve` does."""
+  resolved = variation.resolve(config.varying, config.fixed or ())
+  for name, value in zip(('varying', 'fixed'), resolved):
+    object.__setattr__(config, name, value)
 
 
 def _require_sizes(config: Config, *names: str) -> None:
@@ -434,7 +473,8 @@ def check_same_run(config: Config, found: Config, model_dir: str) -> None:
   """
   wanted, there = config.identity(), found.identity()
   differ = [
-    f'--{k}={getattr(found, k)} there, {getattr(config, k)} asked for'
+    f'--{k}={_shown(getattr(found, k)) or "none"} there, '
+    f'{_shown(getattr(config, k)) or "none"} asked for'
     for k in wanted
     if wanted[k] != there[k]
   ]

@@ -137,6 +137,15 @@ class Split:
   num_rollouts: int
 
 
+def _described(split: Split) -> dict[str, Any]:
+  """A split, for the metadata of its traces."""
+  described = dataclasses.asdict(split)
+  if not split.spec.fixed:
+    # Nor do traces that were written before anything could be fixed say so.
+    del described['spec']['fixed']
+  return described
+
+
 def fingerprint(predictor: predictor_lib.SpritePredictor) -> str:
   """Hexadecimal checksum of a model's weights; equal models have equal ones."""
   digest = hashlib.blake2b(digest_size=16)
@@ -207,7 +216,7 @@ def export_traces(
     **metadata,
     'model_fingerprint': fingerprint(predictor),
     'data_fingerprint': table.fingerprint,
-    'splits': {k: dataclasses.asdict(v) for k, v in splits.items()},
+    'splits': {k: _described(v) for k, v in splits.items()},
     'representations': sorted(widths),
   }
   if not os.path.exists(path):

@@ -30,6 +30,7 @@ from dnc import errors
 from dnc.dsprites import latents
 from dnc.dsprites import render
 from dnc.dsprites import sprites
+from dnc.dsprites import variation
 
 # Their numbers are part of every rollout's identity: append, never reorder.
 STREAMS = ('train', 'validation', 'evaluation', 'mutual_information')
@@ -51,19 +52,24 @@ class RolloutSpec:
     stream: one of `STREAMS`; rollouts of different streams are independent.
     min_length: least number of steps.
     max_length: greatest number of steps; lengths are uniform in between.
-    varying: names of the latents that are drawn anew for every sprite; the
-      others are drawn once for the whole rollout.
+    varying: names of the latents that are drawn anew for every sprite; None
+      for all that are not fixed, and it reads as these. What is neither varying
+      nor fixed is drawn once for the whole rollout.
+    fixed: names and classes of the latents that are never drawn, as a mapping
+      or pairs; it reads as pairs.
 
   Raises:
-    errors.UsageError: if the seed or a length is not allowed.
-    ValueError: if the stream or a latent is unknown.
+    errors.UsageError: if the seed or a length is not allowed, or `varying` and
+      `fixed` are not what `variation.resolve` takes.
+    ValueError: if the stream is unknown.
   """
 
   seed: int
   stream: str
   min_length: int
   max_length: int
-  varying: tuple[str, ...] = latents.NAMES
+  varying: variation.Varying | None = None
+  fixed: variation.Fixed = ()
 
   def __post_init__(self):
     if not 0 <= self.seed < 2**64:
@@ -77,11 +83,9 @@ class RolloutSpec:
       )
     if self.stream not in STREAMS:
       raise ValueError(f'stream must be one of {STREAMS}, got {self.stream!r}')
-    unknown = set(self.varying) - set(latents.NAMES)
-    if unknown:
-      raise ValueError(
-        f'varying must name latents of {latents.NAMES}, got {sorted(unknown)}'
-      )
+    resolved = variation.resolve(self.varying, self.fixed)
+    for name, value in zip(('varying', 'fixed'), resolved):
+      object.__setattr__(self, name, value)
 
 
 class RolloutBatch(NamedTuple):
@@ -137,6 +141,8 @@ def length(spec: RolloutSpec, index: int) -> int:
 def sample_classes(spec: RolloutSpec, index: int) -> np.ndarray:
   """Draws the sprites of a rollout, each uniform over all 737,280.
 
+  A latent that varies is the same whatever the others do.
+
   Args:
     spec: which rollouts.
     index: which of them, in [0, 2^63).
@@ -145,13 +151,15 @@ def sample_classes(spec: RolloutSpec, index: int) -> np.ndarray:
     int64 [length, 5], the classes of sprites 0 .. length - 1.
   """
   # The first number is the length, the second a sprite that gives the latents
-  # that do not vary, and then there is one for each sprite.
+  # that are drawn once, and then there is one for each sprite.
   raw = _raw(spec, index, _ROLLOUT, 2 + spec.max_length)
   drawn = latents.index_to_classes(
     _below(raw[1 : 2 + _length(spec, raw[0])], latents.NUM_SPRITES)
   )
   still = [name not in spec.varying for name in latents.NAMES]
   drawn[1:, still] = drawn[0, still]
+  for name, number in spec.fixed:
+    drawn[:, latents.NAMES.index(name)] = number
   return drawn[1:]
 
 

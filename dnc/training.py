@@ -39,6 +39,8 @@ def rollout_spec(
     stream=stream,
     min_length=config.min_length,
     max_length=config.max_length,
+    varying=config.varying,
+    fixed=config.fixed,
   )
 
 

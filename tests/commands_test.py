@@ -98,6 +98,7 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(first.stderr, '')
     self.assertIn('# Test 1: linear probe', first.stdout)
     self.assertIn('# Test 2: mutual information', first.stdout)
+    self.assertNotIn('did not vary', first.stdout)
     folder = os.path.join(self._model_dir, 'evaluation')
     with open(os.path.join(folder, 'probe.json')) as file:
       scores = json.load(file)['scores']
@@ -181,6 +182,14 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     ('train.py', '--dataset=mnist', '--dataset=mnist.*dsprites_rendered'),
     ('train.py', '--dataset=/no/d.npz', '--dataset=/no/d.npz .*No such file'),
     ('train.py', '--memorysize=3', 'memorysize'),
+    ('train.py', '--varying=x', '--varying=x: must be some of .*x_position'),
+    ('train.py', '--fixed=shape', '--fixed=shape: must .*shape:2,scale:5'),
+    (
+      'train.py',
+      '--task=repeat_copy --fixed=shape:1',
+      '--fixed=shape:1: not a flag of --task=repeat_copy',
+    ),
+    ('evaluate.py', '--fixed=shape:3', '--fixed=shape:3: .*shape are 0 to 2'),
     ('train.py', 'quick', 'quick: not a flag'),
     ('evaluate.py', '--test=lesion', '--test=lesion.*probe'),
     ('evaluate.py', '--num_rollouts=1', '--num_rollouts=1.*at least 2'),

@@ -11,6 +11,8 @@ import tensorflow as tf
 from dnc import config as config_lib
 from dnc import errors
 from dnc import files
+from dnc.dsprites import latents
+from dnc.dsprites import variation
 
 
 class TrainingConfigTest(tf.test.TestCase, parameterized.TestCase):
@@ -46,11 +48,12 @@ class TrainingConfigTest(tf.test.TestCase, parameterized.TestCase):
     config = config_lib.TrainingConfig()
     names = {config.name()}
     for field in dataclasses.fields(config):
-      if field.name == 'dataset':
-        other = 'dsprites'
-      else:
-        other = getattr(config, field.name) + 1
-      names.add(dataclasses.replace(config, **{field.name: other}).name())
+      changes = {
+        'dataset': {'dataset': 'dsprites'},
+        'varying': {'varying': ['x_position']},
+        'fixed': {'varying': None, 'fixed': {'shape': 1}},
+      }.get(field.name) or {field.name: getattr(config, field.name) + 1}
+      names.add(dataclasses.replace(config, **changes).name())
     # Two fields only change what is reported.
     self.assertLen(names, len(dataclasses.fields(config)) - 1)
 
@@ -79,6 +82,47 @@ class TrainingConfigTest(tf.test.TestCase, parameterized.TestCase):
     ):
       config_lib.check_same_run(other, config, folder)
 
+  def test_a_run_of_before_latents_were_confined(self):
+    path = os.path.join(self.get_temp_dir(), config_lib.CONFIG_FILE)
+    with open(path, 'w') as file:
+      json.dump({'task': 'dsprites', 'seed': 3, 'batch_size': 8}, file)
+    config = config_lib.load(self.get_temp_dir())
+    self.assertEqual(
+      config, config_lib.TrainingConfig(seed=3, batch_size=8, fixed={})
+    )
+    # Pinned: that is how its folder and its checkpoints are called.
+    self.assertEqual(config.name(), 'dnc_16x16_seed3_9fa4b280')
+    self.assertEqual(
+      config_lib.TrainingConfig(varying=latents.NAMES).name(),
+      'dnc_16x16_seed0_d378a3e9',
+    )
+
+  def test_confined_latents_are_put_in_order(self):
+    config = config_lib.make_training(
+      'quick', varying=['y_position', 'x_position'], fixed={'scale': 5}
+    )
+    same = config_lib.make_training(
+      'quick', varying=('x_position', 'y_position'), fixed=[['scale', 5]]
+    )
+    self.assertEqual(config, same)
+    self.assertEqual(config.name(), same.name())
+    self.assertEqual(config.varying, ('x_position', 'y_position'))
+    self.assertEqual(config.fixed, (('scale', 5),))
+    config_lib.save(config, self.get_temp_dir())
+    self.assertEqual(config_lib.load(self.get_temp_dir()), config)
+    rest = config_lib.make_training('quick', fixed={'shape': 0, 'scale': 1})
+    self.assertEqual(rest.varying, latents.NAMES[2:])
+
+  def test_another_run_is_told_in_the_spelling_of_flags(self):
+    found = config_lib.TrainingConfig(fixed={'shape': 2})
+    wanted = config_lib.TrainingConfig(varying=['x_position'])
+    with self.assertRaisesRegex(
+      errors.UsageError,
+      '--varying=scale,orientation,x_position,y_position there, x_position '
+      'asked for; --fixed=shape:2 there, none asked for',
+    ):
+      config_lib.check_same_run(wanted, found, 'runs/x')
+
   def test_names_are_for_folders(self):
     self.assertRegex(
       config_lib.TrainingConfig().name(), r'^dnc_16x16_seed0_[0-9a-f]{8}$'
@@ -93,9 +137,12 @@ class TrainingConfigTest(tf.test.TestCase, parameterized.TestCase):
     ('seed', 2**63),
     ('dataset', 'mnist'),
     ('dataset', '/none/dsprites.npz'),
+    ('varying', ('colour',)),
+    ('fixed', (('shape', 3),)),
   )
   def test_what_is_not_allowed_is_named(self, name, value):
-    with self.assertRaisesRegex(errors.UsageError, f'--{name}={value}'):
+    shown = variation.shown(value) if isinstance(value, tuple) else value
+    with self.assertRaisesRegex(errors.UsageError, f'--{name}={shown}'):
       config_lib.TrainingConfig(**{name: value})
 
 
@@ -114,10 +161,30 @@ class EvaluationConfigTest(tf.test.TestCase, parameterized.TestCase):
     ('rollout_length', 10, '10'),
     ('num_sequences', 0, '0'),
     ('dataset', 'mnist', 'mnist'),
+    ('varying', ('x',), 'x'),
+    ('fixed', {'y': 0}, 'y:0'),
   )
   def test_what_is_not_allowed_is_named(self, name, value, shown):
     with self.assertRaisesRegex(errors.UsageError, f'^--{name}={shown}[: ]'):
       config_lib.EvaluationConfig(**{name: value})
+
+  def test_rollouts_are_the_runs_unless_told_otherwise(self):
+    training = config_lib.TrainingConfig(
+      varying=['x_position'], fixed={'shape': 2}
+    )
+    config = config_lib.make_evaluation('quick').for_run(training)
+    self.assertEqual(config.varying, ('x_position',))
+    self.assertEqual(config.fixed, (('shape', 2),))
+    self.assertEqual(config.num_rollouts, 500)
+    # With either given, both are as in training's flags.
+    given = config_lib.make_evaluation('quick', varying=['scale'])
+    self.assertEqual(given.for_run(training), given)
+    self.assertEqual((given.varying, given.fixed), (('scale',), ()))
+    given = config_lib.make_evaluation('quick', fixed={'scale': 1})
+    self.assertEqual(given.for_run(training), given)
+    self.assertEqual(given.fixed, (('scale', 1),))
+    self.assertNotIn('scale', given.varying)
+    self.assertIn('shape', given.varying)
 
   def test_is_json(self):
     config = config_lib.make_evaluation('quick')

@@ -75,7 +75,7 @@ class ProbeReportTest(tf.test.TestCase):
       )
       self.assertEqual(table['random inputs (256)'][0], '0.700000 (+0.000)')
     self.assertEqual(tables[0]['memory (256)'][0], '0.500000 (+0.250)')
-    self.assertEqual(tables[1]['memory (256)'][1], '0.060000 (none)')
+    self.assertEqual(tables[1]['memory (256)'][1], 'does not vary')
     post = tables[0]['post: Model A, read words (256)']
     # PROTOCOL: R^2 = 0.70 for x, 0.86 for y.
     self.assertEqual(post[0], '0.573040 (+0.094)')
@@ -83,6 +83,30 @@ class ProbeReportTest(tf.test.TestCase):
     self.assertEqual(post[4], '0.012845 (+0.855)')
     self.assertIn('post: random inputs', tables[2])
     self.assertNotIn('post: random inputs', tables[1])
+
+  def test_rollouts_in_which_some_latents_do_not_vary(self):
+    result = _probe_result()
+    for split in result.scores.values():
+      for of_name in split.values():
+        for scores in of_name.values():
+          scores['shape']['accuracy_above_chance'] = None
+          scores['scale']['r2'] = None
+    kind = dict(varying=('x_position',), fixed=(('shape', 2), ('scale', 0)))
+    text = report.probe_text(result, **kind)
+    self.assertIn('x_position varies from sprite to sprite; shape is of', text)
+    self.assertNotRegex(text, r'\| post: |\bnan\b|\binf\b')
+    for table in _rows(text):
+      for row in list(table.values())[2:]:  # After header and rule.
+        self.assertEqual(row[:2], ['does not vary'] * 2)
+      self.assertEqual(
+        table['predicting the mean (exact)'][2:4],
+        ['3.458579 (+0.000)', '0.088710 (+0.000)'],
+      )
+    data = report.probe_data(result, {}, **kind)
+    self.assertAllClose(
+      data['predicting_the_mean'], [0, 0, 3.458579, 11 / 124, 11 / 124]
+    )
+    self.assertEqual(data['post'], {})
 
   def test_columns_are_aligned(self):
     text = report.probe_text(_probe_result())
@@ -140,6 +164,11 @@ class MutualInformationReportTest(tf.test.TestCase):
     self.assertIn('1 of 4 locations are significant', text)
     self.assertIn('25.0% never change', text)
     self.assertIn('binned, 10 bins', text)
+    self.assertIn('50 sequences in which only x moves.', text)
+    text = report.mutual_information_text(
+      _mutual_information_result(), (('shape', 2),)
+    )
+    self.assertIn('only x moves; fixed: shape:2.', text)
 
   def test_json_has_the_summary_and_every_location(self):
     result = _mutual_information_result()

@@ -1,6 +1,7 @@
 """Tests of dnc.rollouts."""
 
 import hashlib
+import os
 import subprocess
 import sys
 
@@ -38,23 +39,6 @@ class SampleClassesTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(classes.dtype, np.int64)
     self.assertEqual(classes.shape, (length, 5))
     self.assertEqual(_hash(classes), digest)
-
-  def test_same_in_another_process(self):
-    code = (
-      'import hashlib\n'
-      'from dnc import rollouts\n'
-      'spec = rollouts.RolloutSpec(7, "train", 20, 40)\n'
-      'classes = rollouts.sample_classes(spec, 123)\n'
-      'print(hashlib.sha256(classes.astype("<i8").tobytes()).hexdigest()[:16])'
-    )
-    output = subprocess.run(
-      [sys.executable, '-c', code],
-      cwd=testing_data.ROOT,
-      check=True,
-      capture_output=True,
-      text=True,
-    ).stdout
-    self.assertEqual(output.strip(), _hash(rollouts.sample_classes(TRAIN, 123)))
 
   def test_seeds_streams_and_indices_differ(self):
     specs = [
@@ -95,14 +79,25 @@ class SampleClassesTest(tf.test.TestCase, parameterized.TestCase):
     bodies = np.bincount(index.ravel() // 1024, minlength=720)
     self.assertGreater(stats.chisquare(bodies).pvalue, 1e-3)
     # A sprite says nothing about the next one, nor about the next rollout's.
-    for before, after in (
-      (sampled[:, :-1], sampled[:, 1:]),
-      (sampled[:-1], sampled[1:]),
-    ):
-      for i, size in ((0, 3), (1, 6), (3, 32), (4, 32)):
-        pairs = before[..., i] * size + after[..., i]
-        counts = np.bincount(pairs.ravel(), minlength=size**2)
-        self.assertGreater(stats.chisquare(counts).pvalue, 1e-3)
+    self._assert_independent(sampled[:, :-1], sampled[:, 1:])
+    self._assert_independent(sampled[:-1], sampled[1:])
+
+  def test_streams_and_seeds_are_independent(self):
+    def sampled(seed, stream):
+      spec = rollouts.RolloutSpec(seed, stream, 1000, 1000)
+      return np.stack([rollouts.sample_classes(spec, i) for i in range(50)])
+
+    train = sampled(0, 'train')
+    for stream in rollouts.STREAMS[1:]:
+      self._assert_independent(train, sampled(0, stream))
+    self._assert_independent(train, sampled(1, 'train'))
+
+  def _assert_independent(self, first, second):
+    """Whether all pairs of classes of a latent come equally often."""
+    for i, size in enumerate(latents.SIZES):
+      pairs = first[..., i] * size + second[..., i]
+      counts = np.bincount(pairs.ravel(), minlength=size**2)
+      self.assertGreater(stats.chisquare(counts).pvalue, 1e-3)
 
   def test_varying(self):
     spec = rollouts.RolloutSpec(
@@ -121,6 +116,42 @@ class SampleClassesTest(tf.test.TestCase, parameterized.TestCase):
     self.assertGreater(len(np.unique(still[:, 3])), 15)
 
   @parameterized.parameters(
+    (None, ()),
+    (('shape',), ()),
+    (None, (('shape', 2), ('scale', 5))),
+    (('x_position', 'y_position'), (('orientation', 39),)),
+  )
+  def test_confined(self, varying, fixed):
+    spec = rollouts.RolloutSpec(3, 'train', 20, 40, varying, fixed)
+    free = rollouts.RolloutSpec(3, 'train', 20, 40)
+    drawn_once = set()
+    for index in range(30):
+      classes = rollouts.sample_classes(spec, index)
+      unconfined = rollouts.sample_classes(free, index)
+      self.assertLen(classes, len(unconfined))
+      for i, name in enumerate(latents.NAMES):
+        if name in spec.varying:
+          self.assertAllEqual(classes[:, i], unconfined[:, i])
+        elif name in dict(fixed):
+          self.assertAllEqual(np.unique(classes[:, i]), [dict(fixed)[name]])
+        else:
+          self.assertLen(np.unique(classes[:, i]), 1)
+          drawn_once.add((name, classes[0, i]))
+    # Once for each rollout, not once for all.
+    for name in set(latents.NAMES) - set(spec.varying) - set(dict(fixed)):
+      self.assertGreater(sum(n == name for n, _ in drawn_once), 2)
+
+  def test_confined_latents_are_put_in_order(self):
+    spec = rollouts.RolloutSpec(
+      0, 'train', 1, 1, ['y_position', 'x_position'], {'scale': 5, 'shape': 0}
+    )
+    self.assertEqual(spec.varying, ('x_position', 'y_position'))
+    self.assertEqual(spec.fixed, (('shape', 0), ('scale', 5)))
+    self.assertEqual(TRAIN.varying, latents.NAMES)
+
+  @parameterized.parameters(
+    ({'varying': ('colour',)}, '--varying=colour: must be some of shape'),
+    ({'fixed': {'shape': 3}}, '--fixed=shape:3: classes of shape are 0 to 2'),
     ({'min_length': 0}, '--min_length=0 must be >= 1'),
     ({'min_length': 41}, '--max_length=40 must be .* --min_length=41'),
     ({'seed': -1}, '--seed=-1 '),
@@ -134,8 +165,83 @@ class SampleClassesTest(tf.test.TestCase, parameterized.TestCase):
   def test_programming_mistakes(self):
     with self.assertRaisesRegex(ValueError, "'test'"):
       rollouts.RolloutSpec(0, 'test', 1, 1)
-    with self.assertRaisesRegex(ValueError, 'colour'):
-      rollouts.RolloutSpec(0, 'train', 1, 1, varying=('colour',))
+
+
+# Another process draws rollout 7,123 of an epoch of the post's.
+_SAME_IN_ANOTHER_PROCESS = """
+import sys
+from dnc.dsprites import sprites
+from tests import rollouts_test
+table = sprites.load_table(data_dir=sys.argv[1])
+print(rollouts_test.digest_of_one(table, [7123]))
+"""
+EPOCH = rollouts.RolloutSpec(0, 'train', 500, 1000)
+
+
+def _digest(batch, index):
+  """Of all that a batch, or one of tensors, holds of a rollout."""
+  batch = rollouts.RolloutBatch(*map(np.asarray, batch))
+  (i,) = np.flatnonzero(batch.index == index)
+  end = batch.length[i]
+  digest = hashlib.sha256()
+  for array in [a[:end, i] for a in batch[:5]] + [a[i] for a in batch[5:]]:
+    little_endian = array.astype(array.dtype.newbyteorder('<'))
+    digest.update(f'{array.dtype.name} {array.shape}'.encode())
+    digest.update(little_endian.tobytes())
+  return digest.hexdigest()
+
+
+def digest_of_one(table, indices):
+  return _digest(rollouts.make_batch(table, EPOCH, indices), 7123)
+
+
+class OneRolloutTest(tf.test.TestCase):
+  """Rollout 7,123 of an epoch, images and all, however it is come by."""
+
+  # Pinned: a change makes every seed mean other rollouts than before.
+  DIGEST = '0b68722a53766e7bc18427a1846fd3b304ebf15e678ed418a5ee4ca446a84bf7'
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.table = testing_data.rendered_table()
+    cls.batches = rollouts.batch_indices(EPOCH, 10_000, 16)
+
+  def test_alone(self):
+    self.assertEqual(digest_of_one(self.table, [7123]), self.DIGEST)
+
+  def test_in_a_batch(self):
+    for indices in ([7123, 0], [-1, 5, 7123, 9_999]):
+      self.assertEqual(digest_of_one(self.table, indices), self.DIGEST)
+    (number,) = np.flatnonzero((self.batches == 7123).any(axis=1))
+    indices = self.batches[number]
+    self.assertEqual(digest_of_one(self.table, indices), self.DIGEST)
+
+  def test_after_a_restart(self):
+    # A run that is resumed begins with the batch it had come to; here, with one
+    # of the last before rollout 7,123, and with its own.
+    (number,) = np.flatnonzero((self.batches == 7123).any(axis=1))
+    for before in (2, 0):
+      rest = self.batches[number - before :]
+      dataset = rollouts.dataset(self.table, EPOCH, rest)
+      *_, batch = dataset.take(before + 1)
+      self.assertEqual(_digest(batch, 7123), self.DIGEST)
+
+  def test_in_another_process(self):
+    output = subprocess.run(
+      [
+        sys.executable,
+        '-c',
+        _SAME_IN_ANOTHER_PROCESS,
+        testing_data.data_dir(),
+      ],
+      cwd=testing_data.ROOT,
+      env={**os.environ, 'PYTHONHASHSEED': '7', 'OMP_NUM_THREADS': '1'},
+      check=True,
+      capture_output=True,
+      text=True,
+    ).stdout
+    self.assertEqual(output.strip(), self.DIGEST)
 
 
 class BatchTest(tf.test.TestCase):
@@ -171,6 +277,28 @@ class BatchTest(tf.test.TestCase):
     self.assertAllEqual(batch.length, [3])
     self.assertAllEqual(batch.index, [0])
 
+  def test_images_match_latents(self):
+    for spec in (
+      TRAIN,
+      rollouts.RolloutSpec(1, 'evaluation', 30, 30, ['scale'], {'shape': 2}),
+    ):
+      batch = rollouts.make_batch(self.table, spec, [0, 1])
+      for i, end in enumerate(batch.length):
+        classes = rollouts.sample_classes(spec, i)
+        images = render.render_images(classes)
+        self.assertAllEqual(
+          np.unpackbits(batch.target[:end, i], axis=-1), images
+        )
+        # The current sprite of every step is the one whose image goes in.
+        self.assertAllEqual(
+          np.unpackbits(batch.image[:end, i], axis=-1),
+          render.render_images(batch.classes[:end, i]),
+        )
+        self.assertAllEqual(
+          latents.classes_to_values(batch.classes[:end, i]),
+          batch.values[:end, i],
+        )
+
   def test_dtypes_and_shapes(self):
     batch = rollouts.make_batch(self.table, TRAIN, [3, 4])
     signature = rollouts.batch_spec(2)
@@ -179,14 +307,15 @@ class BatchTest(tf.test.TestCase):
       self.assertTrue(field.shape.is_compatible_with(array.shape), name)
 
   def test_actions_sum_back_to_latents(self):
-    spec = rollouts.RolloutSpec(0, 'train', 500, 500)
-    batch = rollouts.make_batch(self.table, spec, [5])
-    classes = rollouts.sample_classes(spec, 5)
-    self.assertAllClose(
-      batch.values[0, 0] + batch.action[:, 0].astype(np.float64).cumsum(axis=0),
-      latents.class_values(classes),
-      atol=1e-4,
-    )
+    spec = rollouts.RolloutSpec(0, 'train', 500, 600)
+    batch = rollouts.make_batch(self.table, spec, [5, 6])
+    sums = batch.values[0] + batch.action.astype(np.float64).cumsum(axis=0)
+    for i, end in enumerate(batch.length):
+      classes = rollouts.sample_classes(spec, 5 + i)
+      self.assertAllEqual(batch.action[0, i], np.zeros(5))
+      self.assertAllClose(
+        sums[:end, i], latents.class_values(classes), atol=1e-4
+      )
 
   def test_a_rollout_is_the_same_in_any_company(self):
     def one(indices, i):

@@ -1,0 +1,120 @@
+"""Which latents vary within a rollout, and which keep one class in all.
+
+Of a rollout's five latents some are drawn anew for every sprite (`varying`) and
+some have the same given class in every rollout (`fixed`); the others are drawn
+once for each rollout. The post's future work: "each individual classes in
+isolation".
+"""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import operator
+
+from dnc import errors
+from dnc.dsprites import latents
+
+Varying = tuple[str, ...]
+# Pairs of name and class, so that what holds them can be hashed.
+Fixed = tuple[tuple[str, int], ...]
+
+_ALLOWED = ', '.join(latents.NAMES)
+
+
+def shown(value: Iterable[str] | Iterable[tuple[str, int]]) -> str:
+  """Varying or fixed latents as they are written in a flag."""
+  return ','.join(x if isinstance(x, str) else f'{x[0]}:{x[1]}' for x in value)
+
+
+def parse_fixed(texts: Sequence[str]) -> Fixed:
+  """Reads fixed latents from a flag.
+
+  Args:
+    texts: for each a name and a class, e.g. 'shape:2'.
+
+  Returns:
+    The same, as `resolve` takes them.
+
+  Raises:
+    UsageError: if a text is not of that form.
+  """
+  pairs = []
+  for text in texts:
+    name, _, number = text.partition(':')
+    if not (number.isascii() and number.isdigit()):
+      raise errors.UsageError(
+        f'--fixed={",".join(texts)}: must be latents and classes, as in '
+        f'shape:2,scale:5; latents are {_ALLOWED}'
+      )
+    pairs.append((name, int(number)))
+  return tuple(pairs)
+
+
+def resolve(
+  varying: Iterable[str] | None,
+  fixed: Mapping[str, int] | Iterable[tuple[str, int]] = (),
+) -> tuple[Varying, Fixed]:
+  """Checks which latents vary and which are fixed, and sorts them.
+
+  Args:
+    varying: names of those that are drawn anew for every sprite; None for all
+      that are not fixed.
+    fixed: names and classes, numbered from 0, of those that never change.
+
+  Returns:
+    Both, in the order of `latents.NAMES`.
+
+  Raises:
+    UsageError: if a name or a class is unknown, a latent is named twice or in
+      both, or none varies.
+    TypeError: if a class is not an integer.
+  """
+  pairs = list(fixed.items() if isinstance(fixed, Mapping) else fixed)
+  pairs = [(name, operator.index(number)) for name, number in pairs]
+  classes = dict(pairs)
+  flag = f'--fixed={shown(pairs)}: '
+  if not set(classes) <= set(latents.NAMES):
+    raise errors.UsageError(f'{flag}must be some of {_ALLOWED}')
+  if len(classes) < len(pairs):
+    raise errors.UsageError(f'{flag}must name a latent once')
+  for name, size in zip(latents.NAMES, latents.SIZES):
+    if not 0 <= classes.get(name, 0) < size:
+      raise errors.UsageError(f'{flag}classes of {name} are 0 to {size - 1}')
+  if varying is None:
+    names = set(latents.NAMES) - set(classes)
+    if not names:
+      raise errors.UsageError(f'{flag}must leave a latent that varies')
+  else:
+    varying = list(varying)
+    names = set(varying)
+    if not names or not names <= set(latents.NAMES):
+      raise errors.UsageError(
+        f'--varying={shown(varying)}: must be some of {_ALLOWED}'
+      )
+  both = [name for name in latents.NAMES if name in names and name in classes]
+  if both:
+    raise errors.UsageError(
+      f'{flag}must not name what --varying={shown(varying)} does: '
+      f'{", ".join(both)}'
+    )
+  return (
+    tuple(name for name in latents.NAMES if name in names),
+    tuple((name, classes[name]) for name in latents.NAMES if name in classes),
+  )
+
+
+def in_words(varying: Varying, fixed: Fixed) -> str:
+  """What `resolve` returned, in a sentence."""
+  kept = [f'{name} is of class {number}' for name, number in fixed]
+  still = set(latents.NAMES) - set(varying) - set(dict(fixed))
+  drawn = [name for name in latents.NAMES if name in still]
+  if drawn:
+    verb = 'is' if len(drawn) == 1 else 'are'
+    kept.append(f'{_and(drawn)} {verb} drawn once for each rollout')
+  moving = f'{_and(varying)} {"varies" if len(varying) == 1 else "vary"}'
+  return '; '.join([f'{moving} from sprite to sprite', *kept])
+
+
+def _and(names: Sequence[str]) -> str:
+  *first, last = names
+  return f'{", ".join(first)} and {last}' if first else last

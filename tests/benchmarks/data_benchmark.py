@@ -1,0 +1,348 @@
+"""Times the data: rollouts drawn, laid out as batches, unpacked, trained on.
+
+  python -m tests.benchmarks.data_benchmark
+  python -m tests.benchmarks.data_benchmark --parts=speed,padding
+
+Four parts, each a table:
+
+*   speed: steps (batch x time) a second of ready batches: packed, as
+    `rollouts.dataset` hands them out, and float, unpacked to what the model
+    takes. The share of the machine is the processor time that they cost at
+    6,000 steps a second, of all cores;
+*   padding: the share of steps that are padding in an epoch of the post's, as
+    batched and in order of index;
+*   memory: resident memory while such an epoch goes by, batch by batch.
+    Anonymous memory is the process's own; the rest are files, most of all the
+    table of sprites (377 MB), which comes in page by page;
+*   training: steps a second of the same trainer (Model B, which is the fastest
+    and so needs most data) fed the same batch again and again, and fed by the
+    pipeline; handed packed batches, unpacked in its graph, and floats.
+
+What is compared takes turns in one process, so that a drift of the machine's
+speed meets all of it; figures are medians over the turns, with the lowest and
+the highest, ratios are medians of the ratios of each turn. A turn begins with
+an empty pipeline and its start counts.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import contextlib
+import json
+import os
+import time
+from typing import Any
+from unittest import mock
+
+from absl import app
+from absl import flags
+import numpy as np
+import tensorflow as tf
+
+from dnc import config as config_lib
+from dnc import rollouts
+from dnc import training
+from dnc.dsprites import sprites
+
+_PARTS = ('speed', 'padding', 'memory', 'training')
+_CHOSEN = flags.DEFINE_list('parts', list(_PARTS), f'Of {", ".join(_PARTS)}.')
+_DATA_DIR = flags.DEFINE_string('data_dir', None, 'As for train.py.')
+_LENGTH = flags.DEFINE_integer('length', 500, 'Steps of a rollout.')
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', 16, 'Rollouts in a batch.')
+_RUNS = flags.DEFINE_integer('runs', 5, 'Turns of each.', lower_bound=1)
+_BATCHES = flags.DEFINE_integer('batches', 40, 'In a turn, to time the data.')
+_TRAINING_BATCHES = flags.DEFINE_integer(
+  'training_batches', 4, 'In a turn, to time training.'
+)
+_EPOCH = flags.DEFINE_integer('epoch', 10_000, 'Rollouts in an epoch.')
+_JSON = flags.DEFINE_string('json', None, 'Where to write the figures.')
+
+# Steps a second that training is to reach.
+_TRAINING_SPEED = 6_000
+_NUM_READINGS = 10
+
+Turns = Mapping[str, Callable[[], None]]
+
+
+def _floats(batch: rollouts.RolloutBatch) -> rollouts.RolloutBatch:
+  """The batch with what the model takes in place of the packed images."""
+  return batch._replace(
+    image=rollouts.model_inputs(batch), target=rollouts.model_targets(batch)
+  )
+
+
+def _identity(batch: rollouts.RolloutBatch) -> rollouts.RolloutBatch:
+  return batch
+
+
+_FORMS = dict(packed=_identity, floats=_floats)
+
+
+def _config() -> config_lib.TrainingConfig:
+  return config_lib.TrainingConfig(
+    min_length=_LENGTH.value,
+    max_length=_LENGTH.value,
+    batch_size=_BATCH_SIZE.value,
+  )
+
+
+def _pipeline(
+  table: sprites.SpriteTable, form: str, num_batches: int
+) -> tf.data.Dataset:
+  """Batches of equal lengths, as training gets them or as floats."""
+  spec = training.rollout_spec(_config(), 'train')
+  size = _BATCH_SIZE.value
+  batches = rollouts.batch_indices(spec, num_batches * size, size)
+  dataset = rollouts.dataset(table, spec, batches)
+  return dataset if form == 'packed' else dataset.map(_FORMS[form]).prefetch(1)
+
+
+def _seconds(turns: Turns) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+  """Wall time and processor time of each, turn by turn.
+
+  Args:
+    turns: what takes turns; each is called once before, untimed.
+
+  Returns:
+    For each two arrays `[runs]`, in seconds.
+  """
+  for turn in turns.values():
+    turn()
+  found = {name: [] for name in turns}
+  for _ in range(_RUNS.value):
+    for name, turn in turns.items():
+      wall, processor = time.perf_counter(), time.process_time()
+      turn()
+      found[name].append(
+        (time.perf_counter() - wall, time.process_time() - processor)
+      )
+  return {name: tuple(np.transpose(s)) for name, s in found.items()}
+
+
+def _speeds(steps: int, seconds: np.ndarray) -> dict[str, float]:
+  """Steps a second: `median`, `lowest`, `highest` of the turns."""
+  speeds = steps / seconds
+  return dict(
+    median=float(np.median(speeds)),
+    lowest=float(speeds.min()),
+    highest=float(speeds.max()),
+  )
+
+
+def _print(title: str, header: Sequence[str], rows: Iterable[Sequence]) -> None:
+  print(f'\n{title}\n\n| {" | ".join(header)} |\n|{"---|" * len(header)}')
+  for row in rows:
+    print(f'| {" | ".join(row)} |', flush=True)
+
+
+def _spread(speeds: Mapping[str, float]) -> list[str]:
+  return [f'{speeds[k]:,.0f}' for k in ('median', 'lowest', 'highest')]
+
+
+def _measure_speed(table: sprites.SpriteTable) -> dict[str, Any]:
+  """Steps a second of ready batches."""
+
+  def turn(form: str) -> None:
+    for _ in _pipeline(table, form, _BATCHES.value):
+      pass
+
+  steps = _BATCHES.value * _BATCH_SIZE.value * _LENGTH.value
+  found = {}
+  turns = {form: (lambda form=form: turn(form)) for form in _FORMS}
+  for form, (wall, processor) in _seconds(turns).items():
+    cost = float(np.median(processor)) / steps
+    found[form] = dict(
+      steps_per_second=_speeds(steps, wall),
+      processor_seconds_per_step=cost,
+      share_of_machine=cost * _TRAINING_SPEED / os.cpu_count(),
+    )
+  _print(
+    f'Ready batches of {_BATCH_SIZE.value}, T = {_LENGTH.value}',
+    [
+      'batches',
+      'steps/s',
+      'lowest',
+      'highest',
+      'processor, us a step',
+      f'share of {os.cpu_count()} cores at {_TRAINING_SPEED:,} steps/s',
+    ],
+    (
+      [
+        form,
+        *_spread(x['steps_per_second']),
+        f'{1e6 * x["processor_seconds_per_step"]:.2f}',
+        f'{x["share_of_machine"]:.1%}',
+      ]
+      for form, x in found.items()
+    ),
+  )
+  return found
+
+
+def _epoch_spec() -> rollouts.RolloutSpec:
+  return training.rollout_spec(config_lib.TrainingConfig(), 'train')
+
+
+def _measure_padding() -> dict[str, float]:
+  """Shares of steps that are padding."""
+  spec, size = _epoch_spec(), _BATCH_SIZE.value
+  batches = rollouts.batch_indices(spec, _EPOCH.value, size)
+  lengths = np.array(
+    [0 if i < 0 else rollouts.length(spec, int(i)) for i in batches.flat]
+  )
+
+  def share(order: np.ndarray) -> float:
+    of_batches = lengths[order].reshape(batches.shape)
+    return float(1 - of_batches.mean() / of_batches.max(axis=1).mean())
+
+  found = dict(
+    as_batched=share(np.arange(batches.size)),
+    # Places that were not filled, -1, stay last.
+    in_order_of_index=share(np.argsort(batches.ravel().view(np.uint64))),
+  )
+  _print(
+    f'Padding in an epoch of {_EPOCH.value:,} rollouts of {spec.min_length} to '
+    f'{spec.max_length} steps, batches of {size}',
+    ['batches', 'share of steps'],
+    ([name.replace('_', ' '), f'{x:.2%}'] for name, x in found.items()),
+  )
+  return found
+
+
+def _resident() -> dict[str, float]:
+  """Resident memory of this process in MB, by kind (Linux)."""
+  with open('/proc/self/status', encoding='ascii') as file:
+    lines = dict(line.split(':', 1) for line in file)
+  kinds = dict(anonymous='RssAnon', files='RssFile')
+  return {k: int(lines[v].split()[0]) / 1024 for k, v in kinds.items()}
+
+
+def _measure_memory(table: sprites.SpriteTable) -> list[dict[str, float]]:
+  """Resident memory while an epoch goes by."""
+  spec = _epoch_spec()
+  batches = rollouts.batch_indices(spec, _EPOCH.value, _BATCH_SIZE.value)
+  due = {len(batches) * i // _NUM_READINGS for i in range(1, 1 + _NUM_READINGS)}
+  found = [dict(rollouts=0, **_resident())]
+  start = time.perf_counter()
+  for number, _ in enumerate(rollouts.dataset(table, spec, batches), 1):
+    if number in due:
+      done = min(number * _BATCH_SIZE.value, _EPOCH.value)
+      found.append(dict(rollouts=done, **_resident()))
+  seconds = time.perf_counter() - start
+  _print(
+    f'Resident memory in MB; the epoch took {seconds:.0f} s',
+    ['rollouts', 'anonymous', 'files'],
+    (
+      [f'{x["rollouts"]:,}', f'{x["anonymous"]:,.0f}', f'{x["files"]:,.0f}']
+      for x in found
+    ),
+  )
+  return found
+
+
+@contextlib.contextmanager
+def _taking_floats() -> Iterator[None]:
+  """Within, a trainer is made that takes batches of `_floats`."""
+  packed = rollouts.batch_spec
+
+  def batch_spec(batch_size: int | None = None) -> rollouts.RolloutBatch:
+    shape = [None, batch_size]
+    return packed(batch_size)._replace(
+      image=tf.TensorSpec([*shape, rollouts.INPUT_SIZE], tf.float32),
+      target=tf.TensorSpec([*shape, rollouts.NUM_PIXELS], tf.float32),
+    )
+
+  with mock.patch.multiple(
+    rollouts,
+    batch_spec=batch_spec,
+    model_inputs=lambda batch: batch.image,
+    model_targets=lambda batch: batch.target,
+  ):
+    yield
+
+
+def _train(
+  trainer: training.Trainer, batches: Iterable[rollouts.RolloutBatch]
+) -> None:
+  for batch in batches:
+    while not trainer.update(batch)['finished']:
+      pass
+
+
+def _measure_training(table: sprites.SpriteTable) -> dict[str, Any]:
+  """Steps a second of training with and without the pipeline."""
+  number = _TRAINING_BATCHES.value
+  turns = {}
+  for form in _FORMS:
+    (batch,) = _pipeline(table, form, 1)
+    with _taking_floats() if form == 'floats' else contextlib.nullcontext():
+      trainer = training.Trainer(_config(), table)
+      # Its graph is made now.
+      _train(trainer, [batch])
+    turns[f'the same batch, {form}'] = lambda trainer=trainer, batch=batch: (
+      _train(trainer, [batch] * number)
+    )
+    turns[f'pipeline, {form}'] = lambda trainer=trainer, form=form: _train(
+      trainer, _pipeline(table, form, number)
+    )
+  seconds = _seconds(turns)
+  steps = number * _BATCH_SIZE.value * _LENGTH.value
+  # Floats that are there already: training and nothing else.
+  reference = seconds['the same batch, floats'][0]
+  found = {
+    name: dict(
+      steps_per_second=_speeds(steps, wall),
+      ratio=float(np.median(reference / wall)),
+      processor_seconds_per_step=float(np.median(processor)) / steps,
+    )
+    for name, (wall, processor) in seconds.items()
+  }
+  _print(
+    f'Training Model B, batches of {_BATCH_SIZE.value}, T = {_LENGTH.value}, '
+    f'{_config().segment_length} steps an update',
+    [
+      'fed with',
+      'steps/s',
+      'lowest',
+      'highest',
+      'of the same batch, floats',
+      'processor, us a step',
+    ],
+    (
+      [
+        name,
+        *_spread(x['steps_per_second']),
+        f'{x["ratio"]:.3f}',
+        f'{1e6 * x["processor_seconds_per_step"]:.0f}',
+      ]
+      for name, x in found.items()
+    ),
+  )
+  return found
+
+
+def main(argv: Sequence[str]) -> None:
+  """Measures and prints."""
+  del argv
+  unknown = set(_CHOSEN.value) - set(_PARTS)
+  if unknown:
+    raise app.UsageError(
+      f'--parts={",".join(_CHOSEN.value)}: must be some of {", ".join(_PARTS)}'
+    )
+  table = sprites.load_table(sprites.RENDERED, _DATA_DIR.value)
+  measures = dict(
+    speed=lambda: _measure_speed(table),
+    padding=_measure_padding,
+    memory=lambda: _measure_memory(table),
+    training=lambda: _measure_training(table),
+  )
+  found = {part: measures[part]() for part in _PARTS if part in _CHOSEN.value}
+  if _JSON.value:
+    with open(_JSON.value, 'w', encoding='utf-8') as file:
+      json.dump(found, file, indent=2)
+
+
+if __name__ == '__main__':
+  app.run(main)

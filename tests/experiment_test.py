@@ -1,0 +1,167 @@
+"""Tests of analysis.experiment on a run whose rollouts are confined.
+
+commands_test puts a run on the usual rollouts to both tests.
+"""
+
+import glob
+import json
+import os
+import shutil
+import tempfile
+from unittest import mock
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+from analysis import experiment
+from dnc import config as config_lib
+from dnc import errors
+from dnc import traces as traces_lib
+from dnc import training
+from dnc import unroll
+from dnc.dsprites import latents
+from tests import testing_data
+
+_TRAINING = config_lib.TrainingConfig(
+  memory_size=5,
+  word_size=4,
+  hidden_size=8,
+  num_epochs=1,
+  rollouts_per_epoch=4,
+  min_length=20,
+  max_length=30,
+  batch_size=2,
+  tbptt_length=10,
+  varying=('scale', 'y_position'),
+  fixed={'shape': 2, 'x_position': 4},
+)
+_EVALUATION = dict(num_rollouts=12, num_sequences=3, rollout_length=15)
+
+
+class ConfinedTest(tf.test.TestCase):
+  """Hearts grow and move up and down; their angle is drawn for a rollout."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    # Most of a minute, and what is computed is the same.
+    cls.enterClassContext(
+      mock.patch.object(unroll, 'can_compile', return_value=False)
+    )
+    folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+    cls._model_dir = os.path.join(folder, 'run')
+    data_dir = testing_data.data_dir()
+    training.train(_TRAINING, cls._model_dir, data_dir, log=lambda line: None)
+    cls._found, cls._lines = cls._evaluate()
+
+  @classmethod
+  def _evaluate(cls, model_dir=None, **changes):
+    lines = []
+    config = config_lib.EvaluationConfig(**{**_EVALUATION, **changes})
+    with warnings.catch_warnings():
+      # NumPy's, of divisions by zero.
+      warnings.simplefilter('error', RuntimeWarning)
+      found = experiment.evaluate(
+        model_dir or cls._model_dir,
+        config,
+        testing_data.data_dir(),
+        log=lines.append,
+      )
+    return found, '\n'.join(lines)
+
+  def _folder(self, name, model_dir=None):
+    """The one folder of traces that is called like that."""
+    folder = os.path.join(
+      model_dir or self._model_dir, experiment.EVALUATION_DIR, 'traces'
+    )
+    (path,) = glob.glob(os.path.join(folder, name))
+    return path
+
+  def _classes(self, name, split):
+    traces = traces_lib.open_traces(self._folder(name))
+    return [
+      x['classes']
+      for x in traces.dataset(split, ['classes']).as_numpy_iterator()
+    ]
+
+  def _json(self, name):
+    path = os.path.join(self._model_dir, experiment.EVALUATION_DIR, name)
+    with open(path, encoding='utf-8') as file:
+      return json.load(file)
+
+  def test_rollouts_are_like_those_of_the_training(self):
+    name = 'probe_varying-scale-y_position_fixed-shape2-x_position4_12+2x15_*'
+    rollouts = [x for s in ('train', 'test') for x in self._classes(name, s)]
+    self.assertLen(rollouts, 14)
+    for classes in rollouts:
+      self.assertAllEqual(np.unique(classes[:, [0, 3]], axis=0), [[2, 4]])
+      self.assertLen(np.unique(classes[:, 2]), 1)
+      self.assertGreater(len(np.unique(classes[:, 1])), 3)
+      self.assertGreater(len(np.unique(classes[:, 4])), 5)
+    self.assertGreater(len({classes[0, 2] for classes in rollouts}), 5)
+    # Test 2 moves x, and x alone; what else was fixed still is.
+    for classes in self._classes('mi_fixed-shape2_3x15_*', 'sequences'):
+      self.assertAllEqual(np.unique(classes[:, 0]), [2])
+      self.assertLen(np.unique(classes[:, [1, 2, 4]], axis=0), 1)
+      self.assertGreater(len(np.unique(classes[:, 3])), 5)
+    self.assertIn('x_position, which did not vary in training', self._lines)
+
+  def test_what_does_not_vary_has_no_score(self):
+    for scores in self._found['probe'].scores.values():
+      for of_offset in scores.values():
+        for of_latent in of_offset.values():
+          for name, score in of_latent.items():
+            gain = score['accuracy_above_chance' if name == 'shape' else 'r2']
+            self.assertTrue(np.isfinite(score['error']))
+            if name in ('shape', 'x_position'):
+              self.assertIsNone(gain)
+            else:
+              self.assertTrue(np.isfinite(gain))
+    text = self._lines[self._lines.index('# Test 1') :]
+    self.assertIn('scale and y_position vary from sprite to sprite', text)
+    self.assertNotRegex(text, r'\bnan\b|\binf\b')
+    rows = [x for x in text.splitlines() if x.startswith('| predicting')]
+    # Two splits, three offsets.
+    self.assertLen(rows, 6)
+    for row in rows:
+      cells = [cell.strip() for cell in row.strip('|').split('|')]
+      self.assertEqual([cells[1], cells[4]], ['does not vary'] * 2)
+      self.assertEqual(cells[3], '3.458579 (+0.000)')
+
+  def test_reports_say_what_they_are_of(self):
+    probe = self._json('probe.json')
+    self.assertAllEqual(
+      np.equal(probe['predicting_the_mean'], 0), [1, 0, 0, 1, 0]
+    )
+    self.assertEqual(
+      probe['config']['evaluation']['varying'], ['scale', 'y_position']
+    )
+    self.assertEqual(
+      probe['config']['evaluation']['fixed'], [['shape', 2], ['x_position', 4]]
+    )
+    self.assertIn('only x moves; fixed: shape:2.', self._lines)
+    found = self._found['mi']
+    for scores in (found.true, found.control, found.null, found.p_values):
+      self.assertTrue(np.isfinite(scores).all())
+
+  def test_other_rollouts_have_other_traces(self):
+    model_dir = os.path.join(self.get_temp_dir(), 'run')
+    shutil.copytree(self._model_dir, model_dir)
+    _, lines = self._evaluate(model_dir)
+    self.assertEqual(lines.count('traces: reading'), 2)
+    _, lines = self._evaluate(
+      model_dir, tests=('probe',), varying=latents.NAMES
+    )
+    self.assertIn('traces: writing', lines)
+    usual = self._folder('probe_12+2x15_*', model_dir)
+    # As if it had been renamed.
+    confined = self._folder('probe_varying-*', model_dir)
+    shutil.rmtree(usual)
+    shutil.copytree(confined, usual)
+    with self.assertRaisesRegex(errors.UsageError, 'traces with splits'):
+      self._evaluate(model_dir, tests=('probe',), varying=latents.NAMES)
+
+
+if __name__ == '__main__':
+  tf.test.main()
