@@ -268,8 +268,13 @@ class GradientTest(tf.test.TestCase, parameterized.TestCase):
     named = {f'state.{k}': v for k, v in golden.named_state(state).items()}
     named['inputs'] = inputs
     named.update((v.name, v) for v in core.trainable_variables)
-    gradients = tape.gradient(loss, named)
-    self.assertIsNone(gradients.pop('state.write_weights'))
+    gradients = tape.gradient(
+      loss, named, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    self.assertAllEqual(
+      gradients.pop('state.write_weights'),
+      tf.zeros_like(state.access_state.write_weights),
+    )
     for name, gradient in gradients.items():
       expected = _central_differences(stopped, named[name])
       self.assertGreater(np.max(np.abs(expected)), 1e-6, name)
