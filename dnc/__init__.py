@@ -2,7 +2,7 @@
 
 A map, in the way of the data:
 
-  dsprites/              images from latents; the packed table of all
+  dsprites/              images from latents; the packed table; TFDS builder
   rollouts.py            `tf.data` of rollouts, pure in (seed, index)
   util, addressing, access, dnc
                          DeepMind's DNC as Sonnet 2 cores
