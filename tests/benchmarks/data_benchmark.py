@@ -5,15 +5,15 @@
 
 Four parts, each a table:
 
-*   speed: steps (batch x time) a second of ready batches: packed, as
-    `rollouts.dataset` hands them out, and float, unpacked to what the model
-    takes. The share of the machine is the processor time that they cost at
-    6,000 steps a second, of all cores;
 *   padding: the share of steps that are padding in an epoch of the post's, as
     batched and in order of index;
 *   memory: resident memory while such an epoch goes by, batch by batch.
     Anonymous memory is the process's own; the rest are files, most of all the
     table of sprites (377 MB), which comes in page by page;
+*   speed: steps (batch x time) a second of ready batches: packed, as
+    `rollouts.dataset` hands them out, and float, unpacked to what the model
+    takes. The share of the machine is the processor time that they cost at
+    6,000 steps a second, of all cores;
 *   training: steps a second of the same trainer (Model B, which is the fastest
     and so needs most data) fed the same batch again and again, and fed by the
     pipeline; handed packed batches, unpacked in its graph, and floats.
@@ -46,7 +46,8 @@ from dnc import rollouts
 from dnc import training
 from dnc.dsprites import sprites
 
-_PARTS = ('speed', 'padding', 'memory', 'training')
+# Memory before anything else has used some.
+_PARTS = ('padding', 'memory', 'speed', 'training')
 _CHOSEN = flags.DEFINE_list('parts', list(_PARTS), f'Of {", ".join(_PARTS)}.')
 _DATA_DIR = flags.DEFINE_string('data_dir', None, 'As for train.py.')
 _LENGTH = flags.DEFINE_integer('length', 500, 'Steps of a rollout.')
@@ -333,9 +334,9 @@ def main(argv: Sequence[str]) -> None:
     )
   table = sprites.load_table(sprites.RENDERED, _DATA_DIR.value)
   measures = dict(
-    speed=lambda: _measure_speed(table),
     padding=_measure_padding,
     memory=lambda: _measure_memory(table),
+    speed=lambda: _measure_speed(table),
     training=lambda: _measure_training(table),
   )
   found = {part: measures[part]() for part in _PARTS if part in _CHOSEN.value}
