@@ -35,6 +35,14 @@ def clip(x: tf.Tensor, clip_value: float) -> tf.Tensor:
   return x
 
 
+def check_sizes(output_size: int, clip_value: float | None) -> None:
+  """Raises `ValueError` where a core cannot be had with these."""
+  if clip_value is not None and clip_value < 0:
+    raise ValueError(f'clip_value must be 0 or more, not {clip_value}')
+  if output_size < 1:
+    raise ValueError(f'output_size must be at least 1, not {output_size}')
+
+
 class DNC(snt.RNNCore):
   """A Differentiable Neural Computer.
 
@@ -77,10 +85,7 @@ class DNC(snt.RNNCore):
       ValueError: if a size is not positive or `clip_value` is negative.
     """
     super().__init__(name=name)
-    if clip_value is not None and clip_value < 0:
-      raise ValueError(f'clip_value must be 0 or more, not {clip_value}')
-    if output_size < 1:
-      raise ValueError(f'output_size must be at least 1, not {output_size}')
+    check_sizes(output_size, clip_value)
     self._clip_value = clip_value or 0.0
     self._controller = snt.LSTM(**controller_config, dtype=dtype)
     self._access = access.MemoryAccess(**access_config, dtype=dtype)

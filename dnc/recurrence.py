@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from dnc import access as access_lib
 from dnc import dnc
+from dnc import lstm
 
 # What to record of each step: a function of the state after it, and of nothing
 # else, to a nest of tensors `[batch, ...]`.
@@ -136,6 +137,43 @@ def step(
   )
   new_state = dnc.DNCState(access_output, access_state, controller_state)
   return new_state, gates, interface
+
+
+def run_controller(
+  core: lstm.LSTMCore,
+  projected: tf.Tensor,
+  state: snt.LSTMState,
+  sequence_length: tf.Tensor | None = None,
+) -> tuple[snt.LSTMState, snt.LSTMState]:
+  """All steps of a core without a memory.
+
+  Args:
+    core: an `LSTMCore`.
+    projected: its inputs times their weights, plus the bias, float tensor
+      `[time, batch, 4 hidden_size]`.
+    state: the state before the first step.
+    sequence_length: as in `run`.
+
+  Returns:
+    The state after the last step, and those after each, `[time, batch, ...]`.
+  """
+  num_steps = tf.shape(projected)[0]
+  hidden_to_gates = tf.convert_to_tensor(core.controller.hidden_to_hidden)
+
+  def body(t, state, arrays):
+    gates = projected[t] + tf.matmul(state.hidden, hidden_to_gates)
+    new_state = controller_step(gates, state.cell, core.clip_value)
+    if sequence_length is not None:
+      new_state = freeze(t < sequence_length, new_state, state)
+    return t + 1, new_state, write(arrays, t, new_state)
+
+  _, state, arrays = tf.while_loop(
+    lambda t, *_: t < num_steps,
+    body,
+    (0, state, make_arrays(state, num_steps)),
+    maximum_iterations=num_steps,
+  )
+  return state, stack(arrays)
 
 
 def freeze(running: tf.Tensor, new_state: Any, state: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A DNC over time, several times faster than by `snt.dynamic_unroll`.
+"""A core over time, several times faster than by `snt.dynamic_unroll`.
 
 `unroll` gives what `snt.dynamic_unroll` gives. Per step, only what depends on
 the step before is computed, and on a CPU it is compiled; the controller's
@@ -6,6 +6,7 @@ inputs are projected and the core's outputs are made for all steps at once.
 """
 
 import functools
+from typing import Any
 
 from absl import logging
 import sonnet as snt
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from dnc import dnc
 from dnc import fast_recurrence
+from dnc import lstm
 from dnc import recurrence
 
 
@@ -39,7 +41,9 @@ def can_compile() -> bool:
   return True
 
 
-def _create_variables(core: dnc.DNC, input_sequence: tf.Tensor) -> None:
+def _create_variables(
+  core: dnc.DNC | lstm.LSTMCore, input_sequence: tf.Tensor
+) -> None:
   """Runs the core once where its variables do not exist yet."""
   if not hasattr(core.output_linear, 'w'):
     with tf.init_scope():
@@ -85,10 +89,62 @@ def _linear(
   return tf.ensure_shape(outputs, [*inputs.shape[:2], layer.output_size])
 
 
-def unroll(
+def _dnc_features(
   core: dnc.DNC,
+  inputs: tf.Tensor,
+  state: dnc.DNCState,
+  sequence_length: tf.Tensor | None,
+  record: recurrence.Record | None,
+  compiled: bool | None,
+) -> tuple[tf.Tensor, dnc.DNCState, Any]:
+  """What the output layer sees of each step, the last state, what was kept."""
+  hidden, cell = state.controller_state
+  if hidden.shape[1] != cell.shape[1]:
+    raise ValueError(
+      'unroll does not do controllers with a projection_size; '
+      'snt.dynamic_unroll does'
+    )
+  inputs_to_gates, weights = recurrence.weights_of(core, inputs.shape[2])
+  projected = tf.tensordot(inputs, inputs_to_gates, 1) + core.controller.b
+  if compiled is None:
+    compiled = can_compile()
+  run = fast_recurrence.run if compiled else recurrence.run
+  state, kept = run(core, weights, projected, state, sequence_length, record)
+  words = snt.Flatten(preserve_dims=2)(kept.read_words)
+  return tf.concat([kept.hidden, words], axis=2), state, kept.recorded
+
+
+def _lstm_features(
+  core: lstm.LSTMCore,
+  inputs: tf.Tensor,
+  state: snt.LSTMState,
+  sequence_length: tf.Tensor | None,
+  record: recurrence.Record | None,
+) -> tuple[tf.Tensor, snt.LSTMState, Any]:
+  """As `_dnc_features`, of a core without a memory."""
+  controller = core.controller
+  projected = tf.tensordot(inputs, controller.input_to_hidden, 1) + controller.b
+  state, states = recurrence.run_controller(
+    core, projected, state, sequence_length
+  )
+  if record is None:
+    return states.hidden, state, ()
+  # A function of each state alone: of all steps at once.
+  time_and_batch = tf.shape(states.hidden)[:2]
+  recorded = record(
+    tf.nest.map_structure(lambda x: tf.reshape(x, [-1, x.shape[2]]), states)
+  )
+  recorded = tf.nest.map_structure(
+    lambda x: tf.reshape(x, tf.concat([time_and_batch, x.shape[1:]], axis=0)),
+    recorded,
+  )
+  return states.hidden, state, recorded
+
+
+def unroll(
+  core: dnc.DNC | lstm.LSTMCore,
   input_sequence: tf.Tensor,
-  initial_state: dnc.DNCState,
+  initial_state: dnc.DNCState | snt.LSTMState,
   sequence_length: tf.Tensor | None = None,
   record: recurrence.Record | None = None,
   compiled: bool | None = None,
@@ -96,7 +152,7 @@ def unroll(
   """Runs `core` over a sequence.
 
   Args:
-    core: a `DNC`.
+    core: a `DNC`, or an `LSTMCore`, which is never compiled.
     input_sequence: float tensor `[time, batch, ...]`, flattened to
       `[time, batch, input_size]`; time and batch may be unknown.
     initial_state: the state before the first step.
@@ -119,39 +175,24 @@ def unroll(
     ValueError: if the controller projects its hidden state, which the loop here
       does not do.
   """
-  if (
-    initial_state.controller_state.hidden.shape[1]
-    != (initial_state.controller_state.cell.shape[1])
-  ):
-    raise ValueError(
-      'unroll does not do controllers with a projection_size; '
-      'snt.dynamic_unroll does'
-    )
   if sequence_length is not None:
     sequence_length = tf.cast(sequence_length, tf.int32)
   inputs = snt.Flatten(preserve_dims=2)(input_sequence)
   _create_variables(core, inputs)
-  inputs_to_gates, weights = recurrence.weights_of(core, inputs.shape[2])
-  projected = tf.tensordot(inputs, inputs_to_gates, 1) + core.controller.b
-  if compiled is None:
-    compiled = can_compile()
-  run = fast_recurrence.run if compiled else recurrence.run
-  state, kept = run(
-    core,
-    weights,
-    projected,
-    initial_state,
-    sequence_length,
-    record,
-  )
+  if isinstance(core, lstm.LSTMCore):
+    features, state, recorded = _lstm_features(
+      core, inputs, initial_state, sequence_length, record
+    )
+  else:
+    features, state, recorded = _dnc_features(
+      core, inputs, initial_state, sequence_length, record, compiled
+    )
   num_steps = inputs.shape[0]
-  kept = tf.nest.map_structure(
-    lambda x: tf.ensure_shape(x, [num_steps, *x.shape[1:]]), kept
-  )
-  features = tf.concat(
-    [kept.hidden, snt.Flatten(preserve_dims=2)(kept.read_words)], axis=2
+  features, recorded = tf.nest.map_structure(
+    lambda x: tf.ensure_shape(x, [num_steps, *x.shape[1:]]),
+    (features, recorded),
   )
   outputs = _linear(features, core.output_linear, core.clip_value)
   if sequence_length is not None:
     outputs = tf.where((sequence_length > 0)[:, tf.newaxis], outputs, 0)
-  return outputs, state, kept.recorded
+  return outputs, state, recorded
