@@ -281,7 +281,11 @@ class _Shard:
   def _steps_of(self, number: tf.Tensor, sequence: tf.Tensor) -> tf.Tensor:
     """The steps of one chunk of a padded sequence."""
     start = number * CHUNK_STEPS
-    steps = sequence[start : start + CHUNK_STEPS]
+    # Not a slice with an end: the size must be known where XLA compiles this.
+    rest = [0] * (sequence.shape.rank - 1)
+    steps = tf.slice(
+      sequence, tf.stack([start, *rest]), [CHUNK_STEPS, *(-1 for _ in rest)]
+    )
     return tf.ensure_shape(steps, [CHUNK_STEPS, *sequence.shape[1:]])
 
   def _arguments(self, number: tf.Tensor) -> tuple:
@@ -320,10 +324,11 @@ class _Shard:
 
     def body(number, state, states, arrays):
       states = recurrence.write(states, number, state)
-      state, kept = self._chunk.forward(
+      new_state, kept = self._chunk.forward(
         *self._arguments(number), state, self._weights
       )
-      return number + 1, state, states, recurrence.write(arrays, number, kept)
+      arrays = recurrence.write(arrays, number, kept)
+      return number + 1, _shaped(new_state, state), states, arrays
 
     arrays = self._make_arrays(recurrence.kept_of(self._state, record))
     _, state, states, arrays = tf.while_loop(
@@ -351,7 +356,7 @@ class _Shard:
     d_kept = tf.nest.map_structure(self._pad, d_kept)
 
     def body(number, d_state, arrays):
-      d_state, *d_inner = self._chunk.backward(
+      d_before, *d_inner = self._chunk.backward(
         *self._arguments(number),
         _at(number, self._states),
         self._weights,
@@ -359,7 +364,8 @@ class _Shard:
         d_state,
         tf.nest.map_structure(lambda x: self._steps_of(number, x), d_kept),
       )
-      return number - 1, d_state, recurrence.write(arrays, number, d_inner)
+      arrays = recurrence.write(arrays, number, d_inner)
+      return number - 1, _shaped(d_before, d_state), arrays
 
     interface = tf.matmul(
       self._state.controller_state.hidden, self._weights.interface
@@ -461,6 +467,17 @@ def _at(index: tf.Tensor, values: Any) -> Any:
   """Each tensor of a nest at an index that is not known to the compiler."""
   # Not value[index]: XLA would compile anew for every index.
   return tf.nest.map_structure(lambda value: tf.gather(value, index), values)
+
+
+def _shaped(values: Any, like: Any) -> Any:
+  """`values` with the static shapes of `like`.
+
+  A chunk that was traced for batches of any size is taken for others, too, and
+  then does not tell the size.
+  """
+  return tf.nest.map_structure(
+    lambda value, one: tf.ensure_shape(value, one.shape), values, like
+  )
 
 
 def _add(left: Any, right: Any) -> Any:

@@ -134,6 +134,7 @@ class FastMemoryAccessTest(tf.test.TestCase, parameterized.TestCase):
     actual, expected = map(tf.nest.flatten, (actual, expected))
     self.assertEqual(len(actual), len(expected))
     for a, b in zip(actual, expected):
+      tf.debugging.assert_all_finite(a, 'compiled')
       self.assertAllClose(a, b, rtol=1e-9, atol=1e-11)
     return expected
 

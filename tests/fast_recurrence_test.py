@@ -1,7 +1,7 @@
 """Tests that the compiled recurrence is `snt.dynamic_unroll`.
 
 In float64, where slots that tie sort alike on both sides; see
-testdata/README.md for what float32 does to ties.
+testdata/golden/FORMAT.md for what float32 does to ties.
 """
 
 import contextlib
@@ -114,6 +114,21 @@ class FastRecurrenceTest(tf.test.TestCase, parameterized.TestCase):
         inputs = _normal([num_steps, _BATCH, _INPUT_SIZE], num_steps)
         self._assert_same(actual(inputs, state), expected(inputs, state))
 
+  def test_within_a_function_that_xla_compiles(self):
+    core = _core()
+    inputs = _normal([_K + 2, _BATCH, _INPUT_SIZE], 0)
+    state = _carried(core)
+
+    def gradient(way):
+      with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs, last_state = way(core, inputs, state)
+        loss = tf.reduce_sum(outputs**2) + tf.reduce_sum(last_state[0])
+      return outputs, tape.gradient(loss, [inputs, *core.trainable_variables])
+
+    actual = tf.function(lambda: gradient(_compiled), jit_compile=True)()
+    self._assert_same(actual, gradient(snt.dynamic_unroll))
+
   def test_any_length_is_compiled_once(self):
     folder = self.get_temp_dir()
     flags = f'--xla_dump_to={folder} --xla_dump_hlo_as_text'
@@ -204,6 +219,27 @@ class FastRecurrenceTest(tf.test.TestCase, parameterized.TestCase):
     outputs, last_state = run(inputs[:0], state)
     self.assertEqual(outputs.shape, [0, 2, _OUTPUT_SIZE])
     self._assert_same(last_state, state)
+
+  def test_known_batch_after_unknown(self):
+    # The chunks are those that were traced for batches of any size.
+    core = _core(memory_size=5)
+    state = _carried(core)
+    spec = tf.nest.map_structure(
+      lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype), state
+    )
+    inputs = _normal([_K + 2, _BATCH, _INPUT_SIZE], 0)
+    inputs_spec = tf.TensorSpec([None, None, _INPUT_SIZE], tf.float64)
+
+    def gradient(inputs, state):
+      with tf.GradientTape() as tape:
+        outputs, last_state = _compiled(core, inputs, state)
+        loss = tf.reduce_sum(outputs**2)
+        loss += tf.reduce_sum(last_state.access_output)
+      return tape.gradient(loss, core.trainable_variables)
+
+    unknown = tf.function(gradient).get_concrete_function(inputs_spec, spec)
+    expected = unknown(inputs, *tf.nest.flatten(state))
+    self._assert_same(tf.function(gradient)(inputs, state), expected)
 
   def test_shards_are_equal(self):
     with mock.patch.object(fast_recurrence, '_num_cores', return_value=4):

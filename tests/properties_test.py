@@ -10,14 +10,18 @@ import tensorflow as tf
 from dnc import access
 from dnc import addressing
 from dnc import dnc
+from dnc import fast_access
 from dnc import unroll
 from tests import golden
 
 _INPUT_SIZE = 3
 _OUTPUT_SIZE = 4
 _TOLERANCE = 1e-5
-# Each: memory_size, word_size, num_reads, num_writes.
-_SIZES = ((1, 1, 1, 1), (2, 5, 3, 1), (7, 3, 1, 2), (30, 4, 4, 5))
+# Each: memory_size, word_size, num_reads, num_writes; the least, and others.
+_SIZES = (
+  (1, 1, 1, 1),
+  *np.random.default_rng(6).integers(1, (31, 7, 5, 6), [3, 4]).tolist(),
+)
 
 
 def _core(sizes, hidden_size=6, clip_value=None, dtype=tf.float32):
@@ -346,6 +350,29 @@ class NumericalSafetyTest(tf.test.TestCase, parameterized.TestCase):
     by_raw, by_state = tape.gradient(loss, (raw, golden.named_state(state)))
     self.assertIsNone(by_state.pop('write_weights'))
     self._assert_finite((by_raw, by_state))
+    self.assertGreater(tf.norm(by_raw), 0)
+
+  def test_extremes_where_it_is_compiled(self):
+    core = _core((6, 3, 2, 2))
+    raw, state = _extremes(core, np.random.default_rng(1), tf.float32)
+    fast = fast_access.FastMemoryAccess(**core.access.sizes)
+
+    @tf.function(jit_compile=True)
+    def run(raw, state):
+      with tf.GradientTape() as tape:
+        tape.watch([raw, state])
+        new = fast.read_and_write(fast.split_interface(raw), fast.fold(state))
+        loss = tf.add_n(
+          [tf.reduce_sum(tf.sin(x)) for x in tf.nest.flatten(new)]
+        )
+      return new, tape.gradient(
+        loss,
+        [raw, state],
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+      )
+
+    new, (by_raw, by_state) = run(raw, state)
+    self._assert_finite((new, by_raw, by_state))
     self.assertGreater(tf.norm(by_raw), 0)
 
   @parameterized.parameters(snt.dynamic_unroll, unroll.unroll)
