@@ -1,0 +1,184 @@
+"""The sprite that an image resembles most.
+
+Of all 737,280 sprites the one with the fewest differing pixels, found without
+looking at most of them. The sprites of one shape, scale and position turn
+through 40 orientations; call them a group, the pixels that any of them has on
+`outer` and those that all of them have on `inner`. A sprite s of the group and
+an image a share at most the pixels of a that are in `outer`, and at most those
+of s that are not pixels of `inner` which a lacks, so that
+
+    |a xor s| = |a| + |s| - 2 |a and s|
+             >= |a| + max(|s| - 2 |a and outer|, 2 |inner - a| - |s|).
+
+Groups are searched in the order of this bound until it exceeds the best found.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from dnc.dsprites import latents
+from dnc.dsprites import render
+from dnc.dsprites import sprites
+
+_NUM_ORIENTATIONS = latents.SIZES[2]
+_NUM_POSITIONS = latents.SIZES[3] * latents.SIZES[4]
+_NUM_KINDS = latents.NUM_SPRITES // (_NUM_ORIENTATIONS * _NUM_POSITIONS)
+# Groups searched at once: their sprites fit into a core's cache.
+_NUM_AT_ONCE = 32
+
+
+class _Groups(NamedTuple):
+  """What bounds the distance to the sprites of each group.
+
+  A kind is a shape and a scale. Rows of pixels are words of 64 bits, and of
+  each position there are only those that its sprites reach.
+
+  Attributes:
+    first_row: int64 [positions], the first of these rows.
+    outer: uint64 [kinds, positions, height], what any sprite has on.
+    inner: uint64 [kinds, positions, height], what all sprites have on.
+    size: int64 [kinds * positions, orientations], on-pixels of each sprite.
+    smallest: int64 [kinds * positions], the least of these.
+    largest: int64 [kinds * positions], the greatest.
+  """
+
+  first_row: np.ndarray
+  outer: np.ndarray
+  inner: np.ndarray
+  size: np.ndarray
+  smallest: np.ndarray
+  largest: np.ndarray
+
+
+def _count(words: np.ndarray) -> np.ndarray:
+  """On-pixels: uint64 [..., rows] -> int64 [...]."""
+  return np.bitwise_count(words).sum(axis=-1, dtype=np.int64)
+
+
+def _words(bits: np.ndarray) -> np.ndarray:
+  """Packed images as rows: uint8 [n, 64, 8] -> uint64 [n, 64], no copy."""
+  return np.asarray(bits).view(np.uint64)[..., 0]
+
+
+def _windows(rows: np.ndarray, height: int) -> np.ndarray:
+  """All runs of `height` rows: [n] -> [n - height + 1, height], no copy."""
+  return np.lib.stride_tricks.sliding_window_view(rows, height)
+
+
+# 15 MB, and there is hardly ever a second table.
+@functools.lru_cache(maxsize=1)
+def _groups(table: sprites.SpriteTable) -> _Groups:
+  """Makes the groups of a table; nothing is assumed of its images."""
+  kinds = _words(table.bits).reshape(
+    _NUM_KINDS, _NUM_ORIENTATIONS, _NUM_POSITIONS, render.IMAGE_SIZE
+  )
+  outer = np.stack([np.bitwise_or.reduce(kind) for kind in kinds])
+  inner = np.stack([np.bitwise_and.reduce(kind) for kind in kinds])
+  size = np.concatenate([_count(kind).T for kind in kinds])
+
+  reached = outer.any(axis=0)
+  first = reached.argmax(axis=1)
+  last = render.IMAGE_SIZE - 1 - reached[:, ::-1].argmax(axis=1)
+  height = int((last - first).max()) + 1
+  first = np.minimum(first, render.IMAGE_SIZE - height)
+  rows = first[:, None] + np.arange(height)
+  return _Groups(
+    first_row=first,
+    outer=np.take_along_axis(outer, rows[None], axis=2),
+    inner=np.take_along_axis(inner, rows[None], axis=2),
+    size=size,
+    smallest=size.min(axis=1),
+    largest=size.max(axis=1),
+  )
+
+
+def _bound(
+  num_on: int, inside: np.ndarray, missing: np.ndarray, size: np.ndarray
+) -> np.ndarray:
+  """The bound of the module's docstring, from the numbers of pixels in it."""
+  return num_on + np.maximum(size - 2 * inside, 2 * missing - size)
+
+
+def _search(
+  table: sprites.SpriteTable, groups: _Groups, image: np.ndarray
+) -> tuple[int, int]:
+  """Finds the sprite nearest to an image.
+
+  Args:
+    table: all sprites.
+    groups: those of the table.
+    image: uint64 [64], its rows.
+
+  Returns:
+    The sprite's distance in pixels and its index, the lowest among equals.
+  """
+  height = groups.outer.shape[-1]
+  num_on = int(_count(image))
+  parts = _windows(image, height)[groups.first_row]
+  inside = _count(groups.outer & parts).ravel()
+  missing = _count(groups.inner & ~parts).ravel()
+  # In a group the bound is least for the size nearest to their sum.
+  size = np.clip(inside + missing, groups.smallest, groups.largest)
+  bounds = _bound(num_on, inside, missing, size)
+  order = np.argsort(bounds, kind='stable')
+
+  stored = _windows(_words(table.bits).reshape(-1), height)
+  best = (render.IMAGE_SIZE**2 + 1, latents.NUM_SPRITES)
+  for start in range(0, len(order), _NUM_AT_ONCE):
+    some = order[start : start + _NUM_AT_ONCE]
+    if bounds[some[0]] > best[0]:
+      break
+    size = groups.size[some]
+    kept = _bound(num_on, inside[some, None], missing[some, None], size)
+    member, orientation = np.nonzero(kept <= best[0])
+    if not member.size:
+      continue
+    kind, position = np.divmod(some[member], _NUM_POSITIONS)
+    index = (kind * _NUM_ORIENTATIONS + orientation) * _NUM_POSITIONS + position
+    first_row = index * render.IMAGE_SIZE + groups.first_row[position]
+    shared = _count(stored[first_row] & parts[position])
+    distance = num_on + size[member, orientation] - 2 * shared
+    least = distance.min()
+    best = min(best, (int(least), int(index[distance == least].min())))
+  return best
+
+
+def find_nearest(
+  table: sprites.SpriteTable, images: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Finds the sprite nearest to each image, in differing pixels.
+
+  The search is exact, whatever the images: those that are like no sprite at all
+  only take longer. A blank image, too, is nearest to some sprite: the first of
+  those with the fewest pixels. Equal images are searched for once.
+
+  Args:
+    table: all sprites, of any dataset.
+    images: integers or bool [n, 64, 64] of 0 and 1.
+
+  Returns:
+    Indices of the sprites, int64 [n], of equally near ones the lowest; and in
+    how many pixels they differ from the images, int64 [n].
+
+  Raises:
+    TypeError: if `images` are not integers or bool.
+    ValueError: if they are not 64 x 64 of 0 and 1.
+  """
+  images = np.asarray(images)
+  if images.dtype != bool and not np.issubdtype(images.dtype, np.integer):
+    raise TypeError(f'images must be integers or bool, got {images.dtype}')
+  size = render.IMAGE_SIZE
+  if images.ndim != 3 or images.shape[1:] != (size, size):
+    raise ValueError(
+      f'images must have shape [n, {size}, {size}], got {list(images.shape)}'
+    )
+  if images.max(initial=0) > 1 or images.min(initial=0) < 0:
+    raise ValueError('images must be of 0 and 1')
+  groups = _groups(table)
+  rows = _words(np.packbits(images, axis=-1))
+  distinct, inverse = np.unique(rows, axis=0, return_inverse=True)
+  found = [_search(table, groups, image) for image in distinct]
+  distance, index = np.array(found, np.int64).reshape(-1, 2)[inverse].T
+  return index, distance
