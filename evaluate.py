@@ -14,6 +14,7 @@ from absl import flags
 
 from dnc import command_line
 from dnc import config as config_lib
+from dnc import runs
 from dnc.dsprites import latents
 from dnc.dsprites import variation
 
@@ -34,6 +35,12 @@ _PRESET = flags.DEFINE_enum(
 )
 _MODEL_DIR = flags.DEFINE_string(
   'model_dir', None, "The run's folder; by default the latest under runs/."
+)
+_CHECKPOINT = flags.DEFINE_enum(
+  'checkpoint',
+  'newest',
+  ['newest', 'best'],
+  'Which checkpoint of the run: the newest, or the best by validation.',
 )
 _DATA_DIR = flags.DEFINE_string(
   'data_dir',
@@ -105,13 +112,15 @@ def main(argv: Sequence[str]) -> None:
   """Evaluates."""
   del argv
   config = _config()
-  model_dir = _MODEL_DIR.value or config_lib.latest_run()
-  config_lib.load(model_dir)
+  model_dir = _MODEL_DIR.value or runs.latest()
+  runs.load(model_dir)
   # TensorFlow takes seconds to load, and a mistake should not wait for it.
   command_line.load_tensorflow()
   from analysis import experiment
 
-  experiment.evaluate(model_dir, config, _DATA_DIR.value)
+  experiment.evaluate(
+    model_dir, config, _DATA_DIR.value, checkpoint=_CHECKPOINT.value
+  )
 
 
 if __name__ == '__main__':

@@ -33,6 +33,14 @@ setuptools.setup(
   ],
   extras_require={
     # tfds.testing imports dill.
-    'test': ['dill', 'h5py', 'pytest>=8', 'ruff>=0.17,<0.18', 'scipy'],
+    'test': [
+      'dill',
+      'h5py',
+      'pytest>=8',
+      'pytest-xdist>=3.6',
+      'ruff>=0.17,<0.18',
+      'scipy',
+      'selenium>=4.20,<5',
+    ],
   },
 )

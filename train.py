@@ -3,6 +3,7 @@
   python train.py --memory_size=16 --word_size=16     # the post's Model B
   python train.py --memory_size=256 --word_size=64    # the post's Model A
   python train.py --preset=quick                      # minutes, not hours
+  python train.py --preset=quick --core=lstm          # a control: no memory
   python train.py --task=repeat_copy                  # DeepMind's task
 
 The same command again resumes the run.
@@ -17,6 +18,8 @@ from absl import flags
 from dnc import command_line
 from dnc import config as config_lib
 from dnc import errors
+from dnc import progress
+from dnc import runs
 from dnc.dsprites import latents
 from dnc.dsprites import variation
 
@@ -45,6 +48,17 @@ _DATA_DIR = flags.DEFINE_string(
   'data_dir',
   None,
   "Where the table of all sprites (377 MB) is kept; TFDS's folder by default.",
+)
+flags.DEFINE_enum(
+  'core',
+  None,
+  config_lib.CORES,
+  'What predicts: dnc, or lstm, the same controller without a memory.',
+)
+flags.DEFINE_boolean(
+  'freeze_core',
+  None,
+  'Leave the core as it was made; only the output layer learns.',
 )
 flags.DEFINE_integer('memory_size', None, 'Slots of the memory.')
 flags.DEFINE_integer('word_size', None, 'Width of a slot.')
@@ -100,12 +114,28 @@ flags.DEFINE_integer(
   'Steps of truncated back-propagation; the state is carried over. 0: whole '
   'rollouts.',
 )
-flags.DEFINE_float('learning_rate', None, 'Of Adam, at the beginning.')
+flags.DEFINE_enum(
+  'loss',
+  None,
+  config_lib.LOSSES,
+  "What is minimised, summed over an image's pixels.",
+)
+flags.DEFINE_enum('optimizer', None, config_lib.OPTIMIZERS, "Sonnet's.")
+flags.DEFINE_float('learning_rate', None, 'At the beginning.')
 flags.DEFINE_float(
-  'final_learning_rate', None, 'Of Adam, at the end; it falls linearly.'
+  'final_learning_rate', None, 'At the end; it falls linearly.'
 )
 flags.DEFINE_float('max_grad_norm', None, "Bound on the gradient's norm.")
 flags.DEFINE_integer('seed', None, 'Of the weights and the data.')
+_STRATEGY = flags.DEFINE_enum(
+  'strategy',
+  'default',
+  ['default', 'mirrored', 'multi_worker'],
+  'default: one device; mirrored: all devices of this machine; multi_worker: '
+  'the workers that the environment variable TF_CONFIG names, each running '
+  'this command. The batch is divided; the numbers are the same but for '
+  'rounding.',
+)
 flags.DEFINE_integer('report_interval', None, 'Updates between reports.')
 flags.DEFINE_integer(
   'checkpoint_interval', None, 'Updates between checkpoints.'
@@ -113,7 +143,7 @@ flags.DEFINE_integer(
 
 
 # What only one task's config or data knows.
-_ONLY_DSPRITES = ('preset', 'data_dir')
+_ONLY_DSPRITES = ('preset', 'data_dir', 'strategy')
 
 
 def _names(config: type[config_lib.Config]) -> list[str]:
@@ -149,20 +179,23 @@ def main(argv: Sequence[str]) -> int:
   """Trains; returns the exit status."""
   del argv
   config = _config()
-  model_dir = _MODEL_DIR.value or os.path.join(
-    config_lib.RUNS_DIR, config.name()
-  )
+  model_dir = _MODEL_DIR.value or os.path.join(runs.RUNS_DIR, config.name())
+  console = progress.Console()
   # TensorFlow takes seconds to load, and a wrong flag should not wait for it.
-  command_line.load_tensorflow()
+  command_line.load_tensorflow(initialize=_STRATEGY.value != 'multi_worker')
   if _TASK.value == config_lib.REPEAT_COPY:
     from dnc import repeat_copy_training
 
-    result = repeat_copy_training.train(config, model_dir)
+    result = repeat_copy_training.train(config, model_dir, console)
   else:
+    from dnc import distribution
     from dnc import training
 
-    result = training.train(config, model_dir, _DATA_DIR.value)
-  return 0 if result else command_line.EXIT_INTERRUPTED
+    strategy = distribution.make_strategy(_STRATEGY.value, console)
+    result = training.train(
+      config, model_dir, _DATA_DIR.value, console, strategy
+    )
+  return 0 if result is not None else command_line.EXIT_INTERRUPTED
 
 
 if __name__ == '__main__':

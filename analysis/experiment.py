@@ -137,6 +137,7 @@ def evaluate(
   config: config_lib.EvaluationConfig,
   data_dir: str | None = None,
   log: Log = print,
+  checkpoint: str = 'newest',
 ) -> dict[str, Any]:
   """Puts a trained model to the tests.
 
@@ -145,17 +146,19 @@ def evaluate(
     config: which tests, on what.
     data_dir: where the table of sprites is kept; TFDS's folder by default.
     log: takes each line of progress, and the tables.
+    checkpoint: which of the run: `newest`, or `best` by validation.
 
   Returns:
     What was found, by test: `prediction`, a dict of means per step; `probe`, a
-    `probe.ProbeResult`; `mi`, a `mutual_information.MutualInformationResult`.
+    `probe.ProbeResult`; `mi`, a `mutual_information.MutualInformationResult`,
+    not for a core without a memory.
 
   Raises:
     UsageError: if there is no such run, its traces are another model's, or the
       folder cannot be written.
   """
   training_config, predictor, num_updates = training.restore_predictor(
-    model_dir
+    model_dir, checkpoint, log
   )
   log(f'evaluating {model_dir} after {num_updates} updates')
   run = _Run(
@@ -180,6 +183,12 @@ def evaluate(
         shutil.rmtree(partial)
       found = dict(prediction=_score_prediction(run))
       for name in config.tests:
+        if name == 'mi' and 'memory' not in predictor_lib.widths(run.training):
+          message = f'a run of --core={run.training.core} has no memory'
+          if config.tests == ('mi',):
+            raise errors.UsageError(f'--test=mi: {message}')
+          log(f'no Test 2: {message}')
+          continue
         found[name] = tests[name](run)
   log(f'results: {run.folder}')
   return found
@@ -203,10 +212,13 @@ def _score_prediction(run: _Run) -> dict[str, float]:
   picture = scorer.picture().repeat(_MAGNIFICATION, 0).repeat(_MAGNIFICATION, 1)
   with files.atomic_file(os.path.join(run.folder, 'predictions.png')) as file:
     file.write(tf.io.encode_png(picture).numpy())
+  loss = {
+    config_lib.SIGMOID_CROSS_ENTROPY: 'cross-entropy {:.1f} nats',
+    config_lib.MEAN_SQUARED_ERROR: 'squared error {:.1f}',
+  }[run.training.loss].format(means['loss'])
   run.log(
-    f'prediction on unseen rollouts: cross-entropy {means["loss"]:.1f} nats an '
-    f'image, {means["pixel_error"]:.2%} of pixels wrong, IoU '
-    f'{means["iou"]:.3f}'
+    f'prediction on unseen rollouts: {loss} an image, '
+    f'{means["pixel_error"]:.2%} of pixels wrong, IoU {means["iou"]:.3f}'
   )
   return means
 
@@ -215,9 +227,15 @@ def _run_probe(run: _Run) -> probe.ProbeResult:
   """Test 1."""
   number, spec = run.evaluation.num_rollouts, run.spec('evaluation')
   widths = predictor_lib.widths(run.training)
-  memory_fits = widths['memory'] <= run.evaluation.MAX_MEMORY
+  memory_fits = widths.get('memory', 0) <= run.evaluation.MAX_MEMORY
   recorded = tuple(name for name in widths if name != 'memory' or memory_fits)
   probed = run.evaluation.representations or recorded
+  missing = [name for name in probed if name not in widths]
+  if missing:
+    raise errors.UsageError(
+      f'--representations={",".join(probed)}: a run of --core='
+      f'{run.training.core} has no {missing[0]}; it has {", ".join(widths)}'
+    )
   name = 'probe'
   if not set(probed) <= set(recorded):
     recorded = probed

@@ -2,21 +2,32 @@
 
 A map, in the way of the data:
 
-  dsprites/              images from latents; the packed table; TFDS builder
+  dsprites/              images from latents and latents from images; the
+                         packed table; TFDS builder
   rollouts.py            `tf.data` of rollouts, pure in (seed, index)
   util, addressing, access, dnc
                          DeepMind's DNC as Sonnet 2 cores
+  lstm.py                the same without a memory: a control
   unroll.py              a core over time
   recurrence.py, fast_recurrence.py, fast_access.py
                          its loop, plain and compiled by XLA
   reference_weights.py   weights to and from DeepMind's layout
   config.py              every number of a training and of an evaluation
+  runs.py                a run's folder
   predictor.py           the next-sprite model: core, loss, scores
-  traces.py              what the memory held, as TFRecords
   evaluation.py          a predictor over whole rollouts: scores, traces
-  optimizers.py          Adam in one pass
-  training.py            update, checkpoints, summaries
+  traces.py              what the memory held, as TFRecords
+  memory_trace.py, pictures.py
+                         everything the memory does in a few steps, and drawn
+  optimizers.py          Adam and RMSProp in one pass
+  trainer.py, tally.py   one update, and what is carried from one to the next
+  distribution.py        an update shared by devices or machines
+  checkpoints.py         saved whole or not at all
+  session.py, summaries.py, progress.py
+                         what a training reports: files, TensorBoard, terminal
   training_loop.py       the loop around any training
+  training.py            training of the predictor
+  machine.py             the memory that it needs
   repeat_copy.py, repeat_copy_training.py
                          DeepMind's task: one that needs memory
 
@@ -42,19 +53,31 @@ _EXPORTS = {
 _MODULES = (
   'access',
   'addressing',
+  'checkpoints',
   'config',
+  'distribution',
   'dsprites',
   'evaluation',
   'fast_access',
   'fast_recurrence',
+  'lstm',
+  'machine',
+  'memory_trace',
   'optimizers',
+  'pictures',
   'predictor',
+  'progress',
   'recurrence',
   'reference_weights',
   'repeat_copy',
   'repeat_copy_training',
   'rollouts',
+  'runs',
+  'session',
+  'summaries',
+  'tally',
   'traces',
+  'trainer',
   'training',
   'training_loop',
   'unroll',

@@ -49,15 +49,22 @@ def _without_notices() -> Iterator[None]:
       sys.stderr.flush()
 
 
-def load_tensorflow() -> None:
-  """Imports TensorFlow without its notices about the machine."""
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+def load_tensorflow(initialize: bool = True) -> None:
+  """Imports TensorFlow without its notices about the machine.
+
+  Args:
+    initialize: whether to look for devices, too; workers of a cluster have
+      first to find each other.
+  """
+  # That a worker is lost, a line of ours says better.
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2' if initialize else '3')
   # The probe's losses and data are TensorFlow's.
   os.environ['KERAS_BACKEND'] = 'tensorflow'
   with _without_notices():
     import tensorflow as tf
 
-    tf.config.list_logical_devices()
+    if initialize:
+      tf.config.list_logical_devices()
 
 
 def _fail(message: object, status: int) -> None:

@@ -4,33 +4,36 @@ Light to import, so that a wrong flag is told before TensorFlow is loaded.
 """
 
 import dataclasses
-import glob
 import hashlib
 import json
-import os
 from typing import Any
 from typing import ClassVar
 
 from dnc import errors
-from dnc import files
 from dnc.dsprites import original
 from dnc.dsprites import sprites
 from dnc.dsprites import variation
-
-CONFIG_FILE = 'config.json'
-# Where train.py puts runs and evaluate.py looks for the latest.
-RUNS_DIR = 'runs'
-CHECKPOINT_DIR = 'checkpoints'
 
 # What train.py trains on: rollouts of sprites, or DeepMind's repeat-copy task.
 DSPRITES = 'dsprites'
 REPEAT_COPY = 'repeat_copy'
 
+# What predicts: a DNC, or its controller alone.
+DNC = 'dnc'
+LSTM = 'lstm'
+CORES = (DNC, LSTM)
+SIGMOID_CROSS_ENTROPY = 'sigmoid_cross_entropy'
+MEAN_SQUARED_ERROR = 'mean_squared_error'
+LOSSES = (SIGMOID_CROSS_ENTROPY, MEAN_SQUARED_ERROR)
+ADAM = 'adam'
+RMSPROP = 'rmsprop'
+OPTIMIZERS = (ADAM, RMSPROP)
+
 # The post's schedule (section "Experiment Setup"), and one of minutes. Both
 # train Model B unless told otherwise.
 PRESETS = {
   'post': dict(num_epochs=5, rollouts_per_epoch=10_000),
-  'quick': dict(num_epochs=1, rollouts_per_epoch=2_000, tbptt_length=25),
+  'quick': dict(num_epochs=1, rollouts_per_epoch=2_000, tbptt_length=15),
 }
 
 # Test 1's rollouts: the post's, and a few hundred.
@@ -51,7 +54,11 @@ REPRESENTATIONS = (
 # These change what is seen of a run, not what it computes.
 _REPORTING = ('report_interval', 'checkpoint_interval')
 # There were runs before these fields: their names leave out the defaults.
-_LATER = ('varying', 'fixed')
+_LATER = ('varying', 'fixed', 'core', 'freeze_core', 'loss', 'optimizer')
+# Of settings that are not whole numbers: float32 holds it and its inverse.
+_MOST = 1e30
+# Only a core with a memory has these.
+_OF_MEMORY = ('memory_size', 'word_size', 'num_read_heads', 'num_write_heads')
 
 
 class Config:
@@ -78,10 +85,11 @@ class Config:
       if k not in _LATER or v != getattr(default, k)
     }
     digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()
-    return (
-      f'{self._PREFIX}_{self.memory_size}x{self.word_size}_seed{self.seed}_'
-      f'{digest[:8]}'
-    )
+    return f'{self._kind()}_seed{self.seed}_{digest[:8]}'
+
+  def _kind(self) -> str:
+    """What a run's name begins with."""
+    return f'{self._PREFIX}_{self.memory_size}x{self.word_size}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,14 +114,20 @@ class TrainingConfig(Config):
     batch_size: rollouts trained on together.
     tbptt_length: steps of truncated back-propagation through time; the state is
       carried over from one segment to the next. 0 for whole rollouts.
-    learning_rate: of Adam, at the beginning.
-    final_learning_rate: of Adam, at the end; it falls linearly, batch by batch.
+    learning_rate: at the beginning.
+    final_learning_rate: at the end; it falls linearly, batch by batch.
     max_grad_norm: bound on the global norm of the gradient.
     seed: of the weights and of the rollouts.
     report_interval: updates between reports.
     checkpoint_interval: updates between checkpoints.
     varying: latents that are drawn anew for every sprite, and
     fixed: latents that keep one class; both as in `rollouts.RolloutSpec`.
+    core: `dnc`, or `lstm`: the same controller without a memory.
+    freeze_core: whether the core stays as it was made and only the output layer
+      learns.
+    loss: `sigmoid_cross_entropy`, nats; or `mean_squared_error` of the
+      predicted probabilities. Both are summed over an image's pixels.
+    optimizer: `adam` or `rmsprop`.
   """
 
   TASK = DSPRITES
@@ -131,8 +145,8 @@ class TrainingConfig(Config):
   min_length: int = 500
   max_length: int = 1000
   batch_size: int = 16
-  tbptt_length: int = 50
-  learning_rate: float = 3e-3
+  tbptt_length: int = 25
+  learning_rate: float = 5e-3
   final_learning_rate: float = 1e-4
   max_grad_norm: float = 50.0
   seed: int = 0
@@ -140,15 +154,32 @@ class TrainingConfig(Config):
   checkpoint_interval: int = 500
   varying: variation.Varying | None = None
   fixed: variation.Fixed = ()
+  core: str = DNC
+  freeze_core: bool = False
+  loss: str = SIGMOID_CROSS_ENTROPY
+  optimizer: str = ADAM
 
   def __post_init__(self):
+    for name, allowed in dict(
+      core=CORES, loss=LOSSES, optimizer=OPTIMIZERS
+    ).items():
+      _require_choice(self, name, allowed)
+    if self.core == LSTM:
+      for field in dataclasses.fields(self):
+        if field.name in _OF_MEMORY:
+          value = getattr(self, field.name)
+          _require(
+            self,
+            field.name,
+            value == field.default,
+            'left out with --core=lstm, which has no memory',
+          )
     _resolve_variation(self)
     _require_sizes(
       self, 'num_epochs', 'rollouts_per_epoch', 'min_length', 'max_length'
     )
     _require(self, 'tbptt_length', self.tbptt_length >= 0, 'at least 0')
-    rate = self.final_learning_rate
-    _require(self, 'final_learning_rate', rate > 0, 'more than 0')
+    _require_positive(self, 'final_learning_rate')
     # The way of frozen dataclasses.
     object.__setattr__(self, 'dataset', sprites.check_dataset(self.dataset))
     _require_order(self, 'min_length', 'max_length')
@@ -157,6 +188,10 @@ class TrainingConfig(Config):
     """As in the base class; of a file, its content counts and not its path."""
     dataset = original.content(self.dataset)
     return {**super().identity(), 'dataset': dataset}
+
+  def _kind(self) -> str:
+    kind = LSTM if self.core == LSTM else super()._kind()
+    return f'{kind}_frozen' if self.freeze_core else kind
 
   @property
   def segment_length(self) -> int:
@@ -300,12 +335,7 @@ class EvaluationConfig:
         chosen is None or (chosen and set(chosen) <= set(allowed)),
         f'some of {", ".join(allowed)}',
       )
-    _require(
-      self,
-      'estimator',
-      self.estimator in ESTIMATORS,
-      f'one of {", ".join(ESTIMATORS)}',
-    )
+    _require_choice(self, 'estimator', ESTIMATORS)
     if self.varying is not None or self.fixed is not None:
       _resolve_variation(self)
 
@@ -355,8 +385,24 @@ def _require(config: Any, name: str, holds: bool, allowed: str) -> None:
     raise errors.UsageError(f'--{name}={value}: must be {allowed}')
 
 
+def _require_choice(config: Any, name: str, allowed: tuple[str, ...]) -> None:
+  holds = getattr(config, name) in allowed
+  _require(config, name, holds, f'one of {", ".join(allowed)}')
+
+
 def _shown(value: Any) -> str:
   return variation.shown(value) if isinstance(value, tuple) else str(value)
+
+
+def differences(config: Config, found: Config) -> list[str]:
+  """How `config` is another run than `found`: flag by flag, for a person."""
+  wanted, there = config.identity(), found.identity()
+  return [
+    f'--{k}={_shown(getattr(found, k)) or "none"} there, '
+    f'{_shown(getattr(config, k)) or "none"} asked for'
+    for k in wanted
+    if wanted[k] != there[k]
+  ]
 
 
 def _resolve_variation(config: TrainingConfig | EvaluationConfig) -> None:
@@ -380,10 +426,20 @@ def _require_sizes(config: Config, *names: str) -> None:
     'checkpoint_interval',
   ):
     _require(config, name, getattr(config, name) >= 1, 'at least 1')
-  _require(config, 'clip_value', config.clip_value >= 0, 'at least 0')
+  _require(
+    config,
+    'clip_value',
+    0 <= config.clip_value <= _MOST,
+    f'in 0 to {_MOST:g}',
+  )
   _require(config, 'seed', 0 <= config.seed < 2**63, 'in 0 to 2^63 - 1')
-  for name in ('learning_rate', 'max_grad_norm'):
-    _require(config, name, getattr(config, name) > 0, 'more than 0')
+  _require_positive(config, 'learning_rate', 'max_grad_norm')
+
+
+def _require_positive(config: Config, *names: str) -> None:
+  for name in names:
+    holds = 0 < getattr(config, name) <= _MOST
+    _require(config, name, holds, f'more than 0, at most {_MOST:g}')
 
 
 def _require_order(config: Config, least: str, most: str) -> None:
@@ -391,95 +447,3 @@ def _require_order(config: Config, least: str, most: str) -> None:
   _require(
     config, most, getattr(config, most) >= bound, f'at least --{least}={bound}'
   )
-
-
-def save(config: Config, model_dir: str) -> None:
-  """Writes `config.json`, the task and its settings, in the run's folder."""
-  files.write_json(
-    os.path.join(model_dir, CONFIG_FILE),
-    dict(task=config.TASK, **dataclasses.asdict(config)),
-  )
-
-
-def _from_json(task: str = DSPRITES, **fields: Any) -> Config:
-  """A config; one without a task is of a time when there was only one."""
-  configs = {c.TASK: c for c in (TrainingConfig, RepeatCopyConfig)}
-  if task not in configs:
-    raise ValueError(f'unknown task {task}')
-  return configs[task](**fields)
-
-
-def load(model_dir: str, task: str = DSPRITES) -> Config:
-  """Reads `config.json` from a run's folder.
-
-  Args:
-    model_dir: the run's folder.
-    task: what it must have been trained on.
-
-  Returns:
-    The config.
-
-  Raises:
-    UsageError: if it is not there, is not one or is of another task.
-  """
-  path = os.path.join(model_dir, CONFIG_FILE)
-  try:
-    with open(path, encoding='utf-8') as file:
-      config = _from_json(**json.load(file))
-  except FileNotFoundError as e:
-    raise errors.UsageError(
-      f'--model_dir={model_dir}: no {CONFIG_FILE} there; it must be a folder '
-      'that train.py made'
-    ) from e
-  except (OSError, TypeError, ValueError) as e:
-    raise errors.UsageError(f'{path} cannot be read: {e}') from e
-  if task != config.TASK:
-    raise errors.UsageError(
-      f'--model_dir={model_dir}: a run of --task={config.TASK}; this is for '
-      f'runs of --task={task}: give the folder of one'
-    )
-  return config
-
-
-def latest_run() -> str:
-  """Finds the run of the newest checkpoint under `runs/`.
-
-  Returns:
-    The run's folder.
-
-  Raises:
-    UsageError: if there is none.
-  """
-  pattern = os.path.join(RUNS_DIR, '*', CHECKPOINT_DIR, 'checkpoint')
-  newest = max(glob.glob(pattern), key=os.path.getmtime, default=None)
-  if newest is None:
-    raise errors.UsageError(
-      f'no run to evaluate in {RUNS_DIR}/: train one with '
-      'python train.py --preset=quick, or name one with --model_dir'
-    )
-  return os.path.dirname(os.path.dirname(newest))
-
-
-def check_same_run(config: Config, found: Config, model_dir: str) -> None:
-  """Refuses to go on with a run under other settings.
-
-  Args:
-    config: what is asked for.
-    found: what the folder holds.
-    model_dir: the folder.
-
-  Raises:
-    UsageError: names the flags that differ.
-  """
-  wanted, there = config.identity(), found.identity()
-  differ = [
-    f'--{k}={_shown(getattr(found, k)) or "none"} there, '
-    f'{_shown(getattr(config, k)) or "none"} asked for'
-    for k in wanted
-    if wanted[k] != there[k]
-  ]
-  if differ:
-    raise errors.UsageError(
-      f'--model_dir={model_dir} holds another run ({"; ".join(differ)}); '
-      'give the same flags to resume it or another folder'
-    )

@@ -7,6 +7,7 @@ grow with their length.
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
+import functools
 import hashlib
 import os
 from typing import Any
@@ -14,10 +15,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from dnc import memory_trace
 from dnc import predictor as predictor_lib
 from dnc import progress
 from dnc import rollouts
 from dnc import traces as traces_lib
+from dnc.dsprites import latent_errors
+from dnc.dsprites import latents
+from dnc.dsprites import nearest
 from dnc.dsprites import render
 from dnc.dsprites import sprites
 
@@ -27,6 +32,8 @@ _BATCH_SIZE = 16
 _MAX_BATCH_BYTES = 256 << 20
 # Pixels between the sprites of a picture, and steps it shows.
 _GAP = 2
+# Steps of each rollout whose predictions are read back as sprites.
+_STEPS_READ_BACK = 50
 _NUM_SHOWN = 10
 
 
@@ -66,7 +73,9 @@ class Evaluator:
       rollouts.model_inputs(segment), state, self._record
     )
     mask = rollouts.mask(segment.length, tf.shape(logits)[0], offset=start)
-    sums = predictor_lib.score(logits, rollouts.model_targets(segment), mask)
+    sums = predictor_lib.score(
+      logits, rollouts.model_targets(segment), mask, self._predictor.loss
+    )
     return sums, recorded, state, logits
 
   def run(
@@ -95,6 +104,28 @@ class Evaluator:
         for name in self._record
       },
     )
+
+  def predicted_images(
+    self, batch: rollouts.RolloutBatch, steps: np.ndarray
+  ) -> np.ndarray:
+    """Predicts some steps of `batch`.
+
+    Args:
+      batch: rollouts.
+      steps: which, ascending.
+
+    Returns:
+      Bool `[len(steps), batch, 64, 64]`: probability above 0.5.
+    """
+    state = self._predictor.initial_state(len(batch.length))
+    found = []
+    for start in range(0, steps[-1] + 1, _SEGMENT_LENGTH):
+      segment = rollouts.segment(batch, start, start + _SEGMENT_LENGTH)
+      _, _, state, logits = self._run_segment(segment, state, start)
+      here = steps[(steps >= start) & (steps < start + _SEGMENT_LENGTH)]
+      found.append(tf.gather(logits, here - start) > 0)
+    shape = [len(steps), -1, render.IMAGE_SIZE, render.IMAGE_SIZE]
+    return np.concatenate(found).reshape(shape)
 
   def picture(self, batch: rollouts.RolloutBatch) -> np.ndarray:
     """Draws the first rollout of a batch: true sprites above, predicted below.
@@ -173,12 +204,59 @@ class Scorer:
       spec: the rollouts.
       num_rollouts: how many of the first, all in one batch.
     """
+    self._predictor = predictor
     self._evaluator = Evaluator(predictor)
+    self._table = table
     self._batch = rollouts.make_batch(table, spec, range(num_rollouts))
+    steps = np.linspace(0, self._batch.length.min() - 1, _STEPS_READ_BACK)
+    self._steps_read_back = np.unique(steps.astype(np.int64))
+    self._true_classes = np.stack(
+      [
+        rollouts.sample_classes(spec, index)[self._steps_read_back]
+        for index in range(num_rollouts)
+      ],
+      axis=1,
+    )
 
   def score(self) -> dict[str, float]:
     """Means over all steps, as `predictor.means`."""
     return predictor_lib.means(self._evaluator.run(self._batch)[0])
+
+  def sprite_errors(self) -> dict[str, float]:
+    """Reads predicted images back as the sprites that they are nearest to.
+
+    Returns:
+      As `latent_errors.mean_errors`, over some steps of every rollout, evenly
+      spread.
+    """
+    images = self._evaluator.predicted_images(
+      self._batch, self._steps_read_back
+    )
+    index, _ = nearest.find_nearest(
+      self._table, images.reshape([-1, *images.shape[2:]])
+    )
+    return latent_errors.mean_errors(
+      self._true_classes.reshape([-1, latents.NUM_LATENTS]),
+      latents.index_to_classes(index),
+    )
+
+  @functools.cached_property
+  def _tracer(self) -> memory_trace.Tracer:
+    return memory_trace.Tracer(self._predictor.core, rollouts.INPUT_SIZE)
+
+  def trace_memory(self) -> tuple[memory_trace.MemoryTrace, np.ndarray]:
+    """What the memory does in the first rollout.
+
+    Returns:
+      Of its first `memory_trace.NUM_STEPS` steps; and the sprites that go in at
+      these steps, float32 `[time, 64, 64]` of 0 and 1.
+    """
+    num_steps = min(memory_trace.NUM_STEPS, self._batch.length[0])
+    steps = rollouts.segment(self._batch, 0, num_steps)
+    inputs = rollouts.model_inputs(steps)[:, 0]
+    size = render.IMAGE_SIZE
+    sprites = inputs[:, : rollouts.NUM_PIXELS].numpy()
+    return self._tracer(inputs), sprites.reshape([-1, size, size])
 
   def picture(self) -> np.ndarray:
     """The first steps of the first rollout, as `Evaluator.picture`."""

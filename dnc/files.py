@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import tempfile
 from typing import Any
@@ -153,8 +154,10 @@ def explained_errors(folder: str | os.PathLike[str]) -> Iterator[None]:
     # TensorFlow has one error for a full disk and for too little memory.
     if 'OOM' in str(e):
       raise MemoryError(str(e)[:200]) from e
+    # Without where in its graph TensorFlow met it.
+    message = re.sub(r'\{\{.*?\}\} | \[Op:\w+\]', '', str(e))
     raise errors.UsageError(
-      f'{os.fspath(folder)} cannot be written: {e}'
+      f'{os.fspath(folder)} cannot be written: {message}'
     ) from e
 
 

@@ -1,4 +1,13 @@
-"""Adam in one pass over the weights."""
+"""Adam and RMSProp in one pass over the weights.
+
+Sonnet's formulas, to rounding, by TensorFlow's fused operations. A dozen
+operations, each of which reads and writes something as large as the weights,
+are with short segments a good part of an update. Variables and checkpoints are
+those of Sonnet's optimizers.
+
+Under a `tf.distribute` strategy every replica updates its own copies, which
+stay equal as long as the gradients are: what Sonnet's refuse to do.
+"""
 
 from collections.abc import Sequence
 
@@ -6,13 +15,25 @@ import sonnet as snt
 import tensorflow as tf
 
 
-class Adam(snt.optimizers.Adam):
-  """`snt.optimizers.Adam`, to rounding, by TensorFlow's fused operation.
+def _check(
+  updates: Sequence[tf.Tensor | None], parameters: Sequence[tf.Variable]
+) -> None:
+  if not parameters or len(updates) != len(parameters):
+    raise ValueError(
+      f'expected an update for each parameter, got {len(updates)} for '
+      f'{len(parameters)}'
+    )
+  for update in updates:
+    if isinstance(update, tf.IndexedSlices):
+      raise ValueError("sparse updates are not done here; Sonnet's does them")
 
-  Sonnet's formula is a dozen operations, each of which reads and writes
-  something as large as the weights; with short segments that is a good part of
-  an update. Variables and checkpoints are the same.
-  """
+
+class Adam(snt.optimizers.Adam):
+  """`snt.optimizers.Adam` with dense updates."""
+
+  def create_variables(self, parameters: Sequence[tf.Variable]) -> None:
+    """Creates its variables now rather than with the first update."""
+    self._initialize(parameters)
 
   def apply(
     self,
@@ -26,31 +47,24 @@ class Adam(snt.optimizers.Adam):
       parameters: float variables.
 
     Raises:
-      ValueError: if there are not as many updates as parameters.
+      ValueError: if there are not as many updates as parameters, or one is
+        sparse.
     """
-    dense = all(x is None or isinstance(x, tf.Tensor) for x in updates)
-    if tf.distribute.has_strategy() or not dense:
-      super().apply(updates, parameters)
-      return
-    if not parameters or len(updates) != len(parameters):
-      raise ValueError(
-        f'expected an update for each parameter, got {len(updates)} for '
-        f'{len(parameters)}'
-      )
+    _check(updates, parameters)
     self._initialize(parameters)
-    self.step.assign_add(1)
+    step = self.step.read_value() + 1
+    tf.raw_ops.AssignVariableOp(resource=self.step.handle, value=step)
     for update, parameter, m, v in zip(updates, parameters, self.m, self.v):
       if update is None:
         continue
       dtype = parameter.dtype
       beta1, beta2 = tf.cast(self.beta1, dtype), tf.cast(self.beta2, dtype)
-      step = tf.cast(self.step, dtype)
-      beta2_power = beta2**step
+      beta2_power = beta2 ** tf.cast(step, dtype)
       tf.raw_ops.ResourceApplyAdam(
         var=parameter.handle,
         m=m.handle,
         v=v.handle,
-        beta1_power=beta1**step,
+        beta1_power=beta1 ** tf.cast(step, dtype),
         beta2_power=beta2_power,
         lr=tf.cast(self.learning_rate, dtype),
         beta1=beta1,
@@ -60,3 +74,73 @@ class Adam(snt.optimizers.Adam):
         epsilon=tf.cast(self.epsilon, dtype) * tf.sqrt(1 - beta2_power),
         grad=update,
       )
+
+
+class RMSProp(snt.optimizers.RMSProp):
+  """`snt.optimizers.RMSProp` with dense updates, not centred."""
+
+  def create_variables(self, parameters: Sequence[tf.Variable]) -> None:
+    """Creates its variables now rather than with the first update."""
+    self._initialize(parameters)
+
+  def apply(
+    self,
+    updates: Sequence[tf.Tensor | None],
+    parameters: Sequence[tf.Variable],
+  ) -> None:
+    """Applies updates to parameters, as `snt.optimizers.RMSProp.apply` does.
+
+    Args:
+      updates: a gradient for each parameter; None leaves it as it is.
+      parameters: float variables.
+
+    Raises:
+      ValueError: if there are not as many updates as parameters, or one is
+        sparse, or the optimizer is centred.
+    """
+    _check(updates, parameters)
+    if self.centered:
+      raise ValueError("centred is not done here; Sonnet's does it")
+    self._initialize(parameters)
+    for update, parameter, mom, ms in zip(
+      updates, parameters, self.mom, self.ms
+    ):
+      if update is None:
+        continue
+      dtype = parameter.dtype
+      tf.raw_ops.ResourceApplyRMSProp(
+        var=parameter.handle,
+        ms=ms.handle,
+        mom=mom.handle,
+        lr=tf.cast(self.learning_rate, dtype),
+        rho=tf.cast(self.decay, dtype),
+        momentum=tf.cast(self.momentum, dtype),
+        epsilon=tf.cast(self.epsilon, dtype),
+        grad=update,
+      )
+
+
+def make(
+  name: str,
+  learning_rate: float | tf.Variable,
+  parameters: Sequence[tf.Variable],
+  beta2: float = 0.999,
+) -> Adam | RMSProp:
+  """Makes an optimizer with all its variables.
+
+  Args:
+    name: `adam` or `rmsprop`; Sonnet's defaults for what is not said here.
+    learning_rate: of it.
+    parameters: what it will be applied to.
+    beta2: of Adam.
+
+  Returns:
+    The optimizer.
+  """
+  if name == 'adam':
+    optimizer = Adam(learning_rate, beta2=beta2)
+  else:
+    optimizer = RMSProp(learning_rate)
+  # Now, not while the graph is traced: that would trace it twice.
+  optimizer.create_variables(parameters)
+  return optimizer

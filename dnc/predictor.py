@@ -1,10 +1,11 @@
-"""The next-sprite predictor: a DNC whose output is the logits of an image.
+"""The next-sprite predictor: a core whose output is the logits of an image.
 
 Source: the post, section "Experiment Setup". The model gets the current image
 and the action, and gives the next image; there is no autoencoder and no mixture
 density head.
 """
 
+from collections.abc import Callable
 import functools
 from typing import NamedTuple
 
@@ -14,9 +15,13 @@ import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc import dnc
+from dnc import lstm
 from dnc import recurrence
 from dnc import rollouts
 from dnc import unroll
+
+Core = dnc.DNC | lstm.LSTMCore
+State = dnc.DNCState | snt.LSTMState
 
 # Pixels that are never on start at this probability, not at logit -inf.
 _MIN_PROBABILITY = 1e-3
@@ -26,7 +31,7 @@ class Prediction(NamedTuple):
   """Sums over the real steps of a batch; means are theirs over `num_steps`.
 
   Attributes:
-    loss: sigmoid cross-entropy in nats, summed over an image's pixels; scalar.
+    loss: of the training, summed over an image's pixels; scalar.
     pixel_error: share of pixels on the wrong side of probability 0.5; scalar.
     iou: intersection over union of the sprite's pixels, true and predicted
       (probability above 0.5); scalar.
@@ -40,25 +45,31 @@ class Prediction(NamedTuple):
 
 
 def widths(config: config_lib.TrainingConfig) -> dict[str, int]:
-  """Numbers in each of `config.REPRESENTATIONS`."""
-  return {
-    'read_words': config.num_read_heads * config.word_size,
-    'memory': config.memory_size * config.word_size,
+  """Numbers in each of `config.REPRESENTATIONS` that the core has."""
+  controller = {
     'controller_hidden': config.hidden_size,
     'controller_cell': config.hidden_size,
   }
+  if config.core == config_lib.LSTM:
+    return controller
+  return {
+    'read_words': config.num_read_heads * config.word_size,
+    'memory': config.memory_size * config.word_size,
+    **controller,
+  }
 
 
-def represent(state: dnc.DNCState, name: str) -> tf.Tensor:
+def represent(state: State, name: str) -> tf.Tensor:
   """One of `config.REPRESENTATIONS` of a state, float tensor `[batch, width]`.
 
   Read words are head by head, the memory is slot by slot.
   """
+  if name.startswith('controller_'):
+    controller = getattr(state, 'controller_state', state)
+    return getattr(controller, name.removeprefix('controller_'))
   value = {
     'read_words': state.access_output,
     'memory': state.access_state.memory,
-    'controller_hidden': state.controller_state.hidden,
-    'controller_cell': state.controller_state.cell,
   }[name]
   width = value.shape[1:].num_elements()
   return tf.reshape(value, [-1, width])
@@ -92,13 +103,39 @@ def image_loss(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
   return tf.reduce_sum(nats, axis=2), gradient
 
 
-def score(logits: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> Prediction:
+def squared_error(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+  """Squared error of images: of the probabilities `sigmoid(logits)`.
+
+  Args:
+    logits: float tensor `[time, batch, pixels]`.
+    targets: float tensor `[time, batch, pixels]` of 0 and 1.
+
+  Returns:
+    Float tensor `[time, batch]`: summed over the pixels.
+  """
+  return tf.reduce_sum(tf.square(tf.sigmoid(logits) - targets), axis=2)
+
+
+# What a training minimises, by the config's name for it.
+LOSSES = {
+  config_lib.SIGMOID_CROSS_ENTROPY: image_loss,
+  config_lib.MEAN_SQUARED_ERROR: squared_error,
+}
+
+
+def score(
+  logits: tf.Tensor,
+  targets: tf.Tensor,
+  mask: tf.Tensor,
+  loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = image_loss,
+) -> Prediction:
   """Compares predicted images with true ones.
 
   Args:
     logits: float tensor `[time, batch, pixels]`.
     targets: float tensor `[time, batch, pixels]` of 0 and 1.
     mask: float tensor `[time, batch]`, 1 for real steps.
+    loss: one of `LOSSES`.
 
   Returns:
     The sums over the real steps.
@@ -119,7 +156,7 @@ def score(logits: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> Prediction:
   )
   pixel_error = count(predicted ^ true) / logits.shape[2]
   return Prediction(
-    loss=total(image_loss(logits, targets)),
+    loss=total(loss(logits, targets)),
     pixel_error=total(pixel_error),
     iou=total(iou),
     num_steps=tf.reduce_sum(mask),
@@ -137,7 +174,11 @@ def means(sums: Prediction) -> dict[str, float]:
 
 
 class SpritePredictor(snt.Module):
-  """A DNC that predicts the next sprite.
+  """A DNC, or its controller alone, that predicts the next sprite.
+
+  Attributes:
+    core: the core.
+    loss: what its training minimises, one of the functions of `LOSSES`.
 
   >>> config = config_lib.TrainingConfig(hidden_size=32)
   >>> predictor = SpritePredictor(config)
@@ -163,22 +204,33 @@ class SpritePredictor(snt.Module):
       name: name of the module.
     """
     super().__init__(name=name)
-    self.core = make_core(config, rollouts.INPUT_SIZE, rollouts.NUM_PIXELS)
+    self.core = make_core(
+      config, rollouts.INPUT_SIZE, rollouts.NUM_PIXELS, config.core
+    )
+    self.loss = LOSSES[config.loss]
+    self._frozen = config.freeze_core
     if mean_image is not None:
       mean = np.clip(mean_image, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
       logit = np.log(mean) - np.log1p(-mean)
       self.core.output_linear.b.assign(logit.reshape(-1).astype(np.float32))
 
-  def initial_state(self, batch_size: int) -> dnc.DNCState:
+  @property
+  def learned_variables(self) -> tuple[tf.Variable, ...]:
+    """What a training changes: all, or the output layer of a frozen core."""
+    if self._frozen:
+      return self.core.output_linear.trainable_variables
+    return self.trainable_variables
+
+  def initial_state(self, batch_size: int) -> State:
     """The state before a rollout's first step: zeros."""
     return self.core.initial_state(batch_size)
 
   def __call__(
     self,
     inputs: tf.Tensor,
-    state: dnc.DNCState,
+    state: State,
     record: tuple[str, ...] = (),
-  ) -> tuple[tf.Tensor, dnc.DNCState, dict[str, tf.Tensor]]:
+  ) -> tuple[tf.Tensor, State, dict[str, tf.Tensor]]:
     """Predicts the images that follow.
 
     Args:
@@ -200,9 +252,12 @@ class SpritePredictor(snt.Module):
 
 
 def make_core(
-  config: config_lib.Config, input_size: int, output_size: int
-) -> dnc.DNC:
-  """Makes a DNC with all its variables, a function of the config alone.
+  config: config_lib.Config,
+  input_size: int,
+  output_size: int,
+  kind: str = config_lib.DNC,
+) -> Core:
+  """Makes a core with all its variables, a function of the config alone.
 
   The distributions of the weights are Sonnet 2's defaults: truncated normal
   with standard deviation 1 / sqrt(rows), biases 0 and 1 for the forget gate.
@@ -211,21 +266,28 @@ def make_core(
     config: sizes, and the seed of the weights.
     input_size: size of the inputs.
     output_size: size of the outputs.
+    kind: one of `config.CORES`.
 
   Returns:
     The core.
   """
-  core = dnc.DNC(
-    access_config=dict(
-      memory_size=config.memory_size,
-      word_size=config.word_size,
-      num_reads=config.num_read_heads,
-      num_writes=config.num_write_heads,
-    ),
+  common = dict(
     controller_config=dict(hidden_size=config.hidden_size),
     output_size=output_size,
     clip_value=config.clip_value,
   )
+  if kind == config_lib.LSTM:
+    core = lstm.LSTMCore(**common)
+  else:
+    core = dnc.DNC(
+      access_config=dict(
+        memory_size=config.memory_size,
+        word_size=config.word_size,
+        num_reads=config.num_read_heads,
+        num_writes=config.num_write_heads,
+      ),
+      **common,
+    )
   core(tf.zeros([1, input_size]), core.initial_state(1))
   matrices = [v for v in core.trainable_variables if v.shape.rank == 2]
   for number, variable in enumerate(matrices):

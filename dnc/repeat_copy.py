@@ -67,6 +67,11 @@ def target_size(config: config_lib.RepeatCopyConfig) -> int:
   return config.num_bits + 1
 
 
+def max_steps(config: config_lib.RepeatCopyConfig) -> int:
+  """Steps of the longest sequence: two markers, pattern, copies, end."""
+  return config.max_length * (1 + config.max_repeats) + 3
+
+
 def lay_out(bits: tf.Tensor, length: tf.Tensor, repeats: tf.Tensor) -> Batch:
   """Makes sequences of what is to be copied.
 

@@ -6,19 +6,22 @@ used, from the number of updates; a checkpoint is all of a run's progress.
 
 from collections.abc import Iterator
 from collections.abc import Mapping
-import os
-import time
+import threading
 from typing import Any
 
-import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
+from dnc import checkpoints as checkpoints_lib
 from dnc import config as config_lib
-from dnc import files
+from dnc import machine
 from dnc import optimizers
 from dnc import predictor as predictor_lib
+from dnc import progress
 from dnc import repeat_copy
+from dnc import runs
+from dnc import session as session_lib
+from dnc import tally as tally_lib
 from dnc import training_loop
 from dnc import unroll
 
@@ -32,7 +35,7 @@ class Trainer(snt.Module):
   Attributes:
     core: the `DNC`.
     optimizer: Adam.
-    num_updates: int64 variable, updates so far.
+    tally: `Tally` of updates and steps.
     run_name: string variable, tells whose checkpoint it is.
   """
 
@@ -46,12 +49,10 @@ class Trainer(snt.Module):
       input_size=repeat_copy.observation_size(config),
       output_size=repeat_copy.target_size(config),
     )
-    self.optimizer = optimizers.Adam(config.learning_rate)
-    # An update by nothing makes Adam's variables before the graph is traced.
-    variables = self.core.trainable_variables
-    self.optimizer.apply([tf.zeros_like(v) for v in variables], variables)
-    self.optimizer.step.assign(0)
-    self.num_updates = tf.Variable(0, dtype=tf.int64, trainable=False)
+    self.optimizer = optimizers.make(
+      config_lib.ADAM, config.learning_rate, self.core.trainable_variables
+    )
+    self.tally = tally_lib.Tally()
     self.run_name = tf.Variable(config.name(), trainable=False)
     self._config = config
     self.update = tf.function(self._update, input_signature=[])
@@ -70,7 +71,7 @@ class Trainer(snt.Module):
       are: if not, nothing was changed.
     """
     batch = repeat_copy.make_batch(
-      self._config, 'train', self.num_updates.read_value()
+      self._config, 'train', self.tally.num_updates.read_value()
     )
     variables = self.core.trainable_variables
     with tf.GradientTape() as tape:
@@ -82,14 +83,14 @@ class Trainer(snt.Module):
     )
     finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
 
+    num_steps = tf.size(batch.mask)
+
     def advance():
       self.optimizer.apply(gradients, variables)
-      self.num_updates.assign_add(1)
+      self.tally.add(loss, norm, num_steps)
 
     tf.cond(finite, advance, lambda: None)
-    return dict(
-      loss=loss, grad_norm=norm, num_steps=tf.size(batch.mask), finite=finite
-    )
+    return dict(loss=loss, grad_norm=norm, num_steps=num_steps, finite=finite)
 
   def _score(self) -> dict[str, tf.Tensor]:
     """Scores sequences that are not trained on, always the same ones.
@@ -112,73 +113,60 @@ class Trainer(snt.Module):
     )
 
 
-class _Progress:
-  """Sums up the updates since the last report."""
+class _Session(session_lib.Session):
+  """A training on repeat-copy under way."""
 
-  def __init__(self, config: config_lib.RepeatCopyConfig, trainer: Trainer):
-    self._config = config
-    self._trainer = trainer
-    self._begin()
+  REPLAY = 'dnc.repeat_copy_training.replay(model_dir)'
 
-  def _begin(self) -> None:
-    self._time = time.monotonic()
-    self._losses, self._steps = [], 0
+  def updates(
+    self, stop_requested: threading.Event
+  ) -> Iterator[Mapping[str, Any]]:
+    del stop_requested  # There is nobody to ask.
+    while not self.is_finished():
+      yield self.trainer.update()
 
-  @property
-  def pending(self) -> bool:
-    """Whether there are updates that were not reported."""
-    return bool(self._losses)
+  def is_finished(self) -> bool:
+    done = int(self.trainer.tally.num_updates)
+    return done >= self.config.num_training_iterations
 
-  def add(self, metrics: Mapping[str, Any]) -> None:
-    """Takes in what an update returned."""
-    self._losses.append(float(metrics['loss']))
-    self._steps += int(metrics['num_steps'])
+  def measure(self) -> dict[str, float]:
+    return {k: float(v) for k, v in self.trainer.score().items()}
 
-  def line(self) -> str:
-    """One line for a person, on what came in since the last one."""
-    seconds = time.monotonic() - self._time
-    done, total = (
-      int(self._trainer.num_updates),
-      self._config.num_training_iterations,
+  def cause(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    # The sequences are drawn from the number of updates, which is saved.
+    del metrics
+    return dict(seed=self.config.seed)
+
+  def place(self) -> str:
+    done = int(self.trainer.tally.num_updates)
+    return f'{done / self.config.num_training_iterations:.0%}'
+
+  def left(self, steps_per_second: float, updates_per_second: float) -> float:
+    del steps_per_second
+    done = int(self.trainer.tally.num_updates)
+    return (self.config.num_training_iterations - done) / updates_per_second
+
+  def quality(self, scores: Mapping[str, float]) -> str:
+    return (
+      f'{scores["bit_accuracy"]:.2%} of bits right, '
+      f'{scores["sequence_accuracy"]:.2%} of sequences'
     )
-    left = (total - done) * seconds / len(self._losses)
-    line = (
-      f'update {done}/{total}  loss {np.mean(self._losses):.4f}  '
-      f'{_unseen(self._trainer.score())}  '
-      f'{self._steps / seconds:,.0f} steps/s  '
-      f'{training_loop.duration(left)} left'
-    )
-    self._begin()
-    return line
-
-
-def _unseen(scores: Mapping[str, tf.Tensor]) -> str:
-  return (
-    f'on unseen sequences loss {float(scores["loss"]):.4f}, '
-    f'{float(scores["bit_accuracy"]):.2%} of bits right, '
-    f'{float(scores["sequence_accuracy"]):.2%} of sequences'
-  )
-
-
-def _updates(
-  config: config_lib.RepeatCopyConfig, trainer: Trainer
-) -> Iterator[dict[str, tf.Tensor]]:
-  while trainer.num_updates < config.num_training_iterations:
-    yield trainer.update()
 
 
 def train(
   config: config_lib.RepeatCopyConfig,
   model_dir: str,
-  log: training_loop.Log = print,
+  log: progress.Log = print,
 ) -> dict[str, float] | None:
   """Trains a DNC on repeat-copy, or goes on with training it.
 
   Args:
     config: the run.
-    model_dir: its folder, made if need be: `config.json`, `checkpoints/` and,
-      at the end, `training.json`.
-    log: takes each line of the report.
+    model_dir: its folder, made if need be: `config.json`, `checkpoints/`,
+      `metrics.jsonl`, `summaries/` for TensorBoard and, at the end,
+      `training.json`.
+    log: takes each line of the report; where it is a `progress.Console` it is
+      told of every update, too.
 
   Returns:
     The last scores on unseen sequences: `loss`, `bit_accuracy` and
@@ -189,37 +177,33 @@ def train(
     UsageError: if the folder holds another run or cannot be used, or the loss
       is not finite.
   """
-  with training_loop.run_folder(config, model_dir):
-    config_lib.save(config, model_dir)
-    return _train(config, model_dir, log)
-
-
-def _train(
-  config: config_lib.RepeatCopyConfig, model_dir: str, log: training_loop.Log
-) -> dict[str, float] | None:
-  """`train`, once nothing stands in its way."""
-  trainer = Trainer(config)
-  manager = training_loop.resume(trainer, config, model_dir)
-  if manager.latest_checkpoint:
-    log(f'resuming {model_dir} after {int(trainer.num_updates)} updates')
-  else:
-    log(f'training in {model_dir}')
-  progress = _Progress(config, trainer)
-  with training_loop.stop_requests(log) as stop_requested:
-    training_loop.run(
+  console = progress.as_console(log)
+  machine.check_memory(
+    config,
+    machine.training_memory(
       config,
+      repeat_copy.observation_size(config),
+      repeat_copy.target_size(config),
+      repeat_copy.max_steps(config),
+    ),
+  )
+  with runs.opened(config, model_dir):
+    runs.save(config, model_dir)
+    trainer = Trainer(config)
+    return training_loop.run(
       trainer,
-      _updates(config, trainer),
-      manager,
-      progress,
-      lambda: log(progress.line()),
-      stop_requested,
+      lambda: _Session(config, model_dir, trainer, console),
+      checkpoints_lib.Checkpoints(model_dir, config, trainer, console),
+      model_dir,
+      console,
     )
-  number = int(trainer.num_updates)
-  if stop_requested.is_set():
-    log(f'stopped after {number} updates; the same command goes on from there')
-    return None
-  result = {k: float(v) for k, v in trainer.score().items()}
-  files.write_json(os.path.join(model_dir, training_loop.RESULT_FILE), result)
-  log(f'trained: {number} updates, {model_dir}; {_unseen(result)}')
-  return result
+
+
+def replay(model_dir: str) -> dict[str, Any]:
+  """Makes the update again at which a run diverged, as `training.replay`."""
+  config = runs.load(model_dir, config_lib.REPEAT_COPY)
+  folder = training_loop.diverged(model_dir)[0]
+  trainer = Trainer(config)
+  checkpoints_lib.read(folder, config, trainer)
+  metrics = {k: v.numpy() for k, v in trainer.update().items()}
+  return {**metrics, 'trainer': trainer}

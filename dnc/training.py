@@ -1,31 +1,28 @@
-"""Training of the predictor: one update, the loop, checkpoints, summaries.
-
-An update is one segment of `tbptt_length` steps of a batch of rollouts. The
-state is carried over to the next segment, without its gradient, and starts
-again from zeros with the next batch. All of a run's progress (weights,
-optimizer, place in the data, carried state) is in its checkpoints.
-"""
+"""Training of the predictor: rollouts in; weights, reports, pictures out."""
 
 from collections.abc import Iterator
-import os
-import time
+from collections.abc import Mapping
+import threading
 from typing import Any
 
 import numpy as np
-import sonnet as snt
 import tensorflow as tf
 
+from dnc import checkpoints as checkpoints_lib
 from dnc import config as config_lib
+from dnc import distribution
 from dnc import errors
 from dnc import evaluation
-from dnc import files
-from dnc import optimizers
+from dnc import machine
 from dnc import predictor as predictor_lib
+from dnc import progress
 from dnc import rollouts
+from dnc import runs
+from dnc import session as session_lib
+from dnc import tally as tally_lib
+from dnc import trainer as trainer_lib
 from dnc import training_loop
 from dnc.dsprites import sprites
-
-SUMMARY_DIR = 'summaries'
 
 _NUM_VALIDATION_ROLLOUTS = 8
 
@@ -48,8 +45,8 @@ def _remaining_batches(
   config: config_lib.TrainingConfig,
   table: sprites.SpriteTable,
   first_batch: int,
-) -> Iterator[tuple[int, rollouts.RolloutBatch]]:
-  """The run's batches from `first_batch` on, each with its epoch's number."""
+) -> Iterator[rollouts.RolloutBatch]:
+  """The run's batches from `first_batch` on."""
   spec = rollout_spec(config, 'train')
   per_epoch = config.batches_per_epoch
   for epoch in range(first_batch // per_epoch, config.num_epochs):
@@ -60,347 +57,287 @@ def _remaining_batches(
       first_index=epoch * config.rollouts_per_epoch,
     )
     done = max(0, first_batch - epoch * per_epoch)
-    for batch in rollouts.dataset(table, spec, batches[done:]):
-      yield epoch, batch
+    yield from rollouts.dataset(table, spec, batches[done:])
 
 
-class Trainer(snt.Module):
-  """The predictor, its optimizer, and how far the run has come.
+def _updates(
+  config: config_lib.TrainingConfig,
+  table: sprites.SpriteTable,
+  trainer: trainer_lib.Trainer,
+  stop_requested: threading.Event,
+) -> Iterator[Mapping[str, Any]]:
+  """Trains on what is left of the run, as `Session.updates`."""
+  for batch in _remaining_batches(
+    config, table, int(trainer.num_batches.numpy())
+  ):
+    finished = False
+    while not finished:
+      metrics = {**trainer.update(batch, stop_requested.is_set())}
+      finished = bool(metrics['finished'])
+      if trainer.is_alone:
+        # It need not ask with the next update.
+        del metrics['stop']
+      yield {**metrics, 'batch': batch}
 
-  Attributes:
-    predictor: the `SpritePredictor`.
-    optimizer: Adam.
-    learning_rate: float32 variable, of the optimizer; falls with every batch.
-    num_updates: int64 variable, updates so far.
-    num_batches: int64 variable, batches of rollouts finished so far.
-    start: int32 variable, steps of the current batch trained on so far.
-    num_steps: int64 variable, real steps trained on so far.
-    run_name: string variable, tells whose checkpoint it is.
-  """
+
+class _Session(session_lib.Session):
+  """A training of the predictor under way."""
+
+  REPLAY = 'dnc.training.replay(model_dir)'
 
   def __init__(
     self,
     config: config_lib.TrainingConfig,
+    model_dir: str,
+    trainer: trainer_lib.Trainer,
+    console: progress.Console,
     table: sprites.SpriteTable,
-    name: str = 'trainer',
   ):
-    """Constructs the model and its optimizer, with all variables.
-
-    Args:
-      config: the run.
-      table: the sprites; gives the mean image that the output starts from.
-      name: name of the module.
-    """
-    super().__init__(name=name)
-    self.predictor = predictor_lib.SpritePredictor(config, table.mean_image())
-    self.learning_rate = tf.Variable(config.learning_rate, trainable=False)
-    self.optimizer = optimizers.Adam(self.learning_rate)
-    # An update by nothing makes Adam's variables now, not while the graph is
-    # traced: that would trace it twice.
-    variables = self.predictor.trainable_variables
-    self.optimizer.apply([tf.zeros_like(v) for v in variables], variables)
-    self.optimizer.step.assign(0)
-    self.num_updates = tf.Variable(0, dtype=tf.int64, trainable=False)
-    self.num_batches = tf.Variable(0, dtype=tf.int64, trainable=False)
-    self.start = tf.Variable(0, dtype=tf.int32, trainable=False)
-    self.num_steps = tf.Variable(0, dtype=tf.int64, trainable=False)
-    self.run_name = tf.Variable(config.name(), trainable=False)
-    self._config = config
-    self._initial_state = self.predictor.initial_state(config.batch_size)
-    self._carried = [
-      tf.Variable(x, trainable=False)
-      for x in tf.nest.flatten(self._initial_state)
-    ]
-    # One graph for every length: the signature's time is None.
-    self.update = tf.function(
-      self._update,
-      input_signature=[rollouts.batch_spec(config.batch_size)],
+    super().__init__(config, model_dir, trainer, console)
+    self._table = table
+    self._scorer = evaluation.Scorer(
+      trainer.predictor,
+      table,
+      rollout_spec(config, 'validation'),
+      _NUM_VALIDATION_ROLLOUTS,
     )
 
-  def _scheduled_learning_rate(self) -> tf.Tensor:
-    """Linear from the first batch of the run to the last."""
-    config = self._config
-    last = max(1, config.num_batches - 1)
-    done = tf.minimum(1.0, tf.cast(self.num_batches, tf.float32) / last)
-    return config.learning_rate + done * (
-      config.final_learning_rate - config.learning_rate
+  def updates(
+    self, stop_requested: threading.Event
+  ) -> Iterator[Mapping[str, Any]]:
+    return _updates(self.config, self._table, self.trainer, stop_requested)
+
+  def is_finished(self) -> bool:
+    return int(self.trainer.num_batches.numpy()) >= self.config.num_batches
+
+  def measure(self) -> dict[str, float]:
+    return self._scorer.score()
+
+  def inspect(self) -> dict[str, float]:
+    return self._scorer.sprite_errors()
+
+  def draw(self) -> None:
+    memory = seen = None
+    if self.config.core == config_lib.DNC:
+      memory, seen = self._scorer.trace_memory()
+    self.summaries.pictures(
+      int(self.trainer.tally.num_updates.numpy()),
+      self._scorer.picture(),
+      memory,
+      seen,
     )
 
-  def _update(self, batch: rollouts.RolloutBatch) -> dict[str, tf.Tensor]:
-    """Trains on the next segment of `batch`.
+  def settings(self) -> dict[str, float]:
+    return dict(learning_rate=float(self.trainer.learning_rate.numpy()))
 
-    Args:
-      batch: the current batch of rollouts, whole.
-
-    Returns:
-      Scalars: `loss`, mean cross-entropy per image in nats over the segment's
-      real steps; `grad_norm`, before clipping; `num_steps`, real steps;
-      `finite`, whether both are finite: if not, nothing was changed;
-      `finished`, whether this was the batch's last segment.
-    """
-    end = tf.reduce_max(batch.length)
-    start = self.start.read_value()
-    stop = tf.minimum(start + self._config.segment_length, end)
-    segment = rollouts.segment(batch, start, stop)
-    mask = rollouts.mask(batch.length, stop - start, offset=start)
-    num_steps = tf.reduce_sum(mask)
-    state = tf.nest.pack_sequence_as(
-      self._initial_state, [x.read_value() for x in self._carried]
-    )
-    variables = self.predictor.trainable_variables
-    with tf.GradientTape() as tape:
-      logits, state, _ = self.predictor(rollouts.model_inputs(segment), state)
-      losses = predictor_lib.image_loss(logits, rollouts.model_targets(segment))
-      loss = tf.reduce_sum(losses * mask) / num_steps
-    gradients, norm = tf.clip_by_global_norm(
-      tape.gradient(loss, variables), self._config.max_grad_norm
-    )
-    finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
-
-    def advance():
-      self.learning_rate.assign(self._scheduled_learning_rate())
-      self.optimizer.apply(gradients, variables)
-      # With the weights: an interrupt cannot come in between.
-      for variable, value in zip(self._carried, tf.nest.flatten(state)):
-        variable.assign(tf.where(finished, tf.zeros_like(value), value))
-      self.num_updates.assign_add(1)
-      self.num_batches.assign_add(tf.cast(finished, tf.int64))
-      self.start.assign(tf.where(finished, 0, stop))
-      self.num_steps.assign_add(tf.cast(num_steps, tf.int64))
-
-    finished = tf.equal(stop, end)
-    tf.cond(finite, advance, lambda: None)
+  def cause(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
     return dict(
-      loss=loss,
-      grad_norm=norm,
-      num_steps=num_steps,
-      finite=finite,
-      finished=finished,
+      seed=self.config.seed,
+      rollouts=[int(index) for index in metrics['batch'].index],
+      first_step=int(self.trainer.start.numpy()),
+      num_steps=self.config.segment_length,
     )
 
-
-class _Summaries:
-  """What TensorBoard shows of a run, by number of updates."""
-
-  def __init__(self, model_dir: str):
-    self._writer = tf.summary.create_file_writer(
-      os.path.join(model_dir, SUMMARY_DIR)
-    )
-
-  def write(
-    self,
-    update: int,
-    training: dict[str, float],
-    validation: dict[str, float],
-    picture: np.ndarray,
-  ) -> None:
-    """Writes one report."""
-    descriptions = {
-      'loss': 'Sigmoid cross-entropy per image, nats summed over pixels.',
-      'pixel_error': 'Share of pixels on the wrong side of 0.5.',
-      'iou': 'Intersection over union of true and predicted sprite.',
-      'learning_rate': 'Of Adam.',
-      'grad_norm': 'Global norm of the gradient before clipping.',
-      'steps_per_second': 'Steps (batch x time, padding not counted).',
-    }
-    with self._writer.as_default(step=update):
-      for group, scalars in dict(
-        training=training, validation=validation
-      ).items():
-        for name, value in scalars.items():
-          tf.summary.scalar(
-            f'{group}/{name}', value, description=descriptions[name]
-          )
-      tf.summary.image(
-        'validation/true_beside_predicted',
-        picture[tf.newaxis],
-        description='True sprites above, predicted below.',
-      )
-    self._writer.flush()
-
-
-class _Progress:
-  """Sums up the updates since the last report."""
-
-  def __init__(self, config: config_lib.TrainingConfig, trainer: Trainer):
-    self._config = config
-    self._trainer = trainer
-    self._begin()
-
-  def _begin(self) -> None:
-    self._time = time.monotonic()
-    self._loss = self._steps = self._grad_norm = self._updates = 0.0
-
-  @property
-  def pending(self) -> bool:
-    """Whether there are updates that were not reported."""
-    return self._updates > 0
-
-  def add(self, metrics: dict[str, tf.Tensor]) -> None:
-    """Takes in what an update returned."""
-    steps = float(metrics['num_steps'])
-    self._epoch = int(metrics['epoch'])
-    self._loss += float(metrics['loss']) * steps
-    self._grad_norm += float(metrics['grad_norm'])
-    self._steps += steps
-    self._updates += 1
-
-  def finish(self) -> dict[str, float]:
-    """Means since the last call."""
-    seconds = time.monotonic() - self._time
-    result = dict(
-      loss=self._loss / self._steps,
-      grad_norm=self._grad_norm / self._updates,
-      steps_per_second=self._steps / seconds,
-      learning_rate=float(self._trainer.learning_rate),
-    )
-    self._begin()
-    return result
-
-  def line(
-    self, training: dict[str, float], validation: dict[str, float]
-  ) -> str:
-    """One line for a person."""
-    config, trainer = self._config, self._trainer
-    mean_length = (config.min_length + config.max_length) / 2
-    total = config.num_rollouts * mean_length
-    done = int(trainer.num_steps)
-    left = max(0.0, total - done) / training['steps_per_second']
+  def place(self) -> str:
+    config = self.config
+    done = int(self.trainer.num_batches.numpy())
+    epoch = min(done // config.batches_per_epoch, config.num_epochs - 1)
+    rollout = (done - epoch * config.batches_per_epoch) * config.batch_size
+    rollout = min(rollout, config.rollouts_per_epoch)
     return (
-      f'update {int(trainer.num_updates)}  '
-      f'epoch {self._epoch + 1}/{config.num_epochs}  '
-      f'{min(1.0, done / total):.0%}  '
-      f'loss {training["loss"]:.1f}  IoU {validation["iou"]:.3f}  '
-      f'{training["steps_per_second"]:,.0f} steps/s  '
-      f'{training_loop.duration(left)} left'
+      f'epoch {epoch + 1}/{config.num_epochs}  '
+      f'rollout {rollout:,}/{config.rollouts_per_epoch:,}'
     )
+
+  def left(self, steps_per_second: float, updates_per_second: float) -> float:
+    del updates_per_second
+    config = self.config
+    mean_length = (config.min_length + config.max_length) / 2
+    done = int(self.trainer.tally.num_steps.numpy())
+    return (config.num_rollouts * mean_length - done) / steps_per_second
+
+  def quality(self, scores: Mapping[str, float]) -> str:
+    return f'IoU {scores["iou"]:.3f}'
 
 
 def restore_predictor(
-  model_dir: str,
+  model_dir: str, kind: str = 'newest', log: progress.Log = print
 ) -> tuple[config_lib.TrainingConfig, predictor_lib.SpritePredictor, int]:
   """Rebuilds the model of a run.
 
   Args:
     model_dir: the run's folder.
+    kind: `newest`, or `best` by validation.
+    log: takes a line where a damaged checkpoint is passed over.
 
   Returns:
-    The run's config, its predictor with the weights of the newest checkpoint,
-    and the number of updates it was trained for.
+    The run's config, its predictor with the weights of the checkpoint, and the
+    number of updates it was trained for.
 
   Raises:
     UsageError: if the folder holds no run or no sound checkpoint.
   """
-  config = config_lib.load(model_dir)
-  newest = tf.train.latest_checkpoint(
-    os.path.join(model_dir, config_lib.CHECKPOINT_DIR)
-  )
-  if newest is None:
-    raise errors.UsageError(
-      f'--model_dir={model_dir}: no checkpoint there yet; let train.py run '
-      'until its first checkpoint'
+  config = runs.load(model_dir)
+  for folder in checkpoints_lib.sound(model_dir, log, kind):
+    predictor = predictor_lib.SpritePredictor(config)
+    tally = tally_lib.Tally()
+    restored = tf.train.Checkpoint(
+      predictor=predictor, tally=tally, run_name=tf.Variable('')
     )
-  predictor = predictor_lib.SpritePredictor(config)
-  num_updates = tf.Variable(0, dtype=tf.int64)
-  run_name = tf.Variable('')
-  with training_loop.restoring(newest, config, run_name):
-    tf.train.Checkpoint(
-      trainer=tf.train.Checkpoint(
-        predictor=predictor, num_updates=num_updates, run_name=run_name
-      )
-    ).restore(newest).expect_partial().assert_existing_objects_matched()
-  return config, predictor, int(num_updates)
+    checkpoints_lib.read(folder, config, restored, partially=True)
+    return config, predictor, int(tally.num_updates.numpy())
+  raise errors.UsageError(
+    f'--model_dir={model_dir}: no checkpoint there yet; let train.py run '
+    'until its first checkpoint'
+  )
 
 
 def train(
   config: config_lib.TrainingConfig,
   model_dir: str,
   data_dir: str | None = None,
-  log: training_loop.Log = print,
+  log: progress.Log = print,
+  strategy: tf.distribute.Strategy | None = None,
 ) -> dict[str, float] | None:
   """Trains a predictor, or goes on with training it.
 
   Args:
     config: the run.
     model_dir: its folder, made if need be: `config.json`, `checkpoints/`,
-      `summaries/` for TensorBoard and, at the end, `training.json`.
+      `metrics.jsonl`, `summaries/` for TensorBoard and, at the end,
+      `training.json`. All workers of a strategy must see the same.
     data_dir: where the table of sprites is kept; TFDS's folder by default.
-    log: takes each line of the report.
+    log: takes each line of the report; where it is a `progress.Console` it is
+      told of every update, too.
+    strategy: how to divide the work, from `distribution.make_strategy`; it does
+      not change what is computed but for rounding. Of several workers only the
+      chief reports and writes.
 
   Returns:
     The last validation: `loss`, `pixel_error` and `iou`, means over the
-    validation rollouts' steps. None if Ctrl-C or SIGTERM ended it early: its
-    progress is saved.
+    validation rollouts' steps, and `evaluation.Scorer.sprite_errors`; nothing
+    for a worker that is not the chief. None if Ctrl-C or SIGTERM ended it
+    early: its progress is saved.
 
   Raises:
-    UsageError: if the folder holds another run, the data cannot be had, or
-      the loss is not finite.
+    UsageError: if the folder holds another run, the data cannot be had, the
+      memory is too small, the loss is not finite or another worker is lost.
   """
-  with training_loop.run_folder(config, model_dir):
-    table = sprites.load_table(config.dataset, data_dir)
-    config_lib.save(config, model_dir)
-    return _train(config, model_dir, table, log)
+  console = progress.as_console(log)
+  machine.check_memory(
+    config,
+    machine.training_memory(
+      config,
+      rollouts.INPUT_SIZE,
+      rollouts.NUM_PIXELS,
+      min(config.segment_length, config.max_length),
+      config.core,
+    ),
+  )
+  strategy = strategy or tf.distribute.get_strategy()
+  distribution.check_batch_size(config.batch_size, strategy)
+  work = _lead if distribution.is_chief(strategy) else _follow
+  try:
+    if not distribution.same_everywhere(strategy, config.name()):
+      raise errors.UsageError(
+        'the workers were given different flags; start all with the same'
+      )
+    return work(config, model_dir, data_dir, console, strategy)
+  except distribution.LostWorkerError as e:
+    raise errors.UsageError(
+      f'a worker is lost ({e}); start all again to go on from the last '
+      f'checkpoint in {model_dir}'
+    ) from e
 
 
-def _train(
+def _check_place(
+  trainer: trainer_lib.Trainer,
+  model_dir: str,
+  strategy: tf.distribute.Strategy,
+) -> None:
+  """Checks that all workers go on from the same checkpoint."""
+  number = int(trainer.tally.num_updates.numpy())
+  if not distribution.same_everywhere(strategy, str(number)):
+    raise errors.UsageError(
+      f'--model_dir={model_dir}: {number:,} updates were made here, but other '
+      'workers find another number; all must see the same folder'
+    )
+
+
+def _lead(
   config: config_lib.TrainingConfig,
   model_dir: str,
-  table: sprites.SpriteTable,
-  log: training_loop.Log,
+  data_dir: str | None,
+  console: progress.Console,
+  strategy: tf.distribute.Strategy,
 ) -> dict[str, float] | None:
-  """`train`, once nothing stands in its way."""
-  trainer = Trainer(config, table)
-  validator = evaluation.Scorer(
-    trainer.predictor,
-    table,
-    rollout_spec(config, 'validation'),
-    _NUM_VALIDATION_ROLLOUTS,
-  )
-  manager = training_loop.resume(trainer, config, model_dir)
-  if manager.latest_checkpoint:
-    log(f'resuming {model_dir} after {int(trainer.num_updates)} updates')
-  else:
-    log(f'training in {model_dir}; to watch: tensorboard --logdir={model_dir}')
-  summaries = _Summaries(model_dir)
-  progress = _Progress(config, trainer)
+  """`train`, of the chief or a process that is alone."""
+  with runs.opened(config, model_dir):
+    table = sprites.load_table(config.dataset, data_dir)
+    runs.save(config, model_dir)
+    trainer = trainer_lib.Trainer(config, table, strategy)
 
-  def report() -> None:
-    training, validation = progress.finish(), validator.score()
-    log(progress.line(training, validation))
-    summaries.write(
-      int(trainer.num_updates), training, validation, validator.picture()
+    def make_session():
+      _check_place(trainer, model_dir, strategy)
+      return _Session(config, model_dir, trainer, console, table)
+
+    return training_loop.run(
+      trainer,
+      make_session,
+      checkpoints_lib.Checkpoints(model_dir, config, trainer, console),
+      model_dir,
+      console,
     )
 
-  updates = _updates(config, trainer, table)
-  with training_loop.stop_requests(log) as stop_requested:
-    training_loop.run(
-      config, trainer, updates, manager, progress, report, stop_requested
-    )
-  if stop_requested.is_set():
-    log(
-      f'stopped after {int(trainer.num_updates)} updates; the same command '
-      'goes on from there'
-    )
-    return None
-  result = validator.score()
-  files.write_json(os.path.join(model_dir, training_loop.RESULT_FILE), result)
-  log(
-    f'trained: {int(trainer.num_updates)} updates, {model_dir}; on unseen '
-    f'rollouts loss {result["loss"]:.1f}, IoU {result["iou"]:.3f}'
-  )
-  return result
 
-
-def _updates(
+def _follow(
   config: config_lib.TrainingConfig,
-  trainer: Trainer,
-  table: sprites.SpriteTable,
-) -> Iterator[dict[str, Any]]:
-  """Trains on what is left of the run; yields what each update returned."""
-  done = int(trainer.num_batches)
-  for epoch, batch in _remaining_batches(config, table, done):
-    finished = False
-    while not finished:
-      metrics = trainer.update(batch)
-      finished = bool(metrics['finished'])
-      yield {**metrics, 'epoch': epoch}
+  model_dir: str,
+  data_dir: str | None,
+  log: progress.Log,
+  strategy: tf.distribute.Strategy,
+) -> dict[str, float] | None:
+  """`train`, of another worker: the chief does all but the updates."""
+  table = sprites.load_table(config.dataset, data_dir)
+  trainer = trainer_lib.Trainer(config, table, strategy)
+  for folder in checkpoints_lib.sound(model_dir, log):
+    checkpoints_lib.read(folder, config, trainer)
+    break
+  number = int(trainer.tally.num_updates.numpy())
+  log(f'working with the chief, from {number:,} updates on')
+  _check_place(trainer, model_dir, strategy)
+  with training_loop.stop_requests(log) as stop_requested:
+    for metrics in _updates(config, table, trainer, stop_requested):
+      if not metrics['finite']:
+        raise errors.UsageError('training diverged; the chief says more')
+      if metrics['stop']:
+        log('stopped; the same command on all workers goes on')
+        return None
+  log('done: the chief has the result')
+  return {}
+
+
+def replay(model_dir: str, data_dir: str | None = None) -> dict[str, Any]:
+  """Makes the update again at which a run diverged.
+
+  Args:
+    model_dir: the run's folder, with what `train` left under `diverged/`.
+    data_dir: as in `train`.
+
+  Returns:
+    What the update returned (`trainer.Trainer`), as NumPy values; with
+    `trainer`, the `Trainer` in the state before it, and `batch`, its rollouts.
+
+  Raises:
+    UsageError: if no run diverged there.
+  """
+  config = runs.load(model_dir)
+  folder, cause = training_loop.diverged(model_dir)
+  table = sprites.load_table(config.dataset, data_dir)
+  trainer = trainer_lib.Trainer(config, table)
+  checkpoints_lib.read(folder, config, trainer)
+  batch = rollouts.make_batch(
+    table, rollout_spec(config, 'train'), np.array(cause['rollouts'])
+  )
+  metrics = {k: v.numpy() for k, v in trainer.update(batch).items()}
+  return {**metrics, 'trainer': trainer, 'batch': batch}

@@ -1,147 +1,30 @@
-"""The loop around any training: updates, reports, checkpoints, an end.
-
-What is trained is handed in: a trainer that holds the variables, an iterator
-that makes one update for every item, and what reports on them.
-"""
+"""The loop around any training: updates, reports, checkpoints, an end."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
+import json
 import os
+import shutil
 import signal
 import threading
 from typing import Any
-from typing import Protocol
 
-import sonnet as snt
-import tensorflow as tf
-
-from dnc import config as config_lib
+from dnc import checkpoints as checkpoints_lib
+from dnc import distribution
 from dnc import errors
 from dnc import files
+from dnc import progress
+from dnc import runs
+from dnc import session as session_lib
 
-RESULT_FILE = 'training.json'
-
-Log = Callable[[str], None]
-
-
-class Trainer(Protocol):
-  """What is trained.
-
-  Attributes:
-    num_updates: int64 variable, updates so far.
-    run_name: string variable, tells whose checkpoint it is.
-  """
-
-  num_updates: tf.Variable
-  run_name: tf.Variable
-
-
-class Progress(Protocol):
-  """Sums up the updates since the last report."""
-
-  @property
-  def pending(self) -> bool:
-    """Whether there are updates that were not reported."""
-
-  def add(self, metrics: Mapping[str, Any]) -> None:
-    """Takes in what an update returned."""
-
-
-def duration(seconds: float) -> str:
-  """Hours, minutes and seconds for a person."""
-  minutes, seconds = divmod(round(seconds), 60)
-  hours, minutes = divmod(minutes, 60)
-  return f'{hours}:{minutes:02}:{seconds:02}'
-
-
-def checkpoint_manager(
-  trainer: snt.Module, model_dir: str
-) -> tf.train.CheckpointManager:
-  """The manager of a run's checkpoints."""
-  return tf.train.CheckpointManager(
-    tf.train.Checkpoint(trainer=trainer),
-    os.path.join(model_dir, config_lib.CHECKPOINT_DIR),
-    max_to_keep=3,
-    checkpoint_name='checkpoint',
-  )
+DIVERGED_DIR = 'diverged'
+CAUSE_FILE = 'cause.json'
 
 
 @contextlib.contextmanager
-def run_folder(config: config_lib.Config, model_dir: str) -> Iterator[None]:
-  """Makes a run's folder, and holds it for this process alone.
-
-  Args:
-    config: the run.
-    model_dir: its folder.
-
-  Yields:
-    None.
-
-  Raises:
-    UsageError: if the folder cannot be used, is in use or holds another run.
-  """
-  with files.explained_errors(model_dir):
-    os.makedirs(model_dir, exist_ok=True)
-    with files.only_writer(model_dir):
-      if os.path.exists(os.path.join(model_dir, config_lib.CONFIG_FILE)):
-        found = config_lib.load(model_dir, config.TASK)
-        config_lib.check_same_run(config, found, model_dir)
-      yield
-
-
-def resume(
-  trainer: Trainer, config: config_lib.Config, model_dir: str
-) -> tf.train.CheckpointManager:
-  """Restores the newest checkpoint, if there is one.
-
-  Args:
-    trainer: what is trained, with all its variables.
-    config: the run.
-    model_dir: its folder.
-
-  Returns:
-    The manager of the run's checkpoints.
-
-  Raises:
-    UsageError: if the checkpoint is damaged or another run's.
-  """
-  manager = checkpoint_manager(trainer, model_dir)
-  newest = manager.latest_checkpoint
-  if newest:
-    with restoring(newest, config, trainer.run_name):
-      manager.checkpoint.restore(newest).assert_consumed()
-  return manager
-
-
-@contextlib.contextmanager
-def restoring(
-  checkpoint: str, config: config_lib.Config, run_name: tf.Variable
-) -> Iterator[None]:
-  """Wraps a restore; a checkpoint that is no good takes one line.
-
-  Raises:
-    UsageError: if it is damaged or another run's.
-  """
-  problem = None
-  try:
-    yield
-    found = run_name.numpy().decode()
-    if found != config.name():
-      problem = f'it is of {found}, {config_lib.CONFIG_FILE} of {config.name()}'
-  # TensorFlow's reader raises whatever its parts do.
-  except (AssertionError, IndexError, ValueError, tf.errors.OpError) as e:
-    problem = ' '.join(str(e).split())[:200]
-  if problem:
-    raise errors.UsageError(
-      f'{checkpoint}: damaged, or does not fit {config_lib.CONFIG_FILE} beside '
-      f'it ({problem}); restore the files or train in another --model_dir'
-    )
-
-
-@contextlib.contextmanager
-def stop_requests(log: Log) -> Iterator[threading.Event]:
+def stop_requests(log: progress.Log) -> Iterator[threading.Event]:
   """Turns Ctrl-C and SIGTERM into an event; a second one acts as ever."""
   requested = threading.Event()
   if threading.current_thread() is not threading.main_thread():
@@ -164,55 +47,147 @@ def stop_requests(log: Log) -> Iterator[threading.Event]:
       signal.signal(number, handler)
 
 
-def _check_finite(metrics: Mapping[str, Any], num_updates: int) -> None:
-  if not metrics['finite']:
-    raise errors.UsageError(
-      f'training diverged after update {num_updates}: loss '
-      f'{float(metrics["loss"])}, gradient norm '
-      f'{float(metrics["grad_norm"])}; the last checkpoint still stands; try '
-      'a lower --learning_rate or --max_grad_norm'
-    )
+def _check_finite(
+  session: session_lib.Session, metrics: Mapping[str, Any], model_dir: str
+) -> None:
+  """Ends a run that diverged, and leaves what it takes to see it again."""
+  if metrics['finite']:
+    return
+  number = int(session.trainer.tally.num_updates.numpy())
+  loss, norm = float(metrics['loss']), float(metrics['grad_norm'])
+  folder = os.path.join(model_dir, DIVERGED_DIR)
+  if os.path.exists(folder):
+    shutil.rmtree(folder)
+  checkpoints_lib.write(folder, session.trainer)
+  files.write_json(
+    os.path.join(folder, CAUSE_FILE),
+    dict(
+      num_updates=number,
+      # JSON knows no such numbers.
+      loss=str(loss),
+      grad_norm=str(norm),
+      **session.cause(metrics),
+    ),
+  )
+  raise errors.UsageError(
+    f'training diverged: update {number + 1} has loss {loss} and gradient norm '
+    f'{norm} and was not made; the state before it and which data it was of '
+    f'are in {folder}: {session.REPLAY} makes it again, as does the same '
+    'command; try a lower --learning_rate or --max_grad_norm in another '
+    '--model_dir'
+  )
+
+
+def _run(
+  session: session_lib.Session,
+  model_dir: str,
+  checkpoints: checkpoints_lib.Checkpoints,
+  stop_requested: threading.Event,
+) -> bool:
+  """Trains until there are no more updates or somebody wants it to stop.
+
+  Returns:
+    Whether somebody did.
+  """
+  config = session.config
+  for metrics in session.updates(stop_requested):
+    _check_finite(session, metrics, model_dir)
+    number = int(session.trainer.tally.num_updates.numpy())
+    session.status(metrics)
+    last = session.is_finished()
+    if last or number % config.report_interval == 0:
+      session.report()
+    if last or number % config.checkpoint_interval == 0:
+      if session.validate():
+        checkpoints.save_best(number)
+      checkpoints.save(number)
+    # Where there are several workers, they stop after the same update.
+    if metrics['stop'] if 'stop' in metrics else stop_requested.is_set():
+      checkpoints.save(number)
+      return True
+  return False
 
 
 def run(
-  config: config_lib.Config,
-  trainer: Trainer,
-  updates: Iterator[Mapping[str, Any]],
-  manager: tf.train.CheckpointManager,
-  progress: Progress,
-  report: Callable[[], None],
-  stop_requested: threading.Event,
-) -> None:
-  """Trains until there are no more updates or somebody wants it to stop.
+  trainer: session_lib.Trainer,
+  make_session: Callable[[], session_lib.Session],
+  checkpoints: checkpoints_lib.Checkpoints,
+  model_dir: str,
+  console: progress.Console,
+) -> dict[str, float] | None:
+  """Trains, or goes on with training, to the end or until told to stop.
+
+  What is written at an update is a function of its number alone: a run that was
+  stopped or killed, and went on, leaves what one leaves that never was.
 
   Args:
-    config: the run; says how often to report and to save.
-    trainer: what is trained.
-    updates: makes an update for each item; gives `loss`, `grad_norm`, `finite`
-      (if not, the update changed nothing) and what else `progress` takes.
-    manager: saves the trainer.
-    progress: takes in every update.
-    report: tells of what `progress` took in.
-    stop_requested: once set, the update under way is the last; its progress is
-      saved.
+    trainer: what is trained, with all its variables.
+    make_session: makes the session of the trainer once it is restored.
+    checkpoints: of the trainer.
+    model_dir: the run's folder.
+    console: shows how far it is.
+
+  Returns:
+    The last scores, which are in `training.json`, too. None if Ctrl-C or
+    SIGTERM ended it early: its progress is saved.
 
   Raises:
     UsageError: if the loss or its gradient is not finite.
+    LostWorkerError: if another worker is gone; the progress is saved.
   """
-  updates_before = int(trainer.num_updates)
-  while not stop_requested.is_set():
-    metrics = next(updates, None)
-    if metrics is None:
-      break
-    number = int(trainer.num_updates)
-    _check_finite(metrics, number)
-    progress.add(metrics)
-    if number % config.report_interval == 0:
-      report()
-    if number % config.checkpoint_interval == 0:
-      manager.save(number)
-  number = int(trainer.num_updates)
-  if number > updates_before or not updates_before:
-    manager.save(number)
-  if progress.pending and not stop_requested.is_set():
-    report()
+  if checkpoints.restore():
+    number = int(trainer.tally.num_updates.numpy())
+    console(f'resuming {model_dir} after {number:,} updates')
+  else:
+    console(
+      f'training in {model_dir}; to watch: tensorboard --logdir={model_dir}'
+    )
+  session = make_session()
+  try:
+    with stop_requests(console) as stop_requested:
+      stopped = _run(session, model_dir, checkpoints, stop_requested)
+    number = int(trainer.tally.num_updates.numpy())
+    if stopped:
+      console(
+        f'stopped after {number:,} updates; the same command goes on from there'
+      )
+      return None
+    result = session.result()
+  except distribution.LostWorkerError:
+    number = int(trainer.tally.num_updates.numpy())
+    checkpoints.save(number)
+    console(f'saved after {number:,} updates')
+    raise
+  finally:
+    session.summaries.close()
+    console.finish()
+  files.write_json(
+    os.path.join(model_dir, runs.RESULT_FILE), session_lib.finite(result)
+  )
+  console(
+    f'trained: {number:,} updates, {model_dir}; on unseen data loss '
+    f'{session_lib.shown(result["loss"])}, {session.quality(result)}'
+  )
+  return result
+
+
+def diverged(model_dir: str) -> tuple[str, dict[str, Any]]:
+  """What a run left that diverged.
+
+  Args:
+    model_dir: the run's folder.
+
+  Returns:
+    The folder of the checkpoint of its state before the update that diverged,
+    and what the update was of: the number of updates before it, its `loss` and
+    `grad_norm`, and what `Session.cause` says.
+
+  Raises:
+    UsageError: if no run diverged there.
+  """
+  folder = os.path.join(model_dir, DIVERGED_DIR)
+  try:
+    with open(os.path.join(folder, CAUSE_FILE), encoding='utf-8') as file:
+      return folder, json.load(file)
+  except FileNotFoundError as e:
+    raise errors.UsageError(f'{folder}: no run diverged there') from e

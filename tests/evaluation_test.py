@@ -52,6 +52,20 @@ class EvaluationTest(tf.test.TestCase):
     self.assertEqual(sums.num_steps, batch.length.sum())
     self.assertAllClose(actual, recorded, atol=1e-5)
 
+  def test_memory_of_the_first_rollout(self):
+    scorer = evaluation.Scorer(self._predictor, self._table, self._spec, 3)
+    trace, sprites = scorer.trace_memory()
+    batch = rollouts.make_batch(self._table, self._spec, range(3))
+    _, recorded = self._evaluator.run(batch)
+    steps = min(100, batch.length[0])
+    for name in ('memory', 'read_words'):
+      value = getattr(trace, name)
+      self.assertLen(value, steps)
+      self.assertAllClose(
+        value.reshape([steps, -1]), recorded[name][:steps, 0], atol=1e-5
+      )
+    self.assertAllEqual(sprites, np.unpackbits(batch.image[:steps, 0], axis=-1))
+
   def test_companions_make_no_difference(self):
     batch = rollouts.make_batch(self._table, self._spec, [0, 1, -1])
     alone = rollouts.make_batch(self._table, self._spec, [1])

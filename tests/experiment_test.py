@@ -163,5 +163,59 @@ class ConfinedTest(tf.test.TestCase):
       self._evaluate(model_dir, tests=('probe',), varying=latents.NAMES)
 
 
+class WithoutMemoryTest(tf.test.TestCase):
+  """A core of which there is only the controller to probe."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+    cls._model_dir = os.path.join(folder, 'run')
+    config = config_lib.TrainingConfig(
+      core='lstm',
+      loss='mean_squared_error',
+      hidden_size=8,
+      num_epochs=1,
+      rollouts_per_epoch=4,
+      min_length=20,
+      max_length=30,
+      batch_size=2,
+      tbptt_length=10,
+    )
+    training.train(
+      config, cls._model_dir, testing_data.data_dir(), log=lambda line: None
+    )
+
+  def _evaluate(self, **changes):
+    lines = []
+    config = config_lib.EvaluationConfig(**_EVALUATION, **changes)
+    found = experiment.evaluate(
+      self._model_dir,
+      config,
+      testing_data.data_dir(),
+      lines.append,
+      checkpoint='best',
+    )
+    return found, lines
+
+  def test_probes_the_controller(self):
+    found, lines = self._evaluate()
+    self.assertContainsSubset(
+      ['controller_hidden', 'controller_cell'], found['probe'].scores['test']
+    )
+    self.assertNotIn('memory', found['probe'].scores['test'])
+    self.assertNotIn('mi', found)
+    self.assertTrue(any('no Test 2' in line for line in lines))
+    self.assertTrue(any('squared error' in line for line in lines))
+
+  def test_says_what_it_does_not_have(self):
+    with self.assertRaisesRegex(errors.UsageError, '--test=mi: .*no memory'):
+      self._evaluate(tests=('mi',))
+    with self.assertRaisesRegex(
+      errors.UsageError, 'representations=memory.* it has controller_hidden'
+    ):
+      self._evaluate(tests=('probe',), representations=('memory',))
+
+
 if __name__ == '__main__':
   tf.test.main()

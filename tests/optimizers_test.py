@@ -1,4 +1,4 @@
-"""Tests that the fused Adam is Sonnet's."""
+"""Tests that the fused Adam and RMSProp are Sonnet's."""
 
 from absl.testing import parameterized
 import numpy as np
@@ -28,20 +28,44 @@ def _train(optimizer, num_updates=12):
   return variables
 
 
-class AdamTest(tf.test.TestCase, parameterized.TestCase):
+_CLASSES = dict(
+  Adam=(optimizers.Adam, snt.optimizers.Adam, ('m', 'v', 'step')),
+  RMSProp=(optimizers.RMSProp, snt.optimizers.RMSProp, ('mom', 'ms')),
+)
+
+
+class OptimizersTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(
-    dict(),
-    dict(learning_rate=0.1, beta1=0.5, beta2=0.9, epsilon=1e-2),
+    ('Adam', {}),
+    ('Adam', dict(learning_rate=0.1, beta1=0.5, beta2=0.9, epsilon=1e-2)),
+    ('RMSProp', dict(learning_rate=0.01)),
+    (
+      'RMSProp',
+      dict(learning_rate=0.1, decay=0.5, momentum=0.9, epsilon=1e-2),
+    ),
   )
-  def test_is_sonnets(self, **settings):
-    actual = optimizers.Adam(**settings)
-    expected = snt.optimizers.Adam(**settings)
+  def test_is_sonnets(self, name, settings):
+    own, sonnets, variables = _CLASSES[name]
+    actual, expected = own(**settings), sonnets(**settings)
     self.assertAllClose(
       _train(actual), _train(expected), rtol=1e-12, atol=1e-14
     )
-    for name in ('m', 'v'):
-      self.assertAllClose(getattr(actual, name), getattr(expected, name))
-    self.assertEqual(int(actual.step), int(expected.step))
+    for variable in variables:
+      self.assertAllClose(
+        getattr(actual, variable), getattr(expected, variable)
+      )
+
+  @parameterized.parameters(
+    ('adam', optimizers.Adam), ('rmsprop', optimizers.RMSProp)
+  )
+  def test_make_makes_all_variables(self, name, expected):
+    weight, rate = tf.Variable([1.0]), tf.Variable(0.5)
+    optimizer = optimizers.make(name, rate, [weight])
+    self.assertIsInstance(optimizer, expected)
+    before = [v.ref() for v in optimizer.variables]
+    optimizer.apply([tf.ones([1])], [weight])
+    self.assertEqual([v.ref() for v in optimizer.variables], before)
+    self.assertLess(float(weight[0]), 1)
 
   def test_learning_rate_can_be_a_variable(self):
     rate = tf.Variable(0.5)
@@ -59,11 +83,17 @@ class AdamTest(tf.test.TestCase, parameterized.TestCase):
     optimizers.Adam(0.5).apply([None, tf.ones([1])], weights)
     self.assertAllClose(weights, [[1.0], [0.5]])
 
-  def test_sparse_updates_are_sonnets(self):
+  @parameterized.parameters(optimizers.Adam, optimizers.RMSProp)
+  def test_sparse_updates_are_refused(self, optimizer):
     weight = tf.Variable(np.ones([4, 2], np.float32))
     update = tf.IndexedSlices(tf.ones([1, 2]), [2], [4, 2])
-    optimizers.Adam(0.5).apply([update], [weight])
-    self.assertAllClose(weight, [[1, 1], [1, 1], [0.5, 0.5], [1, 1]])
+    with self.assertRaisesRegex(ValueError, 'sparse'):
+      optimizer(0.5).apply([update], [weight])
+
+  def test_centred_is_refused(self):
+    optimizer = optimizers.RMSProp(0.5, centered=True)
+    with self.assertRaisesRegex(ValueError, 'centred'):
+      optimizer.apply([tf.ones([1])], [tf.Variable([1.0])])
 
   def test_update_missing(self):
     with self.assertRaisesRegex(ValueError, 'got 1 for 2'):

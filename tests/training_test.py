@@ -1,24 +1,31 @@
-"""Tests of training on real sprites, with models of a few units."""
+"""Tests of whole trainings on real sprites, with models of a few units."""
 
 import dataclasses
-import functools
 import glob
+import itertools
 import json
 import os
 import shutil
 import signal
 import tempfile
+import threading
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc import errors
-from dnc import predictor as predictor_lib
 from dnc import rollouts
+from dnc import runs
+from dnc import session
+from dnc import summaries
+from dnc import trainer as trainer_lib
 from dnc import training
 from dnc import training_loop
+from dnc import unroll
 from tests import testing_data
+from tests import testing_runs
 
 _CONFIG = config_lib.TrainingConfig(
   memory_size=4,
@@ -36,9 +43,17 @@ _CONFIG = config_lib.TrainingConfig(
 )
 
 
-def _weights(model_dir):
-  _, predictor, _ = training.restore_predictor(model_dir)
-  return [v.numpy() for v in predictor.trainable_variables]
+def _truncate(path):
+  with open(path, 'r+b') as file:
+    file.truncate(os.path.getsize(path) // 2)
+
+
+def _flip_a_bit(path):
+  with open(path, 'r+b') as file:
+    file.seek(1000)
+    byte = file.read(1)
+    file.seek(1000)
+    file.write(bytes([byte[0] ^ 1]))
 
 
 class _Lines:
@@ -54,140 +69,14 @@ class _Lines:
       os.kill(os.getpid(), signal.SIGINT)
 
 
-class TrainerTest(tf.test.TestCase):
-  @classmethod
-  def setUpClass(cls):
-    super().setUpClass()
-    cls._table = testing_data.rendered_table()
-
-  @classmethod
-  @functools.cache
-  def _cached_trainer(cls, config):
-    """A trainer, and the values of its variables before any update."""
-    trainer = training.Trainer(config, cls._table)
-    return trainer, [v.numpy() for v in trainer.variables]
-
-  def _trainer(self, **changes):
-    """A trainer as it is before any update; making its graph takes seconds."""
-    trainer, initial = self._cached_trainer(
-      dataclasses.replace(_CONFIG, **changes)
-    )
-    for variable, value in zip(trainer.variables, initial, strict=True):
-      variable.assign(value)
-    return trainer
-
-  def _batch(self, indices, config=_CONFIG):
-    spec = training.rollout_spec(config, 'train')
-    return rollouts.make_batch(self._table, spec, indices)
-
-  def test_starts_by_predicting_the_mean_image(self):
-    batch = self._batch([0, 1])
-    loss = self._trainer().update(batch)['loss']
-    mean = self._table.mean_image().clip(1e-3, 1 - 1e-3).astype(np.float64)
-    true = np.unpackbits(batch.target[:8], axis=-1)
-    cost = -np.log(np.where(true, mean, 1 - mean)).sum(axis=(2, 3)).mean()
-    # Random weights change a little of what the mean image alone would cost.
-    self.assertAllClose(loss, cost, rtol=0.1)
-
-  def test_padding_counts_for_nothing(self):
-    # The same two rollouts; the second batch has room for longer ones.
-    plain = self._batch([0, 1])
-    time = [(0, 8)]
-    padded = plain._replace(
-      **{
-        name: np.pad(
-          value, time + [(0, 0)] * (value.ndim - 1), constant_values=7
-        )
-        for name, value in plain._asdict().items()
-        if name not in ('length', 'index')
-      }
-    )
-    results = []
-    for batch in (plain, padded):
-      trainer = self._trainer()
-      metrics = []
-      while not trainer.num_batches.numpy():
-        metrics.append(trainer.update(batch))
-      weights = [v.numpy() for v in trainer.predictor.variables]
-      results.append((metrics, weights))
-    self.assertAllClose(*results, rtol=0, atol=0)
-
-  def test_filler_rollouts_count_for_nothing(self):
-    filled = self._trainer().update(self._batch([0, -1]))
-    alone = self._trainer(batch_size=1).update(self._batch([0]))
-    self.assertAllClose(filled['loss'], alone['loss'])
-    self.assertAllClose(filled['grad_norm'], alone['grad_norm'])
-    self.assertAllEqual(filled['num_steps'], 8)
-
-  def test_state_is_carried_over_between_segments(self):
-    batch = self._batch([0, 1])
-    end = int(batch.length.max())
-    trainer = self._trainer(learning_rate=1e-30, final_learning_rate=1e-30)
-    losses, steps = [], []
-    while not trainer.num_batches.numpy():
-      metrics = trainer.update(batch)
-      losses.append(metrics['loss'] * metrics['num_steps'])
-      steps.append(int(metrics['num_steps']))
-    self.assertLen(steps, -(-end // 8))
-    self.assertEqual(sum(steps), batch.length.sum())
-    predictor = trainer.predictor
-    logits, _, _ = predictor(
-      rollouts.model_inputs(batch), predictor.initial_state(2)
-    )
-    expected = predictor_lib.score(
-      logits, rollouts.model_targets(batch), rollouts.mask(batch.length, end)
-    )
-    self.assertAllClose(sum(losses), expected.loss, rtol=1e-5)
-    # And it starts from zeros again with the next batch.
-    self.assertAllClose(trainer.update(batch)['loss'] * 16, losses[0])
-
-  def test_a_gradient_that_is_not_finite_changes_nothing(self):
-    trainer = self._trainer()
-    trainer.predictor.core.output_linear.b.assign(tf.fill([4096], np.nan))
-    before = [v.numpy() for v in trainer.variables]
-    self.assertFalse(trainer.update(self._batch([0, 1]))['finite'])
-    for variable, value in zip(trainer.variables, before):
-      np.testing.assert_array_equal(variable, value)
-
-  def test_one_graph_for_every_length(self):
-    trainer = self._trainer()
-    for indices in ([0, 1], [2, 3], [4, -1]):
-      batch = self._batch(indices)
-      while not trainer.update(batch)['finished']:
-        pass
-    self.assertEqual(int(trainer.num_batches), 3)
-    self.assertEqual(trainer.update.experimental_get_tracing_count(), 1)
-
-  def test_learning_rate_falls_from_first_batch_to_last(self):
-    trainer = self._trainer()
-    rates = []
-    for _ in range(_CONFIG.num_batches):
-      finished = False
-      while not finished:
-        finished = trainer.update(self._batch([0, 1]))['finished']
-      rates.append(float(trainer.learning_rate))
-    self.assertLen(rates, 2 * 3)
-    self.assertAllClose(rates, np.linspace(3e-3, 1e-4, 6), rtol=1e-5)
-
-  def test_learns(self):
-    trainer = self._trainer(
-      hidden_size=64,
-      min_length=10,
-      max_length=10,
-      tbptt_length=0,
-      num_epochs=60,
-    )
-    batch = self._batch(
-      [0, 1], dataclasses.replace(_CONFIG, min_length=10, max_length=10)
-    )
-    losses = [float(trainer.update(batch)['loss']) for _ in range(60)]
-    self.assertLess(losses[-1], losses[0] / 2)
-
-
 class TrainTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
+    # Compiling takes seconds for every graph, and computes the same.
+    cls.enterClassContext(
+      mock.patch.object(unroll, 'can_compile', return_value=False)
+    )
     cls._log = _Lines()
     cls._whole = os.path.join(
       cls.enterClassContext(tempfile.TemporaryDirectory()), 'whole'
@@ -205,32 +94,78 @@ class TrainTest(tf.test.TestCase):
 
   def test_leaves_what_it_says(self):
     model_dir, log, result = self._whole, self._log, self._result
-    self.assertEqual(config_lib.load(model_dir), _CONFIG)
-    with open(os.path.join(model_dir, training_loop.RESULT_FILE)) as file:
+    self.assertEqual(runs.load(model_dir), _CONFIG)
+    with open(os.path.join(model_dir, runs.RESULT_FILE)) as file:
       self.assertEqual(json.load(file), result)
     self.assertBetween(result['iou'], 0, 1)
     self.assertTrue(any('steps/s' in line for line in log.lines))
+    rows = session.read_metrics(model_dir)
+    reports = [row for row in rows if row['kind'] == 'report']
+    validations = [row for row in rows if row['kind'] == 'validation']
+    number = rows[-1]['update']
+    self.assertEqual(
+      [row['update'] for row in reports], [*range(7, number, 7), number]
+    )
+    self.assertEqual(
+      [row['update'] for row in validations], [*range(4, number, 4), number]
+    )
+    self.assertEqual(validations[-1]['validation'], result)
+    self.assertEqual(rows[-1]['num_steps'], self._num_steps())
 
-    tags = {}
-    folder = os.path.join(model_dir, training.SUMMARY_DIR)
+  @staticmethod
+  def _num_steps():
+    spec = training.rollout_spec(_CONFIG, 'train')
+    number = _CONFIG.num_epochs * _CONFIG.rollouts_per_epoch
+    return sum(rollouts.length(spec, index) for index in range(number))
+
+  def test_reported_loss_is_the_mean_over_steps(self):
+    # The same updates by hand.
+    trainer = trainer_lib.Trainer(_CONFIG, testing_data.rendered_table())
+    losses, steps = [], []
+    for metrics in itertools.islice(
+      training._updates(
+        _CONFIG, testing_data.rendered_table(), trainer, threading.Event()
+      ),
+      7,
+    ):
+      losses.append(float(metrics['loss']))
+      steps.append(float(metrics['num_steps']))
+    first = session.read_metrics(self._whole)[1]
+    self.assertEqual((first['kind'], first['update']), ('report', 7))
+    self.assertAllClose(
+      first['training']['loss'], np.average(losses, weights=steps), rtol=1e-6
+    )
+
+  def test_shows_itself_in_tensorboard(self):
+    tags = set()
+    folder = os.path.join(self._whole, summaries.SUMMARY_DIR)
     for name in os.listdir(folder):
       for event in tf.compat.v1.train.summary_iterator(
         os.path.join(folder, name)
       ):
-        for value in event.summary.value:
-          tags[value.tag] = value
+        tags.update(value.tag for value in event.summary.value)
     self.assertContainsSubset(
-      [
-        'training/loss',
-        'validation/loss',
-        'validation/pixel_error',
-        'validation/iou',
-        'validation/true_beside_predicted',
-      ],
+      {f'training/{name}' for name in summaries.TRAINING}
+      | {f'validation/{name}' for name in self._result}
+      | {'validation/true_beside_predicted', 'memory/words', 'memory/links'},
       tags,
     )
-    png = tags['validation/true_beside_predicted'].tensor.string_val[2]
-    self.assertEqual(tf.io.decode_png(png).shape, [130, 658, 1])
+
+  def test_keeps_the_last_three_and_the_best(self):
+    rows = session.read_metrics(self._whole)
+    losses = {
+      row['update']: row['validation']['loss']
+      for row in rows
+      if row['kind'] == 'validation'
+    }
+    best = min(losses, key=losses.get)
+    folder = os.path.join(self._whole, runs.CHECKPOINT_DIR)
+    self.assertCountEqual(
+      os.listdir(folder),
+      [*(f'{n:08}' for n in sorted(losses)[-3:]), f'best_{best:08}'],
+    )
+    _, _, number = training.restore_predictor(self._whole, 'best')
+    self.assertEqual(number, best)
 
   def test_stopped_and_resumed_is_as_never_stopped(self):
     parts = self._dir('stopped')
@@ -242,19 +177,53 @@ class TrainTest(tf.test.TestCase):
     log = _Lines()
     self.assertEqual(self._train(parts, log=log), self._result)
     self.assertIn(f'after {updates_then} updates', log.lines[0])
-    for a, b in zip(_weights(self._whole), _weights(parts)):
-      np.testing.assert_array_equal(a, b)
+    testing_runs.assert_same(self, self._whole, parts)
+
+  def test_a_damaged_checkpoint_is_passed_over(self):
+    # What it does again comes out the same.
+    for number, harm in enumerate((_truncate, os.remove, _flip_a_bit)):
+      model_dir = self._dir(f'harmed_{number}')
+      shutil.copytree(self._whole, model_dir)
+      folder = os.path.join(model_dir, runs.CHECKPOINT_DIR)
+      *_, before, newest = sorted(glob.glob(os.path.join(folder, '0*')))
+      harm(glob.glob(os.path.join(newest, '*.data*'))[0])
+      log = _Lines()
+      training.restore_predictor(model_dir, log=log)
+      self.assertRegex(log.lines[0], f'{newest} is damaged .*passed over')
+      log = _Lines()
+      self.assertEqual(self._train(model_dir, log=log), self._result)
+      self.assertIn(f'after {int(os.path.basename(before))} u', log.lines[1])
+      testing_runs.assert_same(self, self._whole, model_dir)
+
+  def test_no_sound_checkpoint_is_told(self):
+    model_dir = self._dir('all_harmed')
+    shutil.copytree(self._whole, model_dir)
+    pattern = os.path.join(model_dir, runs.CHECKPOINT_DIR, '*', '*.index')
+    for path in glob.glob(pattern):
+      _truncate(path)
+    for action in (training.restore_predictor, self._train):
+      with self.assertRaisesRegex(
+        errors.UsageError, 'checkpoints: every checkpoint is damaged'
+      ):
+        action(model_dir)
+
+  def test_a_checkpoint_of_another_run_is_told(self):
+    model_dir = self._dir('other')
+    shutil.copytree(self._whole, model_dir)
+    # The shapes of the weights are the same.
+    runs.save(dataclasses.replace(_CONFIG, memory_size=5), model_dir)
+    with self.assertRaisesRegex(errors.UsageError, 'does not fit config.json'):
+      training.restore_predictor(model_dir)
 
   def test_a_finished_run_stays_as_it_is(self):
-    before = _weights(self._whole)
-    folder = os.path.join(self._whole, config_lib.CHECKPOINT_DIR)
-    written = {e.name: e.stat().st_mtime_ns for e in os.scandir(folder)}
+    folder = os.path.join(self._whole, runs.CHECKPOINT_DIR)
+
+    def written():
+      return {e.name: e.stat().st_mtime_ns for e in os.scandir(folder)}
+
+    before = written(), session.read_metrics(self._whole)
     self.assertEqual(self._train(self._whole), self._result)
-    self.assertEqual(
-      {e.name: e.stat().st_mtime_ns for e in os.scandir(folder)}, written
-    )
-    for a, b in zip(before, _weights(self._whole)):
-      np.testing.assert_array_equal(a, b)
+    self.assertEqual((written(), session.read_metrics(self._whole)), before)
 
   def test_another_run_in_the_folder_is_refused(self):
     other = dataclasses.replace(_CONFIG, memory_size=5, seed=1)
@@ -262,44 +231,65 @@ class TrainTest(tf.test.TestCase):
       errors.UsageError, 'memory_size=4 there, 5 asked.*seed=0 there, 1 asked'
     ):
       self._train(self._whole, other)
-    self.assertEqual(config_lib.load(self._whole), _CONFIG)
+    self.assertEqual(runs.load(self._whole), _CONFIG)
 
-  def test_a_loss_that_is_not_finite_ends_it(self):
+  def test_a_loss_that_is_not_finite_ends_it_and_can_be_seen_again(self):
     wild = dataclasses.replace(
       _CONFIG, learning_rate=1e30, max_grad_norm=1e30, clip_value=0.0
     )
     model_dir = self._dir('wild')
-    with self.assertRaisesRegex(errors.UsageError, 'diverged after update'):
+    with self.assertRaisesRegex(
+      errors.UsageError, r'diverged: update 2 has loss nan.*wild/diverged'
+    ):
       self._train(model_dir, wild)
+    cause = training_loop.diverged(model_dir)[1]
+    again = training.replay(model_dir, testing_data.data_dir())
+    self.assertFalse(again['finite'])
+    self.assertEqual(cause['num_updates'], 1)
+    self.assertEqual(cause['loss'], str(float(again['loss'])))
+    # The batch that it was made of, and the weights before it.
+    self.assertAllEqual(again['batch'].index, cause['rollouts'])
+    self.assertEqual(cause['first_step'], 8)
+    self.assertEqual(int(again['trainer'].tally.num_updates), 1)
+    # The same command comes to it again.
+    with self.assertRaisesRegex(errors.UsageError, 'diverged: update 2 '):
+      self._train(model_dir, wild)
+    with self.assertRaisesRegex(errors.UsageError, 'no run diverged there'):
+      training.replay(self._whole)
 
-  def test_a_checkpoint_that_is_no_good_is_told(self):
-    def damage(path):
-      with open(path, 'r+b') as file:
-        file.truncate(1000)
+  def test_a_validation_that_is_not_finite_is_not_the_end_of_the_line(self):
+    # What the last update of all has made is measured, but never trained on.
+    wild = dataclasses.replace(
+      _CONFIG,
+      learning_rate=1e30,
+      max_grad_norm=1e30,
+      clip_value=0.0,
+      checkpoint_interval=1,
+      report_interval=1,
+    )
+    model_dir = self._dir('wilder')
+    with self.assertRaisesRegex(errors.UsageError, r'diverged: update 2 has'):
+      self._train(model_dir, wild)
+    once = dataclasses.replace(
+      wild, num_epochs=1, rollouts_per_epoch=2, tbptt_length=0
+    )
+    model_dir = self._dir('once')
+    self.assertIsNotNone(self._train(model_dir, once))
+    with open(os.path.join(model_dir, runs.RESULT_FILE)) as file:
+      self.assertIsNone(json.load(file)['loss'])
 
-    def other_config(path):
-      del path
-      # The shapes of the weights are the same.
-      config_lib.save(dataclasses.replace(_CONFIG, memory_size=5), model_dir)
-
-    for number, harm in enumerate((damage, os.remove, other_config)):
-      model_dir = self._dir(f'harmed_{number}')
-      shutil.copytree(self._whole, model_dir)
-      pattern = os.path.join(model_dir, config_lib.CHECKPOINT_DIR, '*.data*')
-      harm(max(glob.glob(pattern), key=os.path.getmtime))
-      with self.assertRaisesRegex(
-        errors.UsageError, 'damaged, or does not fit'
-      ):
-        training.restore_predictor(model_dir)
-      if harm is not other_config:
-        with self.assertRaisesRegex(
-          errors.UsageError, 'damaged, or does not fit'
-        ):
-          self._train(model_dir)
+  def test_sizes_that_cannot_fit_are_told_at_once(self):
+    large = dataclasses.replace(_CONFIG, memory_size=10**6)
+    model_dir = self._dir('large')
+    with self.assertRaisesRegex(
+      errors.UsageError, r'--memory_size=1000000 .* at least .* GB .* available'
+    ):
+      self._train(model_dir, large)
+    self.assertFalse(os.path.exists(model_dir))
 
   def test_no_checkpoint_is_told(self):
     model_dir = self._dir('empty')
-    config_lib.save(_CONFIG, model_dir)
+    runs.save(_CONFIG, model_dir)
     with self.assertRaisesRegex(errors.UsageError, 'no checkpoint'):
       training.restore_predictor(model_dir)
 

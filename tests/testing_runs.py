@@ -1,0 +1,72 @@
+"""Compares what runs leave."""
+
+import glob
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from dnc import runs
+from dnc import session
+
+# It depends on the clock.
+_NOT_COMPARED = 'steps_per_second'
+
+
+def _newest(model_dir: str) -> tuple[str, dict[str, np.ndarray]]:
+  """The newest checkpoint's name, and all that is in it."""
+  folder = max(glob.glob(os.path.join(model_dir, runs.CHECKPOINT_DIR, '0*')))
+  reader = tf.train.load_checkpoint(os.path.join(folder, 'trainer'))
+  values = {
+    name: reader.get_tensor(name)
+    for name in reader.get_variable_to_shape_map()
+    if name.startswith('trainer/')
+  }
+  return os.path.basename(folder), values
+
+
+def _metrics(model_dir: str) -> list[dict]:
+  rows = session.read_metrics(model_dir)
+  for row in rows:
+    row.get('training', {}).pop(_NOT_COMPARED, None)
+  return rows
+
+
+def assert_same(test: tf.test.TestCase, one: str, other: str) -> None:
+  """Asserts that two runs are equal in every bit.
+
+  Weights, optimizer, carried state, sums and counts of the last checkpoint; and
+  all metrics but the speed.
+
+  Args:
+    test: fails if they are not.
+    one: folder of a run.
+    other: folder of another.
+  """
+  (name, values), (other_name, other_values) = _newest(one), _newest(other)
+  test.assertEqual(name, other_name)
+  test.assertEqual(values.keys(), other_values.keys())
+  test.assertGreater(len(values), 20)
+  for key, value in values.items():
+    np.testing.assert_array_equal(value, other_values[key], err_msg=key)
+  test.assertEqual(_metrics(one), _metrics(other))
+
+
+def assert_close(test: tf.test.TestCase, one: str, other: str) -> None:
+  """As `assert_same`, but for the rounding of sums in another order."""
+  (name, values), (other_name, other_values) = _newest(one), _newest(other)
+  test.assertEqual(name, other_name)
+  test.assertEqual(values.keys(), other_values.keys())
+  test.assertGreater(len(values), 20)
+  for key, value in values.items():
+    if np.asarray(value).dtype.kind == 'f':
+      np.testing.assert_allclose(
+        value, other_values[key], rtol=1e-4, atol=2e-5, err_msg=key
+      )
+    else:
+      np.testing.assert_array_equal(value, other_values[key], err_msg=key)
+  rows, other_rows = _metrics(one), _metrics(other)
+  test.assertLen(other_rows, len(rows))
+  for row, other_row in zip(rows, other_rows):
+    test.assertEqual(row.pop('kind'), other_row.pop('kind'))
+    test.assertAllClose(row, other_row, rtol=1e-4)
