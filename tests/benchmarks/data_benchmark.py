@@ -43,6 +43,7 @@ import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc import rollouts
+from dnc import trainer as trainer_lib
 from dnc import training
 from dnc.dsprites import sprites
 
@@ -265,7 +266,7 @@ def _taking_floats() -> Iterator[None]:
 
 
 def _train(
-  trainer: training.Trainer, batches: Iterable[rollouts.RolloutBatch]
+  trainer: trainer_lib.Trainer, batches: Iterable[rollouts.RolloutBatch]
 ) -> None:
   for batch in batches:
     while not trainer.update(batch)['finished']:
@@ -279,7 +280,7 @@ def _measure_training(table: sprites.SpriteTable) -> dict[str, Any]:
   for form in _FORMS:
     (batch,) = _pipeline(table, form, 1)
     with _taking_floats() if form == 'floats' else contextlib.nullcontext():
-      trainer = training.Trainer(_config(), table)
+      trainer = trainer_lib.Trainer(_config(), table)
       # Its graph is made now.
       _train(trainer, [batch])
     turns[f'the same batch, {form}'] = lambda trainer=trainer, batch=batch: (
