@@ -38,8 +38,8 @@ _MODEL_DIR = flags.DEFINE_string(
 )
 _CHECKPOINT = flags.DEFINE_enum(
   'checkpoint',
-  'newest',
-  ['newest', 'best'],
+  config_lib.CHECKPOINTS[0],
+  config_lib.CHECKPOINTS,
   'Which checkpoint of the run: the newest, or the best by validation.',
 )
 _DATA_DIR = flags.DEFINE_string(

@@ -129,8 +129,8 @@ flags.DEFINE_float('max_grad_norm', None, "Bound on the gradient's norm.")
 flags.DEFINE_integer('seed', None, 'Of the weights and the data.')
 _STRATEGY = flags.DEFINE_enum(
   'strategy',
-  'default',
-  ['default', 'mirrored', 'multi_worker'],
+  config_lib.DEFAULT,
+  config_lib.STRATEGIES,
   'default: one device; mirrored: all devices of this machine; multi_worker: '
   'the workers that the environment variable TF_CONFIG names, each running '
   'this command. The batch is divided; the numbers are the same but for '
@@ -182,7 +182,9 @@ def main(argv: Sequence[str]) -> int:
   model_dir = _MODEL_DIR.value or os.path.join(runs.RUNS_DIR, config.name())
   console = progress.Console()
   # TensorFlow takes seconds to load, and a wrong flag should not wait for it.
-  command_line.load_tensorflow(initialize=_STRATEGY.value != 'multi_worker')
+  command_line.load_tensorflow(
+    initialize=_STRATEGY.value != config_lib.MULTI_WORKER
+  )
   if _TASK.value == config_lib.REPEAT_COPY:
     from dnc import repeat_copy_training
 

@@ -24,8 +24,6 @@ from dnc import files
 from dnc import progress
 from dnc import runs
 
-CHECKPOINT_KINDS = ('newest', 'best')
-
 _PREFIX = 'trainer'
 _CHECKSUMS = 'checksums.json'
 _BEST = 'best_'
@@ -139,7 +137,7 @@ def sound(
   Args:
     model_dir: the run's folder.
     log: takes a line for every damaged one.
-    kind: one of `CHECKPOINT_KINDS`.
+    kind: one of `config.CHECKPOINTS`.
 
   Yields:
     Folders.

@@ -29,6 +29,14 @@ ADAM = 'adam'
 RMSPROP = 'rmsprop'
 OPTIMIZERS = (ADAM, RMSPROP)
 
+# Which checkpoint of a run to evaluate.
+CHECKPOINTS = ('newest', 'best')
+# How to share the work of a training.
+DEFAULT = 'default'
+MIRRORED = 'mirrored'
+MULTI_WORKER = 'multi_worker'
+STRATEGIES = (DEFAULT, MIRRORED, MULTI_WORKER)
+
 # The post's schedule (section "Experiment Setup"), and one of minutes. Both
 # train Model B unless told otherwise.
 PRESETS = {

@@ -19,12 +19,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from dnc import config as config_lib
 from dnc import errors
-
-DEFAULT = 'default'
-MIRRORED = 'mirrored'
-MULTI_WORKER = 'multi_worker'
-
 
 # What TensorFlow makes of a worker that does not answer, or that is about to
 # end since another does not.
@@ -93,9 +89,9 @@ def make_strategy(
   Raises:
     UsageError: if TF_CONFIG is not as it must be, or a worker cannot be had.
   """
-  if name == DEFAULT:
+  if name == config_lib.DEFAULT:
     return tf.distribute.get_strategy()
-  if name == MIRRORED:
+  if name == config_lib.MIRRORED:
     return tf.distribute.MirroredStrategy()
   cluster = check_tf_config()['cluster']
   addresses = [address for job in cluster.values() for address in job]
@@ -137,8 +133,8 @@ def check_tf_config() -> dict[str, Any]:
       task=dict(type='worker', index=0),
     )
     raise errors.UsageError(
-      f'--strategy={MULTI_WORKER}: the environment variable TF_CONFIG is '
-      f'{text!r}; it must name the workers and which of them this is, e.g. '
+      f'--strategy={config_lib.MULTI_WORKER}: the environment variable '
+      f'TF_CONFIG is {text!r}; it must name the workers and which of them this is, e.g. '
       f'{json.dumps(example)}'
     ) from e
   return found

@@ -13,6 +13,7 @@ import threading
 from absl.testing import parameterized
 import tensorflow as tf
 
+from dnc import config as config_lib
 from dnc import distribution
 from dnc import errors
 from dnc import training
@@ -204,7 +205,7 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
       with self.assertRaisesRegex(
         errors.UsageError, f'TF_CONFIG is {re.escape(repr(text))}; it must'
       ):
-        distribution.make_strategy(distribution.MULTI_WORKER)
+        distribution.make_strategy(config_lib.MULTI_WORKER)
     finally:
       del os.environ['TF_CONFIG']
       if old is not None:

@@ -82,13 +82,13 @@ def _mirrored(folder: str, data_dir: str) -> None:
   tf.config.set_logical_device_configuration(
     cpu, [tf.config.LogicalDeviceConfiguration()] * 2
   )
-  strategy = distribution.make_strategy(distribution.MIRRORED)
+  strategy = distribution.make_strategy(config_lib.MIRRORED)
   _Worker(folder, data_dir, strategy).train('mirrored', LSTM)
 
 
 def _multi_worker(folder: str, data_dir: str, follows: bool) -> None:
   """Trains with another worker, and loses it."""
-  strategy = distribution.make_strategy(distribution.MULTI_WORKER, [].append)
+  strategy = distribution.make_strategy(config_lib.MULTI_WORKER, [].append)
   worker = _Worker(folder, data_dir, strategy)
   worker.train('odd', dataclasses.replace(CONFIG, batch_size=3))
   worker.train('flags', dataclasses.replace(CONFIG, seed=int(follows)))

@@ -1,4 +1,4 @@
-"""Compares what runs leave."""
+"""A small run for tests, and whether two runs left the same."""
 
 import glob
 import os
@@ -6,8 +6,25 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from dnc import config as config_lib
 from dnc import runs
 from dnc import session
+
+# A model of a few units, trained for a few updates.
+CONFIG = config_lib.TrainingConfig(
+  memory_size=4,
+  word_size=3,
+  num_read_heads=2,
+  hidden_size=8,
+  num_epochs=2,
+  rollouts_per_epoch=5,
+  min_length=12,
+  max_length=20,
+  batch_size=2,
+  tbptt_length=8,
+  report_interval=7,
+  checkpoint_interval=4,
+)
 
 # It depends on the clock.
 _NOT_COMPARED = 'steps_per_second'

@@ -14,7 +14,6 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 
-from dnc import config as config_lib
 from dnc import errors
 from dnc import rollouts
 from dnc import runs
@@ -27,20 +26,7 @@ from dnc import unroll
 from tests import testing_data
 from tests import testing_runs
 
-_CONFIG = config_lib.TrainingConfig(
-  memory_size=4,
-  word_size=3,
-  num_read_heads=2,
-  hidden_size=8,
-  num_epochs=2,
-  rollouts_per_epoch=5,
-  min_length=12,
-  max_length=20,
-  batch_size=2,
-  tbptt_length=8,
-  report_interval=7,
-  checkpoint_interval=4,
-)
+_CONFIG = testing_runs.CONFIG
 
 
 def _truncate(path):
