@@ -134,7 +134,8 @@ def check_tf_config() -> dict[str, Any]:
     )
     raise errors.UsageError(
       f'--strategy={config_lib.MULTI_WORKER}: the environment variable '
-      f'TF_CONFIG is {text!r}; it must name the workers and which of them this is, e.g. '
+      f'TF_CONFIG is {text!r}; it must name the workers and which of them '
+      'this is, e.g. '
       f'{json.dumps(example)}'
     ) from e
   return found
