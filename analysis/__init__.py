@@ -5,5 +5,7 @@ mutual_information.py   Test 2: each memory location against a sequence
 normalisation.py        mean and deviation by time step
 controls.py             random inputs, random sequences, shuffles
 experiment.py           a trained run put to both tests: what evaluate.py does
-report.py               Markdown and JSON, beside the post's numbers
+probe_tables.py, mutual_information_tables.py
+                        their results in Markdown and JSON, beside the post's
+tables.py               Markdown tables, and writing both
 """

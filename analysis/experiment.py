@@ -22,8 +22,10 @@ from typing import Any
 import tensorflow as tf
 
 from analysis import mutual_information
+from analysis import mutual_information_tables
 from analysis import probe
-from analysis import report
+from analysis import probe_tables
+from analysis import tables
 from dnc import config as config_lib
 from dnc import errors
 from dnc import evaluation
@@ -115,7 +117,7 @@ class _Run:
 
   def write(self, name: str, text: str, data: Mapping[str, Any]) -> None:
     """Prints a report and writes it."""
-    paths = report.write(self.folder, name, text, data)
+    paths = tables.write(self.folder, name, text, data)
     self.log(f'\n{text}\nwritten: {", ".join(paths)}')
 
 
@@ -257,8 +259,8 @@ def _run_probe(run: _Run) -> probe.ProbeResult:
   kind = dict(varying=spec.varying, fixed=spec.fixed)
   run.write(
     'probe',
-    report.probe_text(result, **kind),
-    report.probe_data(result, run.about(), **kind),
+    probe_tables.probe_text(result, **kind),
+    probe_tables.probe_data(result, run.about(), **kind),
   )
   return result
 
@@ -281,7 +283,7 @@ def _run_mutual_information(
   )
   run.write(
     'mutual_information',
-    report.mutual_information_text(result, spec.fixed),
-    report.mutual_information_data(result, run.about()),
+    mutual_information_tables.mutual_information_text(result, spec.fixed),
+    mutual_information_tables.mutual_information_data(result, run.about()),
   )
   return result

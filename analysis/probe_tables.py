@@ -1,18 +1,13 @@
-"""The results of both tests as text and JSON, beside the post's numbers.
-
-Tables are Markdown with padded columns, to be read in a terminal as well.
-"""
+"""The results of Test 1 as text and JSON, beside the post's numbers."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-import os
 from typing import Any
 
 import numpy as np
 
-from analysis import mutual_information
 from analysis import probe
-from dnc import files
+from analysis import tables
 from dnc.dsprites import latents
 from dnc.dsprites import variation
 
@@ -59,28 +54,6 @@ _ABOUT_CONFINED_ROLLOUTS = (
   'as many labels as there are rollouts: with few of them its scores tell '
   'little.'
 )
-_HOW_TO_READ_MUTUAL_INFORMATION = (
-  'How to read it: scores are in nats, averaged over the sequences. An '
-  'estimate from finite sequences is not zero even for contents that have '
-  'nothing to do with x: the shuffled rows show how large it then is. The '
-  'memory follows x if locations are significant; below 1e-8 is what the '
-  'post found at every location, for both sequences.'
-)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-  """Returns a Markdown table: first column to the left, others to the right."""
-  widths = [max(map(len, column)) for column in zip(header, *rows)]
-
-  def line(cells: Sequence[str]) -> str:
-    first, *rest = (
-      cell.rjust(width) if i else cell.ljust(width)
-      for i, (cell, width) in enumerate(zip(cells, widths))
-    )
-    return f'| {" | ".join([first, *rest])} |'
-
-  rule = ['-' * widths[0]] + ['-' * (width - 1) + ':' for width in widths[1:]]
-  return '\n'.join([line(header), line(rule), *map(line, rows)])
 
 
 def mean_errors(fixed: variation.Fixed = ()) -> np.ndarray:
@@ -166,70 +139,10 @@ def probe_text(
         post = _post(varying).items()
         rows += [_row_of_errors(name, row) for name, row in post]
       parts.append(f'## t-{offset}: {_SPLITS[split]}')
-      parts.append(_table(header, rows))
+      parts.append(tables.table(header, rows))
   about = _ABOUT_THE_POST if _post(varying) else _ABOUT_CONFINED_ROLLOUTS
   parts += [_HOW_TO_READ_PROBE, about]
   return '\n\n'.join(parts) + '\n'
-
-
-def mutual_information_text(
-  result: mutual_information.MutualInformationResult,
-  fixed: variation.Fixed = (),
-) -> str:
-  """Returns the table of Test 2 in Markdown.
-
-  Args:
-    result: what `mutual_information.run` returned.
-    fixed: latents of one class in all sequences.
-  """
-  summary = result.summary()
-  number = summary['num_locations']
-
-  def row(name: str, scores: np.ndarray) -> list[str]:
-    below = int((scores < mutual_information.NEGLIGIBLE).sum())
-    return [
-      name,
-      f'{scores.max():.3g}',
-      f'{scores.mean():.3g}',
-      f'{below} of {number}',
-    ]
-
-  rows = [
-    row('true x sequence', result.true),
-    row('random x sequence (control)', result.control),
-    row('true x sequence, shuffled', result.null),
-    ['post: true x sequence', '< 1e-08', '< 1e-08', 'all'],
-    ['post: random x sequence', '< 1e-08', '< 1e-08', 'all'],
-  ]
-  header = ['', 'highest location', 'mean location', 'locations below 1e-8']
-  estimator = result.estimator.replace('_', ' ')
-  if result.num_bins is not None:
-    estimator += f', {result.num_bins} bins'
-  found = (
-    f'{summary["num_significant"]} of {number} locations are significant at '
-    f'0.05, corrected for {number} comparisons by {result.num_shuffles} '
-    f'shuffles; {summary["share_constant"]:.1%} never change within a sequence.'
-  )
-  title = f'# Test 2: mutual information ({estimator})'
-  sequences = f'{result.num_sequences} sequences in which only x moves'
-  sequences += f'; fixed: {variation.shown(fixed)}.' if fixed else '.'
-  parts = [title, sequences, _table(header, rows), found]
-  return '\n\n'.join([*parts, _HOW_TO_READ_MUTUAL_INFORMATION]) + '\n'
-
-
-def _plain(value: Any) -> Any:
-  """Returns `value` in what JSON holds; numbers that are not finite as None."""
-  if isinstance(value, Mapping):
-    return {str(key): _plain(item) for key, item in value.items()}
-  if isinstance(value, np.ndarray):
-    return _plain(value.tolist())
-  if isinstance(value, list | tuple):
-    return [_plain(item) for item in value]
-  if isinstance(value, np.generic):
-    return _plain(value.item())
-  if isinstance(value, float) and not np.isfinite(value):
-    return None
-  return value
 
 
 def probe_data(
@@ -252,7 +165,7 @@ def probe_data(
     (errors in the order of `latents.NAMES`; empty where its rollouts were not
     such).
   """
-  return _plain(
+  return tables.plain(
     {
       'config': config,
       'widths': result.widths,
@@ -262,48 +175,3 @@ def probe_data(
       'post': _post(varying),
     }
   )
-
-
-def mutual_information_data(
-  result: mutual_information.MutualInformationResult,
-  config: Mapping[str, Any],
-) -> dict[str, Any]:
-  """Returns Test 2 for JSON, at full precision.
-
-  Args:
-    result: what `mutual_information.run` returned.
-    config: what the result is of: flags, metadata of model and data.
-
-  Returns:
-    A dict of `config`, `summary` and the attributes of
-    `mutual_information.MutualInformationResult`.
-  """
-  return _plain(
-    {
-      'config': config,
-      'summary': result.summary(),
-      **vars(result),
-    }
-  )
-
-
-def write(
-  folder: str | os.PathLike[str], name: str, text: str, data: Mapping
-) -> list[str]:
-  """Writes a report as `<name>.md` and `<name>.json`.
-
-  Args:
-    folder: where; made if missing.
-    name: e.g. 'probe'.
-    text: Markdown.
-    data: from `probe_data` or `mutual_information_data`.
-
-  Returns:
-    The two paths.
-  """
-  paths = [
-    os.path.join(folder, f'{name}.{ending}') for ending in ('md', 'json')
-  ]
-  files.write_text(paths[0], text)
-  files.write_json(paths[1], data)
-  return paths

@@ -1,4 +1,4 @@
-"""Tests for analysis.report."""
+"""Tests for analysis.probe_tables."""
 
 import json
 import os
@@ -6,9 +6,10 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from analysis import mutual_information
 from analysis import probe
-from analysis import report
+from analysis import probe_tables
+from analysis import tables
+from tests import testing_tables
 
 
 def _scores(error, gain):
@@ -29,38 +30,9 @@ def _probe_result():
   return probe.ProbeResult(widths, (0, 5), {'train': of_name, 'test': of_name})
 
 
-def _mutual_information_result():
-  return mutual_information.MutualInformationResult(
-    estimator='binned',
-    num_sequences=50,
-    num_shuffles=99,
-    num_bins=10,
-    true=np.array([0.5, 0.0, 0.1, 0.2]),
-    control=np.array([0.125, 0.0, 0.0, 0.0]),
-    null=np.array([0.1, 0.0, 0.1, 0.2]),
-    p_values=np.array([0.01, 1, 1, 0.3]),
-    constant=np.array([False, True, False, False]),
-  )
-
-
-def _rows(text):
-  """Maps the first cell of every table row to its other cells, by table."""
-  tables, table = [], None
-  for line in text.splitlines():
-    if not line.startswith('|'):
-      table = None
-      continue
-    if table is None:
-      table = {}
-      tables.append(table)
-    first, *rest = (cell.strip() for cell in line.strip('|').split('|'))
-    table[first] = rest
-  return tables
-
-
 class ProbeReportTest(tf.test.TestCase):
   def test_one_table_for_each_split_and_offset_beside_the_post(self):
-    tables = _rows(report.probe_text(_probe_result()))
+    tables = testing_tables.rows(probe_tables.probe_text(_probe_result()))
     self.assertLen(tables, 4)
     for table in tables:
       self.assertEqual(
@@ -92,24 +64,24 @@ class ProbeReportTest(tf.test.TestCase):
           scores['shape']['accuracy_above_chance'] = None
           scores['scale']['r2'] = None
     kind = dict(varying=('x_position',), fixed=(('shape', 2), ('scale', 0)))
-    text = report.probe_text(result, **kind)
+    text = probe_tables.probe_text(result, **kind)
     self.assertIn('x_position varies from sprite to sprite; shape is of', text)
     self.assertNotRegex(text, r'\| post: |\bnan\b|\binf\b')
-    for table in _rows(text):
+    for table in testing_tables.rows(text):
       for row in list(table.values())[2:]:  # After header and rule.
         self.assertEqual(row[:2], ['does not vary'] * 2)
       self.assertEqual(
         table['predicting the mean (exact)'][2:4],
         ['3.458579 (+0.000)', '0.088710 (+0.000)'],
       )
-    data = report.probe_data(result, {}, **kind)
+    data = probe_tables.probe_data(result, {}, **kind)
     self.assertAllClose(
       data['predicting_the_mean'], [0, 0, 3.458579, 11 / 124, 11 / 124]
     )
     self.assertEqual(data['post'], {})
 
   def test_columns_are_aligned(self):
-    text = report.probe_text(_probe_result())
+    text = probe_tables.probe_text(_probe_result())
     table = []
     for line in [*text.splitlines(), '']:
       if line.startswith('|'):
@@ -125,9 +97,9 @@ class ProbeReportTest(tf.test.TestCase):
       'r2': float('nan'),
     }
     config = {'seed': np.int64(3), 'best': np.inf, 'lengths': (1, 2)}
-    data = report.probe_data(result, config)
+    data = probe_tables.probe_data(result, config)
     folder = self.get_temp_dir()
-    paths = report.write(folder, 'probe', 'text\n', data)
+    paths = tables.write(folder, 'probe', 'text\n', data)
     self.assertEqual(
       paths, [os.path.join(folder, f'probe.{x}') for x in ('md', 'json')]
     )
@@ -150,34 +122,6 @@ class ProbeReportTest(tf.test.TestCase):
       [2 / 3, 7 / 240, 3.458579, 11 / 124, 11 / 124],
     )
     self.assertEqual(read['post']['post: random inputs'][0], 0.66727)
-
-
-class MutualInformationReportTest(tf.test.TestCase):
-  def test_table_stands_beside_the_post(self):
-    text = report.mutual_information_text(_mutual_information_result())
-    (table,) = _rows(text)
-    self.assertEqual(table['true x sequence'], ['0.5', '0.2', '1 of 4'])
-    self.assertEqual(
-      table['random x sequence (control)'], ['0.125', '0.0312', '3 of 4']
-    )
-    self.assertEqual(table['post: true x sequence'][0], '< 1e-08')
-    self.assertIn('1 of 4 locations are significant', text)
-    self.assertIn('25.0% never change', text)
-    self.assertIn('binned, 10 bins', text)
-    self.assertIn('50 sequences in which only x moves.', text)
-    text = report.mutual_information_text(
-      _mutual_information_result(), (('shape', 2),)
-    )
-    self.assertIn('only x moves; fixed: shape:2.', text)
-
-  def test_json_has_the_summary_and_every_location(self):
-    result = _mutual_information_result()
-    data = report.mutual_information_data(result, {'seed': 0})
-    read = json.loads(json.dumps(data))
-    self.assertEqual(read['true'], [0.5, 0.0, 0.1, 0.2])
-    self.assertEqual(read['constant'], [False, True, False, False])
-    self.assertEqual(read['summary'], result.summary())
-    self.assertEqual(read['estimator'], 'binned')
 
 
 if __name__ == '__main__':
