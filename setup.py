@@ -23,6 +23,9 @@ setuptools.setup(
     'dm-sonnet>=2.0.2,<3',
     # TFDS imports it when it prepares a dataset, and does not ask for it.
     'importlib_resources',
+    # TensorBoard brings it, too.
+    'markdown>=3.5,<4',
+    'matplotlib>=3.9,<4',
     'numpy>=2.0,<3',
     'scikit-learn>=1.5,<2',
     # TensorFlow no longer brings it.

@@ -36,7 +36,7 @@ _PRESET = flags.DEFINE_enum(
   'preset',
   'post',
   list(config_lib.PRESETS),
-  "post: the post's schedule, 5 epochs of 10,000 rollouts; quick: 2,000 "
+  "post: the post's schedule, 5 epochs of 10,000 rollouts; quick: 1,600 "
   'rollouts, minutes. Other flags override it.',
 )
 _MODEL_DIR = flags.DEFINE_string(

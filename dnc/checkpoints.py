@@ -117,9 +117,13 @@ def read(
     )
 
 
+def _parent(model_dir: str) -> str:
+  return os.path.join(model_dir, runs.CHECKPOINT_DIR)
+
+
 def _numbered(model_dir: str, prefix: str = '') -> list[tuple[int, str]]:
   """Checkpoints as (updates, folder), the newest first."""
-  parent = os.path.join(model_dir, runs.CHECKPOINT_DIR)
+  parent = _parent(model_dir)
   found = []
   with contextlib.suppress(FileNotFoundError):
     for name in os.listdir(parent):
@@ -156,9 +160,35 @@ def sound(
       yield folder
   if all_damaged:
     raise errors.UsageError(
-      f'{os.path.join(model_dir, runs.CHECKPOINT_DIR)}: every checkpoint is '
+      f'{_parent(model_dir)}: every checkpoint is '
       'damaged; restore the files or train in another --model_dir'
     )
+
+
+def restore(
+  model_dir: str,
+  config: config_lib.Config,
+  trainer: Trainer,
+  log: progress.Log,
+) -> bool:
+  """Restores the newest sound checkpoint of a run.
+
+  Args:
+    model_dir: the run's folder.
+    config: the run.
+    trainer: what is restored, with all its variables.
+    log: takes a line for every checkpoint that is damaged.
+
+  Returns:
+    Whether there is one.
+
+  Raises:
+    UsageError: if all are damaged, or it is another run's.
+  """
+  for folder in sound(model_dir, log):
+    read(folder, config, trainer)
+    return True
+  return False
 
 
 class Checkpoints:
@@ -188,7 +218,7 @@ class Checkpoints:
     self._max_to_keep = max_to_keep
 
   def _folder(self, name: str) -> str:
-    return os.path.join(self._model_dir, runs.CHECKPOINT_DIR, name)
+    return os.path.join(_parent(self._model_dir), name)
 
   def restore(self) -> bool:
     """Restores the newest sound checkpoint; returns whether there is one.
@@ -202,10 +232,7 @@ class Checkpoints:
         f'{self._folder("")} holds checkpoints of an earlier version of this '
         'program, which it does not go on from; train in another --model_dir'
       )
-    for folder in sound(self._model_dir, self._log):
-      read(folder, self._config, self._trainer)
-      return True
-    return False
+    return restore(self._model_dir, self._config, self._trainer, self._log)
 
   def save(self, num_updates: int) -> None:
     """Saves the newest, unless that is done, and drops what is too old."""
@@ -229,7 +256,7 @@ class Checkpoints:
 
   def _remove_partial(self) -> None:
     """Removes what a process left that was killed while it wrote."""
-    parent = os.path.join(self._model_dir, runs.CHECKPOINT_DIR)
+    parent = _parent(self._model_dir)
     with contextlib.suppress(FileNotFoundError):
       for name in os.listdir(parent):
         if name.endswith('.partial'):

@@ -41,7 +41,7 @@ STRATEGIES = (DEFAULT, MIRRORED, MULTI_WORKER)
 # train Model B unless told otherwise.
 PRESETS = {
   'post': dict(num_epochs=5, rollouts_per_epoch=10_000),
-  'quick': dict(num_epochs=1, rollouts_per_epoch=2_000, tbptt_length=15),
+  'quick': dict(num_epochs=1, rollouts_per_epoch=1_600, tbptt_length=15),
 }
 
 # Test 1's rollouts: the post's, and a few hundred.

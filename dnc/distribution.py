@@ -152,6 +152,14 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
   return not has_chief and resolver.task_id == 0
 
 
+def num_workers(strategy: tf.distribute.Strategy) -> int:
+  """Processes that share the work, one on each machine."""
+  if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    cluster = strategy.cluster_resolver.cluster_spec().as_dict()
+    return sum(map(len, cluster.values()))
+  return 1
+
+
 def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy) -> None:
   """Raises `UsageError` where replicas cannot have equal parts of a batch."""
   number = strategy.num_replicas_in_sync

@@ -61,6 +61,7 @@ def training_memory(
   output_size: int,
   num_steps: int,
   core: str = config_lib.DNC,
+  num_workers: int = 1,
 ) -> dict[tuple[str, ...], int]:
   """The least memory that a training takes, in bytes, by what takes it.
 
@@ -70,6 +71,7 @@ def training_memory(
     output_size: numbers that come out of it.
     num_steps: of the longest segment.
     core: one of `config.CORES`.
+    num_workers: processes that share a batch, each on a machine of its own.
 
   Returns:
     Bytes, by the fields of the config that decide over them.
@@ -79,27 +81,28 @@ def training_memory(
   words = config.num_read_heads * config.word_size if has_memory else 0
   weights = 4 * hidden * (input_size + words + hidden)
   weights += output_size * (hidden + words)
-  steps = num_steps * config.batch_size
+  batch_size = config.batch_size / num_workers
+  steps = num_steps * batch_size
   # Gates, their gradients and the hidden states.
   images = steps * (_IMAGES * max(input_size, output_size) + 9 * hidden)
   state = _state_size(config) if has_memory else 2 * hidden
   # One at each border of a chunk, and one at each step of a chunk.
   states = (
-    config.batch_size
+    batch_size
     * state
     * (num_steps // _CHUNK_STEPS + min(num_steps, _CHUNK_STEPS))
   )
   length = 'tbptt_length' if hasattr(config, 'tbptt_length') else 'max_length'
   return {
     ('hidden_size', 'num_read_heads', 'word_size'): 4 * weights * _FLOAT,
-    ('batch_size', length): images * _FLOAT,
+    ('batch_size', length): round(images * _FLOAT),
     (
       'memory_size',
       'word_size',
       'num_read_heads',
       'num_write_heads',
       'batch_size',
-    ): states * _FLOAT,
+    ): round(states * _FLOAT),
   }
 
 

@@ -16,6 +16,7 @@ from typing import Protocol
 import tensorflow as tf
 
 from dnc import config as config_lib
+from dnc import errors
 from dnc import files
 from dnc import progress
 from dnc import summaries as summaries_lib
@@ -115,11 +116,23 @@ def read_metrics(model_dir: str) -> list[dict[str, Any]]:
   """The rows of a run's `metrics.jsonl`; none where there is no such file.
 
   A last line that was cut off when a process died is no row.
+
+  Raises:
+    UsageError: if another line is no row.
   """
-  rows = []
+  rows, path = [], os.path.join(model_dir, METRICS_FILE)
   with contextlib.suppress(FileNotFoundError):
-    with open(os.path.join(model_dir, METRICS_FILE), encoding='utf-8') as file:
-      rows = [json.loads(line) for line in file if line.endswith('\n')]
+    with open(path, 'rb') as file:
+      lines = [line for line in file if line.endswith(b'\n')]
+    for number, line in enumerate(lines):
+      try:
+        row = json.loads(line)
+        # What no row is without.
+        rows.append(dict(kind=row['kind'], update=row['update']) | row)
+      except (KeyError, TypeError, ValueError) as e:
+        raise errors.UsageError(
+          f'{path}: line {number + 1} is damaged ({e}); restore or remove it'
+        ) from e
   return rows
 
 

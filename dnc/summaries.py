@@ -65,7 +65,7 @@ VALIDATION = {
 }
 
 _TIME = (
-  ' On the first steps of a validation rollout that is always the same. Steps '
+  ' On the first steps of an unseen rollout that is always the same. Steps '
   'from left to right; above, the image that goes in at the step of the tick.'
 )
 _SLOTS = ' Slots of the memory from top to bottom.'
@@ -76,7 +76,7 @@ _BOUNDS = (
 _ROOT = ' Colours go by the square root, so that small ones are seen.'
 PICTURES = {
   'validation/true_beside_predicted': (
-    'The sprites of the first steps of a validation rollout that is always the '
+    'The sprites of the first steps of an unseen rollout that is always the '
     'same: true above, predicted below (white: probability 1).'
   ),
   'memory/words': (
@@ -123,10 +123,18 @@ PICTURES = {
 }
 
 
-def _draw(
-  trace: memory_trace.MemoryTrace, sprites: np.ndarray | None
+def draw_memory(
+  trace: memory_trace.MemoryTrace, sprites: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-  """All pictures of a trace, by name."""
+  """Draws all that a memory did; `PICTURES` describes each.
+
+  Args:
+    trace: of one sequence.
+    sprites: float `[time, 64, 64]` in [0, 1], what went in at each step.
+
+  Returns:
+    By name, uint8 `[height, width, 3]`.
+  """
   drawn = {
     'memory/read_weights': pictures.weights(
       trace.read_weights, 'READ', sprites
@@ -255,7 +263,7 @@ class Summaries:
       sprites: float `[time, 64, 64]` in [0, 1], what went in at the steps of
         `memory`.
     """
-    drawn = {} if memory is None else _draw(memory, sprites)
+    drawn = {} if memory is None else draw_memory(memory, sprites)
     if predictions is not None:
       drawn['validation/true_beside_predicted'] = predictions
     with self._writer.as_default(step=step):

@@ -13,6 +13,7 @@ from dnc import config as config_lib
 from dnc import distribution
 from dnc import errors
 from dnc import evaluation
+from dnc import files
 from dnc import machine
 from dnc import predictor as predictor_lib
 from dnc import progress
@@ -178,14 +179,15 @@ def restore_predictor(
     UsageError: if the folder holds no run or no sound checkpoint.
   """
   config = runs.load(model_dir)
-  for folder in checkpoints_lib.sound(model_dir, log, kind):
-    predictor = predictor_lib.SpritePredictor(config)
-    tally = tally_lib.Tally()
-    restored = tf.train.Checkpoint(
-      predictor=predictor, tally=tally, run_name=tf.Variable('')
-    )
-    checkpoints_lib.read(folder, config, restored, partially=True)
-    return config, predictor, int(tally.num_updates.numpy())
+  with files.explained_errors(model_dir):
+    for folder in checkpoints_lib.sound(model_dir, log, kind):
+      predictor = predictor_lib.SpritePredictor(config)
+      tally = tally_lib.Tally()
+      restored = tf.train.Checkpoint(
+        predictor=predictor, tally=tally, run_name=tf.Variable('')
+      )
+      checkpoints_lib.read(folder, config, restored, partially=True)
+      return config, predictor, int(tally.num_updates.numpy())
   raise errors.UsageError(
     f'--model_dir={model_dir}: no checkpoint there yet; let train.py run '
     'until its first checkpoint'
@@ -224,6 +226,7 @@ def train(
       memory is too small, the loss is not finite or another worker is lost.
   """
   console = progress.as_console(log)
+  strategy = strategy or tf.distribute.get_strategy()
   machine.check_memory(
     config,
     machine.training_memory(
@@ -232,9 +235,9 @@ def train(
       rollouts.NUM_PIXELS,
       min(config.segment_length, config.max_length),
       config.core,
+      distribution.num_workers(strategy),
     ),
   )
-  strategy = strategy or tf.distribute.get_strategy()
   distribution.check_batch_size(config.batch_size, strategy)
   work = _lead if distribution.is_chief(strategy) else _follow
   try:
@@ -300,9 +303,8 @@ def _follow(
   """`train`, of another worker: the chief does all but the updates."""
   table = sprites.load_table(config.dataset, data_dir)
   trainer = trainer_lib.Trainer(config, table, strategy)
-  for folder in checkpoints_lib.sound(model_dir, log):
-    checkpoints_lib.read(folder, config, trainer)
-    break
+  with files.explained_errors(model_dir):
+    checkpoints_lib.restore(model_dir, config, trainer, log)
   number = int(trainer.tally.num_updates.numpy())
   log(f'working with the chief, from {number:,} updates on')
   _check_place(trainer, model_dir, strategy)

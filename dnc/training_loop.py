@@ -87,7 +87,7 @@ def _run(
   """Trains until there are no more updates or somebody wants it to stop.
 
   Returns:
-    Whether somebody did.
+    Whether somebody did before the last.
   """
   config = session.config
   for metrics in session.updates(stop_requested):
@@ -104,7 +104,8 @@ def _run(
     # Where there are several workers, they stop after the same update.
     if metrics['stop'] if 'stop' in metrics else stop_requested.is_set():
       checkpoints.save(number)
-      return True
+      # Asked during the last validation: there is nothing left to stop.
+      return not last
   return False
 
 

@@ -28,7 +28,7 @@ class TrainingConfigTest(tf.test.TestCase, parameterized.TestCase):
     config = config_lib.make_training('quick', num_epochs=7, seed=None)
     self.assertEqual(config.num_epochs, 7)
     self.assertEqual(config.seed, 0)
-    self.assertEqual(config.rollouts_per_epoch, 2_000)
+    self.assertEqual(config.rollouts_per_epoch, 1_600)
 
   def test_written_and_read(self):
     config = config_lib.make_training('quick', clip_value=3.5)

@@ -40,6 +40,13 @@ class MachineTest(absltest.TestCase):
     )
     self.assertLess(_gigabytes(without, 100, config_lib.LSTM), least)
 
+  def test_workers_share_a_batch(self):
+    alone = machine.training_memory(_MODEL_A, 4101, 4096, 100)
+    shared = machine.training_memory(_MODEL_A, 4101, 4096, 100, num_workers=2)
+    for names, size in alone.items():
+      share = 2 if 'batch_size' in names else 1
+      self.assertEqual(shared[names], size // share, names)
+
   def test_chunks_are_those_of_the_recurrence(self):
     self.assertEqual(machine._CHUNK_STEPS, fast_recurrence.CHUNK_STEPS)
 

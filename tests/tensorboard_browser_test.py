@@ -1,20 +1,10 @@
-"""Looks at a run's summaries with a real TensorBoard in a real browser.
-
-Needs Chromium and its driver. Where they are missing it is skipped, unless the
-environment variable REQUIRE_BROWSER is set: then it fails. SCREENSHOT_DIR, if
-set, is a folder for screenshots.
-"""
+"""Looks at a run's summaries with a real TensorBoard in a real browser."""
 
 import dataclasses
 import os
-import shutil
 import tempfile
-import unittest
-import warnings
 
-from selenium import webdriver
 from selenium.common import exceptions
-from selenium.webdriver.chrome import service
 from selenium.webdriver.support import wait
 from tensorboard.backend.event_processing import event_accumulator
 import tensorflow as tf
@@ -26,6 +16,7 @@ from dnc import summaries
 from dnc import trainer as trainer_lib
 from dnc import training
 from tests import tensorboard_process
+from tests import testing_browser
 from tests import testing_data
 
 _CONFIG = config_lib.TrainingConfig(
@@ -39,7 +30,6 @@ _CONFIG = config_lib.TrainingConfig(
   tbptt_length=20,
 )
 _SEEDS = (3, 4)
-_BROWSER = ('chromium', 'chromium-browser', 'google-chrome')
 _TIMEOUT = 30
 # TensorBoard's pages are trees of shadow roots.
 _WALK = """
@@ -51,10 +41,6 @@ const walk = node => {
 };
 walk(document.body);
 """
-
-
-def _find_program(*names):
-  return next(filter(None, map(shutil.which, names)), None)
 
 
 def _write_run(model_dir, config):
@@ -97,17 +83,8 @@ class TensorBoardTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    browser = _find_program(*_BROWSER)
-    driver = _find_program('chromedriver')
-    if not (browser and driver):
-      missing = (
-        'no TensorBoard test: it needs Chromium and chromedriver on the PATH '
-        '(Debian: apt-get install chromium chromium-driver)'
-      )
-      if os.environ.get('REQUIRE_BROWSER'):
-        raise AssertionError(missing)
-      warnings.warn(missing, stacklevel=1)  # Told by pytest -q, too.
-      raise unittest.SkipTest(missing)
+    # First of all: without a browser there is no test.
+    cls._browser = cls.enterClassContext(testing_browser.browser(1600, 2400))
     folder = cls.enterClassContext(tempfile.TemporaryDirectory())
     logdir = os.path.join(folder, 'runs')
     cls._scores = {
@@ -124,24 +101,6 @@ class TensorBoardTest(tf.test.TestCase):
     tensorboard_process.wait_for_scalar(
       cls._address, 'validation/iou', len(_SEEDS)
     )
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in (
-      '--headless',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--no-proxy-server',
-      '--window-size=1600,2400',
-      f'--user-data-dir={folder}/profile',
-    ):
-      options.add_argument(argument)
-    cls._browser = webdriver.Chrome(options, service.Service(driver))
-    cls.addClassCleanup(cls._browser.quit)
 
   def _open(self, tab):
     # Another tab's elements would stay in a page that is only turned over.
@@ -193,10 +152,6 @@ class TensorBoardTest(tf.test.TestCase):
     )
     return [tuple(size) for size in sizes] if all(map(all, sizes)) else []
 
-  def _screenshot(self, name):
-    if folder := os.environ.get('SCREENSHOT_DIR'):
-      self._browser.save_screenshot(os.path.join(folder, f'{name}.png'))
-
   def test_scalars(self):
     self._open('scalars')
     tags = [f'training/{name}' for name in ('grad_norm', 'loss')]
@@ -205,14 +160,14 @@ class TensorBoardTest(tf.test.TestCase):
     descriptions = [summaries.TRAINING[x.split('/')[1]] for x in tags[:2]]
     descriptions += [summaries.VALIDATION[x.split('/')[1]] for x in tags[2:]]
     self._assert_described(descriptions)
-    self._screenshot('scalars')
+    testing_browser.screenshot(self._browser, 'scalars')
 
   def test_pictures(self):
     self._open('images')
     self._wait_for_texts(self._pictures, '.heading-label span')
     shown = self._wait(lambda: self._loaded('#main-image-container img'))
     self.assertCountEqual(shown, [*self._pictures.values()] * len(_SEEDS))
-    self._screenshot('images')
+    testing_browser.screenshot(self._browser, 'images')
     self._assert_described(
       [summaries.PICTURES[tag] for tag in sorted(self._pictures)]
     )
@@ -220,7 +175,7 @@ class TensorBoardTest(tf.test.TestCase):
   def test_first_page(self):
     self._open('timeseries')
     shown = self._wait(lambda: self._loaded('image-card img'))
-    self._screenshot('timeseries')
+    testing_browser.screenshot(self._browser, 'timeseries')
     self.assertContainsSubset(shown, self._pictures.values())
 
   def test_hyper_parameters(self):
@@ -230,7 +185,7 @@ class TensorBoardTest(tf.test.TestCase):
       ['seed', 'validation/loss', *(f'{s}.0000' for s in _SEEDS), *losses],
       '.table-cell, .table-header',
     )
-    self._screenshot('hparams')
+    testing_browser.screenshot(self._browser, 'hparams')
 
 
 if __name__ == '__main__':

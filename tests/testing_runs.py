@@ -1,6 +1,7 @@
 """A small run for tests, and whether two runs left the same."""
 
 import glob
+import json
 import os
 
 import numpy as np
@@ -49,11 +50,19 @@ def _metrics(model_dir: str) -> list[dict]:
   return rows
 
 
+def _left(model_dir: str) -> tuple[list[str], dict]:
+  """The name of the best checkpoint, and the last scores."""
+  names = os.listdir(os.path.join(model_dir, runs.CHECKPOINT_DIR))
+  names = [name for name in names if name.startswith('best_')]
+  with open(os.path.join(model_dir, runs.RESULT_FILE), encoding='utf-8') as f:
+    return names, json.load(f)
+
+
 def assert_same(test: tf.test.TestCase, one: str, other: str) -> None:
   """Asserts that two runs are equal in every bit.
 
-  Weights, optimizer, carried state, sums and counts of the last checkpoint; and
-  all metrics but the speed.
+  Weights, optimizer, carried state, sums and counts of the last checkpoint; all
+  metrics but the speed, which checkpoint is the best, and the result.
 
   Args:
     test: fails if they are not.
@@ -67,6 +76,7 @@ def assert_same(test: tf.test.TestCase, one: str, other: str) -> None:
   for key, value in values.items():
     np.testing.assert_array_equal(value, other_values[key], err_msg=key)
   test.assertEqual(_metrics(one), _metrics(other))
+  test.assertEqual(_left(one), _left(other))
 
 
 def assert_close(test: tf.test.TestCase, one: str, other: str) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from dnc import errors
+from dnc import files
 from dnc import rollouts
 from dnc import runs
 from dnc import session
@@ -43,16 +44,17 @@ def _flip_a_bit(path):
 
 
 class _Lines:
-  """Takes the log; after some lines it does what Ctrl-C does."""
+  """Takes the log; after some lines it sends a signal, Ctrl-C's."""
 
-  def __init__(self, interrupt_at=None):
+  def __init__(self, interrupt_at=None, signal_number=signal.SIGINT):
     self.lines = []
     self._interrupt_at = interrupt_at
+    self._signal_number = signal_number
 
   def __call__(self, line):
     self.lines.append(line)
     if len(self.lines) == self._interrupt_at:
-      os.kill(os.getpid(), signal.SIGINT)
+      os.kill(os.getpid(), self._signal_number)
 
 
 class TrainTest(tf.test.TestCase):
@@ -155,15 +157,47 @@ class TrainTest(tf.test.TestCase):
 
   def test_stopped_and_resumed_is_as_never_stopped(self):
     parts = self._dir('stopped')
-    log = _Lines(interrupt_at=2)
-    self.assertIsNone(self._train(parts, log=log))
-    self.assertIn('the same command goes on', log.lines[-1])
-    updates_then = training.restore_predictor(parts)[2]
+    updates_then = 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+      log = _Lines(interrupt_at=2, signal_number=number)
+      self.assertIsNone(self._train(parts, log=log))
+      self.assertIn('the same command goes on', log.lines[-1])
+      updates_before = updates_then
+      updates_then = training.restore_predictor(parts)[2]
+      self.assertGreater(updates_then, updates_before)
     self.assertLess(updates_then, training.restore_predictor(self._whole)[2])
     log = _Lines()
     self.assertEqual(self._train(parts, log=log), self._result)
     self.assertIn(f'after {updates_then} updates', log.lines[0])
     testing_runs.assert_same(self, self._whole, parts)
+
+  def test_ctrl_c_after_the_last_update_stops_nothing(self):
+    folder = self._dir('late')
+
+    def interrupt(self):
+      os.kill(os.getpid(), signal.SIGINT)
+      return validate(self)
+
+    validate = session.Session.validate
+    last = dataclasses.replace(_CONFIG, checkpoint_interval=1000)
+    log = _Lines()
+    with mock.patch.object(session.Session, 'validate', interrupt):
+      self.assertIsNotNone(self._train(folder, last, log))
+    self.assertIn('stopping after this update', log.lines)
+    self.assertIn('trained: ', log.lines[-1])
+    self.assertTrue(os.path.exists(os.path.join(folder, runs.RESULT_FILE)))
+
+  def test_a_damaged_line_of_metrics_is_told(self):
+    folder = self._dir('metrics')
+    path = os.path.join(folder, session.METRICS_FILE)
+    good = json.dumps(dict(kind='report', update=1)) + '\n'
+    for bad in ('{"kind": "rep\n', '[]\n', '{"kind": "report"}\n'):
+      files.write_text(path, good + bad + good)
+      with self.assertRaisesRegex(errors.UsageError, f'{path}: line 2 is dam'):
+        session.read_metrics(folder)
+    # Cut off when a process died.
+    files.write_text(path, good + bad[:-1])
+    self.assertLen(session.read_metrics(folder), 1)
 
   def test_a_damaged_checkpoint_is_passed_over(self):
     # What it does again comes out the same.

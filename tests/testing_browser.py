@@ -1,0 +1,77 @@
+"""A real browser without a window, for tests.
+
+Needs Chromium and its driver. Where they are missing the test is skipped,
+unless the environment variable REQUIRE_BROWSER is set: then it fails.
+SCREENSHOT_DIR, if set, is a folder for screenshots.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import os
+import shutil
+import tempfile
+import unittest
+import warnings
+
+from selenium import webdriver
+from selenium.webdriver.chrome import service
+
+_BROWSER = ('chromium', 'chromium-browser', 'google-chrome')
+
+
+def _find_program(*names: str) -> str | None:
+  return next(filter(None, map(shutil.which, names)), None)
+
+
+@contextlib.contextmanager
+def browser(width: int, height: int) -> Iterator[webdriver.Chrome]:
+  """Runs a browser until the block ends.
+
+  Args:
+    width: of its window, in pixels.
+    height: of its window.
+
+  Yields:
+    The browser.
+
+  Raises:
+    SkipTest: if there is none.
+  """
+  program, driver = _find_program(*_BROWSER), _find_program('chromedriver')
+  if not (program and driver):
+    missing = (
+      'no test in a browser: it needs Chromium and chromedriver on the PATH '
+      '(Debian: apt-get install chromium chromium-driver)'
+    )
+    if os.environ.get('REQUIRE_BROWSER'):
+      raise AssertionError(missing)
+    warnings.warn(missing, stacklevel=1)  # Told by pytest -q, too.
+    raise unittest.SkipTest(missing)
+  with tempfile.TemporaryDirectory() as profile:
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for argument in (
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--no-proxy-server',
+      f'--window-size={width},{height}',
+      f'--user-data-dir={profile}',
+    ):
+      options.add_argument(argument)
+    started = webdriver.Chrome(options, service.Service(driver))
+    try:
+      yield started
+    finally:
+      started.quit()
+
+
+def screenshot(started: webdriver.Chrome, name: str) -> None:
+  """Leaves a screenshot where somebody asked for them."""
+  if folder := os.environ.get('SCREENSHOT_DIR'):
+    started.save_screenshot(os.path.join(folder, f'{name}.png'))
