@@ -225,11 +225,6 @@ def check_metadata(
       )
 
 
-def is_finished(path: str) -> bool:
-  """Whether all of an export was once there."""
-  return all(os.path.isfile(os.path.join(path, name)) for name in _TFDS_FILES)
-
-
 def _description(
   widths: Mapping[str, int], shards: Sequence[Shard]
 ) -> dict[str, bytes]:
@@ -273,6 +268,11 @@ def _description(
 def _read(file: str) -> bytes:
   with open(file, 'rb') as opened:
     return opened.read()
+
+
+def is_finished(path: str) -> bool:
+  """Whether all of an export was once there."""
+  return all(os.path.isfile(os.path.join(path, name)) for name in _TFDS_FILES)
 
 
 def finish(
@@ -364,17 +364,17 @@ class Export:
       for name in os.listdir(self.path)
     )
 
+  def _is_described(self) -> bool:
+    """Whether TFDS's files are there, and as they should be."""
+    return is_finished(self.path) and all(
+      _read(os.path.join(self.path, name)) == content
+      for name, content in _description(self.widths, self._shards).items()
+    )
+
   @property
   def is_finished(self) -> bool:
     """Whether there is nothing to do."""
-    return (
-      not self.missing
-      and is_finished(self.path)
-      and all(
-        _read(os.path.join(self.path, name)) == content
-        for name, content in _description(self.widths, self._shards).items()
-      )
-    )
+    return not self.missing and self._is_described()
 
   @property
   def num_shards(self) -> int:
@@ -459,4 +459,5 @@ class Export:
 
   def finish(self) -> None:
     """Makes the folder a dataset, now that all shards are there."""
-    finish(self.path, self.widths, self._shards)
+    if not self._is_described():
+      finish(self.path, self.widths, self._shards)
