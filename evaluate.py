@@ -53,12 +53,21 @@ flags.DEFINE_string(
   'As for train.py; by default what the model was trained on. Name a file that '
   'has moved since.',
 )
+_EXPORT = flags.DEFINE_list(
+  'export',
+  None,
+  "What to write of each step of Test 1's rollouts, beside the latents, of "
+  + ', '.join(config_lib.EXPORTS)
+  + '. By default all, but the memory only up to '
+  f'{config_lib.EvaluationConfig.MAX_MEMORY} numbers or where '
+  '--representations names it. Of other rollouts is written what their test '
+  'needs.',
+)
 _REPRESENTATIONS = flags.DEFINE_list(
   'representations',
   None,
   'What Test 1 probes, of ' + ', '.join(config_lib.REPRESENTATIONS) + '. By '
-  'default all, but the memory only up to '
-  f'{config_lib.EvaluationConfig.MAX_MEMORY} numbers.',
+  'default those that --export has written.',
 )
 flags.DEFINE_enum(
   'estimator',
@@ -100,8 +109,9 @@ flags.DEFINE_integer('seed', None, 'Of the rollouts, controls and shuffles.')
 def _config() -> config_lib.EvaluationConfig:
   fields = {f.name for f in dataclasses.fields(config_lib.EvaluationConfig)}
   given = {name: FLAGS[name].value for name in fields - {'tests'}}
-  if _REPRESENTATIONS.value is not None:
-    given['representations'] = tuple(_REPRESENTATIONS.value)
+  for flag in (_EXPORT, _REPRESENTATIONS):
+    if flag.value is not None:
+      given[flag.name] = tuple(flag.value)
   if _FIXED.value is not None:
     given['fixed'] = variation.parse_fixed(_FIXED.value)
   tests = config_lib.TESTS if _TEST.value == 'all' else (_TEST.value,)

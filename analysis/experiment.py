@@ -13,10 +13,8 @@ Everything is left in the run's folder, under `evaluation/`:
 from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
-import glob
 import math
 import os
-import shutil
 from typing import Any
 
 import tensorflow as tf
@@ -29,6 +27,7 @@ from analysis import tables
 from dnc import config as config_lib
 from dnc import errors
 from dnc import evaluation
+from dnc import exports
 from dnc import files
 from dnc import predictor as predictor_lib
 from dnc import rollouts
@@ -92,8 +91,21 @@ class _Run:
     test: str,
     splits: Mapping[str, evaluation.Split],
     representations: tuple[str, ...],
+    predictor: predictor_lib.SpritePredictor | None = None,
+    suffix: str = '',
   ) -> traces_lib.Traces:
-    """Writes the traces of a test, or finds them written."""
+    """Writes the traces of a test, or finds them written.
+
+    Args:
+      test: what the folder's name begins with.
+      splits: which rollouts.
+      representations: what to write of each step.
+      predictor: another than the trained one, of the same sizes; and
+      suffix: what it is called in the folder's name.
+
+    Returns:
+      The traces.
+    """
     widths = predictor_lib.widths(self.training)
     sizes = '+'.join(str(split.num_rollouts) for split in splits.values())
     spec = next(iter(splits.values())).spec
@@ -101,17 +113,16 @@ class _Run:
       self.folder,
       'traces',
       f'{test}{_confined(spec)}_{sizes}x{self.evaluation.rollout_length}'
-      f'_seed{self.evaluation.seed}_update{self.num_updates}',
+      f'_seed{self.evaluation.seed}_{suffix or f"update{self.num_updates}"}',
     )
-    verb = 'reading' if os.path.exists(path) else 'writing'
-    self.log(f'traces: {verb} {path}')
-    return evaluation.export_traces(
+    num_updates = None if predictor else self.num_updates
+    return exports.export_traces(
       path,
-      self.predictor,
+      predictor or self.predictor,
       self.table,
       splits,
       {name: widths[name] for name in representations},
-      dict(num_updates=self.num_updates, run=self.training.name()),
+      dict(num_updates=num_updates, run=self.training.name()),
       log=self.log,
     )
 
@@ -178,11 +189,6 @@ def evaluate(
   with files.explained_errors(run.folder):
     os.makedirs(run.folder, exist_ok=True)
     with files.only_writer(run.folder):
-      # Nobody else writes now: these are left from processes that were killed.
-      for partial in glob.glob(
-        os.path.join(glob.escape(run.folder), 'traces', '*.partial')
-      ):
-        shutil.rmtree(partial)
       found = dict(prediction=_score_prediction(run))
       for name in config.tests:
         if name == 'mi' and 'memory' not in predictor_lib.widths(run.training):
@@ -229,26 +235,16 @@ def _run_probe(run: _Run) -> probe.ProbeResult:
   """Test 1."""
   number, spec = run.evaluation.num_rollouts, run.spec('evaluation')
   widths = predictor_lib.widths(run.training)
-  memory_fits = widths.get('memory', 0) <= run.evaluation.MAX_MEMORY
-  recorded = tuple(name for name in widths if name != 'memory' or memory_fits)
-  probed = run.evaluation.representations or recorded
-  missing = [name for name in probed if name not in widths]
-  if missing:
-    raise errors.UsageError(
-      f'--representations={",".join(probed)}: a run of --core='
-      f'{run.training.core} has no {missing[0]}; it has {", ".join(widths)}'
-    )
-  name = 'probe'
-  if not set(probed) <= set(recorded):
-    recorded = probed
-    name = '_'.join(['probe', *probed])
+  probed = exports.probed(run.evaluation, widths)
+  exported = exports.exported(run.evaluation, widths)
+  usual = exports.exported(config_lib.EvaluationConfig(), widths)
   traces = run.traces(
-    name,
+    'probe' if exported == usual else '_'.join(['probe', *exported]),
     dict(
       train=evaluation.Split(spec, 0, number),
       test=evaluation.Split(spec, number, -(-number // 10)),
     ),
-    recorded,
+    exported,
   )
   result = probe.run(
     traces,
@@ -273,7 +269,9 @@ def _run_mutual_information(
   if not set(_MOVING) <= set(run.training.varying):
     run.log('Test 2 moves x_position, which did not vary in training')
   split = evaluation.Split(spec, 0, run.evaluation.num_sequences)
-  traces = run.traces('mi', dict(sequences=split), ('memory',))
+  widths = predictor_lib.widths(run.training)
+  held = tuple(name for name in config_lib.REPRESENTATIONS if name in widths)
+  traces = run.traces('mi', dict(sequences=split), held)
   result = mutual_information.run(
     mutual_information.from_traces(traces, 'sequences'),
     estimator=run.evaluation.estimator,

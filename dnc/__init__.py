@@ -15,8 +15,10 @@ A map, in the way of the data:
   config.py              every number of a training and of an evaluation
   runs.py                a run's folder
   predictor.py           the next-sprite model: core, loss, scores
-  evaluation.py          a predictor over whole rollouts: scores, traces
-  traces.py              what the memory held, as TFRecords
+  evaluation.py          a predictor over whole rollouts: scores
+  exports.py             its traces: what a model held, step by step
+  traces.py, trace_shards.py, trace_records.py
+                         read, written file by file, and byte by byte
   memory_trace.py, pictures.py
                          everything the memory does in a few steps, and drawn
   optimizers.py          Adam and RMSProp in one pass
@@ -58,6 +60,7 @@ _MODULES = (
   'distribution',
   'dsprites',
   'evaluation',
+  'exports',
   'fast_access',
   'fast_recurrence',
   'lstm',
@@ -76,6 +79,8 @@ _MODULES = (
   'session',
   'summaries',
   'tally',
+  'trace_records',
+  'trace_shards',
   'traces',
   'trainer',
   'training',

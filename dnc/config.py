@@ -58,6 +58,14 @@ REPRESENTATIONS = (
   'controller_hidden',
   'controller_cell',
 )
+# And what can be, too.
+EXPORTS = (
+  *REPRESENTATIONS,
+  'usage',
+  'read_weights',
+  'write_weights',
+  'loss',
+)
 
 # These change what is seen of a run, not what it computes.
 _REPORTING = ('report_interval', 'checkpoint_interval')
@@ -299,8 +307,11 @@ class EvaluationConfig:
     num_sequences: sequences for Test 2.
     rollout_length: steps of a rollout for Test 1; sequences for Test 2 have
       from this many to twice as many.
-    representations: what Test 1 probes, of `REPRESENTATIONS`. None: all, but
-      the memory only up to `MAX_MEMORY` numbers.
+    export: what is written of each step of Test 1's rollouts, of `EXPORTS`,
+      beside their labels. None: all, but the memory only up to `MAX_MEMORY`
+      numbers or where `representations` names it.
+    representations: what Test 1 probes, of `REPRESENTATIONS`. None: those that
+      are written.
     estimator: how Test 2 estimates mutual information, one of `ESTIMATORS`.
     seed: of the rollouts, the controls and the shuffles.
     varying: latents that are drawn anew for every sprite of Test 1's rollouts;
@@ -314,6 +325,7 @@ class EvaluationConfig:
   num_rollouts: int = 10_000
   num_sequences: int = 50
   rollout_length: int = 500
+  export: tuple[str, ...] | None = None
   representations: tuple[str, ...] | None = None
   estimator: str = 'binned'
   seed: int = 0
@@ -334,7 +346,7 @@ class EvaluationConfig:
     if self.dataset is not None:
       object.__setattr__(self, 'dataset', sprites.check_dataset(self.dataset))
     for name, allowed in dict(
-      tests=TESTS, representations=REPRESENTATIONS
+      tests=TESTS, export=EXPORTS, representations=REPRESENTATIONS
     ).items():
       chosen = getattr(self, name)
       _require(
@@ -342,6 +354,16 @@ class EvaluationConfig:
         name,
         chosen is None or (chosen and set(chosen) <= set(allowed)),
         f'some of {", ".join(allowed)}',
+      )
+    if 'probe' in self.tests and self.export is not None:
+      probed = self.representations or REPRESENTATIONS
+      lacking = [x for x in self.representations or () if x not in self.export]
+      _require(
+        self,
+        'export',
+        set(probed) & set(self.export) and not lacking,
+        f'with {", ".join(lacking) or "some of " + ", ".join(probed)}, which '
+        'Test 1 probes',
       )
     _require_choice(self, 'estimator', ESTIMATORS)
     if self.varying is not None or self.fixed is not None:

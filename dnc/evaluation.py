@@ -5,21 +5,16 @@ grow with their length.
 """
 
 from collections.abc import Iterator
-from collections.abc import Mapping
 import dataclasses
 import functools
 import hashlib
-import os
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from dnc import memory_trace
 from dnc import predictor as predictor_lib
-from dnc import progress
 from dnc import rollouts
-from dnc import traces as traces_lib
 from dnc.dsprites import latent_errors
 from dnc.dsprites import latents
 from dnc.dsprites import nearest
@@ -27,9 +22,6 @@ from dnc.dsprites import render
 from dnc.dsprites import sprites
 
 _SEGMENT_LENGTH = 100
-_BATCH_SIZE = 16
-# Of what is recorded of a batch; wide memories run in smaller batches.
-_MAX_BATCH_BYTES = 256 << 20
 # Pixels between the sprites of a picture, and steps it shows.
 _GAP = 2
 # Steps of each rollout whose predictions are read back as sprites.
@@ -44,38 +36,45 @@ class Evaluator:
     self,
     predictor: predictor_lib.SpritePredictor,
     record: tuple[str, ...] = (),
+    batch_size: int | None = None,
   ):
     """Constructs the evaluator.
 
     Args:
       predictor: the model.
-      record: which of `config.REPRESENTATIONS` to return of each step.
+      record: which of `config.EXPORTS` to return of each step.
+      batch_size: of all batches; None for any, which on a CPU is slower.
     """
     self._predictor = predictor
     self._record = record
     state = predictor.initial_state(1)
     state_spec = tf.nest.map_structure(
-      lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype), state
+      lambda x: tf.TensorSpec([batch_size, *x.shape[1:]], x.dtype), state
     )
-    # One graph for every length and every size of batch.
-    self._run_segment = tf.function(
-      self._segment,
-      input_signature=[
-        rollouts.batch_spec(),
-        state_spec,
-        tf.TensorSpec([], tf.int32),
-      ],
+    # One graph for every length.
+    signature = [
+      rollouts.batch_spec(batch_size),
+      state_spec,
+      tf.TensorSpec([], tf.int32),
+    ]
+    self._run_segment = tf.function(self._segment, input_signature=signature)
+    # Without what is only scored.
+    self._record_segment = tf.function(
+      lambda *inputs: self._segment(*inputs)[1:3], input_signature=signature
     )
 
   def _segment(self, segment, state, start):
     """Predicts a segment that begins with step `start` of its rollouts."""
+    of_state = tuple(x for x in self._record if x != predictor_lib.LOSS)
     logits, state, recorded = self._predictor(
-      rollouts.model_inputs(segment), state, self._record
+      rollouts.model_inputs(segment), state, of_state
     )
+    targets = rollouts.model_targets(segment)
+    if predictor_lib.LOSS in self._record:
+      loss = self._predictor.loss(logits, targets)
+      recorded = {**recorded, predictor_lib.LOSS: loss[:, :, tf.newaxis]}
     mask = rollouts.mask(segment.length, tf.shape(logits)[0], offset=start)
-    sums = predictor_lib.score(
-      logits, rollouts.model_targets(segment), mask, self._predictor.loss
-    )
+    sums = predictor_lib.score(logits, targets, mask, self._predictor.loss)
     return sums, recorded, state, logits
 
   def run(
@@ -104,6 +103,24 @@ class Evaluator:
         for name in self._record
       },
     )
+
+  def record(
+    self, batch: rollouts.RolloutBatch
+  ) -> Iterator[dict[str, np.ndarray]]:
+    """Records every step of `batch`, and scores none.
+
+    Args:
+      batch: rollouts, of the size that this evaluator is for.
+
+    Yields:
+      What was recorded of successive segments, as from `run`; not a copy, and
+      not to be written to.
+    """
+    state = self._predictor.initial_state(len(batch.length))
+    for start in range(0, len(batch.image), _SEGMENT_LENGTH):
+      segment = rollouts.segment(batch, start, start + _SEGMENT_LENGTH)
+      recorded, state = self._record_segment(segment, state, start)
+      yield {x: np.asarray(memoryview(recorded[x])) for x in self._record}
 
   def predicted_images(
     self, batch: rollouts.RolloutBatch, steps: np.ndarray
@@ -166,15 +183,6 @@ class Split:
   spec: rollouts.RolloutSpec
   first: int
   num_rollouts: int
-
-
-def _described(split: Split) -> dict[str, Any]:
-  """A split, for the metadata of its traces."""
-  described = dataclasses.asdict(split)
-  if not split.spec.fixed:
-    # Nor do traces that were written before anything could be fixed say so.
-    del described['spec']['fixed']
-  return described
 
 
 def fingerprint(predictor: predictor_lib.SpritePredictor) -> str:
@@ -261,85 +269,3 @@ class Scorer:
   def picture(self) -> np.ndarray:
     """The first steps of the first rollout, as `Evaluator.picture`."""
     return self._evaluator.picture(rollouts.segment(self._batch, 0, _NUM_SHOWN))
-
-
-def export_traces(
-  path: str | os.PathLike[str],
-  predictor: predictor_lib.SpritePredictor,
-  table: sprites.SpriteTable,
-  splits: Mapping[str, Split],
-  widths: Mapping[str, int],
-  metadata: Mapping[str, Any],
-  log: progress.Log | None = None,
-) -> traces_lib.Traces:
-  """Writes what a model holds at every step, unless it is written already.
-
-  Args:
-    path: the folder of the traces.
-    predictor: the model.
-    table: the sprites.
-    splits: which rollouts.
-    widths: what to record, some of `predictor.widths`.
-    metadata: what the traces are of. Fingerprints of model and data, and the
-      rollouts, are added.
-    log: takes a line of progress now and then.
-
-  Returns:
-    The traces, open for reading.
-
-  Raises:
-    UsageError: if `path` holds other traces, or the disk is too small.
-  """
-  metadata = {
-    **metadata,
-    'model_fingerprint': fingerprint(predictor),
-    'data_fingerprint': table.fingerprint,
-    'splits': {k: _described(v) for k, v in splits.items()},
-    'representations': sorted(widths),
-  }
-  if not os.path.exists(path):
-    evaluator = Evaluator(predictor, tuple(widths))
-    traces_lib.write(
-      path,
-      {
-        name: _record(evaluator, table, split, widths, log)
-        for name, split in splits.items()
-      },
-      widths,
-      metadata,
-      {name: split.num_rollouts for name, split in splits.items()},
-      max(split.spec.max_length for split in splits.values()),
-    )
-  return traces_lib.open_traces(path, metadata)
-
-
-def _record(
-  evaluator: Evaluator,
-  table: sprites.SpriteTable,
-  split: Split,
-  widths: Mapping[str, int],
-  log: progress.Log | None,
-) -> Iterator[dict[str, Any]]:
-  """Yields the rollouts of a split as `traces.write` takes them."""
-  bytes_per_rollout = 4 * split.spec.max_length * sum(widths.values())
-  batch_size = min(_BATCH_SIZE, max(1, _MAX_BATCH_BYTES // bytes_per_rollout))
-  end = split.first + split.num_rollouts
-  starts = range(split.first, end, batch_size)
-  # In order of index: nobody waits for the shorter ones of a batch.
-  indices = np.full([len(starts), batch_size], -1, np.int64)
-  indices.flat[: split.num_rollouts] = np.arange(split.first, end)
-  mean_length = (split.spec.min_length + split.spec.max_length) // 2
-  lines = progress.Lines(log, 'traces: steps', split.num_rollouts * mean_length)
-  num_steps = 0
-  for batch in rollouts.dataset(table, split.spec, indices).as_numpy_iterator():
-    _, recorded = evaluator.run(batch)
-    lengths = [int(n) for n in batch.length if n]
-    for i, length in enumerate(lengths):
-      yield {
-        'index': int(batch.index[i]),
-        'classes': batch.classes[:length, i],
-        'values': batch.values[:length, i],
-        **{name: value[:length, i] for name, value in recorded.items()},
-      }
-    num_steps += sum(lengths)
-    lines.done(num_steps)

@@ -36,6 +36,44 @@ def _umask() -> int:
 
 
 @contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
+  """Gives a name to write a file under that is at `path` only once it is whole.
+
+  For what writes files by name; `atomic_file` is for all else, and says what
+  holds of both.
+
+  Args:
+    path: where the finished file goes.
+
+  Yields:
+    The name of an empty file beside it.
+
+  Raises:
+    OSError: if the file cannot be written.
+  """
+  path = os.fspath(path)
+  folder = os.path.dirname(os.path.abspath(path))
+  os.makedirs(folder, exist_ok=True)
+  descriptor, partial = tempfile.mkstemp(
+    prefix=os.path.basename(path) + '.', suffix='.partial', dir=folder
+  )
+  try:
+    try:
+      yield partial
+      os.fsync(descriptor)
+    finally:
+      os.close(descriptor)
+    # mkstemp makes private files; the finished one obeys the user's umask.
+    os.chmod(partial, 0o666 & ~_umask())
+    os.replace(partial, path)
+  except BaseException:
+    with contextlib.suppress(FileNotFoundError):
+      os.unlink(partial)
+    raise
+  _fsync_directory(folder)
+
+
+@contextlib.contextmanager
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
   """Opens a file for writing that appears at `path` only once it is whole.
 
@@ -51,25 +89,8 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
   Raises:
     OSError: if the file cannot be written.
   """
-  path = os.fspath(path)
-  folder = os.path.dirname(os.path.abspath(path))
-  os.makedirs(folder, exist_ok=True)
-  descriptor, partial = tempfile.mkstemp(
-    prefix=os.path.basename(path) + '.', suffix='.partial', dir=folder
-  )
-  try:
-    with os.fdopen(descriptor, 'wb') as file:
-      yield file
-      file.flush()
-      os.fsync(file.fileno())
-    # mkstemp makes private files; the finished one obeys the user's umask.
-    os.chmod(partial, 0o666 & ~_umask())
-    os.replace(partial, path)
-  except BaseException:
-    with contextlib.suppress(FileNotFoundError):
-      os.unlink(partial)
-    raise
-  _fsync_directory(folder)
+  with atomic_path(path) as partial, open(partial, 'wb') as file:
+    yield file
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -23,6 +23,8 @@ from dnc import unroll
 Core = dnc.DNC | lstm.LSTMCore
 State = dnc.DNCState | snt.LSTMState
 
+# The one of `config.EXPORTS` that is not of the core's state.
+LOSS = 'loss'
 # Pixels that are never on start at this probability, not at logit -inf.
 _MIN_PROBABILITY = 1e-3
 
@@ -45,32 +47,37 @@ class Prediction(NamedTuple):
 
 
 def widths(config: config_lib.TrainingConfig) -> dict[str, int]:
-  """Numbers in each of `config.REPRESENTATIONS` that the core has."""
+  """Numbers per step of each of `config.EXPORTS` that the core has."""
   controller = {
     'controller_hidden': config.hidden_size,
     'controller_cell': config.hidden_size,
   }
+  loss = {LOSS: 1}
   if config.core == config_lib.LSTM:
-    return controller
+    return {**controller, **loss}
   return {
     'read_words': config.num_read_heads * config.word_size,
     'memory': config.memory_size * config.word_size,
     **controller,
+    'usage': config.memory_size,
+    'read_weights': config.num_read_heads * config.memory_size,
+    'write_weights': config.num_write_heads * config.memory_size,
+    **loss,
   }
 
 
 def represent(state: State, name: str) -> tf.Tensor:
-  """One of `config.REPRESENTATIONS` of a state, float tensor `[batch, width]`.
+  """One of `config.EXPORTS` but the loss, float tensor `[batch, width]`.
 
-  Read words are head by head, the memory is slot by slot.
+  Read words and all weights are head by head, the memory is slot by slot.
   """
   if name.startswith('controller_'):
     controller = getattr(state, 'controller_state', state)
     return getattr(controller, name.removeprefix('controller_'))
-  value = {
-    'read_words': state.access_output,
-    'memory': state.access_state.memory,
-  }[name]
+  if name == 'read_words':
+    value = state.access_output
+  else:
+    value = getattr(state.access_state, name)
   width = value.shape[1:].num_elements()
   return tf.reshape(value, [-1, width])
 
@@ -236,7 +243,7 @@ class SpritePredictor(snt.Module):
     Args:
       inputs: float tensor `[time, batch, 4096 + 5]`: current images, actions.
       state: the state before the first step.
-      record: which of `config.REPRESENTATIONS` to return.
+      record: which of `config.EXPORTS` but the loss to return.
 
     Returns:
       Logits of the next images, float tensor `[time, batch, 4096]`; the state

@@ -5,14 +5,37 @@ A folder of traces is a TFDS dataset whose schema travels with it, so that
 one rollout:
 
 - `index`: int64, the index of the rollout;
-- one feature for each representation, e.g. 'read_words' `[time, R * W]`,
-  'memory' `[time, N * W]` (row-major: slot, then word), 'controller_hidden' and
-  'controller_cell' `[time, D]`, all float32;
+- one feature for each representation, some of `config.EXPORTS`, all float32:
+  'read_words' `[time, R * W]` (head by head), 'memory' `[time, N * W]`
+  (row-major: slot, then word), 'controller_hidden' and 'controller_cell'
+  `[time, D]`, 'usage' `[time, N]`, 'read_weights' `[time, R * N]` and
+  'write_weights' `[time, heads * N]` (head by head): the state after the step;
+  and 'loss' `[time, 1]`, what training minimises, of the step's image: nats, or
+  squared error;
 - `classes` int32 and `values` float32, both `[time, 5]`: the latents of the
   current sprite of every step, in the order of `dnc.dsprites.latents.NAMES`.
 
 Beside the schema, `metadata.json` says which model and data the traces are of.
-PROTOCOL: 'Logged at every evaluation step'.
+PROTOCOL: 'Logged at every evaluation step'. Without TFDS, they are read so:
+
+  path, widths = 'runs/<name>/evaluation/traces/<traces>', {'memory': 256}
+  features = {
+    name: tf.io.FixedLenFeature([], tf.string) for name in (*widths, 'classes')
+  }
+
+  def parse(record):
+    found = tf.io.parse_single_example(record, features)
+    arrays = {
+      name: tf.reshape(tf.io.decode_raw(found[name], tf.float32), [-1, width])
+      for name, width in widths.items()
+    }
+    classes = tf.io.decode_raw(found['classes'], tf.int32)
+    return {**arrays, 'classes': tf.reshape(classes, [-1, 5])}
+
+  shards = sorted(tf.io.gfile.glob(f'{path}/*-train.tfrecord-*-of-?????'))
+  dataset = tf.data.TFRecordDataset(shards).map(parse)
+
+`widths` are in `features.json`. Every number has four bytes, lowest first.
 """
 
 from collections.abc import Iterable
@@ -20,11 +43,11 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
-import json
+import itertools
 import os
-import shutil
 from typing import Any
 
+from google.protobuf import json_format
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -32,59 +55,11 @@ import tensorflow_datasets as tfds
 from dnc import errors
 from dnc import files
 from dnc import quiet
-from dnc.dsprites import latents
+from dnc import trace_records
+from dnc import trace_shards
 
-_DATASET_NAME = 'dnc_traces'
-_VERSION = '1.0.0'
-_LATENTS = latents.NUM_LATENTS
-_LABELS = ('index', 'classes', 'values')
-_SHARD_BYTES = 192 << 20
-# A TFRecord frames its payload with a length and two checksums.
-_RECORD_OVERHEAD = 16
-
-
-def _bytes_per_step(widths: Mapping[str, int]) -> int:
-  return 4 * (sum(widths.values()) + 2 * _LATENTS)
-
-
-def size_in_bytes(widths: Mapping[str, int], num_steps: int) -> int:
-  """Returns the size on disk of traces, to within one percent.
-
-  Args:
-    widths: numbers per step, for each representation.
-    num_steps: number of steps of all rollouts together.
-  """
-  return num_steps * _bytes_per_step(widths)
-
-
-def _check_space(path: str, needed: int) -> None:
-  folder = os.path.abspath(path)
-  while not os.path.isdir(folder):
-    folder = os.path.dirname(folder)
-  free = shutil.disk_usage(folder).free
-  if free < needed:
-    raise errors.UsageError(
-      f'{path}: the traces need {needed / 1e9:.3g} GB and the disk has '
-      f'{free / 1e9:.3g} GB free; free some space, or ask for fewer rollouts'
-    )
-
-
-def _features(widths: Mapping[str, int]) -> tfds.features.FeaturesDict:
-  def steps(width: int, dtype: Any) -> tfds.features.Tensor:
-    # Raw bytes: a list of floats in a tf.train.Example is far slower to parse.
-    return tfds.features.Tensor(
-      shape=(None, width), dtype=dtype, encoding='bytes'
-    )
-
-  features = {name: steps(width, np.float32) for name, width in widths.items()}
-  return tfds.features.FeaturesDict(
-    {
-      'index': np.int64,
-      'classes': steps(_LATENTS, np.int32),
-      'values': steps(_LATENTS, np.float32),
-      **features,
-    }
-  )
+_LABELS = (trace_records.INDEX, *trace_records.LABELS)
+_AGAIN = 'run evaluate.py again, which makes that part again and nothing else'
 
 
 def write(
@@ -95,9 +70,10 @@ def write(
   num_rollouts: Mapping[str, int],
   max_steps: int,
 ) -> None:
-  """Writes traces, streamed: one rollout is in memory at a time.
+  """Writes traces of any model, streamed: one rollout is in memory at a time.
 
-  The folder appears at `path` only once it is whole.
+  The folder appears at `path` only once it is whole. `evaluation.export_traces`
+  writes those of ours, and can be interrupted.
 
   Args:
     path: the folder to make; must not exist.
@@ -110,43 +86,51 @@ def write(
     max_steps: number of steps of the longest rollout.
 
   Raises:
-    errors.UsageError: if the disk has too little space.
     FileExistsError: if `path` exists.
     ValueError: if a rollout does not fit this description, or a split yields
       another number of rollouts.
   """
-  path = os.fspath(path)
-  needed = size_in_bytes(widths, sum(num_rollouts.values()) * max_steps)
-  _check_space(path, needed)
+  longest = trace_records.size_in_bytes(widths, 0, max_steps)
+  per_shard = trace_shards.rollouts_per_shard(longest)
+  shards = []
   with files.atomic_directory(path) as folder:
-    info = tfds.core.DatasetInfo(
-      builder=tfds.core.DatasetIdentity(
-        name=_DATASET_NAME,
-        version=tfds.core.Version(_VERSION),
-        data_dir=folder,
-        module_name='',
-      ),
-      description='What a model held at every step of its rollouts.',
-      features=_features(widths),
-      # On reading, rollouts come in the order they were written.
-      disable_shuffling=True,
-      metadata=tfds.core.MetadataDict(metadata),
-    )
-    bytes_per_rollout = max_steps * _bytes_per_step(widths)
-    writer = tfds.core.SequentialWriter(
-      info, max_examples_per_shard=max(1, _SHARD_BYTES // bytes_per_rollout)
-    )
-    writer.initialize_splits(list(splits))
     for split, rollouts in splits.items():
-      # One call for a split: every call writes the schema again.
-      writer.add_examples({split: rollouts})
-    writer.close_all()
-    for split, expected in num_rollouts.items():
-      found = info.splits[split].num_examples
-      if found != expected:
-        raise ValueError(
-          f'split {split} gave {found} rollouts, not the {expected} announced'
+      records = _encoded(split, rollouts, widths, num_rollouts[split])
+      starts = range(0, num_rollouts[split], per_shard)
+      for number, first in enumerate(starts):
+        file = trace_shards.file_name(split, number, len(starts))
+        size = trace_shards.write_shard(
+          os.path.join(folder, file), itertools.islice(records, per_shard)
         )
+        held = min(per_shard, num_rollouts[split] - first)
+        shards.append(trace_shards.Shard(file, split, first, held, size))
+      # It says so if there are more.
+      next(records, None)
+    trace_shards.write_plan(folder, shards, metadata)
+    trace_shards.finish(folder, widths, shards)
+
+
+def _encoded(
+  split: str,
+  rollouts: Iterable[Mapping[str, np.ndarray]],
+  widths: Mapping[str, int],
+  expected: int,
+) -> Iterator[bytearray]:
+  """Yields the records of a split, of as many rollouts as expected."""
+  number = 0
+  for number, rollout in enumerate(rollouts, 1):
+    if number > expected:
+      break
+    arrays = {
+      name: [np.ascontiguousarray(rollout[name])]
+      for name in trace_records.all_widths(widths)
+    }
+    yield trace_records.encode(widths, int(rollout['index']), arrays)
+  if number != expected:
+    found = 'more' if number > expected else f'{number} rollouts'
+    raise ValueError(
+      f'split {split} gave {found}, not the {expected} announced'
+    )
 
 
 class Traces:
@@ -160,9 +144,14 @@ class Traces:
   """
 
   def __init__(
-    self, path: str, builder: tfds.core.DatasetBuilder, metadata: Any
+    self,
+    path: str,
+    builder: tfds.core.DatasetBuilder,
+    shards: Sequence[trace_shards.Shard],
+    metadata: Any,
   ):
     self._builder = builder
+    self._shards = shards
     self.path = path
     self.metadata = metadata
     self.widths = {
@@ -220,95 +209,69 @@ class Traces:
   def explained_errors(self) -> Iterator[None]:
     """Wraps code that iterates over a dataset of these traces.
 
+    What is damaged gets another name, so that the next export makes it again.
+
     Raises:
-      errors.UsageError: in place of TensorFlow's error for a damaged or
-        missing shard, and names the file.
+      errors.UsageError: in place of TensorFlow's error for damaged or missing
+        shards, and names them.
     """
     try:
       yield
-    except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
-      for file in self._shards():
-        if not _is_readable(file):
-          raise errors.UsageError(
-            f'{file}: damaged or missing; delete {self.path} and export the '
-            'traces again'
-          ) from error
-      raise
-
-  def _shards(self) -> list[str]:
-    return [
-      os.fspath(file)
-      for split in self._builder.info.splits.values()
-      for file in split.filepaths
-    ]
-
-
-def _check_shards(path: str, builder: tfds.core.DatasetBuilder) -> None:
-  for name, split in builder.info.splits.items():
-    shards = [os.fspath(file) for file in split.filepaths]
-    for file in shards:
-      if not os.path.isfile(file):
-        raise errors.UsageError(
-          f'{file}: missing; delete {path} and export the traces again'
-        )
-    found = sum(os.path.getsize(file) for file in shards)
-    expected = split.num_bytes + _RECORD_OVERHEAD * split.num_examples
-    if found != expected:
+    except (
+      tf.errors.DataLossError,
+      tf.errors.NotFoundError,
+      # TFDS's, of fewer rollouts than there should be.
+      tf.errors.FailedPreconditionError,
+    ) as error:
+      damaged = [
+        shard
+        for shard in self._shards
+        if not trace_shards.is_sound(self.path, shard)
+      ]
+      if not damaged:
+        raise
+      for shard in damaged:
+        trace_shards.set_aside(self.path, shard)
       raise errors.UsageError(
-        f'{path}: split {name} has {found} bytes, not {expected}; delete the '
-        'folder and export the traces again'
-      )
+        f'{_paths(self.path, damaged)}: damaged or missing; {_AGAIN}'
+      ) from error
 
 
-def _is_readable(file: str) -> bool:
-  try:
-    for _ in tf.data.TFRecordDataset(file):
-      pass
-  except (tf.errors.DataLossError, tf.errors.NotFoundError):
-    return False
-  return True
+def _paths(path: str, shards: Iterable[trace_shards.Shard]) -> str:
+  return ', '.join(os.path.join(path, shard.file) for shard in shards)
 
 
 def open_traces(
   path: str | os.PathLike[str], expected: Mapping[str, Any] | None = None
 ) -> Traces:
-  """Opens a folder that `write` made.
+  """Opens a folder of traces.
 
   Args:
     path: the folder.
     expected: metadata that the traces must have; further metadata is ignored.
 
   Raises:
-    errors.UsageError: if the folder is missing, incomplete, not of traces, or
-      of traces with other metadata.
+    errors.UsageError: if the folder is missing, unfinished, incomplete, not of
+      traces, or of traces with other metadata.
   """
   path = os.fspath(path)
-  for name in ('metadata.json', 'dataset_info.json', 'features.json'):
-    if not os.path.isfile(os.path.join(path, name)):
-      raise errors.UsageError(
-        f'{path}: no traces here ({name} is missing); export them first'
-      )
+  shards, metadata = trace_shards.read_plan(path)
+  trace_shards.check_metadata(path, metadata, expected or {})
+  missing = trace_shards.missing(path, shards)
+  if not trace_shards.is_finished(path):
+    raise errors.UsageError(
+      f'{path}: unfinished, {len(shards) - len(missing)} of {len(shards)} '
+      'shards are there; run evaluate.py again, which goes on with it'
+    )
+  if missing:
+    raise errors.UsageError(
+      f'{_paths(path, missing)}: missing or not whole; {_AGAIN}'
+    )
   try:
-    with open(os.path.join(path, 'metadata.json'), encoding='utf-8') as file:
-      metadata = json.load(file)
     with quiet.tfds_logs():
       builder = tfds.builder_from_directory(path)
-  except ValueError as error:
+  except (ValueError, json_format.ParseError) as error:
     raise errors.UsageError(
-      f'{path}: not readable as traces; delete the folder and export them again'
+      f'{path}: features.json or dataset_info.json is damaged; {_AGAIN}'
     ) from error
-  if builder.name != _DATASET_NAME:
-    raise errors.UsageError(
-      f'{path}: a dataset named {builder.name!r}, not traces; give the '
-      'folder of exported traces'
-    )
-  # JSON turns tuples into lists: compare as JSON.
-  expected = json.loads(json.dumps(dict(expected or {})))
-  for field, value in expected.items():
-    if metadata.get(field) != value:
-      raise errors.UsageError(
-        f'{path}: traces with {field} {metadata.get(field)!r}, but {value!r} '
-        'is asked for; delete the folder, or use another one'
-      )
-  _check_shards(path, builder)
-  return Traces(path, builder, metadata)
+  return Traces(path, builder, shards, metadata)

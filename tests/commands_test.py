@@ -3,11 +3,13 @@
 import glob
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 from absl.testing import parameterized
 import tensorflow as tf
@@ -125,12 +127,8 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(tables(again.stdout), tables(first.stdout))
 
   def test_fewer_representations_read_the_same_traces(self):
-    # What a process that was killed left goes with the next run.
     model_dir = os.path.join(self._folder, 'fewer')
     shutil.copytree(self._model_dir, model_dir)
-    traces = os.path.join(model_dir, 'evaluation', 'traces')
-    partial = os.path.join(traces, 'probe_killed.partial')
-    os.makedirs(partial)
     again = self._run(
       'evaluate.py',
       '--test=probe',
@@ -140,7 +138,6 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     )
     self.assertEqual(again.returncode, 0, msg=again.stderr)
     self.assertIn('traces: reading', again.stdout)
-    self.assertFalse(os.path.exists(partial))
 
     def row(output):
       return [x for x in output.splitlines() if x.startswith('| read words')]
@@ -180,6 +177,53 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     process.communicate()
     self.assertRegex(line, r'resuming stopped after [1-9]')
 
+  def _evaluate_until(self, stop, model_dir):
+    """Stops `evaluate.py` by a signal when it has written a few shards."""
+    command = [
+      sys.executable,
+      '-c',
+      # Shards of a batch, and more of them than there is time for.
+      'from dnc import command_line\n'
+      'command_line.load_tensorflow()\n'
+      'from dnc import trace_shards\n'
+      'trace_shards._SHARD_BYTES = 1\n'
+      'import evaluate\n'
+      'command_line.run(evaluate.main)\n',
+      f'--data_dir={testing_data.data_dir()}',
+      f'--model_dir={model_dir}',
+      '--num_rollouts=16000',
+      '--rollout_length=15',
+    ]
+    process = subprocess.Popen(command, **self._options())
+    shards = os.path.join(
+      model_dir, 'evaluation', 'traces', '*', '*.tfrecord-*-of-?????'
+    )
+    before = len(glob.glob(shards))
+    while len(glob.glob(shards)) < before + 3 and process.poll() is None:
+      time.sleep(0.05)
+    process.send_signal(stop)
+    stdout, stderr = process.communicate(timeout=60)
+    return process.returncode, stdout, stderr
+
+  def test_ctrl_c_and_kill_while_traces_are_written(self):
+    model_dir = os.path.join(self._folder, 'interrupted')
+    shutil.copytree(self._model_dir, model_dir)
+    status, stdout, stderr = self._evaluate_until(signal.SIGINT, model_dir)
+    self.assertEqual(status, 130, msg=stderr)
+    self.assertLen(stderr.splitlines(), 1, msg=stderr)
+    self.assertRegex(stdout, r'traces: 17,600 rollouts x 15 .* in all, free')
+    last = stdout.splitlines()[-1]
+    there = re.fullmatch(
+      r'traces: (\d+) of 1100 shards are there; the same command goes on from '
+      'here',
+      last,
+    )
+    self.assertIsNotNone(there, msg=last)
+    status, stdout, _ = self._evaluate_until(signal.SIGKILL, model_dir)
+    self.assertEqual(status, -signal.SIGKILL)
+    going_on = f'going on with .*: {there[1]} of 1100 shards are there'
+    self.assertRegex(stdout, going_on)
+
   @parameterized.parameters(
     ('train.py', '--preset=fast', r'--preset=fast.*post\|quick'),
     ('train.py', '--memory_size=0', '--memory_size=0: must be at least 1'),
@@ -200,6 +244,8 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     ('evaluate.py', '--test=lesion', '--test=lesion.*probe'),
     ('evaluate.py', '--num_rollouts=1', '--num_rollouts=1.*at least 2'),
     ('evaluate.py', '--representations=x', '--representations=x.*read_words'),
+    ('evaluate.py', '--export=x', '--export=x: .*read_words.*loss'),
+    ('evaluate.py', '--export=loss', '--export=loss: .*which Test 1 probes'),
     ('evaluate.py', '--dataset=/no/d.h5', '--dataset=/no/d.h5 .*No such file'),
   )
   def test_wrong_flag(self, script, flags, pattern):

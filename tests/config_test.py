@@ -165,6 +165,9 @@ class EvaluationConfigTest(tf.test.TestCase, parameterized.TestCase):
     ('tests', ('probe', 'lesion'), 'probe,lesion'),
     ('representations', (), ''),
     ('representations', ('usage',), 'usage'),
+    ('export', (), ''),
+    ('export', ('link',), 'link'),
+    ('export', ('usage', 'loss'), 'usage,loss'),
     ('estimator', 'kde', 'kde'),
     ('rollout_length', 10, '10'),
     ('num_sequences', 0, '0'),
@@ -175,6 +178,16 @@ class EvaluationConfigTest(tf.test.TestCase, parameterized.TestCase):
   def test_what_is_not_allowed_is_named(self, name, value, shown):
     with self.assertRaisesRegex(errors.UsageError, f'^--{name}={shown}[: ]'):
       config_lib.EvaluationConfig(**{name: value})
+
+  def test_what_is_probed_must_be_written(self):
+    options = dict(export=('usage', 'memory'), representations=('read_words',))
+    with self.assertRaisesRegex(
+      errors.UsageError,
+      '^--export=usage,memory: must be with read_words, which',
+    ):
+      config_lib.EvaluationConfig(**options)
+    # Only Test 1 reads these.
+    config_lib.EvaluationConfig(**options, tests=('mi',))
 
   def test_rollouts_are_the_runs_unless_told_otherwise(self):
     training = config_lib.TrainingConfig(

@@ -1,12 +1,9 @@
-"""Tests of a predictor over whole rollouts, and of what it exports."""
-
-import os
+"""Tests of a predictor over whole rollouts."""
 
 import numpy as np
 import tensorflow as tf
 
 from dnc import config as config_lib
-from dnc import errors
 from dnc import evaluation
 from dnc import predictor as predictor_lib
 from dnc import rollouts
@@ -15,7 +12,7 @@ from tests import testing_data
 _CONFIG = config_lib.TrainingConfig(
   memory_size=3, word_size=2, num_read_heads=2, hidden_size=4
 )
-_NAMES = config_lib.REPRESENTATIONS
+_OF_STATE = tuple(x for x in config_lib.EXPORTS if x != 'loss')
 
 
 class EvaluationTest(tf.test.TestCase):
@@ -27,14 +24,14 @@ class EvaluationTest(tf.test.TestCase):
     cls._spec = rollouts.RolloutSpec(
       seed=3, stream='evaluation', min_length=90, max_length=130
     )
-    cls._evaluator = evaluation.Evaluator(cls._predictor, _NAMES)
+    cls._evaluator = evaluation.Evaluator(cls._predictor, config_lib.EXPORTS)
 
   def _whole(self, batch, steps):
     """The plain way: all steps at once."""
     return self._predictor(
       rollouts.model_inputs(batch)[:steps],
       self._predictor.initial_state(len(batch.length)),
-      _NAMES,
+      _OF_STATE,
     )
 
   def test_segments_make_no_difference(self):
@@ -47,10 +44,31 @@ class EvaluationTest(tf.test.TestCase):
       rollouts.model_targets(batch),
       rollouts.mask(batch.length, steps),
     )
+    recorded['loss'] = predictor_lib.image_loss(
+      logits, rollouts.model_targets(batch)
+    )[:, :, tf.newaxis]
     sums, actual = self._evaluator.run(batch)
     self.assertAllClose(sums, expected, rtol=1e-5)
     self.assertEqual(sums.num_steps, batch.length.sum())
-    self.assertAllClose(actual, recorded, atol=1e-5)
+    self.assertAllClose(actual, recorded, rtol=1e-5, atol=1e-5)
+    real = rollouts.mask(batch.length, steps)
+    self.assertAllClose(
+      sums.loss, np.sum(actual['loss'][:, :, 0] * real), rtol=1e-5
+    )
+
+  def test_records_the_same_in_batches_of_a_size(self):
+    evaluator = evaluation.Evaluator(self._predictor, config_lib.EXPORTS, 3)
+    batch = rollouts.make_batch(self._table, self._spec, [0, 1, -1])
+    segments = list(evaluator.record(batch))
+    self.assertEqual(
+      [len(segment['loss']) for segment in segments],
+      [100, len(batch.image) - 100],
+    )
+    _, expected = self._evaluator.run(batch)
+    for name in config_lib.EXPORTS:
+      together = np.concatenate([segment[name] for segment in segments])
+      self.assertEqual(together.dtype, np.float32)
+      self.assertAllClose(together, expected[name], rtol=1e-5, atol=1e-5)
 
   def test_memory_of_the_first_rollout(self):
     scorer = evaluation.Scorer(self._predictor, self._table, self._spec, 3)
@@ -72,51 +90,8 @@ class EvaluationTest(tf.test.TestCase):
     end = int(alone.length[0])
     _, together = self._evaluator.run(batch)
     _, single = self._evaluator.run(alone)
-    for name in _NAMES:
+    for name in _OF_STATE:
       self.assertAllClose(together[name][:end, 1], single[name][:, 0])
-
-  def test_exports_every_rollout(self):
-    path = os.path.join(self.get_temp_dir(), 'traces')
-    splits = dict(
-      train=evaluation.Split(self._spec, 0, 18),
-      test=evaluation.Split(self._spec, 18, 3),
-    )
-    widths = predictor_lib.widths(_CONFIG)
-
-    def export(predictor=self._predictor):
-      return evaluation.export_traces(
-        path, predictor, self._table, splits, widths, dict(num_updates=7)
-      )
-
-    traces = export()
-    self.assertEqual(traces.num_rollouts, dict(train=18, test=3))
-    self.assertEqual(traces.widths, widths)
-    names = [*_NAMES, 'index', 'classes', 'values']
-    found = [
-      rollout
-      for split in ('train', 'test')
-      for rollout in traces.dataset(split, names).as_numpy_iterator()
-    ]
-    self.assertEqual([r['index'] for r in found], list(range(21)))
-    for index in (0, 17, 20):
-      batch = rollouts.make_batch(self._table, self._spec, [index])
-      rollout = found[index]
-      np.testing.assert_array_equal(rollout['classes'], batch.classes[:, 0])
-      np.testing.assert_array_equal(rollout['values'], batch.values[:, 0])
-      _, recorded = self._evaluator.run(batch)
-      for name in _NAMES:
-        self.assertAllClose(rollout[name], recorded[name][:, 0])
-
-    # Written once; another model's are not taken for ours.
-    written = os.stat(os.path.join(path, 'dataset_info.json')).st_mtime_ns
-    export()
-    self.assertEqual(
-      os.stat(os.path.join(path, 'dataset_info.json')).st_mtime_ns, written
-    )
-    other = predictor_lib.SpritePredictor(_CONFIG)
-    other.core.output_linear.b.assign_add(tf.ones([4096]))
-    with self.assertRaisesRegex(errors.UsageError, 'model_fingerprint'):
-      export(other)
 
   def test_fingerprint_is_of_the_weights(self):
     same = predictor_lib.SpritePredictor(_CONFIG)

@@ -40,6 +40,14 @@ class AtomicFileTest(tf.test.TestCase):
     self.assertEqual(self._read(), 'old')
     self.assertEqual(self._names(), ['file'])
 
+  def test_written_by_name(self):
+    with files.atomic_path(self._path) as partial:
+      with open(partial, 'w') as file:
+        file.write('whole')
+      self.assertFalse(os.path.exists(self._path))
+    self.assertEqual(self._read(), 'whole')
+    self.assertEqual(self._names(), ['file'])
+
   def test_permissions_follow_the_umask(self):
     umask = os.umask(0o027)
     try:

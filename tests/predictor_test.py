@@ -11,7 +11,7 @@ from dnc import predictor as predictor_lib
 from dnc import rollouts
 
 _CONFIG = config_lib.TrainingConfig(
-  memory_size=3, word_size=2, num_read_heads=2, hidden_size=4
+  memory_size=3, word_size=2, num_read_heads=2, num_write_heads=2, hidden_size=4
 )
 
 
@@ -19,7 +19,12 @@ _CONFIG = config_lib.TrainingConfig(
 def _predictor(seed=0):
   return predictor_lib.SpritePredictor(
     config_lib.TrainingConfig(
-      memory_size=3, word_size=2, num_read_heads=2, hidden_size=4, seed=seed
+      memory_size=3,
+      word_size=2,
+      num_read_heads=2,
+      num_write_heads=2,
+      hidden_size=4,
+      seed=seed,
     )
   )
 
@@ -100,12 +105,13 @@ class SpritePredictorTest(tf.test.TestCase):
   def test_records_what_it_names(self):
     predictor = _predictor()
     inputs = tf.random.stateless_normal([3, 2, rollouts.INPUT_SIZE], [0, 1])
-    names = config_lib.REPRESENTATIONS
+    names = tuple(x for x in config_lib.EXPORTS if x != 'loss')
     _, state, recorded = predictor(inputs, predictor.initial_state(2), names)
     self.assertEqual(
-      {name: value.shape[2] for name, value in recorded.items()},
+      {name: value.shape[2] for name, value in recorded.items()} | {'loss': 1},
       predictor_lib.widths(_CONFIG),
     )
+    self.assertEqual(tuple(predictor_lib.widths(_CONFIG)), config_lib.EXPORTS)
     memory = state.access_state.memory
     for slot in range(3):
       for word in range(2):
@@ -115,6 +121,17 @@ class SpritePredictorTest(tf.test.TestCase):
     self.assertAllEqual(
       recorded['read_words'][-1], tf.reshape(state.access_output, [2, -1])
     )
+    access = state.access_state
+    self.assertAllEqual(recorded['usage'][-1], access.usage)
+    for head in range(2):
+      self.assertAllEqual(
+        recorded['read_weights'][-1][:, 3 * head : 3 * head + 3],
+        access.read_weights[:, head],
+      )
+      self.assertAllEqual(
+        recorded['write_weights'][-1][:, 3 * head : 3 * head + 3],
+        access.write_weights[:, head],
+      )
     controller = state.controller_state
     self.assertAllEqual(recorded['controller_hidden'][-1], controller.hidden)
     self.assertAllEqual(recorded['controller_cell'][-1], controller.cell)

@@ -1,8 +1,10 @@
 """Tests for dnc.traces."""
 
+import itertools
 import os
 import subprocess
 import sys
+import textwrap
 from unittest import mock
 
 from absl import logging
@@ -11,9 +13,12 @@ import numpy as np
 import tensorflow as tf
 
 from dnc import errors
+from dnc import trace_records
+from dnc import trace_shards
 from dnc import traces
+from tests import testing_traces
 
-WIDTHS = {'read_words': 6, 'memory': 8}
+WIDTHS = testing_traces.WIDTHS
 METADATA = {'model': 'abc', 'step': 12, 'shape': [4, 2]}
 
 # Reads traces with tensorflow_datasets and nothing else.
@@ -32,27 +37,13 @@ np.savez(sys.argv[2], **arrays)
 """
 
 
-def _rollout(index, num_steps, widths=None):
-  rng = np.random.default_rng(index)
-  example = {
-    name: rng.standard_normal((num_steps, width)).astype(np.float32)
-    for name, width in (widths or WIDTHS).items()
-  }
-  return {
-    'index': index,
-    'classes': rng.integers(0, 3, (num_steps, 5)).astype(np.int32),
-    'values': rng.random((num_steps, 5)).astype(np.float32),
-    **example,
-  }
-
-
 class TracesTest(parameterized.TestCase, tf.test.TestCase):
   def setUp(self):
     super().setUp()
     self.path = os.path.join(self.get_temp_dir(), 'traces')
     self.rollouts = {
-      'train': [_rollout(i, 3 + i) for i in range(5)],
-      'test': [_rollout(7, 4)],
+      'train': [testing_traces.rollout(i, 3 + i) for i in range(5)],
+      'test': [testing_traces.rollout(7, 4)],
     }
 
   def _write(self, **overrides):
@@ -65,8 +56,16 @@ class TracesTest(parameterized.TestCase, tf.test.TestCase):
     }
     traces.write(self.path, **{**arguments, **overrides})
 
-  def _shard(self, name):
-    return os.path.join(self.path, f'dnc_traces-{name}.tfrecord-00000')
+  def _shard(self, split, number=0, num_shards=1):
+    name = trace_shards.file_name(split, number, num_shards)
+    return os.path.join(self.path, name)
+
+  def _write_in_three(self):
+    """Two rollouts in each shard of the training split, but the last."""
+    longest = trace_records.size_in_bytes(WIDTHS, 0, 7)
+    with mock.patch.object(trace_shards, '_SHARD_BYTES', 2 * longest):
+      self._write()
+    return [self._shard('train', i, 3) for i in range(3)]
 
   def test_another_process_reads_every_bit_without_our_code(self):
     special = np.array(
@@ -112,27 +111,38 @@ class TracesTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(dataset.element_spec['memory'].shape.as_list(), [None, 8])
 
   def test_shards_are_bounded_and_keep_the_order(self):
-    # Room for two of the longest rollouts in a shard.
-    step = 4 * (6 + 8 + 5 + 5)
-    with mock.patch.object(traces, '_SHARD_BYTES', 2 * 7 * step + 1):
-      self._write()
-    shards = [f for f in os.listdir(self.path) if 'train.tfrecord' in f]
-    self.assertLen(shards, 3)
+    shards = self._write_in_three()
+    self.assertEqual(
+      [os.path.basename(x) for x in shards],
+      sorted(x for x in os.listdir(self.path) if 'train' in x),
+    )
     dataset = traces.open_traces(self.path).dataset('train', ['index'])
     indices = [example['index'] for example in dataset.as_numpy_iterator()]
     self.assertEqual(indices, [0, 1, 2, 3, 4])
 
-  def test_size_is_estimated_to_one_percent(self):
-    widths = {'memory': 256}
-    rollouts = [_rollout(i, 100, widths) for i in range(4)]
-    self._write(
-      splits={'test': rollouts},
-      widths=widths,
-      num_rollouts={'test': 4},
-      max_steps=100,
+  def test_recipe_for_plain_tf_data(self):
+    self._write_in_three()
+    lines = itertools.dropwhile(
+      lambda line: not line.startswith('  path, widths ='),
+      traces.__doc__.splitlines(),
     )
-    size = os.path.getsize(self._shard('test'))
-    self.assertNear(traces.size_in_bytes(widths, 400) / size, 1, 0.01)
+    recipe = itertools.takewhile(
+      lambda line: line[:2].isspace() or not line, lines
+    )
+    recipe = textwrap.dedent('\n'.join(recipe))
+    path, rest = recipe.split('\n', 1)
+    self.assertIn("{'memory': 256}", path)
+    found = dict(tf=tf, path=self.path, widths=WIDTHS)
+    exec(rest, found)
+    plain = list(found['dataset'].as_numpy_iterator())
+    names = [*WIDTHS, 'classes']
+    ours = traces.open_traces(self.path).dataset('train', names)
+    self.assertLen(plain, 5)
+    for one, other in zip(plain, ours.as_numpy_iterator()):
+      self.assertAllEqual(list(one), names)
+      for name in names:
+        self.assertEqual(one[name].dtype, other[name].dtype)
+        self.assertAllEqual(one[name], other[name])
 
   def test_an_interrupted_export_leaves_nothing(self):
     def interrupted():
@@ -148,15 +158,8 @@ class TracesTest(parameterized.TestCase, tf.test.TestCase):
   def test_a_split_that_stops_early_is_not_written(self):
     with self.assertRaisesRegex(ValueError, 'train gave 5 rollouts, not the 6'):
       self._write(num_rollouts={'train': 6, 'test': 1})
-    self.assertFalse(os.path.exists(self.path))
-
-  def test_a_full_disk_is_refused_beforehand(self):
-    usage = mock.Mock(free=1000)
-    with (
-      mock.patch.object(traces.shutil, 'disk_usage', return_value=usage),
-      self.assertRaisesRegex(errors.UsageError, 'need .* GB and the disk has'),
-    ):
-      self._write()
+    with self.assertRaisesRegex(ValueError, 'train gave more, not the 4'):
+      self._write(num_rollouts={'train': 4, 'test': 1})
     self.assertFalse(os.path.exists(self.path))
 
   def test_other_metadata_is_refused(self):
@@ -169,36 +172,62 @@ class TracesTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(errors.UsageError, 'seed None, but 3'):
       traces.open_traces(self.path, {'seed': 3})
 
-  @parameterized.parameters('metadata.json', 'dataset_info.json')
+  @parameterized.parameters('metadata.json', 'shards.json')
   def test_an_incomplete_folder_is_refused(self, missing):
     self._write()
     os.unlink(os.path.join(self.path, missing))
     with self.assertRaisesRegex(errors.UsageError, f'{missing} is missing'):
       traces.open_traces(self.path)
 
-  def test_a_missing_or_short_shard_is_refused_on_opening(self):
-    self._write()
-    with open(self._shard('train'), 'r+b') as file:
-      file.truncate(os.path.getsize(self._shard('train')) - 1)
-    with self.assertRaisesRegex(errors.UsageError, 'split train has .* bytes'):
-      traces.open_traces(self.path)
-    os.unlink(self._shard('train'))
-    with self.assertRaisesRegex(errors.UsageError, 'train.*-00000: missing'):
+  def test_an_unfinished_folder_is_refused(self):
+    shards = self._write_in_three()
+    os.unlink(os.path.join(self.path, 'dataset_info.json'))
+    os.unlink(shards[2])
+    with self.assertRaisesRegex(
+      errors.UsageError, 'unfinished, 3 of 4 shards .* evaluate.py again'
+    ):
       traces.open_traces(self.path)
 
-  def test_a_damaged_shard_is_named_on_reading(self):
+  @parameterized.parameters('features.json', 'dataset_info.json')
+  def test_a_damaged_description_is_refused(self, name):
+    self._write()
+    with open(os.path.join(self.path, name), 'r+b') as file:
+      file.truncate(20)
+    with self.assertRaisesRegex(errors.UsageError, f'{name}.* is damaged'):
+      traces.open_traces(self.path)
+
+  @parameterized.parameters('truncated', 'emptied', 'gone')
+  def test_a_shard_that_is_not_whole_is_named_on_opening(self, damage):
+    shards = self._write_in_three()
+    testing_traces.DAMAGES[damage](shards[1])
+    with self.assertRaises(errors.UsageError) as caught:
+      traces.open_traces(self.path)
+    self.assertNotIn('\n', str(caught.exception))
+    self.assertStartsWith(str(caught.exception), f'{shards[1]}: missing or not')
+
+  @parameterized.parameters(*testing_traces.DAMAGES)
+  def test_a_damaged_shard_is_named_on_reading(self, damage):
+    shards = self._write_in_three()
+    opened = traces.open_traces(self.path)
+    testing_traces.DAMAGES[damage](shards[1])
+    with self.assertRaises(errors.UsageError) as caught:
+      with opened.explained_errors():
+        list(opened.dataset('train', ['memory']))
+    message = str(caught.exception)
+    self.assertNotIn('\n', message)
+    self.assertStartsWith(message, f'{shards[1]}: damaged or missing; run')
+    # It no longer passes for a shard.
+    self.assertFalse(os.path.exists(shards[1]))
+    self.assertEqual(os.path.exists(shards[1] + '.damaged'), damage != 'gone')
+    with self.assertRaisesRegex(errors.UsageError, '00001-of-00003: missing'):
+      traces.open_traces(self.path)
+
+  def test_errors_of_others_are_left_alone(self):
     self._write()
     opened = traces.open_traces(self.path)
-    with open(self._shard('train'), 'r+b') as file:
-      file.seek(200)
-      byte = file.read(1)[0]
-      file.seek(200)
-      file.write(bytes([byte ^ 1]))
-    with (
-      self.assertRaisesRegex(errors.UsageError, 'train.*-00000: damaged'),
-      opened.explained_errors(),
-    ):
-      list(opened.dataset('train', ['memory']))
+    with self.assertRaisesRegex(tf.errors.NotFoundError, 'elsewhere'):
+      with opened.explained_errors():
+        raise tf.errors.NotFoundError(None, None, 'elsewhere')
 
   def test_unknown_split_and_features_are_refused(self):
     self._write()

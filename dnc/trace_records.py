@@ -1,0 +1,190 @@
+"""One rollout of a trace as a TFRecord: the bytes, and TFDS's word for them.
+
+A rollout is a `tf.train.Example` as `tfds.features.FeaturesDict` makes it, byte
+for byte, put together here in one copy of its numbers: protocol buffers would
+make several. `traces.py` says what its features are.
+
+Source: https://protobuf.dev/programming-guides/encoding, and the messages
+Example, Features, Feature, BytesList and Int64List of TensorFlow's
+`example.proto` and `feature.proto`.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from dnc.dsprites import latents
+
+# What every trace has beside the representations.
+LABELS = {'classes': np.dtype(np.int32), 'values': np.dtype(np.float32)}
+INDEX = 'index'
+_REPRESENTATION = np.dtype(np.float32)
+
+# Key bytes, field number and wire type, of the messages on the way to a value.
+_FEATURES = b'\n'
+_ENTRY, _ENTRY_KEY, _ENTRY_VALUE = b'\n', b'\n', b'\x12'
+_BYTES_LIST, _INT64_LIST = b'\n', b'\x1a'
+_VALUES = b'\n'
+
+# A TFRecord frames its bytes with their number and two checksums.
+FRAME_BYTES = 16
+# Of a protocol buffer.
+_MAX_BYTES = 2**31 - 1
+
+
+def _dtype(name: str) -> np.dtype:
+  return LABELS.get(name, _REPRESENTATION)
+
+
+def all_widths(widths: Mapping[str, int]) -> dict[str, int]:
+  """Numbers per step, of representations and labels."""
+  return {**widths, **dict.fromkeys(LABELS, latents.NUM_LATENTS)}
+
+
+def bytes_per_step(width: int) -> int:
+  """Bytes of a representation or label at one step: all have four a number."""
+  return _REPRESENTATION.itemsize * width
+
+
+def features(widths: Mapping[str, int]) -> tfds.features.FeaturesDict:
+  """How TFDS is to read rollouts.
+
+  Args:
+    widths: numbers per step, for each representation.
+
+  Returns:
+    The features.
+  """
+  return tfds.features.FeaturesDict(
+    {
+      INDEX: np.int64,
+      **{
+        # Raw bytes: a list of floats is far slower to parse.
+        name: tfds.features.Tensor(
+          shape=(None, width), dtype=_dtype(name).type, encoding='bytes'
+        )
+        for name, width in all_widths(widths).items()
+      },
+    }
+  )
+
+
+def _varint(number: int) -> bytes:
+  """A whole number from 0 on, seven bits a byte, the lowest first."""
+  found = bytearray()
+  while number > 0x7F:
+    found.append(number & 0x7F | 0x80)
+    number >>= 7
+  return bytes([*found, number])
+
+
+def _message(key: bytes, content: bytes, more: int = 0) -> bytes:
+  """A field whose content goes on with `more` bytes that follow."""
+  return key + _varint(len(content) + more) + content
+
+
+def _entry(name: str, value: bytes, more: int = 0) -> bytes:
+  """A feature by its name; its value goes on with `more` bytes."""
+  key = _message(_ENTRY_KEY, name.encode())
+  return _message(_ENTRY, key + _message(_ENTRY_VALUE, value, more), more)
+
+
+def _before_bytes(name: str, num_bytes: int) -> bytes:
+  """What stands before a feature's bytes."""
+  values = _message(_VALUES, b'', num_bytes)
+  return _entry(name, _message(_BYTES_LIST, values, num_bytes), num_bytes)
+
+
+def _layout(
+  widths: Mapping[str, int], index: int, num_steps: int
+) -> tuple[list[tuple[str, bytes]], int]:
+  """Features in order, what stands before the bytes of each, and all bytes."""
+  parts, size = [], 0
+  for name, width in sorted({**all_widths(widths), INDEX: 0}.items()):
+    if name == INDEX:
+      values = _message(_VALUES, _varint(index))
+      parts.append((name, _entry(name, _message(_INT64_LIST, values))))
+      size += len(parts[-1][1])
+    else:
+      num_bytes = num_steps * bytes_per_step(width)
+      parts.append((name, _before_bytes(name, num_bytes)))
+      size += len(parts[-1][1]) + num_bytes
+  start = _message(_FEATURES, b'', size)
+  return [('', start), *parts], len(start) + size
+
+
+def size_in_bytes(widths: Mapping[str, int], index: int, num_steps: int) -> int:
+  """The exact size of a rollout in a file.
+
+  Args:
+    widths: numbers per step, for each representation.
+    index: of the rollout.
+    num_steps: its steps.
+
+  Returns:
+    Bytes, with the frame of the TFRecord.
+
+  Raises:
+    ValueError: if a record cannot hold as much.
+  """
+  size = _layout(widths, index, num_steps)[1]
+  if size > _MAX_BYTES:
+    raise ValueError(
+      f'a rollout of {num_steps} steps takes {size / 1e9:.1f} GB and a record '
+      f'holds {_MAX_BYTES / 1e9:.1f} GB'
+    )
+  return size + FRAME_BYTES
+
+
+def encode(
+  widths: Mapping[str, int],
+  index: int,
+  arrays: Mapping[str, Sequence[np.ndarray]],
+) -> bytearray:
+  """Puts a rollout together.
+
+  Args:
+    widths: numbers per step, for each representation.
+    index: of the rollout.
+    arrays: for each representation float32 `[time, widths[name]]`, 'classes'
+      int32 and 'values' float32 `[time, 5]`, in pieces of any number of steps,
+      one after the other; the numbers of a step must be contiguous.
+
+  Returns:
+    The `tf.train.Example`.
+
+  Raises:
+    ValueError: if an array does not fit this description.
+  """
+  num_steps = sum(map(len, arrays['classes']))
+  parts, size = _layout(widths, index, num_steps)
+  every_width = all_widths(widths)
+  record = bytearray(size)
+  numbers, position = np.frombuffer(record, np.uint8), 0
+  for name, before in parts:
+    record[position : position + len(before)] = before
+    position += len(before)
+    if name in every_width:
+      _check(name, every_width[name], num_steps, arrays[name])
+      step = bytes_per_step(every_width[name])
+      for piece in arrays[name]:
+        end = position + len(piece) * step
+        there = numbers[position:end].reshape([len(piece), step])
+        there[...] = piece.view(np.uint8)
+        position = end
+  return record
+
+
+def _check(
+  name: str, width: int, num_steps: int, pieces: Sequence[np.ndarray]
+) -> None:
+  for piece in pieces:
+    if piece.dtype != _dtype(name) or piece.shape[1:] != (width,):
+      raise ValueError(
+        f'{name} must be {_dtype(name)} of {width} numbers a step, not '
+        f'{piece.dtype} {list(piece.shape)}'
+      )
+  if sum(map(len, pieces)) != num_steps:
+    raise ValueError(f'{name} must have {num_steps} steps, as classes has')

@@ -1,0 +1,273 @@
+"""Times the export of traces against the model alone.
+
+  python -m tests.benchmarks.export_benchmark
+  python -m tests.benchmarks.export_benchmark --models=b --runs=3
+
+Three ways over the same rollouts, in one process and run by run in turn, so
+that a drift of the machine's speed meets all of them; figures are medians over
+the turns, with the lowest and the highest, and so are ratios:
+
+*   forward: the model predicts and its loss is computed; nothing else is kept;
+*   segments: the same compiled segments as for the export, with all that they
+    record, which is thrown away;
+*   export: written, as `exports.export_traces` does it, to a new folder, but
+    for making its graph, which takes seconds once.
+
+All take their rollouts from the pipeline. Models: b; a, whose memory is not
+written by default; and a_memory, with it, which can be no faster than the disk:
+what that takes in large blocks, every file synced, is measured in turn, too.
+
+The second table is the memory of this process while an export goes on, by
+shards: anonymous memory is its own, the rest are files, most of all the table
+of sprites (377 MB), which comes in page by page.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import json
+import os
+import tempfile
+import time
+from typing import Any
+
+from absl import app
+from absl import flags
+import numpy as np
+
+from dnc import config as config_lib
+from dnc import evaluation
+from dnc import exports
+from dnc import predictor as predictor_lib
+from dnc import rollouts
+from dnc import trace_shards
+from dnc.dsprites import sprites
+
+_MODELS = flags.DEFINE_list('models', ['b', 'a', 'a_memory'], 'Some of these.')
+_BYTES = flags.DEFINE_integer('megabytes', 256, 'To write in a turn.')
+_LENGTH = flags.DEFINE_integer('length', 500, 'Steps of a rollout.')
+_RUNS = flags.DEFINE_integer('runs', 5, 'Turns of each.', lower_bound=1)
+_MEMORY_ROLLOUTS = flags.DEFINE_integer(
+  'memory_rollouts', 640, 'Rollouts of Model B for the second table; or 0.'
+)
+_DATA_DIR = flags.DEFINE_string('data_dir', None, 'As for train.py.')
+_FOLDER = flags.DEFINE_string(
+  'folder', None, 'Where to write; by default /tmp.'
+)
+_JSON = flags.DEFINE_string('json', None, 'Where to write the figures.')
+
+_SIZES = dict(b=(16, 16), a=(256, 64), a_memory=(256, 64))
+_NUM_READINGS = 10
+
+
+class _Case:
+  """A model and its rollouts, and what is done with them."""
+
+  def __init__(
+    self,
+    model: str,
+    table: sprites.SpriteTable,
+    num_rollouts: int | None = None,
+  ):
+    memory_size, word_size = _SIZES[model]
+    config = config_lib.TrainingConfig(
+      memory_size=memory_size, word_size=word_size
+    )
+    widths = predictor_lib.widths(config)
+    wanted = ('memory',) if model == 'a_memory' else None
+    names = exports.exported(
+      config_lib.EvaluationConfig(representations=wanted), widths
+    )
+    self.widths = {name: widths[name] for name in names}
+    bytes_per_rollout = 4 * _LENGTH.value * sum(self.widths.values())
+    self.batch_size = exports._batch_size(bytes_per_rollout)
+    if num_rollouts is None:
+      # Whole batches.
+      of_batch = self.batch_size * bytes_per_rollout
+      num_batches = max(2, (_BYTES.value << 20) // of_batch)
+      num_rollouts = num_batches * self.batch_size
+    self.num_steps = num_rollouts * _LENGTH.value
+    spec = rollouts.RolloutSpec(0, 'evaluation', _LENGTH.value, _LENGTH.value)
+    self.splits = dict(train=evaluation.Split(spec, 0, num_rollouts))
+    self._table = table
+    predictor = predictor_lib.SpritePredictor(config)
+    self._evaluators = {
+      way: evaluation.Evaluator(predictor, record, self.batch_size)
+      for way, record in dict(forward=('loss',), segments=names).items()
+    }
+
+  def run(self, way: str) -> None:
+    """Runs the model, and writes nothing."""
+    split = self.splits['train']
+    indices = np.arange(split.num_rollouts).reshape([-1, self.batch_size])
+    dataset = rollouts.dataset(self._table, split.spec, indices)
+    for batch in dataset.as_numpy_iterator():
+      for _ in self._evaluators[way].record(batch):
+        pass
+
+  def export(self, wrote: Callable[[], None] = lambda: None) -> int:
+    """Writes traces; returns their size in bytes."""
+    with tempfile.TemporaryDirectory(dir=_FOLDER.value) as folder:
+      path = os.path.join(folder, 'traces')
+      lengths = {k: exports._lengths(v) for k, v in self.splits.items()}
+      export = trace_shards.Export(
+        path, self.widths, lengths, self.batch_size, {}
+      )
+      export.begin(lambda line: None)
+      write = export.write
+      export.write = lambda *arguments: (write(*arguments), wrote())
+      exports._write_missing(
+        export,
+        self._evaluators['segments'],
+        self._table,
+        self.splits,
+        self.batch_size,
+        lambda line: None,
+      )
+      export.finish()
+      return sum(shard.num_bytes for shard in export.missing)
+
+
+def _write_blocks(num_bytes: int) -> None:
+  """Writes a shard's worth at a time, synced, from one buffer."""
+  block = os.urandom(1 << 20)
+  with tempfile.TemporaryDirectory(dir=_FOLDER.value) as folder:
+    for number in range(-(-num_bytes // trace_shards._SHARD_BYTES)):
+      with open(os.path.join(folder, str(number)), 'wb') as file:
+        for _ in range(trace_shards._SHARD_BYTES // len(block)):
+          file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _seconds(
+  turns: Mapping[str, Callable[[], Any]],
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+  """Wall and processor time `[runs]` of each, after one that is not timed."""
+  for turn in turns.values():
+    turn()
+  found = {name: [] for name in turns}
+  for _ in range(_RUNS.value):
+    for name, turn in turns.items():
+      wall, processor = time.perf_counter(), time.process_time()
+      turn()
+      found[name].append(
+        (time.perf_counter() - wall, time.process_time() - processor)
+      )
+  return {name: tuple(np.transpose(s)) for name, s in found.items()}
+
+
+def _print(title: str, header: Sequence[str], rows: Iterable[Sequence]) -> None:
+  print(f'\n{title}\n\n| {" | ".join(header)} |\n|{"---|" * len(header)}')
+  for row in rows:
+    print(f'| {" | ".join(row)} |', flush=True)
+
+
+def _measure_speed(model: str, table: sprites.SpriteTable) -> dict[str, Any]:
+  """Steps a second, each way."""
+  case = _Case(model, table)
+  num_bytes = case.export()
+  seconds = _seconds(
+    dict(
+      forward=lambda: case.run('forward'),
+      segments=lambda: case.run('segments'),
+      export=case.export,
+      disk=lambda: _write_blocks(num_bytes),
+    )
+  )
+  wall = {name: times[0] for name, times in seconds.items()}
+  disk = wall.pop('disk')
+  found = {
+    way: dict(
+      steps_per_second=sorted(case.num_steps / times),
+      median=float(np.median(case.num_steps / times)),
+      of_forward=float(np.median(wall['forward'] / times)),
+      of_segments=float(np.median(wall['segments'] / times)),
+      processor_us=1e6 * float(np.median(seconds[way][1])) / case.num_steps,
+    )
+    for way, times in wall.items()
+  }
+  gigabytes = num_bytes / 1e9
+  found['gigabytes'] = gigabytes
+  found['disk_gigabytes_per_second'] = sorted(gigabytes / disk)
+  _print(
+    f'Model {model}: {case.num_steps:,} steps in batches of {case.batch_size}, '
+    f'{num_bytes / case.num_steps:,.0f} bytes a step, {gigabytes:.2f} GB; the '
+    f'disk takes {gigabytes / np.median(disk):.2f} GB/s '
+    f'({gigabytes / disk.max():.2f} to {gigabytes / disk.min():.2f})',
+    [
+      'way',
+      'steps/s',
+      'lowest',
+      'highest',
+      'of forward',
+      'of segments',
+      'processor, us a step',
+    ],
+    (
+      [
+        way,
+        f'{x["median"]:,.0f}',
+        f'{x["steps_per_second"][0]:,.0f}',
+        f'{x["steps_per_second"][-1]:,.0f}',
+        f'{x["of_forward"]:.3f}',
+        f'{x["of_segments"]:.3f}',
+        f'{x["processor_us"]:.1f}',
+      ]
+      for way, x in found.items()
+      if way in wall
+    ),
+  )
+  return found
+
+
+def _resident() -> dict[str, float]:
+  """Resident memory of this process in MB, by kind (Linux)."""
+  with open('/proc/self/status', encoding='ascii') as file:
+    lines = dict(line.split(':', 1) for line in file)
+  kinds = dict(anonymous='RssAnon', files='RssFile', peak='VmHWM')
+  return {k: int(lines[v].split()[0]) / 1024 for k, v in kinds.items()}
+
+
+def _measure_memory(table: sprites.SpriteTable) -> list[dict[str, float]]:
+  """Resident memory while traces of Model B are written."""
+  case = _Case('b', table, _MEMORY_ROLLOUTS.value)
+  found = [_resident()]
+  case.export(lambda: found.append(_resident()))
+  last = len(found) - 1
+  rows = sorted({last * i // _NUM_READINGS for i in range(_NUM_READINGS + 1)})
+  _print(
+    f'Resident memory in MB while {_MEMORY_ROLLOUTS.value:,} rollouts are '
+    'written',
+    ['shards written', 'anonymous', 'files', 'peak of both'],
+    (
+      [str(i), *(f'{found[i][k]:,.0f}' for k in ('anonymous', 'files', 'peak'))]
+      for i in rows
+    ),
+  )
+  return found
+
+
+def main(argv: Sequence[str]) -> None:
+  """Measures and prints."""
+  del argv
+  unknown = set(_MODELS.value) - set(_SIZES)
+  if unknown:
+    raise app.UsageError(
+      f'--models={",".join(_MODELS.value)}: must be some of {", ".join(_SIZES)}'
+    )
+  table = sprites.load_table(sprites.RENDERED, _DATA_DIR.value)
+  found = {}
+  # Memory before anything else has used some.
+  if _MEMORY_ROLLOUTS.value:
+    found['memory'] = _measure_memory(table)
+  for model in _MODELS.value:
+    found[model] = _measure_speed(model, table)
+  if _JSON.value:
+    with open(_JSON.value, 'w', encoding='utf-8') as file:
+      json.dump(found, file, indent=2)
+
+
+if __name__ == '__main__':
+  app.run(main)
