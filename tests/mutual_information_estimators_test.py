@@ -100,17 +100,37 @@ class BinnedTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(scores.mean(), 9 * 7 / (2 * 3000), rtol=0.05)
 
 
-class NearestNeighboursTest(tf.test.TestCase):
-  def test_equals_scikit_learn(self):
-    contents, sequences = _data(9)
+class NearestNeighboursTest(parameterized.TestCase, tf.test.TestCase):
+  # Of 100 classes some have one, two or three steps.
+  @parameterized.parameters(2, 32, 100, 300)
+  def test_equals_scikit_learn(self, num_classes):
+    contents, _ = _data(30)
     contents = np.delete(contents, 1, axis=1)  # Without the constant one.
-    scores = estimators.nearest_neighbours(contents, sequences[:3], seed=3)
+    sequences = np.random.default_rng(2).integers(
+      num_classes, size=(3, _NUM_STEPS)
+    )
+    contents[:, 8] = sequences[0]
+    scores = estimators.nearest_neighbours(contents, sequences, seed=3)
     for row, sequence in zip(scores, sequences):
       expected = feature_selection.mutual_info_classif(
         contents, sequence, discrete_features=False, random_state=3
       )
       self.assertAllClose(row, expected, rtol=0, atol=1e-10)
-    self.assertGreater(scores[0, 1], 3)
+
+  def test_classes_of_one_alone_score_zero(self):
+    contents = np.random.default_rng(0).standard_normal((20, 2))
+    scores = estimators.nearest_neighbours(contents, np.arange(20)[np.newaxis])
+    self.assertAllEqual(scores, [[0, 0]])
+
+  def test_blocks_make_no_difference(self):
+    contents, sequences = _data(20)
+    expected = estimators.nearest_neighbours(contents, sequences)
+    self.assertAllEqual(
+      estimators.nearest_neighbours(contents, sequences[7:9]), expected[7:9]
+    )
+    # The noise is another one, but of 1e-10.
+    some = estimators.nearest_neighbours(contents[:, 8:12], sequences)
+    self.assertAllClose(some, expected[:, 8:12], rtol=0, atol=1e-3)
 
 
 class BothTest(parameterized.TestCase, tf.test.TestCase):
