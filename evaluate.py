@@ -14,6 +14,7 @@ from absl import flags
 
 from dnc import command_line
 from dnc import config as config_lib
+from dnc import errors
 from dnc import runs
 from dnc.dsprites import latents
 from dnc.dsprites import variation
@@ -76,6 +77,18 @@ flags.DEFINE_enum(
   'How Test 2 estimates mutual information; nearest_neighbours is slower by '
   'far.',
 )
+_LAGS = flags.DEFINE_list(
+  'lags',
+  None,
+  'Test 2 compares contents with the x of so many steps before; 0,1,5,10 by '
+  'default.',
+)
+_LOCATIONS = flags.DEFINE_list(
+  'locations',
+  None,
+  'Test 2 scores only these numbers of the memory, counted from 0, slot by '
+  'slot, e.g. 0,5,17; by default all, and all of the other representations.',
+)
 flags.DEFINE_integer(
   'num_rollouts',
   None,
@@ -103,7 +116,19 @@ _FIXED = flags.DEFINE_list(
   'which (numbered from 0), e.g. shape:2,scale:5; by default as in training '
   'or, with --varying, none.',
 )
-flags.DEFINE_integer('seed', None, 'Of the rollouts, controls and shuffles.')
+flags.DEFINE_integer('seed', None, 'Of the rollouts, controls and shifts.')
+
+
+def _whole_numbers(flag: flags.FlagHolder) -> tuple[int, ...] | None:
+  if flag.value is None:
+    return None
+  try:
+    return tuple(int(text) for text in flag.value)
+  except ValueError as error:
+    raise errors.UsageError(
+      f'--{flag.name}={",".join(flag.value)}: must be whole numbers, as in '
+      f'--{flag.name}=0,5'
+    ) from error
 
 
 def _config() -> config_lib.EvaluationConfig:
@@ -112,6 +137,8 @@ def _config() -> config_lib.EvaluationConfig:
   for flag in (_EXPORT, _REPRESENTATIONS):
     if flag.value is not None:
       given[flag.name] = tuple(flag.value)
+  given['lags'] = _whole_numbers(_LAGS)
+  given['locations'] = _whole_numbers(_LOCATIONS)
   if _FIXED.value is not None:
     given['fixed'] = variation.parse_fixed(_FIXED.value)
   tests = config_lib.TESTS if _TEST.value == 'all' else (_TEST.value,)

@@ -28,6 +28,9 @@ setuptools.setup(
     'matplotlib>=3.9,<4',
     'numpy>=2.0,<3',
     'scikit-learn>=1.5,<2',
+    # These two come with scikit-learn.
+    'scipy>=1.11,<2',
+    'threadpoolctl',
     # TensorFlow no longer brings it.
     'tensorboard>=2.20',
     'tensorflow>=2.21,<2.22',
@@ -42,7 +45,6 @@ setuptools.setup(
       'pytest>=8',
       'pytest-xdist>=3.6',
       'ruff>=0.17,<0.18',
-      'scipy',
       'selenium>=4.20,<5',
     ],
   },

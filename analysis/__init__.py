@@ -2,8 +2,12 @@
 
 probe.py                Test 1: linear probes from traces to latents
 mutual_information.py   Test 2: each memory location against a sequence
+mutual_information_estimators.py
+                        contents and classes to nats, all locations at once
+significance.py         p-values of many locations, and their correction
+plain_scores.py         scores that take every number for a class of its own
 normalisation.py        mean and deviation by time step
-controls.py             random inputs, random sequences, shuffles
+controls.py             random inputs, random sequences, shifts
 experiment.py           a trained run put to both tests: what evaluate.py does
 probe_tables.py, mutual_information_tables.py
                         their results in Markdown and JSON, beside the post's

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 # The two draws for one sequence must not share random numbers.
-_SEQUENCE, _PERMUTATIONS = 1, 2
+_SEQUENCE, _SHIFTS = 1, 2
 
 
 def random_inputs(
@@ -32,7 +32,7 @@ def random_inputs(
 
 
 def random_sequence(
-  seed: int, index: int, num_steps: int, num_classes: int
+  seed: int, index: int, num_steps: int, classes: int | np.ndarray
 ) -> np.ndarray:
   """Returns classes that have nothing to do with what the model saw.
 
@@ -42,28 +42,44 @@ def random_sequence(
     seed: the seed of the analysis.
     index: the index of the sequence.
     num_steps: its length, `time`.
-    num_classes: classes are drawn uniformly from range(num_classes).
+    classes: drawn uniformly from range(classes), or from these.
 
   Returns:
     int64 `[time]`.
   """
   rng = np.random.default_rng((seed, index, _SEQUENCE))
-  return rng.integers(num_classes, size=num_steps)
+  return rng.choice(classes, num_steps)
 
 
-def shuffles(
-  seed: int, index: int, sequence: np.ndarray, num_shuffles: int
+def circular_shifts(
+  seed: int, index: int, num_steps: int, num_shifts: int, furthest_lag: int = 0
 ) -> np.ndarray:
-  """Returns a sequence in random orders, for the null distribution of a score.
+  """Returns by how much to shift a sequence, for the null of a score.
+
+  A sequence that is shifted in a circle keeps its autocorrelation, which one in
+  random order loses; what has nothing to do with it fits it no better in one
+  place than in another. Shifts by a tenth of its length or less, either way, or
+  by a lag that is looked at, are left out: contents that follow the sequence
+  late or slowly fit these.
 
   Args:
     seed: the seed of the analysis.
     index: the index of the sequence.
-    sequence: int `[time]`.
-    num_shuffles: number of orders.
+    num_steps: its length, `time`.
+    num_shifts: how many; each comes once, unless there are fewer.
+    furthest_lag: the largest lag that is looked at.
 
   Returns:
-    `[num_shuffles, time]`, each row the numbers of `sequence`.
+    int64 `[num_shifts]`.
+
+  Raises:
+    ValueError: if less than two shifts are left.
   """
-  rng = np.random.default_rng((seed, index, _PERMUTATIONS))
-  return rng.permuted(np.tile(sequence, (num_shuffles, 1)), axis=1)
+  margin = max(num_steps // 10, 1)
+  allowed = np.arange(max(margin, furthest_lag + 1), num_steps - margin + 1)
+  if len(allowed) < 2:
+    raise ValueError(
+      f'a sequence of {num_steps} steps is too short for lags of {furthest_lag}'
+    )
+  rng = np.random.default_rng((seed, index, _SHIFTS))
+  return rng.choice(allowed, num_shifts, replace=len(allowed) < num_shifts)

@@ -163,8 +163,8 @@ def evaluate(
 
   Returns:
     What was found, by test: `prediction`, a dict of means per step; `probe`, a
-    `probe.ProbeResult`; `mi`, a `mutual_information.MutualInformationResult`,
-    not for a core without a memory.
+    `probe.ProbeResult`; `mi`, by representation, a
+    `mutual_information.MutualInformationResult`.
 
   Raises:
     UsageError: if there is no such run, its traces are another model's, or the
@@ -191,12 +191,6 @@ def evaluate(
     with files.only_writer(run.folder):
       found = dict(prediction=_score_prediction(run))
       for name in config.tests:
-        if name == 'mi' and 'memory' not in predictor_lib.widths(run.training):
-          message = f'a run of --core={run.training.core} has no memory'
-          if config.tests == ('mi',):
-            raise errors.UsageError(f'--test=mi: {message}')
-          log(f'no Test 2: {message}')
-          continue
         found[name] = tests[name](run)
   log(f'results: {run.folder}')
   return found
@@ -261,27 +255,57 @@ def _run_probe(run: _Run) -> probe.ProbeResult:
   return result
 
 
+def _layouts(config: config_lib.TrainingConfig) -> dict[str, tuple[int, ...]]:
+  """Shapes of what Test 2 scores, the memory first: the post scored it."""
+  controller = dict.fromkeys(
+    ('controller_hidden', 'controller_cell'), (config.hidden_size,)
+  )
+  if config.core == config_lib.LSTM:
+    return controller
+  return {
+    'memory': (config.memory_size, config.word_size),
+    'read_words': (config.num_read_heads, config.word_size),
+    **controller,
+  }
+
+
 def _run_mutual_information(
   run: _Run,
-) -> mutual_information.MutualInformationResult:
+) -> dict[str, mutual_information.MutualInformationResult]:
   """Test 2."""
   spec = run.spec('mutual_information')
   if not set(_MOVING) <= set(run.training.varying):
     run.log('Test 2 moves x_position, which did not vary in training')
+  layouts = recorded = _layouts(run.training)
+  if 'memory' not in layouts:
+    core = run.training.core
+    run.log(f'Test 2: --core={core} has no memory; its controller is scored')
+  locations = run.evaluation.locations
+  if locations is not None:
+    shown = f'--locations={",".join(map(str, locations))}'
+    if 'memory' not in layouts:
+      raise errors.UsageError(f'{shown}: --core={core} has no memory')
+    number = math.prod(layouts['memory'])
+    if max(locations) >= number:
+      raise errors.UsageError(
+        f'{shown}: must be of 0 to {number - 1}, the numbers of this memory'
+      )
+    layouts = {'memory': layouts['memory']}
   split = evaluation.Split(spec, 0, run.evaluation.num_sequences)
-  widths = predictor_lib.widths(run.training)
-  held = tuple(name for name in config_lib.REPRESENTATIONS if name in widths)
-  traces = run.traces('mi', dict(sequences=split), held)
-  result = mutual_information.run(
-    mutual_information.from_traces(traces, 'sequences'),
+  traces = run.traces('mi', dict(sequences=split), tuple(recorded))
+  results = mutual_information.from_traces(
+    traces,
+    'sequences',
+    layouts,
+    lags=run.evaluation.lags,
+    locations=locations,
     estimator=run.evaluation.estimator,
     seed=run.evaluation.seed,
-    num_sequences=run.evaluation.num_sequences,
     log=run.log,
   )
   run.write(
     'mutual_information',
-    mutual_information_tables.mutual_information_text(result, spec.fixed),
-    mutual_information_tables.mutual_information_data(result, run.about()),
+    mutual_information_tables.mutual_information_text(results, spec.fixed),
+    mutual_information_tables.mutual_information_data(results, run.about()),
   )
-  return result
+  return results

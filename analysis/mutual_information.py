@@ -1,327 +1,397 @@
 """Test 2: does any memory location follow the sequence of x positions?
 
 PROTOCOL, 'Test 2: mutual information'; the post's section of that name. For
-each memory location, the mutual information (in nats) between its contents over
-a sequence and the class of x at each step, beside the same for a random
-sequence that the model never saw. A map of the file:
+each location of a memory, or of another representation, the mutual information
+(in nats) between its contents over a sequence and the class of x at each step,
+or some steps before. A map of the file:
 
-- `binned`: contents cut into quantile bins, scored for all locations at once to
-  what `sklearn.metrics.mutual_info_score` gives for each;
-- `nearest_neighbours`: `sklearn.feature_selection.mutual_info_classif`, after
-  Ross, "Mutual Information between Discrete and Continuous Data Sets", 2014;
-- `family_wise_p_values`: which locations stand out, corrected for their number;
-- `run`: from sequences to the answer, one sequence in memory at a time.
+- `score`: contents and sequences, plain arrays, to a `MutualInformationResult`;
+- `Scorer`: the same with one sequence in memory at a time;
+- `from_traces`: several representations, in one pass over traces.
 
-Both estimators are biased: binned scores of independent data average about
-(bins - 1) (classes - 1) / (2 time), nearest-neighbour scores are cut off at 0.
-Read a score against the random control and the shuffled null, not against zero.
+The estimators are in mutual_information_estimators.py. What a score means is
+told by three others of the same contents:
+
+- of the random control sequence, which the model never saw: the bias of the
+  estimator on data that are independent by design;
+- of the true sequence shifted in a circle (`controls.circular_shifts`): the
+  bias again, and how far scores spread by chance, from which p-values follow
+  (significance.py);
+- the post's, which has no estimator for real numbers (plain_scores.py).
+
+A location is scored at all lags on the same steps, those that have a label at
+the furthest one. If contents have nothing to do with a stationary sequence,
+then all its shifts, by a lag or by any other number of steps, fit them equally
+well on these steps: one null serves all lags, whatever the autocorrelation of
+contents and sequence. (Labels of the first steps, which a shift brings from the
+end, are no exception.)
 """
 
 from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
-from sklearn import feature_selection
+from scipy import stats
 
 from analysis import controls
+from analysis import mutual_information_estimators as estimators
+from analysis import plain_scores
+from analysis import significance
 from dnc import errors
 from dnc import progress
 from dnc import traces as traces_lib
 from dnc.dsprites import latents
 
 _X = latents.NAMES.index('x_position')
-_NUM_CLASSES = latents.SIZES[_X]
-# Locations and sequences counted together; their counts then fit in the cache.
-_LOCATIONS_AT_ONCE = 256
-_SEQUENCES_AT_ONCE = 8
 # The post's measure of 'virtually no mutual information', in nats.
 NEGLIGIBLE = 1e-8
-
-# 199 take minutes for the 16,384 locations of Model A. Nearest neighbours cost
-# seconds for every shuffle of every sequence: 19 is the fewest with which a
-# p-value can reach 0.05.
-NUM_SHUFFLES = {'binned': 199, 'nearest_neighbours': 19}
-
-
-def quantile_bins(contents: np.ndarray, num_bins: int) -> np.ndarray:
-  """Cuts each location's contents into bins of about equal number.
-
-  Args:
-    contents: float `[time, locations]`.
-    num_bins: most bins; equal numbers share a bin, so ties make them fewer.
-
-  Returns:
-    int16 `[time, locations]`, numbered from 0 upwards, some perhaps unused.
-  """
-  num_steps = len(contents)
-  ranks = np.unique(np.arange(1, num_bins) * num_steps // num_bins)
-  edges = np.sort(contents, axis=0)[ranks]
-  bins = np.zeros(contents.shape, np.int16)
-  for edge in edges:
-    bins += contents >= edge
-  return bins
-
-
-def _varies(contents: np.ndarray) -> np.ndarray:
-  return (contents != contents[0]).any(axis=0)
-
-
-def _one_hot(numbers: np.ndarray, size: int) -> np.ndarray:
-  return (numbers[..., np.newaxis] == np.arange(size)).astype(np.float32)
-
-
-def _plug_in(
-  bins: np.ndarray, sequences: np.ndarray, num_bins: int
-) -> np.ndarray:
-  """Returns the mutual information of all pairs from their joint counts.
-
-  With counts n_ij that sum to n, n_i and n_j, it is
-  log n + (sum n_ij log n_ij - sum n_i log n_i - sum n_j log n_j) / n.
-
-  Args:
-    bins: int `[time, locations]`, each less than `num_bins`.
-    sequences: int `[sequences, time]`, classes from 0 upwards.
-    num_bins: number of bins.
-
-  Returns:
-    float64 `[sequences, locations]`, in nats.
-  """
-  num_steps, num_locations = bins.shape
-  num_classes = int(sequences.max()) + 1
-  n_log_n = np.arange(num_steps + 1, dtype=np.float64)
-  n_log_n[1:] *= np.log(n_log_n[1:])
-
-  def terms(counts: np.ndarray) -> np.ndarray:
-    # float32 products of ones and zeros count exactly up to 2 ** 24.
-    return n_log_n[counts.astype(np.int32)]
-
-  in_bin = np.moveaxis(_one_hot(bins.T, num_bins), 2, 1)
-  of_bins = terms(in_bin.sum(axis=2)).sum(axis=1)
-  in_bin = in_bin.reshape([num_locations * num_bins, num_steps])
-  scores = []
-  for start in range(0, len(sequences), _SEQUENCES_AT_ONCE):
-    some = sequences[start : start + _SEQUENCES_AT_ONCE]
-    is_class = _one_hot(some, num_classes)
-    of_classes = terms(is_class.sum(axis=1)).sum(axis=1)
-    columns = np.moveaxis(is_class, 1, 0).reshape([num_steps, -1])
-    joint = terms(in_bin @ columns)
-    joint = joint.reshape([num_locations, num_bins, len(some), num_classes])
-    joint = joint.sum(axis=3).sum(axis=1).T
-    scores.append(joint - of_bins - of_classes[:, np.newaxis])
-  scores = np.concatenate(scores) / num_steps + np.log(num_steps)
-  return np.maximum(scores, 0)
-
-
-def binned(
-  contents: np.ndarray, sequences: np.ndarray, num_bins: int = 10
-) -> np.ndarray:
-  """Scores contents, cut into quantile bins, against sequences of classes.
-
-  Equal to `sklearn.metrics.mutual_info_score` of `quantile_bins` and sequence.
-
-  Args:
-    contents: float `[time, locations]`.
-    sequences: int `[..., time]`, classes from 0 upwards.
-    num_bins: see `quantile_bins`.
-
-  Returns:
-    float64 `[..., locations]`, in nats; exactly 0 for a constant location.
-  """
-  flat = np.reshape(sequences, [-1, len(contents)])
-  scores = np.zeros([len(flat), contents.shape[1]])
-  (varying,) = np.nonzero(_varies(contents))
-  for start in range(0, len(varying), _LOCATIONS_AT_ONCE):
-    chunk = varying[start : start + _LOCATIONS_AT_ONCE]
-    bins = quantile_bins(contents[:, chunk], num_bins)
-    scores[:, chunk] = _plug_in(bins, flat, num_bins)
-  return scores.reshape([*np.shape(sequences)[:-1], -1])
-
-
-def nearest_neighbours(
-  contents: np.ndarray, sequences: np.ndarray, seed: int = 0
-) -> np.ndarray:
-  """Scores contents against sequences of classes without binning.
-
-  `sklearn.feature_selection.mutual_info_classif` with three neighbours, on all
-  cores. It adds a little noise to part ties; the same for every sequence.
-
-  Args:
-    contents: float `[time, locations]`.
-    sequences: int `[..., time]`.
-    seed: of the noise.
-
-  Returns:
-    float64 `[..., locations]`, in nats; exactly 0 for a constant location,
-    where scikit-learn would score its own noise.
-  """
-  flat = np.reshape(sequences, [-1, len(contents)])
-  scores = np.zeros([len(flat), contents.shape[1]])
-  varies = _varies(contents)
-  if varies.any():
-    for score, sequence in zip(scores, flat):
-      score[varies] = feature_selection.mutual_info_classif(
-        contents[:, varies],
-        sequence,
-        discrete_features=False,
-        random_state=seed,
-        n_jobs=-1,
-      )
-  return scores.reshape([*np.shape(sequences)[:-1], -1])
-
-
-def family_wise_p_values(scores: np.ndarray, null: np.ndarray) -> np.ndarray:
-  """Returns p-values corrected for the number of locations.
-
-  Westfall and Young's single-step max-T: a location's score is ranked among the
-  highest scores over all locations in each shuffle, so that the chance of even
-  one false alarm at level p is at most p, however the locations depend on each
-  other.
-
-  Args:
-    scores: float `[locations]`.
-    null: float `[shuffles, locations]`, the same scores of shuffled sequences.
-
-  Returns:
-    float64 `[locations]`, at least 1 / (shuffles + 1).
-  """
-  highest = null.max(axis=1)
-  reached = (highest[:, np.newaxis] >= scores).sum(axis=0)
-  return (1 + reached) / (1 + len(null))
+# The share of the significant locations that may be so by chance.
+LEVEL = 0.05
+LAGS = (0, 1, 5, 10)
+# Of every sequence. With 50 sequences the spread of their mean by chance is
+# known to 2 % from 99 shifts, to 3 % from 19; nearest neighbours are slow.
+NUM_SHIFTS = {'binned': 99, 'nearest_neighbours': 19}
 
 
 @dataclasses.dataclass(frozen=True)
 class MutualInformationResult:
-  """What Test 2 found; scores are in nats, averaged over the sequences.
+  """What Test 2 found of a representation; nats, averaged over the sequences.
 
   Attributes:
     estimator: 'binned' or 'nearest_neighbours'.
-    num_sequences: number of sequences.
-    num_shuffles: number of shuffles of each.
     num_bins: bins for 'binned', else None.
-    true: float64 `[locations]`, scores against the true sequences.
-    control: float64 `[locations]`, against the random sequences.
-    null: float64 `[locations]`, against shuffles of the true sequences, mean of
-      all shuffles: the bias of the estimator.
-    p_values: float64 `[locations]`, of `true`, corrected for the number of
-      locations.
-    constant: bool `[locations]`, whether the content never changed within any
+    num_sequences: number of sequences.
+    num_shifts: number of shifts of each.
+    lags: how many steps before the class was that contents are scored against.
+    layout: the representation's shape, e.g. (slots, words).
+    locations: int64 `[locations]`, which of its numbers, row by row.
+    scores: float64 `[lags, locations]`, against the true sequences.
+    standard_error: float64 `[lags, locations]`, of what `scores` have above
+      `null`, from its spread over sequences; NaN of a single one.
+    control: float64 `[locations]`, against random sequences.
+    null: float64 `[locations]`, against shifts of the true sequences: what is
+      expected by chance, the bias of the estimator.
+    null_deviation: float64 `[locations]`, the standard deviation of a score by
+      chance.
+    p_values: float64 `[lags, locations]`, from a Pearson type III law with the
+      null's mean, variance and skewness.
+    empirical_p_values: float64 `[lags, locations]`, the scores' rank among
+      those of shifts: at least 1 / (shifts + 1).
+    q_values: float64 `[lags, locations]`, `p_values` adjusted for the number of
+      locations and lags (Benjamini-Hochberg).
+    control_q_values: float64 `[locations]`, the same of `control`.
+    constant: bool `[locations]`, whether the contents never changed within any
       sequence.
+    plain: float64 `[2, locations]` by name, of `plain_scores.NAMES`: against
+      the true and the random sequences, all steps.
+    entropy: of the true sequences: no score can be higher.
   """
 
   estimator: str
-  num_sequences: int
-  num_shuffles: int
   num_bins: int | None
-  true: np.ndarray
+  num_sequences: int
+  num_shifts: int
+  lags: tuple[int, ...]
+  layout: tuple[int, ...]
+  locations: np.ndarray
+  scores: np.ndarray
+  standard_error: np.ndarray
   control: np.ndarray
   null: np.ndarray
+  null_deviation: np.ndarray
   p_values: np.ndarray
+  empirical_p_values: np.ndarray
+  q_values: np.ndarray
+  control_q_values: np.ndarray
   constant: np.ndarray
+  plain: dict[str, np.ndarray]
+  entropy: float
 
-  def summary(self) -> dict[str, float | int]:
+  @property
+  def excess(self) -> np.ndarray:
+    """float64 `[lags, locations]`: what `scores` have above `null`."""
+    return self.scores - self.null
+
+  @property
+  def significant(self) -> np.ndarray:
+    """Bool `[lags, locations]`."""
+    return self.q_values <= LEVEL
+
+  @property
+  def ceiling(self) -> float:
+    """The most that a score could be."""
+    bins = np.inf if self.num_bins is None else np.log(self.num_bins)
+    return float(min(bins, self.entropy))
+
+  def summary(self) -> dict[str, Any]:
     """Returns the numbers that stand for all locations together."""
     return {
-      'num_locations': len(self.true),
-      'true_max': float(self.true.max()),
-      'true_mean': float(self.true.mean()),
-      'true_below_1e-8': int((self.true < NEGLIGIBLE).sum()),
-      'control_max': float(self.control.max()),
-      'control_mean': float(self.control.mean()),
-      'control_below_1e-8': int((self.control < NEGLIGIBLE).sum()),
-      'null_max': float(self.null.max()),
-      'null_mean': float(self.null.mean()),
-      'num_significant': int((self.p_values <= 0.05).sum()),
+      'num_locations': len(self.locations),
+      'num_significant': int(self.significant.any(axis=0).sum()),
+      'num_significant_by_lag': self.significant.sum(axis=1).tolist(),
+      'num_significant_control': int((self.control_q_values <= LEVEL).sum()),
+      'mean_by_lag': self.scores.mean(axis=1).tolist(),
+      'max_by_lag': self.scores.max(axis=1).tolist(),
+      'mean_excess_by_lag': self.excess.mean(axis=1).tolist(),
+      'max_excess_by_lag': self.excess.max(axis=1).tolist(),
+      'bias_by_random_sequences': float(self.control.mean()),
+      'bias_by_shifts': float(self.null.mean()),
       'share_constant': float(self.constant.mean()),
+      'ceiling': self.ceiling,
     }
 
 
-def from_traces(
-  traces: traces_lib.Traces, split: str, name: str = 'memory'
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  """Yields contents `[time, locations]` and x classes `[time]`, streamed.
+class Scorer:
+  """Scores the locations of one representation, sequence by sequence."""
 
-  Args:
-    traces: traces of sequences in which x moves.
-    split: which of them.
-    name: the representation whose numbers are the locations.
+  def __init__(
+    self,
+    lags: Sequence[int] = LAGS,
+    estimator: str = 'binned',
+    num_shifts: int | None = None,
+    seed: int = 0,
+    num_bins: int = 10,
+    num_classes: int | None = None,
+    locations: Sequence[int] | None = None,
+    layout: tuple[int, ...] | None = None,
+    done: estimators.Done | None = None,
+  ):
+    """Constructs the scorer.
 
-  Raises:
-    errors.UsageError: if the traces lack it, are damaged, or hold numbers that
-      are not finite.
-  """
-  with traces.explained_errors():
-    dataset = traces.dataset(split, [name, 'classes'])
-    for example in dataset.as_numpy_iterator():
-      contents = example[name]
-      if not np.isfinite(contents).all():
-        raise errors.UsageError(
-          f'{traces.path}: {name} holds numbers that are not finite; the model '
-          'has diverged: train it anew, with a lower learning rate'
-        )
-      yield contents, example['classes'][:, _X]
+    Args:
+      lags: see `MutualInformationResult`; from 0 upwards.
+      estimator: 'binned' or 'nearest_neighbours'.
+      num_shifts: shifts of each sequence, at least 3; `NUM_SHIFTS` if None.
+      seed: of the random sequences, shifts and scikit-learn's noise.
+      num_bins: for 'binned', see `quantile_bins`.
+      num_classes: the control is drawn uniformly from so many classes; from the
+        labels of its sequence if None.
+      locations: which to score; all if None.
+      layout: see `MutualInformationResult`; a row if None.
+      done: see `estimators.Done`.
+
+    Raises:
+      errors.UsageError: if the estimator is unknown.
+      ValueError: if there are too few shifts, or a lag is negative.
+    """
+    self._estimate = _estimator(estimator, num_bins, seed, done)
+    self._num_shifts = num_shifts or NUM_SHIFTS[estimator]
+    if self._num_shifts < 3 or not lags or min(lags) < 0:
+      raise ValueError(
+        f'lags {lags}, {num_shifts} shifts: lags must be 0 or more, and shifts '
+        'at least 3'
+      )
+    self._num_classes = num_classes
+    self._locations = None if locations is None else np.asarray(locations)
+    self._about = dict(
+      estimator=estimator,
+      num_bins=num_bins if estimator == 'binned' else None,
+      num_shifts=self._num_shifts,
+      lags=tuple(lags),
+    )
+    self._layout = layout
+    self._seed = seed
+    self._null = significance.NullMoments()
+    self._count = 0
+    self._sums = dict.fromkeys(
+      ['scores', 'control', 'excess', 'squares', 'varied', 'entropy'], 0.0
+    )
+    self._plain = dict.fromkeys(plain_scores.NAMES, 0.0)
+
+  @property
+  def num_scores(self) -> int:
+    """How many scores each location has for each sequence."""
+    return len(self._about['lags']) + 1 + self._num_shifts
+
+  def add(self, contents: np.ndarray, sequence: np.ndarray) -> None:
+    """Takes in a sequence.
+
+    Args:
+      contents: float `[time, locations]`, finite.
+      sequence: `[time]`, labels of any kind.
+
+    Raises:
+      ValueError: if it is too short for the lags, or shapes differ.
+    """
+    contents = np.asarray(contents)
+    if contents.ndim != 2 or np.shape(sequence) != contents.shape[:1]:
+      raise ValueError(
+        f'contents of shape {contents.shape} and a sequence of '
+        f'{np.shape(sequence)}: must be [time, locations] and [time]'
+      )
+    if self._layout is None:
+      self._layout = contents.shape[1:]
+    if self._locations is None:
+      self._locations = np.arange(contents.shape[1])
+    contents = contents[:, self._locations]
+    _, true = np.unique(sequence, return_inverse=True)
+    random = controls.random_sequence(
+      self._seed, self._count, len(true), self._num_classes or true
+    )
+    lags = self._about['lags']
+    shifts = controls.circular_shifts(
+      self._seed, self._count, len(true), self._num_shifts, max(lags)
+    )
+    rows = [np.roll(true, lag) for lag in lags]
+    rows += [random, *(np.roll(true, shift) for shift in shifts)]
+    first = max(lags)
+    found = self._estimate(contents[first:], np.stack(rows)[:, first:])
+    scores, control, null = np.split(found, [len(lags), len(lags) + 1])
+    excess = scores - null.mean(axis=0)
+    self._null.add(null)
+    for name, value in dict(
+      scores=scores,
+      control=control[0],
+      excess=excess,
+      squares=excess**2,
+      varied=estimators.varies(contents),
+      entropy=stats.entropy(np.bincount(true)),
+    ).items():
+      self._sums[name] = self._sums[name] + value
+    plain = plain_scores.plain_scores(contents, np.stack([true, random]))
+    for name, value in plain.items():
+      self._plain[name] = self._plain[name] + value
+    self._count += 1
+
+  def result(self) -> MutualInformationResult:
+    """Returns what was found so far.
+
+    Raises:
+      errors.UsageError: if there was no sequence.
+    """
+    if not self._count:
+      raise errors.UsageError('mutual information: no sequence to score')
+    means = {k: v / self._count for k, v in self._sums.items()}
+    variance = means['squares'] - means['excess'] ** 2
+    with np.errstate(divide='ignore', invalid='ignore'):
+      variance = np.maximum(variance, 0) / np.float64(self._count - 1)
+    p_values = self._null.p_values(means['scores'])
+    return MutualInformationResult(
+      **self._about,
+      num_sequences=self._count,
+      layout=self._layout,
+      locations=self._locations,
+      scores=means['scores'],
+      standard_error=np.sqrt(variance),
+      control=means['control'],
+      null=self._null.mean,
+      null_deviation=self._null.deviation,
+      p_values=p_values,
+      empirical_p_values=self._null.empirical(means['scores']),
+      q_values=significance.adjusted(p_values),
+      control_q_values=significance.adjusted(
+        self._null.p_values(means['control'])
+      ),
+      constant=means['varied'] == 0,
+      plain={k: v / self._count for k, v in self._plain.items()},
+      entropy=float(means['entropy']),
+    )
 
 
-def _estimator(name: str, num_bins: int, seed: int) -> Callable:
+def _estimator(
+  name: str, num_bins: int, seed: int, done: estimators.Done | None
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
   if name == 'binned':
-    return functools.partial(binned, num_bins=num_bins)
+    return functools.partial(estimators.binned, num_bins=num_bins, done=done)
   if name == 'nearest_neighbours':
-    return functools.partial(nearest_neighbours, seed=seed)
+    return functools.partial(
+      estimators.nearest_neighbours, seed=seed, done=done
+    )
   raise errors.UsageError(
-    f'estimator {name!r}: must be one of {", ".join(NUM_SHUFFLES)}'
+    f'estimator {name!r}: must be one of {", ".join(NUM_SHIFTS)}'
   )
 
 
-def run(
-  sequences: Iterable[tuple[np.ndarray, np.ndarray]],
-  estimator: str = 'binned',
-  num_shuffles: int | None = None,
-  seed: int = 0,
-  num_bins: int = 10,
-  num_sequences: int = 0,
-  log: progress.Log | None = None,
+def score(
+  contents: np.ndarray | Sequence[np.ndarray],
+  sequences: np.ndarray | Sequence[np.ndarray],
+  **options: Any,
 ) -> MutualInformationResult:
-  """Runs Test 2, holding one sequence in memory at a time.
+  """Scores contents against sequences of labels.
+
+  >>> rng = np.random.default_rng(0)
+  >>> x = rng.integers(8, size=(5, 400))
+  >>> contents = rng.standard_normal((5, 400, 3))
+  >>> contents[:, 2:, 1] += x[:, :-2]  # Holds x two steps ago.
+  >>> score(contents, x, lags=(0, 1, 2)).significant.astype(int)
+  array([[0, 0, 0],
+         [0, 0, 0],
+         [0, 1, 0]])
 
   Args:
-    sequences: pairs of contents, float `[time, locations]`, and the classes of
-      x, int `[time]`; lengths may differ. See `from_traces`.
-    estimator: 'binned' or 'nearest_neighbours'.
-    num_shuffles: shuffles of each sequence for the null distribution;
-      `NUM_SHUFFLES` if None.
-    seed: of the random sequences, shuffles and scikit-learn's noise.
-    num_bins: see `quantile_bins`.
-    num_sequences: how many there will be, for the lines of progress.
-    log: takes a line of progress now and then.
+    contents: float `[time, locations]`, or several of them, whose lengths may
+      differ.
+    sequences: labels of any kind, `[time]`, or as many of them.
+    **options: what `Scorer` takes.
 
   Raises:
-    errors.UsageError: if the estimator is unknown, or there is no sequence.
+    errors.UsageError: as `Scorer`.
+    ValueError: as `Scorer`.
   """
-  estimate = _estimator(estimator, num_bins, seed)
-  if num_shuffles is None:
-    num_shuffles = NUM_SHUFFLES[estimator]
-  total, varied, count = 0.0, False, 0
-  lines = progress.Lines(log, 'mutual information: sequences', num_sequences)
-  for contents, sequence in sequences:
-    random = controls.random_sequence(seed, count, len(sequence), _NUM_CLASSES)
-    shuffled = controls.shuffles(seed, count, sequence, num_shuffles)
-    total += estimate(contents, np.vstack([sequence, random, shuffled]))
-    varied |= _varies(contents)
-    count += 1
-    lines.done(count)
-  if not count:
-    raise errors.UsageError('mutual information: no sequence to score')
-  true, random, null = np.split(total / count, [1, 2])
-  return MutualInformationResult(
-    estimator=estimator,
-    num_sequences=count,
-    num_shuffles=num_shuffles,
-    num_bins=num_bins if estimator == 'binned' else None,
-    true=true[0],
-    control=random[0],
-    null=null.mean(axis=0),
-    p_values=family_wise_p_values(true[0], null),
-    constant=~varied,
+  if np.ndim(contents[0]) == 1:
+    contents, sequences = [contents], [sequences]
+  scorer = Scorer(**options)
+  for some, sequence in zip(contents, sequences, strict=True):
+    scorer.add(some, sequence)
+  return scorer.result()
+
+
+def from_traces(
+  traces: traces_lib.Traces,
+  split: str,
+  layouts: Mapping[str, tuple[int, ...]],
+  log: progress.Log | None = None,
+  **options: Any,
+) -> dict[str, MutualInformationResult]:
+  """Runs Test 2 on traces of sequences in which x moves, in one pass.
+
+  Args:
+    traces: the traces.
+    split: which of them.
+    layouts: shapes of the representations to score, by name.
+    log: takes a line of progress now and then.
+    **options: what `Scorer` takes.
+
+  Returns:
+    By name, in the order of `layouts`.
+
+  Raises:
+    errors.UsageError: if the traces lack a representation, are damaged, or hold
+      numbers that are not finite; or as `Scorer`.
+  """
+  scored = 0
+
+  def done(number: int) -> None:
+    nonlocal scored
+    scored += number
+    lines.done(scored)
+
+  scorers = {
+    name: Scorer(
+      num_classes=latents.SIZES[_X], layout=layout, done=done, **options
+    )
+    for name, layout in layouts.items()
+  }
+  chosen = options.get('locations')
+  num_sequences = traces.num_rollouts[split]
+  total = num_sequences * sum(
+    scorer.num_scores * len(chosen or range(traces.width(name)))
+    for name, scorer in scorers.items()
   )
+  lines = progress.Lines(log, 'mutual information: scores', total)
+  with traces.explained_errors():
+    dataset = traces.dataset(split, [*layouts, 'classes'])
+    for example in dataset.as_numpy_iterator():
+      for name, scorer in scorers.items():
+        contents = example[name]
+        if not np.isfinite(contents).all():
+          raise errors.UsageError(
+            f'{traces.path}: {name} holds numbers that are not finite; the '
+            'model has diverged: train it anew, with a lower learning rate'
+          )
+        scorer.add(contents, example['classes'][:, _X])
+  return {name: scorer.result() for name, scorer in scorers.items()}

@@ -313,7 +313,10 @@ class EvaluationConfig:
     representations: what Test 1 probes, of `REPRESENTATIONS`. None: those that
       are written.
     estimator: how Test 2 estimates mutual information, one of `ESTIMATORS`.
-    seed: of the rollouts, the controls and the shuffles.
+    lags: Test 2 compares contents with the x of so many steps before.
+    locations: Test 2 scores these numbers of the memory, counted slot by slot,
+      and nothing else. None: all, and the other representations.
+    seed: of the rollouts, the controls and the shifts.
     varying: latents that are drawn anew for every sprite of Test 1's rollouts;
       in Test 2's it is always x alone.
     fixed: latents that keep one class, in both tests, but x in Test 2. Both as
@@ -328,6 +331,8 @@ class EvaluationConfig:
   export: tuple[str, ...] | None = None
   representations: tuple[str, ...] | None = None
   estimator: str = 'binned'
+  lags: tuple[int, ...] = (0, 1, 5, 10)
+  locations: tuple[int, ...] | None = None
   seed: int = 0
   varying: variation.Varying | None = None
   fixed: variation.Fixed | None = None
@@ -366,8 +371,23 @@ class EvaluationConfig:
         'Test 1 probes',
       )
     _require_choice(self, 'estimator', ESTIMATORS)
+    if 'mi' in self.tests:
+      self._check_lags()
+    if self.locations is not None:
+      holds = min(self.locations, default=-1) >= 0
+      _require(self, 'locations', holds, 'whole numbers from 0')
     if self.varying is not None or self.fixed is not None:
       _resolve_variation(self)
+
+  def _check_lags(self) -> None:
+    # Test 2 shifts a sequence by more steps than any lag.
+    most = self.rollout_length - 3
+    _require(
+      self,
+      'lags',
+      self.lags and all(0 <= lag <= most for lag in self.lags),
+      f'of 0 to {most}, 3 less than --rollout_length={self.rollout_length}',
+    )
 
   def for_run(self, training: TrainingConfig) -> 'EvaluationConfig':
     """The same on rollouts like the run's, unless it says on which."""
@@ -421,7 +441,9 @@ def _require_choice(config: Any, name: str, allowed: tuple[str, ...]) -> None:
 
 
 def _shown(value: Any) -> str:
-  return variation.shown(value) if isinstance(value, tuple) else str(value)
+  if not isinstance(value, tuple):
+    return str(value)
+  return variation.shown(str(x) if isinstance(x, int) else x for x in value)
 
 
 def differences(config: Config, found: Config) -> list[str]:

@@ -115,7 +115,10 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
       {'shape', 'scale', 'orientation', 'x_position', 'y_position'},
     )
     with open(os.path.join(folder, 'mutual_information.json')) as file:
-      self.assertLen(json.load(file)['true'], 5 * 4)
+      found = json.load(file)['results']
+    self.assertLen(found['memory']['scores'][0], 5 * 4)
+    self.assertEqual(found['memory']['lags'], [0, 1, 5, 10])
+    self.assertIn('controller_cell', found)
     with open(os.path.join(folder, 'predictions.png'), 'rb') as file:
       self.assertEqual(tf.io.decode_png(file.read()).shape[-1], 1)
 
@@ -242,6 +245,9 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     ('evaluate.py', '--fixed=shape:3', '--fixed=shape:3: .*shape are 0 to 2'),
     ('train.py', 'quick', 'quick: not a flag'),
     ('evaluate.py', '--test=lesion', '--test=lesion.*probe'),
+    ('evaluate.py', '--lags=0,x', '--lags=0,x: must be whole numbers'),
+    ('evaluate.py', '--lags=500', '--lags=500: must be of 0 to 497'),
+    ('evaluate.py', '--locations=-1', '--locations=-1: must be whole .* 0'),
     ('evaluate.py', '--num_rollouts=1', '--num_rollouts=1.*at least 2'),
     ('evaluate.py', '--representations=x', '--representations=x.*read_words'),
     ('evaluate.py', '--export=x', '--export=x: .*read_words.*loss'),
@@ -266,6 +272,12 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
   def test_a_folder_that_is_no_run(self):
     result = self._run('evaluate.py', '--model_dir=/nonexistent')
     self._assert_refused(result, '--model_dir=/nonexistent.*config.json')
+
+  def test_locations_that_the_memory_does_not_have(self):
+    result = self._run(
+      'evaluate.py', '--test=mi', '--locations=0,20', *_SMALL_EVALUATION
+    )
+    self._assert_refused(result, '--locations=0,20: must be of 0 to 19')
 
   def test_traces_of_another_model(self):
     # As if the folder of traces had been copied from another run.

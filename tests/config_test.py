@@ -170,6 +170,11 @@ class EvaluationConfigTest(tf.test.TestCase, parameterized.TestCase):
     ('export', ('usage', 'loss'), 'usage,loss'),
     ('estimator', 'kde', 'kde'),
     ('rollout_length', 10, '10'),
+    ('lags', (), ''),
+    ('lags', (0, 498), '0,498'),
+    ('lags', (-1,), '-1'),
+    ('locations', (), ''),
+    ('locations', (3, -1), '3,-1'),
     ('num_sequences', 0, '0'),
     ('dataset', 'mnist', 'mnist'),
     ('varying', ('x',), 'x'),
@@ -188,6 +193,11 @@ class EvaluationConfigTest(tf.test.TestCase, parameterized.TestCase):
       config_lib.EvaluationConfig(**options)
     # Only Test 1 reads these.
     config_lib.EvaluationConfig(**options, tests=('mi',))
+
+  def test_lags_bind_test_2_alone(self):
+    config_lib.EvaluationConfig(tests=('probe',), rollout_length=11)
+    with self.assertRaisesRegex(errors.UsageError, '--lags=0,1,5,10.* 0 to 8'):
+      config_lib.EvaluationConfig(tests=('mi',), rollout_length=11)
 
   def test_rollouts_are_the_runs_unless_told_otherwise(self):
     training = config_lib.TrainingConfig(

@@ -34,14 +34,28 @@ class ControlsTest(tf.test.TestCase):
       # Independent sequences agree at 1 step in 32, +- 0.016 (4 deviations).
       self.assertNear(np.mean(sequence == other), 1 / 32, 0.016)
 
-  def test_shuffles_keep_the_numbers_and_are_reproducible(self):
-    sequence = np.arange(100)
-    shuffled = controls.shuffles(0, 3, sequence, 50)
-    self.assertAllEqual(np.sort(shuffled, axis=1), np.tile(sequence, (50, 1)))
-    self.assertLen(np.unique(shuffled, axis=0), 50)
-    self.assertAllEqual(shuffled, controls.shuffles(0, 3, sequence, 50))
-    self.assertNotAllEqual(shuffled, controls.shuffles(0, 4, sequence, 50))
-    self.assertNotAllEqual(shuffled, controls.shuffles(1, 3, sequence, 50))
+  def test_random_sequence_of_given_numbers(self):
+    sequence = controls.random_sequence(0, 3, 2000, np.array([5, 5, 5, 8]))
+    self.assertAllEqual(np.unique(sequence), [5, 8])
+    # 0.75, +- 0.04 (4 deviations).
+    self.assertNear(np.mean(sequence == 5), 0.75, 0.04)
+
+  def test_circular_shifts_are_far_and_differ(self):
+    shifts = controls.circular_shifts(0, 3, 500, 400)
+    self.assertLen(np.unique(shifts), 400)
+    self.assertBetween(shifts.min(), 50, 55)
+    self.assertBetween(shifts.max(), 445, 450)
+    self.assertAllEqual(shifts, controls.circular_shifts(0, 3, 500, 400))
+    self.assertNotAllEqual(shifts, controls.circular_shifts(0, 4, 500, 400))
+    self.assertNotAllEqual(shifts, controls.circular_shifts(1, 3, 500, 400))
+
+  def test_circular_shifts_go_beyond_every_lag(self):
+    shifts = controls.circular_shifts(0, 0, 15, 200, furthest_lag=10)
+    # All that there are, each again and again.
+    self.assertAllEqual(np.unique(shifts), [11, 12, 13, 14])
+    self.assertLen(shifts, 200)
+    with self.assertRaisesRegex(ValueError, '12 steps .* lags of 10'):
+      controls.circular_shifts(0, 0, 12, 5, furthest_lag=10)
 
 
 if __name__ == '__main__':

@@ -142,8 +142,31 @@ class ConfinedTest(tf.test.TestCase):
     )
     self.assertIn('only x moves; fixed: shape:2.', self._lines)
     found = self._found['mi']
-    for scores in (found.true, found.control, found.null, found.p_values):
-      self.assertTrue(np.isfinite(scores).all())
+    self.assertEqual(
+      {name: result.layout for name, result in found.items()},
+      dict(
+        memory=(5, 4),
+        read_words=(4, 4),
+        controller_hidden=(8,),
+        controller_cell=(8,),
+      ),
+    )
+    for result in found.values():
+      for scores in (result.scores, result.null, result.p_values):
+        self.assertTrue(np.isfinite(scores).all())
+
+  def test_chosen_locations_and_lags(self):
+    found, lines = self._evaluate(
+      tests=('mi',), locations=(7, 2), lags=(0, 3), num_rollouts=12
+    )
+    self.assertIn('traces: reading', lines)
+    self.assertEqual(list(found['mi']), ['memory'])
+    self.assertEqual(found['mi']['memory'].scores.shape, (2, 2))
+    self.assertEqual(found['mi']['memory'].lags, (0, 3))
+    with self.assertRaisesRegex(
+      errors.UsageError, '--locations=20: must be of 0 to 19'
+    ):
+      self._evaluate(tests=('mi',), locations=(20,))
 
   def test_other_rollouts_have_other_traces(self):
     model_dir = os.path.join(self.get_temp_dir(), 'run')
@@ -204,13 +227,17 @@ class WithoutMemoryTest(tf.test.TestCase):
       ['controller_hidden', 'controller_cell'], found['probe'].scores['test']
     )
     self.assertNotIn('memory', found['probe'].scores['test'])
-    self.assertNotIn('mi', found)
-    self.assertTrue(any('no Test 2' in line for line in lines))
+    self.assertEqual(
+      list(found['mi']), ['controller_hidden', 'controller_cell']
+    )
+    self.assertTrue(any('core=lstm has no memory;' in line for line in lines))
     self.assertTrue(any('squared error' in line for line in lines))
 
   def test_says_what_it_does_not_have(self):
-    with self.assertRaisesRegex(errors.UsageError, '--test=mi: .*no memory'):
-      self._evaluate(tests=('mi',))
+    with self.assertRaisesRegex(
+      errors.UsageError, '--locations=0: .*no memory'
+    ):
+      self._evaluate(tests=('mi',), locations=(0,))
     with self.assertRaisesRegex(
       errors.UsageError, 'representations=memory.* it has controller_hidden'
     ):

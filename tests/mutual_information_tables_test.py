@@ -1,5 +1,6 @@
 """Tests for analysis.mutual_information_tables."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,51 +10,178 @@ from analysis import mutual_information
 from analysis import mutual_information_tables
 from tests import testing_tables
 
+_PLAIN = dict(
+  raw=np.full([2, 4], 3.4),
+  adjusted=np.array([[0, 0, -1e-16, 0], [0.0, 0, 0, 0]]),
+  integers=np.array([[0, 0, 0, 0.2], [0.0, 0, 0, 0.2]]),
+)
 
-def _mutual_information_result():
-  return mutual_information.MutualInformationResult(
+
+def _result(**changes):
+  """Of two slots of two words; word 1 of slot 0 never changes."""
+  result = mutual_information.MutualInformationResult(
     estimator='binned',
-    num_sequences=50,
-    num_shuffles=99,
     num_bins=10,
-    true=np.array([0.5, 0.0, 0.1, 0.2]),
-    control=np.array([0.125, 0.0, 0.0, 0.0]),
+    num_sequences=50,
+    num_shifts=99,
+    lags=(0, 5),
+    layout=(2, 2),
+    locations=np.arange(4),
+    scores=np.array([[0.5, 0.0, 0.1, 0.2], [0.1, 0.0, 0.1, 0.9]]),
+    standard_error=np.full([2, 4], 0.015),
+    control=np.array([0.125, 0.0, 0.1, 0.1]),
     null=np.array([0.1, 0.0, 0.1, 0.2]),
-    p_values=np.array([0.01, 1, 1, 0.3]),
+    null_deviation=np.array([0.01, 0, 0.01, 0.01]),
+    p_values=np.array([[1e-9, 1, 0.5, 0.6], [0.4, 1, 0.3, 1e-20]]),
+    empirical_p_values=np.array([[0.01, 1, 0.5, 0.6], [0.4, 1, 0.3, 0.01]]),
+    q_values=np.array([[4e-9, 1, 0.8, 0.8], [0.8, 1, 0.8, 8e-20]]),
+    control_q_values=np.array([0.2, 1, 0.9, 0.9]),
     constant=np.array([False, True, False, False]),
+    plain=_PLAIN,
+    entropy=3.4,
   )
+  return dataclasses.replace(result, **changes)
 
 
-class MutualInformationReportTest(tf.test.TestCase):
-  def test_table_stands_beside_the_post(self):
-    text = mutual_information_tables.mutual_information_text(
-      _mutual_information_result()
+def _nothing(**changes):
+  return _result(q_values=np.ones([2, 4]), **changes)
+
+
+def _controller():
+  return _result(layout=(4,), lags=(0, 5))
+
+
+class TextTest(tf.test.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls._text = mutual_information_tables.mutual_information_text(
+      dict(memory=_result(), controller_hidden=_controller())
     )
-    (table,) = testing_tables.rows(text)
+    cls._tables = testing_tables.rows(cls._text)
+
+  def test_stands_beside_the_post(self):
+    table = self._tables[0]
     self.assertEqual(table['true x sequence'], ['0.5', '0.2', '1 of 4'])
     self.assertEqual(
-      table['random x sequence (control)'], ['0.125', '0.0312', '3 of 4']
+      table['true x sequence, 5 steps before'], ['0.9', '0.275', '1 of 4']
     )
-    self.assertEqual(table['post: true x sequence'][0], '< 1e-08')
-    self.assertIn('1 of 4 locations are significant', text)
-    self.assertIn('25.0% never change', text)
-    self.assertIn('binned, 10 bins', text)
-    self.assertIn('50 sequences in which only x moves.', text)
+    self.assertEqual(
+      table['random x sequence (control)'], ['0.125', '0.0813', '1 of 4']
+    )
+    self.assertEqual(
+      table['adjusted score of the raw numbers, true'][2], '4 of 4'
+    )
+    self.assertEqual(
+      table['plain score of the raw numbers, random'], ['3.4', '3.4', '0 of 4']
+    )
+    self.assertEqual(
+      table['post: random x sequence'], ['< 1e-08', '< 1e-08', 'all']
+    )
+
+  def test_says_which_plain_score_explains_the_post(self):
+    self.assertEqual(
+      mutual_information_tables.explanations(_result()), ['adjusted']
+    )
+    self.assertIn('the adjusted score of the raw numbers (what', self._text)
+    self.assertNotIn('the plain score of integer parts (', self._text)
     text = mutual_information_tables.mutual_information_text(
-      _mutual_information_result(), (('shape', 2),)
+      dict(memory=_result(plain=dict.fromkeys(_PLAIN, np.ones([2, 4]))))
+    )
+    self.assertIn("none explains the post's numbers", text)
+
+  def test_has_every_representation_at_every_lag(self):
+    table = self._tables[1]
+    self.assertEqual(
+      table['memory, 0'],
+      [
+        '4',
+        '1',
+        '0.5000',
+        '+0.4000 ± 0.0150',
+        '0.2000',
+        '+0.1000',
+        '0.0813',
+        '0.1000',
+        '0',
+      ],
+    )
+    self.assertEqual(table['memory, 5'][3], '+0.7000 ± 0.0150')
+    self.assertIn('controller hidden, 0', table)
+
+  def test_lists_the_most_significant_by_slot_and_word(self):
+    lines = [
+      [cell.strip() for cell in line.strip('|').split('|')]
+      for line in self._text.split('## Memory: the most')[1].splitlines()
+      if line.startswith('|')
+    ]
+    self.assertEqual(lines[0][:3], ['slot', 'word', 'steps before'])
+    self.assertEqual(
+      lines[2],
+      ['1', '1', '5', '0.9000', '+0.7000 ± 0.0150', '1e-20', '0.01', '8e-20'],
+    )
+    self.assertEqual(lines[3][:3], ['0', '0', '0'])
+
+  def test_says_what_is_fixed_and_how_it_was_done(self):
+    self.assertIn('(binned, 10 bins)', self._text)
+    self.assertIn('50 sequences in which only x moves. P-values', self._text)
+    text = mutual_information_tables.mutual_information_text(
+      dict(memory=_result()), (('shape', 2),)
     )
     self.assertIn('only x moves; fixed: shape:2.', text)
 
-  def test_json_has_the_summary_and_every_location(self):
-    result = _mutual_information_result()
+
+class VerdictTest(tf.test.TestCase):
+  def _verdict(self, result):
+    return mutual_information_tables.verdict(dict(memory=result))
+
+  def test_yes(self):
+    said = self._verdict(_result())
+    self.assertStartsWith(said, 'Yes: 2 of the 4 numbers of the memory follow')
+    self.assertIn('slot 1, word 1, by 0.700 ± 0.0150 nats', said)
+    self.assertIn('at lag 5, where 2.30 are possible', said)
+
+  def test_no_says_what_would_have_been_seen(self):
+    said = self._verdict(_nothing())
+    self.assertStartsWith(said, 'No: none of the 4 numbers of the memory')
+    # A chance of 0.05 / 8: 2.50 standard deviations of 0.01.
+    self.assertIn('0.025 nats above chance would have been seen', said)
+
+  def test_no_where_nothing_changes(self):
+    said = self._verdict(_nothing(constant=np.ones(4, bool)))
+    self.assertStartsWith(said, 'No: none')
+    self.assertIn('ever changes', said)
+
+  def test_cannot_tell_if_the_control_misbehaves(self):
+    said = self._verdict(_result(control_q_values=np.array([1, 1, 0.001, 1])))
+    self.assertStartsWith(said, 'Cannot tell: the control misbehaves, 1 of')
+
+  def test_without_memory_it_says_so(self):
+    said = mutual_information_tables.verdict(
+      dict(controller_hidden=_controller())
+    )
+    self.assertStartsWith(
+      said, 'Yes: 2 of the 4 numbers of the controller hidden (this core has no'
+    )
+    self.assertIn('number 3, by 0.700', said)
+
+
+class DataTest(tf.test.TestCase):
+  def test_has_the_summary_and_every_location(self):
+    result = _result()
     data = mutual_information_tables.mutual_information_data(
-      result, {'seed': 0}
+      dict(memory=result), {'seed': 0}
     )
     read = json.loads(json.dumps(data))
-    self.assertEqual(read['true'], [0.5, 0.0, 0.1, 0.2])
-    self.assertEqual(read['constant'], [False, True, False, False])
-    self.assertEqual(read['summary'], result.summary())
-    self.assertEqual(read['estimator'], 'binned')
+    self.assertEqual(read['config'], {'seed': 0})
+    self.assertStartsWith(read['verdict'], 'Yes')
+    memory = read['results']['memory']
+    self.assertEqual(memory['scores'][0], [0.5, 0.0, 0.1, 0.2])
+    self.assertEqual(memory['constant'], [False, True, False, False])
+    self.assertEqual(memory['plain']['raw'][0], [3.4] * 4)
+    self.assertEqual(memory['summary'], result.summary())
+    self.assertEqual(memory['summary']['num_significant_by_lag'], [1, 1])
+    self.assertEqual(memory['summary']['num_significant'], 2)
 
 
 if __name__ == '__main__':

@@ -4,208 +4,286 @@ import os
 
 from absl.testing import parameterized
 import numpy as np
+from scipy import signal
 from scipy import stats
-from sklearn import feature_selection
-from sklearn import metrics
 import tensorflow as tf
 
+from analysis import controls
 from analysis import mutual_information
+from analysis import mutual_information_estimators as estimators
 from dnc import errors
 from dnc import traces
+from tests import testing_noisy_copy as noisy_copy
 
-NUM_STEPS = 200
 
-
-def _sequences(seed, num_sequences, num_locations, plant=None):
+def _sequences(seed, num_sequences, num_locations, plant=None, num_steps=200):
   """Noise at every location, x in float32; `plant` overwrites some of it."""
+  contents, sequences = [], []
   for i in range(num_sequences):
     rng = np.random.default_rng((seed, i))
-    num_steps = NUM_STEPS + 10 * i
-    x = rng.integers(32, size=num_steps)
-    contents = rng.standard_normal((num_steps, num_locations))
-    contents = contents.astype(np.float32)
+    x = rng.integers(32, size=num_steps + 10 * i)
+    some = rng.standard_normal((len(x), num_locations)).astype(np.float32)
     if plant is not None:
-      plant(contents, x, rng)
-    yield contents, x
+      plant(some, x, rng)
+    contents.append(some)
+    sequences.append(x)
+  return contents, sequences
 
 
 def _plant(contents, x, rng):
-  contents[:, 2] = 0.1 * x
-  contents[:, 5] = x + 4 * rng.standard_normal(len(x))
+  contents[:, 2] = x
+  contents[5:, 5] = 0.1 * x[:-5]
   contents[:, 7] = 0.25
+  contents[:, 9] = x + 8 * rng.standard_normal(len(x))
 
 
-class QuantileBinsTest(tf.test.TestCase):
-  def test_bins_hold_equal_numbers(self):
-    contents = np.random.default_rng(0).standard_normal((100, 3))
-    bins = mutual_information.quantile_bins(contents, 4)
-    for location in range(3):
-      self.assertAllEqual(np.bincount(bins[:, location]), [25, 25, 25, 25])
-      order = np.argsort(contents[:, location])
-      self.assertAllEqual(bins[order, location], np.sort(bins[:, location]))
-
-  def test_equal_numbers_share_a_bin(self):
-    contents = np.array([[0.0], [0], [0], [0], [0], [0], [1], [2]])
-    bins = mutual_information.quantile_bins(contents, 4)[:, 0]
-    self.assertLen(set(bins[:6]), 1)
-    self.assertGreater(bins[6], bins[5])
-    self.assertLess(bins.max(), 4)
-
-  def test_more_bins_than_steps_part_all_that_differ(self):
-    contents = np.array([[3.0], [1], [2], [1]])
-    bins = mutual_information.quantile_bins(contents, 10)[:, 0]
-    self.assertEqual(bins[1], bins[3])
-    self.assertLen(set(bins), 3)
+def _autocorrelated(rng, shape, memory):
+  """First-order autoregressive noise along the first axis, stationary."""
+  noise = rng.standard_normal((1000 + shape[0], *shape[1:]))
+  return signal.lfilter([1], [1, -memory], noise, axis=0)[1000:]
 
 
-class EstimatorsTest(parameterized.TestCase, tf.test.TestCase):
-  @parameterized.parameters(2, 10, 300)
-  def test_binned_equals_scikit_learn_at_every_location(self, num_bins):
-    # More locations than are counted at once.
-    ((contents, x),) = _sequences(0, 1, 300, _plant)
-    contents[: NUM_STEPS // 2, 9] = 0  # Ties.
-    y = np.random.default_rng(1).integers(32, size=len(x))
-    scores = mutual_information.binned(contents, np.stack([x, y]), num_bins)
-    self.assertEqual(scores.shape, (2, 300))
-    bins = mutual_information.quantile_bins(contents, num_bins)
-    for sequence, row in zip((x, y), scores):
-      expected = [metrics.mutual_info_score(b, sequence) for b in bins.T]
-      self.assertAllClose(row, expected, rtol=0, atol=1e-10)
-
-  def test_binned_score_of_x_itself_is_its_entropy(self):
-    ((contents, x),) = _sequences(0, 1, 8, _plant)
-    scores = mutual_information.binned(contents, x, num_bins=NUM_STEPS)
-    self.assertEqual(scores.shape, (8,))
-    entropy = stats.entropy(np.bincount(x))
-    self.assertNear(scores[2], entropy, 1e-10)
-
-  def test_binned_score_worked_out_by_hand(self):
-    # Table of bins and classes: [[2, 0], [1, 1]].
-    contents = np.array([[0.0], [1], [2], [3]])
-    expected = 0.5 * np.log(2 / 1.5) + 0.25 * np.log(1 / 1.5) + 0.25 * np.log(2)
-    scores = mutual_information.binned(contents, np.array([0, 0, 0, 1]), 2)
-    self.assertNear(scores[0], expected, 1e-12)
-
-  def test_nearest_neighbours_equals_scikit_learn(self):
-    ((contents, x),) = _sequences(0, 1, 8, _plant)
-    contents = contents[:, :7]  # Without the constant one.
-    scores = mutual_information.nearest_neighbours(contents, x, seed=3)
-    expected = feature_selection.mutual_info_classif(
-      contents, x, discrete_features=False, random_state=3
+class PlantedTest(parameterized.TestCase, tf.test.TestCase):
+  @parameterized.parameters(('binned', 10), ('nearest_neighbours', 6))
+  def test_are_found_at_their_lag_and_no_others(self, estimator, number):
+    found = mutual_information.score(
+      *_sequences(0, number, 12, _plant), estimator=estimator
     )
-    self.assertAllEqual(scores, expected)
-    self.assertGreater(scores[2], 3)
-
-  @parameterized.parameters(
-    mutual_information.binned, mutual_information.nearest_neighbours
-  )
-  def test_constant_locations_score_exactly_zero(self, estimate):
-    contents = np.full((NUM_STEPS, 3), [0.0, 0.1, -1e30], np.float32)
-    x = np.random.default_rng(0).integers(32, size=NUM_STEPS)
-    self.assertAllEqual(estimate(contents, x), [0, 0, 0])
-
-
-class FamilyWiseTest(tf.test.TestCase):
-  def test_scores_are_ranked_among_the_highest_of_each_shuffle(self):
-    null = np.array([[1.0, 5.0], [2.0, 0.0], [3.0, 1.0]])  # Highest: 5, 2, 3.
-    p_values = mutual_information.family_wise_p_values(
-      np.array([6.0, 3.0, 2.5, 0.0]), null
+    self.assertEqual(found.lags, (0, 1, 5, 10))
+    expected = np.zeros([4, 12], bool)
+    expected[0, [2, 9]] = expected[2, 5] = True
+    self.assertAllEqual(found.significant, expected)
+    self.assertLess(found.p_values[expected].max(), 1e-6)
+    self.assertAllEqual(np.flatnonzero(found.constant), [7])
+    self.assertAllEqual(found.p_values[:, 7], np.ones(4))
+    self.assertAllEqual(found.control_q_values <= 0.05, np.zeros(12))
+    # Ten bins of x hold log 10 nats, neighbours nearly its entropy.
+    self.assertAllClose(
+      found.scores[[0, 2], [2, 5]], [found.ceiling] * 2, rtol=0.1
     )
-    self.assertAllClose(p_values, [1 / 4, 3 / 4, 3 / 4, 1])
-
-  def test_false_alarms_on_noise_are_as_rare_as_promised(self):
-    # At 0.05 each, 40 uncorrected locations would raise a false alarm in 87 %
-    # of experiments. Corrected: 5 %, in 200 experiments 10 +- 3.
-    alarms = 0
-    for experiment in range(200):
-      result = mutual_information.run(
-        _sequences(experiment, 1, 40), num_shuffles=39, seed=experiment
-      )
-      alarms += result.summary()['num_significant'] > 0
-    self.assertBetween(alarms, 1, 20)
-
-
-class RunTest(parameterized.TestCase, tf.test.TestCase):
-  def test_planted_locations_are_found_and_no_others(self):
-    result = mutual_information.run(
-      _sequences(0, 5, 60, _plant), num_shuffles=99
+    # Against shifts and random sequences, independent data score alike.
+    self.assertNear(found.control.mean(), found.null.mean(), 0.01)
+    self.assertAllClose(
+      found.scores[:, 0], np.full(4, found.null[0]), atol=0.05
     )
-    self.assertAllEqual(np.flatnonzero(result.p_values <= 0.05), [2, 5])
-    self.assertEqual(result.p_values[2], 0.01)
-    self.assertAllEqual(np.flatnonzero(result.constant), [7])
-    summary = result.summary()
-    self.assertEqual(summary['num_locations'], 60)
-    self.assertEqual(summary['num_significant'], 2)
-    self.assertEqual(summary['true_below_1e-8'], 1)
-    self.assertEqual(summary['control_below_1e-8'], 1)
-    self.assertEqual(summary['share_constant'], 1 / 60)
-    # Ten bins of x hold at most log 10 nats; the random sequence none of them.
-    self.assertBetween(summary['true_max'], 2, np.log(10))
-    self.assertLess(summary['control_max'], 0.8)
-    self.assertNear(summary['control_mean'], summary['null_mean'], 0.05)
 
-  def test_scores_are_means_over_sequences(self):
-    result = mutual_information.run(
-      _sequences(0, 3, 10, _plant), num_shuffles=9
+  @parameterized.parameters(('binned', 99), ('nearest_neighbours', 9))
+  def test_noisy_copy_is_within_the_stated_error(self, estimator, num_shifts):
+    rng = np.random.default_rng(0)
+    pairs = [noisy_copy.draw(rng, 4, 2, 800) for _ in range(10)]
+    found = mutual_information.score(
+      [contents for _, contents in pairs],
+      [x for x, _ in pairs],
+      lags=(0,),
+      estimator=estimator,
+      num_shifts=num_shifts,
     )
-    scores = [
-      mutual_information.binned(*pair) for pair in _sequences(0, 3, 10, _plant)
+    truth = noisy_copy.exact(4, 2)
+    if estimator == 'binned':
+      truth = noisy_copy.exact_binned(4, 2, 10)
+    error = 3 * found.standard_error[0, 0]
+    self.assertLess(error, 0.04)
+    self.assertBetween(
+      found.scores[0, 0], truth - error, truth + error + found.null[0]
+    )
+
+
+class CalibrationTest(parameterized.TestCase, tf.test.TestCase):
+  """Contents and x change slowly and have nothing to do with each other."""
+
+  def _data(self, seed, memory=0.98, num_locations=60):
+    rng = np.random.default_rng(seed)
+    contents, sequences = [], []
+    for _ in range(8):
+      num_steps = rng.integers(500, 1000)
+      level = _autocorrelated(rng, [num_steps], memory)
+      edges = stats.norm.ppf(np.arange(1, 8) / 8, scale=level.std())
+      sequences.append(np.digitize(level, edges))
+      contents.append(_autocorrelated(rng, [num_steps, num_locations], memory))
+    return contents, sequences
+
+  def test_random_orders_take_slow_noise_for_information(self):
+    contents, sequences = self._data(0)
+    rng = np.random.default_rng(1)
+    found = [
+      estimators.binned(some, np.stack([x, *rng.permuted([x] * 19, axis=1)]))
+      for some, x in zip(contents, sequences)
     ]
-    self.assertEqual(result.num_sequences, 3)
-    self.assertAllClose(result.true, np.mean(scores, axis=0), rtol=1e-12)
+    mean = np.mean(found, axis=0)
+    naive = (1 + (mean[1:] >= mean[0]).sum(axis=0)) / 20
+    self.assertGreater(np.mean(naive <= 0.05), 0.95)
 
-  def test_nearest_neighbours_finds_the_planted_location(self):
-    result = mutual_information.run(
-      _sequences(0, 2, 8, _plant), 'nearest_neighbours'
+  def test_circular_shifts_do_not(self):
+    p_values, ranks, found = [], [], 0
+    for seed in range(10):
+      result = mutual_information.score(
+        *self._data(seed), lags=(0,), seed=seed, num_shifts=49
+      )
+      p_values.append(result.p_values)
+      ranks.append(result.empirical_p_values)
+      found += result.significant.any()
+    for values in (p_values, ranks):
+      values = np.concatenate(values)
+      for level in (0.5, 0.2, 0.05):
+        # Of 600; those of one x are not quite independent.
+        error = 5 * np.sqrt(level * (1 - level) / 600)
+        self.assertNear(np.mean(values <= level), level, error)
+    self.assertLessEqual(found, 2)
+
+  def test_false_discoveries_in_noise_are_rare(self):
+    found = [
+      mutual_information.score(
+        *_sequences(seed, 3, 40), lags=(0, 1), num_shifts=49, seed=seed
+      ).significant.any()
+      for seed in range(60)
+    ]
+    # Expected in 5 % of experiments: 3.
+    self.assertLessEqual(sum(found), 9)
+
+
+class ScoreTest(parameterized.TestCase, tf.test.TestCase):
+  def test_scores_are_means_over_sequences_on_steps_with_a_label(self):
+    contents, sequences = _sequences(0, 3, 10, _plant)
+    result = mutual_information.score(
+      contents, sequences, lags=(3, 0), num_shifts=5
     )
-    self.assertEqual(result.num_shuffles, 19)
-    self.assertIsNone(result.num_bins)
-    self.assertAllEqual(np.flatnonzero(result.p_values <= 0.05), [2, 5])
+    for lag, scores in zip((3, 0), result.scores):
+      expected = [
+        estimators.binned(some[3:], x[np.newaxis, 3 - lag : len(x) - lag])
+        for some, x in zip(contents, sequences)
+      ]
+      self.assertAllClose(scores, np.mean(expected, axis=0)[0], rtol=1e-12)
+    self.assertEqual(result.num_sequences, 3)
+    self.assertEqual(result.num_shifts, 5)
+    self.assertAllClose(
+      result.entropy,
+      np.mean([stats.entropy(np.bincount(x)) for x in sequences]),
+    )
+
+  def test_null_and_error(self):
+    contents, sequences = _sequences(0, 4, 10, _plant)
+    result = mutual_information.score(
+      contents, sequences, lags=(0,), num_shifts=5, seed=3
+    )
+    nulls, excesses = [], []
+    for i, (some, x) in enumerate(zip(contents, sequences)):
+      shifts = controls.circular_shifts(3, i, len(x), 5)
+      shifted = np.stack([np.roll(x, shift) for shift in shifts])
+      nulls.append(estimators.binned(some, shifted))
+      true = estimators.binned(some, x[np.newaxis])[0]
+      excesses.append(true - nulls[-1].mean(axis=0))
+    self.assertAllClose(result.null, np.mean(nulls, axis=(0, 1)))
+    self.assertAllClose(result.excess[0], np.mean(excesses, axis=0))
+    self.assertAllClose(
+      result.standard_error[0], np.std(excesses, axis=0, ddof=1) / 2
+    )
+    variance = np.var(nulls, axis=1, ddof=1).sum(axis=0) * (1 + 1 / 5) / 16
+    self.assertAllClose(result.null_deviation, np.sqrt(variance))
+
+  def test_labels_of_any_kind_and_arrays_of_any_grouping(self):
+    contents, sequences = _sequences(0, 2, 6, num_steps=100)
+    contents, sequences = contents[0], sequences[0]
+    result = mutual_information.score(contents, sequences, num_shifts=9)
+    names = np.array([f'class {i:02d}' for i in range(32)])[sequences]
+    same = mutual_information.score([contents], [names], num_shifts=9)
+    for name in ('scores', 'control', 'null', 'p_values'):
+      self.assertAllEqual(getattr(result, name), getattr(same, name))
+    self.assertTrue(np.isnan(result.standard_error).all())
+    self.assertEqual(result.layout, (6,))
+
+  def test_chosen_locations_score_as_among_all(self):
+    data = _sequences(0, 2, 12, _plant)
+    whole = mutual_information.score(*data, num_shifts=9, layout=(3, 4))
+    some = mutual_information.score(
+      *data, num_shifts=9, layout=(3, 4), locations=(9, 2)
+    )
+    self.assertAllEqual(some.locations, [9, 2])
+    self.assertEqual(some.layout, (3, 4))
+    self.assertAllEqual(some.scores, whole.scores[:, [9, 2]])
+    self.assertAllEqual(some.p_values, whole.p_values[:, [9, 2]])
+
+  def test_plain_scores_are_those_of_whole_sequences(self):
+    result = mutual_information.score(*_sequences(0, 2, 12, _plant))
+    self.assertAllClose(result.plain['raw'][0, 0], result.entropy, rtol=1e-9)
+    self.assertAllEqual(result.plain['adjusted'][:, 0], [0, 0])
+    self.assertAllClose(result.plain['adjusted'][0, 2], 1)
 
   def test_the_same_seed_gives_the_same_numbers(self):
     first, again, other = (
-      mutual_information.run(_sequences(0, 2, 10), num_shuffles=19, seed=seed)
+      mutual_information.score(*_sequences(0, 2, 10), num_shifts=19, seed=seed)
       for seed in (0, 0, 1)
     )
-    for name in ('true', 'control', 'null', 'p_values'):
+    for name in ('scores', 'control', 'null', 'p_values', 'q_values'):
       self.assertAllEqual(getattr(first, name), getattr(again, name))
-    self.assertAllEqual(first.true, other.true)
+    self.assertAllEqual(first.scores, other.scores)
     self.assertNotAllEqual(first.control, other.control)
     self.assertNotAllEqual(first.null, other.null)
 
-  def test_unknown_estimator_and_no_sequences_are_refused(self):
+  def test_mistakes_are_refused(self):
+    contents, x = np.zeros([30, 2]), np.arange(30)
     with self.assertRaisesRegex(errors.UsageError, "'knn'.*nearest_neighbours"):
-      mutual_information.run(_sequences(0, 1, 2), 'knn')
+      mutual_information.score(contents, x, estimator='knn')
     with self.assertRaisesRegex(errors.UsageError, 'no sequence'):
-      mutual_information.run([])
+      mutual_information.Scorer().result()
+    for options, said in (
+      (dict(num_shifts=2), 'at least 3'),
+      (dict(lags=(-1,)), '0 or more'),
+      (dict(lags=(27,)), 'too short for lags of 27'),
+    ):
+      with self.assertRaisesRegex(ValueError, said):
+        mutual_information.score(contents, x, **options)
+    with self.assertRaisesRegex(ValueError, r'\(30, 2\).*\(29,\)'):
+      mutual_information.score(contents, x[1:])
 
 
 class FromTracesTest(tf.test.TestCase):
   def _export(self, memory):
     path = os.path.join(self.get_temp_dir(), 'traces')
-    classes = np.arange(30, dtype=np.int32).reshape([6, 5])
-    rollout = {
-      'index': 0,
-      'classes': classes,
-      'values': np.zeros([6, 5], np.float32),
-      'memory': memory,
-    }
-    traces.write(path, {'test': [rollout]}, {'memory': 4}, {}, {'test': 1}, 6)
-    return traces.open_traces(path)
+    rng = np.random.default_rng(0)
+    rollouts = [
+      {
+        'index': i,
+        'classes': rng.integers(32, size=(40, 5), dtype=np.int32),
+        'values': np.zeros([40, 5], np.float32),
+        'memory': memory,
+        'read_words': memory[:, :2] + i,
+      }
+      for i in range(2)
+    ]
+    widths = dict(memory=4, read_words=2)
+    traces.write(path, {'test': rollouts}, widths, {}, {'test': 2}, 40)
+    return rollouts, traces.open_traces(path)
 
-  def test_yields_memory_and_the_classes_of_x(self):
-    memory = np.arange(24, dtype=np.float32).reshape([6, 4])
-    opened = self._export(memory)
-    ((contents, x),) = mutual_information.from_traces(opened, 'test')
-    self.assertAllEqual(contents, memory)
-    self.assertAllEqual(x, [3, 8, 13, 18, 23, 28])
+  def test_scores_each_representation_against_x(self):
+    memory = np.random.default_rng(1).standard_normal((40, 4), np.float32)
+    rollouts, opened = self._export(memory)
+    layouts = dict(memory=(2, 2), read_words=(1, 2))
+    found = mutual_information.from_traces(
+      opened, 'test', layouts, num_shifts=9, lags=(0, 1)
+    )
+    self.assertEqual(list(found), ['memory', 'read_words'])
+    for name, layout in layouts.items():
+      expected = mutual_information.score(
+        [rollout[name] for rollout in rollouts],
+        [rollout['classes'][:, 3] for rollout in rollouts],
+        num_shifts=9,
+        lags=(0, 1),
+        num_classes=32,
+      )
+      self.assertEqual(found[name].layout, layout)
+      self.assertAllEqual(found[name].scores, expected.scores)
+      self.assertAllEqual(found[name].control, expected.control)
+    some = mutual_information.from_traces(
+      opened, 'test', dict(memory=(2, 2)), num_shifts=9, locations=(3,)
+    )
+    self.assertEqual(some['memory'].scores.shape, (4, 1))
 
   def test_numbers_that_are_not_finite_are_refused(self):
-    opened = self._export(np.full([6, 4], np.inf, np.float32))
+    _, opened = self._export(np.full([40, 4], np.inf, np.float32))
     with self.assertRaisesRegex(
       errors.UsageError, 'memory holds .* not finite'
     ):
-      list(mutual_information.from_traces(opened, 'test'))
+      mutual_information.from_traces(opened, 'test', dict(memory=(4,)))
 
 
 if __name__ == '__main__':

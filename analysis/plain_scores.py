@@ -1,0 +1,170 @@
+"""What scores of classes say of real numbers: three ways to read the post.
+
+The post scores the contents of a memory location, which are real numbers,
+against classes by 'the mutual information score', which compares classes with
+classes. Without an estimator for real numbers that leaves:
+
+- `raw`: `sklearn.metrics.mutual_info_score` as it is, every number that differs
+  a class of its own. Contents that never repeat then score the entropy of the
+  sequence, whatever the two have to do with each other;
+- `adjusted`: `sklearn.metrics.adjusted_mutual_info_score`, which takes off what
+  is expected by chance. Contents that never repeat then score exactly zero:
+  chance alone gives them as much;
+- `integers`: `mutual_info_score` of the contents cast to integers. Contents
+  between -1 and 1 are all 0 then, and score zero.
+
+None of the three tells contents that follow the sequence from contents that do
+not. All locations are scored at once, to what scikit-learn gives for each.
+"""
+
+import numpy as np
+from scipy import special
+
+NAMES = ('raw', 'adjusted', 'integers')
+_LOCATIONS_AT_ONCE = 256
+
+
+def n_log_n(greatest: int) -> np.ndarray:
+  """Returns n log n for n from 0 to `greatest`, float64."""
+  n = np.arange(greatest + 1, dtype=np.float64)
+  return special.xlogy(n, n)
+
+
+class _Runs:
+  """The runs of equal numbers in every row of a sorted array."""
+
+  def __init__(self, ordered: np.ndarray):
+    """Finds them.
+
+    Args:
+      ordered: `[rows, time]`, every row in order.
+    """
+    self._shape = ordered.shape
+    begins = np.ones(ordered.shape, bool)
+    np.not_equal(ordered[:, 1:], ordered[:, :-1], out=begins[:, 1:])
+    starts = np.flatnonzero(begins)
+    self.numbers = np.cumsum(begins, axis=1) - 1
+    self._row = starts // ordered.shape[1]
+    self._length = np.diff(starts, append=ordered.size)
+
+  def lengths(self) -> np.ndarray:
+    """Which lengths there are."""
+    return np.unique(self._length)
+
+  def sum(self, table: np.ndarray) -> np.ndarray:
+    """Sums `table[length]` over each row's runs: float64 `[rows]`."""
+    weights = table[self._length]
+    return np.bincount(self._row, weights, minlength=self._shape[0])
+
+
+def _expected(lengths: np.ndarray, sizes: np.ndarray, steps: int) -> np.ndarray:
+  """What clusters add to the mutual information expected by chance.
+
+  Vinh, Epps and Bailey, "Information Theoretic Measures for Clusterings
+  Comparison", 2010, equation 24a: a sum over pairs of a cluster and a class.
+
+  Args:
+    lengths: int `[m]`, sizes of clusters that occur, ascending.
+    sizes: int `[classes]`, sizes of the classes, which sum to `steps`.
+    steps: number of steps.
+
+  Returns:
+    float64 `[steps + 1]`, by the size of a cluster; zero where none occurs.
+  """
+  logs = special.gammaln(np.arange(steps + 1) + 1.0)
+  total = np.zeros(steps + 1)
+  for size, number in zip(*np.unique(sizes[sizes > 0], return_counts=True)):
+    a, both = lengths[:, np.newaxis], np.arange(1, size + 1)
+    possible = (both <= a) & (both >= a + size - steps)
+    n = np.where(possible, both, np.minimum(a, size))
+    chance = np.exp(
+      logs[a]
+      - logs[n]
+      - logs[a - n]
+      + logs[steps - a]
+      - logs[size - n]
+      - logs[steps - a - size + n]
+      - logs[steps]
+      + logs[size]
+      + logs[steps - size]
+    )
+    gain = n / steps * np.log(steps * n / (a * size))
+    total[lengths] += number * np.where(possible, chance * gain, 0).sum(axis=1)
+  return total
+
+
+def _scores(
+  contents: np.ndarray, sequences: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Plain and adjusted score of rows, each number a class of its own.
+
+  Args:
+    contents: `[locations, time]`.
+    sequences: int `[sequences, time]`.
+
+  Returns:
+    Both float64 `[sequences, locations]`.
+  """
+  num_steps = contents.shape[1]
+  table = n_log_n(num_steps)
+  order = np.argsort(contents, axis=1, kind='stable')
+  runs = _Runs(np.take_along_axis(contents, order, axis=1))
+  entropy = np.log(num_steps) - runs.sum(table) / num_steps
+  plain, adjusted = [], []
+  for sequence in sequences:
+    sizes = np.bincount(sequence)
+    pairs = runs.numbers * len(sizes) + sequence[order]
+    joint = _Runs(np.sort(pairs, axis=1)).sum(table)
+    of_classes = np.log(num_steps) - table[sizes].sum() / num_steps
+    score = entropy + of_classes - np.log(num_steps) + joint / num_steps
+    score = np.where(entropy > 0, np.maximum(score, 0), 0)
+    expected = runs.sum(_expected(runs.lengths(), sizes, num_steps))
+    room = (entropy + of_classes) / 2 - expected
+    gain = np.where(np.abs(room) > 1e-12, score - expected, 0)
+    plain.append(score)
+    adjusted.append(gain / np.where(np.abs(room) > 1e-12, room, 1))
+  return np.stack(plain), np.stack(adjusted)
+
+
+def _never_repeats(contents: np.ndarray) -> np.ndarray:
+  ordered = np.sort(contents, axis=1)
+  return (ordered[:, 1:] != ordered[:, :-1]).all(axis=1)
+
+
+def plain_scores(
+  contents: np.ndarray, sequences: np.ndarray
+) -> dict[str, np.ndarray]:
+  """Scores contents in the three ways.
+
+  Args:
+    contents: float `[time, locations]`.
+    sequences: int `[sequences, time]`, classes from 0 upwards.
+
+  Returns:
+    By name, of `NAMES`: float64 `[sequences, locations]`; nats, but for
+    `adjusted`, which is 1 for contents that say all.
+  """
+  shape = [len(sequences), contents.shape[1]]
+  found = {name: np.zeros(shape) for name in NAMES}
+  num_steps = len(contents)
+  table = n_log_n(num_steps)
+  entropy = np.log(num_steps) - np.array(
+    [table[np.bincount(sequence)].sum() for sequence in sequences]
+  ) / (num_steps)
+  for start in range(0, contents.shape[1], _LOCATIONS_AT_ONCE):
+    chunk = slice(start, start + _LOCATIONS_AT_ONCE)
+    rows = np.ascontiguousarray(contents[:, chunk].T)
+    whole = np.trunc(rows)
+    distinct = _never_repeats(rows)
+    found['raw'][:, chunk] = entropy[:, np.newaxis]
+    repeats = start + np.flatnonzero(~distinct)
+    if len(repeats):
+      raw, adjusted = _scores(rows[~distinct], sequences)
+      found['raw'][:, repeats] = raw
+      found['adjusted'][:, repeats] = adjusted
+    varies = (whole != whole[:, :1]).any(axis=1)
+    if varies.any():
+      found['integers'][:, start + np.flatnonzero(varies)] = _scores(
+        whole[varies], sequences
+      )[0]
+  return found
