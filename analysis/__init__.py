@@ -2,10 +2,12 @@
 
 probe.py                Test 1: linear probes from traces to latents
 mutual_information.py   Test 2: each memory location against a sequence
+lesion.py               Test 3: a model with its memory cut
+lesion_tasks.py         what it then does: next sprites, repeat-copy
 normalisation.py        mean and deviation by time step
 controls.py             random inputs, random sequences, shuffles
-experiment.py           a trained run put to both tests: what evaluate.py does
-probe_tables.py, mutual_information_tables.py
+experiment.py           a trained run put to the tests: what evaluate.py does
+probe_tables.py, mutual_information_tables.py, lesion_tables.py
                         their results in Markdown and JSON, beside the post's
 tables.py               Markdown tables, and writing both
 """
