@@ -1,6 +1,6 @@
 """Tests what a trained DNC keeps in its memory.
 
-  python evaluate.py                    # both tests on the latest run
+  python evaluate.py                    # all tests on the latest run
   python evaluate.py --test=mi          # Test 2 only
   python evaluate.py --preset=quick     # minutes, not hours
 
@@ -25,7 +25,8 @@ _TEST = flags.DEFINE_enum(
   'test',
   'all',
   [*config_lib.TESTS, 'all'],
-  'probe: Test 1, a linear probe; mi: Test 2, mutual information; all: both.',
+  'probe: Test 1, a linear probe; mi: Test 2, mutual information; lesion: Test '
+  '3, lesions of the memory, also of runs of repeat_copy; all: all of them.',
 )
 _PRESET = flags.DEFINE_enum(
   'preset',
@@ -96,6 +97,21 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer('num_sequences', None, 'Sequences for Test 2.')
 flags.DEFINE_integer(
+  'num_lesioned', None, 'Rollouts, or sequences of repeat_copy, for Test 3.'
+)
+flags.DEFINE_integer(
+  'lesion_step',
+  None,
+  'The step from which on Test 3 freezes the memory, numbered from 0; half of '
+  'a rollout by default, or 1, before the pattern, of repeat_copy.',
+)
+flags.DEFINE_integer(
+  'reset_interval',
+  None,
+  'Steps after which Test 3 resets the memory, again and again; 10 by default, '
+  'or 2 of repeat_copy.',
+)
+flags.DEFINE_integer(
   'rollout_length',
   None,
   'Steps of a rollout for Test 1; sequences for Test 2 have from this many to '
@@ -131,6 +147,19 @@ def _whole_numbers(flag: flags.FlagHolder) -> tuple[int, ...] | None:
     ) from error
 
 
+# What the test of a run of repeat_copy has no use for.
+_ONLY_DSPRITES = (
+  'dataset',
+  'representations',
+  'estimator',
+  'num_rollouts',
+  'num_sequences',
+  'rollout_length',
+  'varying',
+  'fixed',
+)
+
+
 def _config() -> config_lib.EvaluationConfig:
   fields = {f.name for f in dataclasses.fields(config_lib.EvaluationConfig)}
   given = {name: FLAGS[name].value for name in fields - {'tests'}}
@@ -145,12 +174,21 @@ def _config() -> config_lib.EvaluationConfig:
   return config_lib.make_evaluation(_PRESET.value, tests=tests, **given)
 
 
+def _check_for_repeat_copy() -> None:
+  for name in _ONLY_DSPRITES:
+    if FLAGS[name].present:
+      raise errors.UsageError(
+        f'--{name}: not a flag for a run of --task={config_lib.REPEAT_COPY}'
+      )
+
+
 def main(argv: Sequence[str]) -> None:
   """Evaluates."""
   del argv
   config = _config()
   model_dir = _MODEL_DIR.value or runs.latest()
-  runs.load(model_dir)
+  if runs.load(model_dir, task=None).TASK == config_lib.REPEAT_COPY:
+    _check_for_repeat_copy()
   # TensorFlow takes seconds to load, and a mistake should not wait for it.
   command_line.load_tensorflow()
   from analysis import experiment

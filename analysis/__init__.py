@@ -6,10 +6,12 @@ mutual_information_estimators.py
                         contents and classes to nats, all locations at once
 significance.py         p-values of many locations, and their correction
 plain_scores.py         scores that take every number for a class of its own
+lesion.py               Test 3: a model with its memory cut
+lesion_tasks.py         what it then does: next sprites, repeat-copy
 normalisation.py        mean and deviation by time step
 controls.py             random inputs, random sequences, shifts
-experiment.py           a trained run put to both tests: what evaluate.py does
-probe_tables.py, mutual_information_tables.py
+experiment.py           a trained run put to the tests: what evaluate.py does
+probe_tables.py, mutual_information_tables.py, lesion_tables.py
                         their results in Markdown and JSON, beside the post's
 tables.py               Markdown tables, and writing both
 """

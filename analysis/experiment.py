@@ -1,13 +1,15 @@
 """The second half of the experiment: from a trained run to its reports.
 
 What `evaluate.py` does, without flags: `evaluate` restores a run's model,
-scores its predictions, writes its traces and puts them to Test 1 and Test 2.
-Everything is left in the run's folder, under `evaluation/`:
+scores its predictions, writes its traces and puts them to Test 1 and Test 2,
+and the model to Test 3, which is also for runs of repeat-copy. Everything is
+left in the run's folder, under `evaluation/`:
 
   prediction.json, predictions.png   how well the model predicts
   traces/                            what it held, as TFDS datasets
   probe.md, probe.json               Test 1
   mutual_information.md, .json       Test 2
+  lesion.md, lesion.json             Test 3
 """
 
 from collections.abc import Callable
@@ -19,6 +21,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from analysis import lesion
+from analysis import lesion_tables
+from analysis import lesion_tasks
 from analysis import mutual_information
 from analysis import mutual_information_tables
 from analysis import probe
@@ -30,7 +35,9 @@ from dnc import evaluation
 from dnc import exports
 from dnc import files
 from dnc import predictor as predictor_lib
+from dnc import repeat_copy_training
 from dnc import rollouts
+from dnc import runs
 from dnc import traces as traces_lib
 from dnc import training
 from dnc.dsprites import sprites
@@ -164,12 +171,16 @@ def evaluate(
   Returns:
     What was found, by test: `prediction`, a dict of means per step; `probe`, a
     `probe.ProbeResult`; `mi`, by representation, a
-    `mutual_information.MutualInformationResult`.
+    `mutual_information.MutualInformationResult`; and `lesion`, a
+    `lesion.LesionResult`, not for a core without a memory; of a run of
+    repeat-copy only this one.
 
   Raises:
     UsageError: if there is no such run, its traces are another model's, or the
       folder cannot be written.
   """
+  if runs.load(model_dir, task=None).TASK == config_lib.REPEAT_COPY:
+    return _evaluate_repeat_copy(model_dir, config, log, checkpoint)
   training_config, predictor, num_updates = training.restore_predictor(
     model_dir, checkpoint, log
   )
@@ -185,12 +196,19 @@ def evaluate(
     folder=os.path.join(model_dir, EVALUATION_DIR),
     log=log,
   )
-  tests = dict(probe=_run_probe, mi=_run_mutual_information)
+  tests = dict(probe=_run_probe, mi=_run_mutual_information, lesion=_run_lesion)
   with files.explained_errors(run.folder):
     os.makedirs(run.folder, exist_ok=True)
     with files.only_writer(run.folder):
       found = dict(prediction=_score_prediction(run))
       for name in config.tests:
+        has_memory = 'memory' in predictor_lib.widths(run.training)
+        if name == 'lesion' and not has_memory:
+          message = f'a run of --core={run.training.core} has no memory'
+          if config.tests == (name,):
+            raise errors.UsageError(f'--test={name}: {message}')
+          log(f'no Test 3: {message}')
+          continue
         found[name] = tests[name](run)
   log(f'results: {run.folder}')
   return found
@@ -309,3 +327,65 @@ def _run_mutual_information(
     mutual_information_tables.mutual_information_data(results, run.about()),
   )
   return results
+
+
+def _run_lesion(run: _Run) -> lesion.LesionResult:
+  """Test 3."""
+  evaluated = run.evaluation
+  result = lesion.run(
+    lesion_tasks.SpriteTask(run.predictor, run.table, run.spec('evaluation')),
+    evaluated.num_lesioned,
+    evaluated.lesion_step,
+    evaluated.reset_interval,
+    evaluated.seed,
+    run.log,
+  )
+  run.write(
+    'lesion',
+    lesion_tables.lesion_text(result),
+    lesion_tables.lesion_data(result, run.about()),
+  )
+  return result
+
+
+def _evaluate_repeat_copy(
+  model_dir: str, config: config_lib.EvaluationConfig, log: Log, checkpoint: str
+) -> dict[str, Any]:
+  """`evaluate`, of a run of repeat-copy: Test 3."""
+  if 'lesion' not in config.tests:
+    raise errors.UsageError(
+      f'--test={config.tests[0]}: {model_dir} is a run of --task=repeat_copy, '
+      'for which there is --test=lesion alone'
+    )
+  training_config, core, num_updates = repeat_copy_training.restore_core(
+    model_dir, checkpoint, log
+  )
+  log(f'evaluating {model_dir} after {num_updates} updates')
+  if config.tests != ('lesion',):
+    log('only Test 3: the others are for runs of --task=dsprites')
+  folder = os.path.join(model_dir, EVALUATION_DIR)
+  with files.explained_errors(folder):
+    os.makedirs(folder, exist_ok=True)
+    with files.only_writer(folder):
+      result = lesion.run(
+        lesion_tasks.RepeatCopyTask(
+          core, dataclasses.replace(training_config, seed=config.seed)
+        ),
+        config.num_lesioned,
+        config.lesion_step,
+        config.reset_interval,
+        config.seed,
+        log,
+      )
+      about = dict(
+        model_dir=model_dir,
+        num_updates=num_updates,
+        model_fingerprint=evaluation.fingerprint(core),
+        training=dataclasses.asdict(training_config),
+        evaluation=dataclasses.asdict(config),
+      )
+      text = lesion_tables.lesion_text(result)
+      data = lesion_tables.lesion_data(result, about)
+      paths = tables.write(folder, 'lesion', text, data)
+      log(f'\n{text}\nwritten: {", ".join(paths)}')
+  return dict(lesion=result)

@@ -11,6 +11,7 @@ A map, in the way of the data:
   unroll.py              a core over time
   recurrence.py, fast_recurrence.py, fast_access.py
                          its loop, plain and compiled by XLA
+  lesions.py             a core with its memory cut
   reference_weights.py   weights to and from DeepMind's layout
   config.py              every number of a training and of an evaluation
   runs.py                a run's folder
@@ -63,6 +64,7 @@ _MODULES = (
   'exports',
   'fast_access',
   'fast_recurrence',
+  'lesions',
   'lstm',
   'machine',
   'memory_trace',

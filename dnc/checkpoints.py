@@ -191,6 +191,36 @@ def restore(
   return False
 
 
+def restore_parts(
+  model_dir: str,
+  config: config_lib.Config,
+  kind: str,
+  log: progress.Log,
+  **parts: snt.Module,
+) -> None:
+  """Restores some of what a run saved, from its newest or best checkpoint.
+
+  Args:
+    model_dir: the run's folder.
+    config: the run.
+    kind: as for `sound`.
+    log: as for `sound`.
+    **parts: attributes of its trainer, by name.
+
+  Raises:
+    UsageError: if there is no sound checkpoint, or it does not fit.
+  """
+  with files.explained_errors(model_dir):
+    for folder in sound(model_dir, log, kind):
+      trackable = tf.train.Checkpoint(run_name=tf.Variable(''), **parts)
+      read(folder, config, trackable, partially=True)
+      return
+  raise errors.UsageError(
+    f'--model_dir={model_dir}: no checkpoint there yet; let train.py run '
+    'until its first checkpoint'
+  )
+
+
 class Checkpoints:
   """Saves a run's progress and finds it again."""
 

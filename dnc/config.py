@@ -44,12 +44,12 @@ PRESETS = {
   'quick': dict(num_epochs=1, rollouts_per_epoch=1_600, tbptt_length=15),
 }
 
-# Test 1's rollouts: the post's, and a few hundred.
+# Test 1's rollouts: the post's, and a few hundred. Test 3 is ours.
 EVALUATION_PRESETS = {
-  'post': dict(num_rollouts=10_000),
-  'quick': dict(num_rollouts=500),
+  'post': dict(num_rollouts=10_000, num_lesioned=200),
+  'quick': dict(num_rollouts=500, num_lesioned=100),
 }
-TESTS = ('probe', 'mi')
+TESTS = ('probe', 'mi', 'lesion')
 ESTIMATORS = ('binned', 'nearest_neighbours')
 # What is logged of each step: PROTOCOL, "Logged at every evaluation step".
 REPRESENTATIONS = (
@@ -300,7 +300,8 @@ class EvaluationConfig:
   """An evaluation of a trained model; the defaults are the post's.
 
   Attributes:
-    tests: which of `TESTS` to run: Test 1 (`probe`), Test 2 (`mi`).
+    tests: which of `TESTS` to run: Test 1 (`probe`), Test 2 (`mi`), Test 3
+      (`lesion`).
     dataset: the sprites, as in `TrainingConfig`. None: those trained on.
     num_rollouts: rollouts that the probe is trained on; a tenth as many more
       score it.
@@ -336,6 +337,9 @@ class EvaluationConfig:
   seed: int = 0
   varying: variation.Varying | None = None
   fixed: variation.Fixed | None = None
+  num_lesioned: int = 200
+  lesion_step: int | None = None
+  reset_interval: int | None = None
 
   # The memory of Model B has 256 numbers, that of Model A 16,384.
   MAX_MEMORY = 1024
@@ -344,9 +348,13 @@ class EvaluationConfig:
     # Standard deviations over rollouts want more than one; labels reach back
     # ten steps.
     for name, least in dict(
-      num_rollouts=2, num_sequences=1, rollout_length=11
+      num_rollouts=2, num_sequences=1, rollout_length=11, num_lesioned=2
     ).items():
       _require(self, name, getattr(self, name) >= least, f'at least {least}')
+    for name, least in dict(lesion_step=0, reset_interval=1).items():
+      value, most = getattr(self, name), self.rollout_length - 1
+      allowed = f'in {least} to {most}, within a rollout'
+      _require(self, name, value is None or least <= value <= most, allowed)
     _require(self, 'seed', 0 <= self.seed < 2**63, 'in 0 to 2^63 - 1')
     if self.dataset is not None:
       object.__setattr__(self, 'dataset', sprites.check_dataset(self.dataset))

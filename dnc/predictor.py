@@ -130,6 +130,39 @@ LOSSES = {
 }
 
 
+def step_scores(
+  logits: tf.Tensor,
+  targets: tf.Tensor,
+  loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = image_loss,
+) -> dict[str, tf.Tensor]:
+  """Compares each predicted image with the true one.
+
+  Args:
+    logits: float tensor `[time, batch, pixels]`.
+    targets: float tensor `[time, batch, pixels]` of 0 and 1.
+    loss: one of `LOSSES`.
+
+  Returns:
+    `loss`, `pixel_error` and `iou` as in `Prediction`, float tensors
+    `[time, batch]`.
+  """
+  predicted, true = logits > 0, targets > 0.5
+
+  def count(x):
+    return tf.reduce_sum(tf.cast(x, tf.float32), axis=2)
+
+  union = count(predicted | true)
+  # No sprite, and none predicted: right.
+  iou = tf.where(
+    union > 0, count(predicted & true) / tf.maximum(union, 1.0), 1.0
+  )
+  return dict(
+    loss=loss(logits, targets),
+    pixel_error=count(predicted ^ true) / logits.shape[2],
+    iou=iou,
+  )
+
+
 def score(
   logits: tf.Tensor,
   targets: tf.Tensor,
@@ -147,27 +180,13 @@ def score(
   Returns:
     The sums over the real steps.
   """
-  predicted, true = logits > 0, targets > 0.5
-
-  def count(x):
-    return tf.reduce_sum(tf.cast(x, tf.float32), axis=2)
-
-  def total(x):
-    # Padded steps may hold anything, even what is not a number.
-    return tf.reduce_sum(tf.where(mask > 0, x, 0.0))
-
-  union = count(predicted | true)
-  # No sprite, and none predicted: right.
-  iou = tf.where(
-    union > 0, count(predicted & true) / tf.maximum(union, 1.0), 1.0
-  )
-  pixel_error = count(predicted ^ true) / logits.shape[2]
-  return Prediction(
-    loss=total(loss(logits, targets)),
-    pixel_error=total(pixel_error),
-    iou=total(iou),
-    num_steps=tf.reduce_sum(mask),
-  )
+  scores = step_scores(logits, targets, loss)
+  # Padded steps may hold anything, even what is not a number.
+  sums = {
+    name: tf.reduce_sum(tf.where(mask > 0, value, 0.0))
+    for name, value in scores.items()
+  }
+  return Prediction(**sums, num_steps=tf.reduce_sum(mask))
 
 
 def means(sums: Prediction) -> dict[str, float]:

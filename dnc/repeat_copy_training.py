@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from dnc import checkpoints as checkpoints_lib
 from dnc import config as config_lib
+from dnc import dnc
 from dnc import machine
 from dnc import optimizers
 from dnc import predictor as predictor_lib
@@ -27,6 +28,14 @@ from dnc import unroll
 
 # Sequences that each report scores.
 _NUM_VALIDATION_SEQUENCES = 1_000
+
+
+def _make_core(config: config_lib.RepeatCopyConfig) -> dnc.DNC:
+  return predictor_lib.make_core(
+    config,
+    input_size=repeat_copy.observation_size(config),
+    output_size=repeat_copy.target_size(config),
+  )
 
 
 class Trainer(snt.Module):
@@ -44,11 +53,7 @@ class Trainer(snt.Module):
   ):
     """Constructs the model and its optimizer, with all variables."""
     super().__init__(name=name)
-    self.core = predictor_lib.make_core(
-      config,
-      input_size=repeat_copy.observation_size(config),
-      output_size=repeat_copy.target_size(config),
-    )
+    self.core = _make_core(config)
     self.optimizer = optimizers.make(
       config_lib.ADAM, config.learning_rate, self.core.trainable_variables
     )
@@ -151,6 +156,31 @@ class _Session(session_lib.Session):
       f'{scores["bit_accuracy"]:.2%} of bits right, '
       f'{scores["sequence_accuracy"]:.2%} of sequences'
     )
+
+
+def restore_core(
+  model_dir: str, kind: str = 'newest', log: progress.Log = print
+) -> tuple[config_lib.RepeatCopyConfig, dnc.DNC, int]:
+  """Rebuilds the model of a run, as `training.restore_predictor` does.
+
+  Args:
+    model_dir: the run's folder.
+    kind: `newest`, or `best` by validation.
+    log: takes a line where a damaged checkpoint is passed over.
+
+  Returns:
+    The run's config, its core with the weights of the checkpoint, and the
+    number of updates it was trained for.
+
+  Raises:
+    UsageError: if the folder holds no run or no sound checkpoint.
+  """
+  config = runs.load(model_dir, config_lib.REPEAT_COPY)
+  core, tally = _make_core(config), tally_lib.Tally()
+  checkpoints_lib.restore_parts(
+    model_dir, config, kind, log, core=core, tally=tally
+  )
+  return config, core, int(tally.num_updates.numpy())
 
 
 def train(

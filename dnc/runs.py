@@ -43,12 +43,14 @@ def _from_json(
   return configs[task](**fields)
 
 
-def load(model_dir: str, task: str = config_lib.DSPRITES) -> config_lib.Config:
+def load(
+  model_dir: str, task: str | None = config_lib.DSPRITES
+) -> config_lib.Config:
   """Reads `config.json` from a run's folder.
 
   Args:
     model_dir: the run's folder.
-    task: what it must have been trained on.
+    task: what it must have been trained on; None for any.
 
   Returns:
     The config.
@@ -67,7 +69,7 @@ def load(model_dir: str, task: str = config_lib.DSPRITES) -> config_lib.Config:
     ) from e
   except (OSError, TypeError, ValueError) as e:
     raise errors.UsageError(f'{path} cannot be read: {e}') from e
-  if task != config.TASK:
+  if task not in (None, config.TASK):
     raise errors.UsageError(
       f'--model_dir={model_dir}: a run of --task={config.TASK}; this is for '
       f'runs of --task={task}: give the folder of one'

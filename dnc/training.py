@@ -179,19 +179,12 @@ def restore_predictor(
     UsageError: if the folder holds no run or no sound checkpoint.
   """
   config = runs.load(model_dir)
-  with files.explained_errors(model_dir):
-    for folder in checkpoints_lib.sound(model_dir, log, kind):
-      predictor = predictor_lib.SpritePredictor(config)
-      tally = tally_lib.Tally()
-      restored = tf.train.Checkpoint(
-        predictor=predictor, tally=tally, run_name=tf.Variable('')
-      )
-      checkpoints_lib.read(folder, config, restored, partially=True)
-      return config, predictor, int(tally.num_updates.numpy())
-  raise errors.UsageError(
-    f'--model_dir={model_dir}: no checkpoint there yet; let train.py run '
-    'until its first checkpoint'
+  predictor = predictor_lib.SpritePredictor(config)
+  tally = tally_lib.Tally()
+  checkpoints_lib.restore_parts(
+    model_dir, config, kind, log, predictor=predictor, tally=tally
   )
+  return config, predictor, int(tally.num_updates.numpy())
 
 
 def train(

@@ -12,6 +12,7 @@ from absl import logging
 import sonnet as snt
 import tensorflow as tf
 
+from dnc import access
 from dnc import dnc
 from dnc import fast_recurrence
 from dnc import lstm
@@ -106,8 +107,14 @@ def _dnc_features(
     )
   inputs_to_gates, weights = recurrence.weights_of(core, inputs.shape[2])
   projected = tf.tensordot(inputs, inputs_to_gates, 1) + core.controller.b
+  # Of other kinds of access the compiled form would not know.
+  is_usual = type(core.access) is access.MemoryAccess
   if compiled is None:
-    compiled = can_compile()
+    compiled = is_usual and can_compile()
+  if compiled and not is_usual:
+    raise ValueError(
+      f'no compiled form of {type(core.access).__name__}; use compiled=False'
+    )
   run = fast_recurrence.run if compiled else recurrence.run
   state, kept = run(core, weights, projected, state, sequence_length, record)
   words = snt.Flatten(preserve_dims=2)(kept.read_words)
@@ -165,7 +172,8 @@ def unroll(
       is compiled anew.
     compiled: whether XLA compiles the recurrence, which takes some seconds the
       first time and gives the same to rounding; second derivatives need False.
-      None: where `can_compile()`.
+      None: where `can_compile()` and the core's access is a `MemoryAccess`, not
+      a class derived from it.
 
   Returns:
     Outputs, float tensor `[time, batch, output_size]`; the state after the last
@@ -173,7 +181,7 @@ def unroll(
 
   Raises:
     ValueError: if the controller projects its hidden state, which the loop here
-      does not do.
+      does not do, or the core's access has no compiled form.
   """
   if sequence_length is not None:
     sequence_length = tf.cast(sequence_length, tf.int32)

@@ -38,6 +38,7 @@ _SMALL_EVALUATION = (
   '--num_rollouts=10',
   '--num_sequences=3',
   '--rollout_length=15',
+  '--num_lesioned=3',
 )
 
 
@@ -106,6 +107,7 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(first.stderr, '')
     self.assertIn('# Test 1: linear probe', first.stdout)
     self.assertIn('# Test 2: mutual information', first.stdout)
+    self.assertIn('# Test 3: lesions of the memory', first.stdout)
     self.assertNotIn('did not vary', first.stdout)
     folder = os.path.join(self._model_dir, 'evaluation')
     with open(os.path.join(folder, 'probe.json')) as file:
@@ -119,6 +121,8 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertLen(found['memory']['scores'][0], 5 * 4)
     self.assertEqual(found['memory']['lags'], [0, 1, 5, 10])
     self.assertIn('controller_cell', found)
+    with open(os.path.join(folder, 'lesion.json')) as file:
+      self.assertLen(json.load(file)['scores']['no_usage']['iou'], 3)
     with open(os.path.join(folder, 'predictions.png'), 'rb') as file:
       self.assertEqual(tf.io.decode_png(file.read()).shape[-1], 1)
 
@@ -244,10 +248,13 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     ),
     ('evaluate.py', '--fixed=shape:3', '--fixed=shape:3: .*shape are 0 to 2'),
     ('train.py', 'quick', 'quick: not a flag'),
-    ('evaluate.py', '--test=lesion', '--test=lesion.*probe'),
     ('evaluate.py', '--lags=0,x', '--lags=0,x: must be whole numbers'),
     ('evaluate.py', '--lags=500', '--lags=500: must be of 0 to 497'),
     ('evaluate.py', '--locations=-1', '--locations=-1: must be whole .* 0'),
+    ('evaluate.py', '--test=lesions', '--test=lesions.*probe'),
+    ('evaluate.py', '--num_lesioned=1', '--num_lesioned=1: .*at least 2'),
+    ('evaluate.py', '--lesion_step=500', '--lesion_step=500: .*0 to 499'),
+    ('evaluate.py', '--reset_interval=0', '--reset_interval=0: .*1 to 499'),
     ('evaluate.py', '--num_rollouts=1', '--num_rollouts=1.*at least 2'),
     ('evaluate.py', '--representations=x', '--representations=x.*read_words'),
     ('evaluate.py', '--export=x', '--export=x: .*read_words.*loss'),

@@ -1,6 +1,6 @@
 """Tests of analysis.experiment on a run whose rollouts are confined.
 
-commands_test puts a run on the usual rollouts to both tests.
+commands_test puts a run on the usual rollouts to the tests.
 """
 
 import glob
@@ -36,7 +36,9 @@ _TRAINING = config_lib.TrainingConfig(
   varying=('scale', 'y_position'),
   fixed={'shape': 2, 'x_position': 4},
 )
-_EVALUATION = dict(num_rollouts=12, num_sequences=3, rollout_length=15)
+_EVALUATION = dict(
+  num_rollouts=12, num_sequences=3, rollout_length=15, num_lesioned=5
+)
 
 
 class ConfinedTest(tf.test.TestCase):
@@ -168,6 +170,30 @@ class ConfinedTest(tf.test.TestCase):
     ):
       self._evaluate(tests=('mi',), locations=(20,))
 
+  def test_lesions_of_the_same_rollouts(self):
+    result, data = self._found['lesion'], self._json('lesion.json')
+    self.assertEqual((result.num_sequences, result.num_steps), (5, 15))
+    self.assertEqual((result.lesion_step, result.reset_interval), (7, 10))
+    self.assertEqual(data['config']['evaluation']['num_lesioned'], 5)
+    self.assertIn('model_fingerprint', data['config'])
+    self.assertAllClose(
+      data['scores']['no_link']['loss'], result.scores['no_link']['loss']
+    )
+    self.assertIn(data['verdict'], self._lines)
+    self.assertIn('| memory reset every 10 steps', self._lines)
+    found, _ = self._evaluate(
+      tests=('lesion',), num_lesioned=3, lesion_step=0, reset_interval=14
+    )
+    self.assertEqual(set(found), {'prediction', 'lesion'})
+    again = found['lesion']
+    self.assertEqual((again.lesion_step, again.reset_interval), (0, 14))
+    for metric in ('loss', 'iou'):
+      np.testing.assert_allclose(
+        again.scores['intact'][metric],
+        result.scores['intact'][metric][:3],
+        rtol=1e-5,
+      )
+
   def test_other_rollouts_have_other_traces(self):
     model_dir = os.path.join(self.get_temp_dir(), 'run')
     shutil.copytree(self._model_dir, model_dir)
@@ -231,6 +257,8 @@ class WithoutMemoryTest(tf.test.TestCase):
       list(found['mi']), ['controller_hidden', 'controller_cell']
     )
     self.assertTrue(any('core=lstm has no memory;' in line for line in lines))
+    self.assertNotIn('lesion', found)
+    self.assertTrue(any('no Test 3' in line for line in lines))
     self.assertTrue(any('squared error' in line for line in lines))
 
   def test_says_what_it_does_not_have(self):
@@ -238,6 +266,10 @@ class WithoutMemoryTest(tf.test.TestCase):
       errors.UsageError, '--locations=0: .*no memory'
     ):
       self._evaluate(tests=('mi',), locations=(0,))
+    with self.assertRaisesRegex(
+      errors.UsageError, '--test=lesion: .*no memory'
+    ):
+      self._evaluate(tests=('lesion',))
     with self.assertRaisesRegex(
       errors.UsageError, 'representations=memory.* it has controller_hidden'
     ):

@@ -299,12 +299,30 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex(errors.UsageError, '--task=dsprites'):
       self._train('sprites')
 
-  def test_evaluate_is_for_dsprites(self):
-    self.assertEqual(self._whole('config.json')['task'], 'repeat_copy')
-    self._assert_refused(
-      self._run('evaluate.py', '--model_dir=whole'),
-      '--model_dir=whole: a run of --task=repeat_copy.*--task=dsprites',
+  def test_evaluate_lesions_it(self):
+    flags = ('--model_dir=whole', '--preset=quick')
+    result = self._run('evaluate.py', *flags)
+    self.assertEqual(result.returncode, 0, msg=result.stderr)
+    self.assertEqual(result.stderr, '')
+    self.assertIn('only Test 3', result.stdout)
+    found = self._whole(os.path.join('evaluation', 'lesion.json'))
+    self.assertEqual(found['num_sequences'], 100)
+    self.assertIn(found['verdict'], result.stdout)
+    # Other sequences than those that the training reports on, as hard.
+    self.assertAllClose(
+      np.mean(found['scores']['intact']['bit_accuracy']),
+      self._whole(runs.RESULT_FILE)['bit_accuracy'],
+      atol=0.1,
     )
+
+  def test_evaluate_has_no_other_test_of_it(self):
+    for flags, pattern in (
+      ('--test=mi', '--test=mi: whole is a run of --task=repeat_copy'),
+      ('--num_rollouts=9', '--num_rollouts: not a flag for a run of --task='),
+      ('--reset_interval=7', '--reset_interval=7: must be in 1 to 5'),
+    ):
+      result = self._run('evaluate.py', '--model_dir=whole', flags)
+      self._assert_refused(result, pattern)
 
   @parameterized.parameters(
     ('--task=copy', '--task=copy.*repeat_copy'),
