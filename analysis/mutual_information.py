@@ -52,9 +52,9 @@ NEGLIGIBLE = 1e-8
 # The share of the significant locations that may be so by chance.
 LEVEL = 0.05
 LAGS = (0, 1, 5, 10)
-# Of every sequence. With 50 sequences the spread of their mean by chance is
-# known to 2 % from 99 shifts, to 3 % from 19; nearest neighbours are slow.
-NUM_SHIFTS = {'binned': 99, 'nearest_neighbours': 19}
+# Of every sequence. Thousands over all sequences together, so that the spread of
+# a mean score by chance is known to some 2 %.
+NUM_SHIFTS = {'binned': 99, 'nearest_neighbours': 49}
 
 
 @dataclasses.dataclass(frozen=True)
