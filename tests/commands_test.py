@@ -202,7 +202,7 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     ('train.py', 'quick', 'quick: not a flag'),
     ('evaluate.py', '--test=lesion', '--test=lesion.*probe'),
     ('evaluate.py', '--lags=0,x', '--lags=0,x: must be whole numbers'),
-    ('evaluate.py', '--lags=500', '--lags=500: must be of 0 to 497'),
+    ('evaluate.py', '--lags=500', '--lags=500: must be of 0 to 487'),
     ('evaluate.py', '--locations=-1', '--locations=-1: must be whole .* 0'),
     ('evaluate.py', '--num_rollouts=1', '--num_rollouts=1.*at least 2'),
     ('evaluate.py', '--representations=x', '--representations=x.*read_words'),
