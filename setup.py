@@ -28,9 +28,8 @@ setuptools.setup(
     'matplotlib>=3.9,<4',
     'numpy>=2.0,<3',
     'scikit-learn>=1.5,<2',
-    # These two come with scikit-learn.
+    # It comes with scikit-learn.
     'scipy>=1.11,<2',
-    'threadpoolctl',
     # TensorFlow no longer brings it.
     'tensorboard>=2.20',
     'tensorflow>=2.21,<2.22',

@@ -52,9 +52,9 @@ NEGLIGIBLE = 1e-8
 # The share of the significant locations that may be so by chance.
 LEVEL = 0.05
 LAGS = (0, 1, 5, 10)
-# Of every sequence. With 50 sequences the spread of their mean by chance is
-# known to 2 % from 99 shifts, to 3 % from 19; nearest neighbours are slow.
-NUM_SHIFTS = {'binned': 99, 'nearest_neighbours': 19}
+# Of every sequence. Thousands over all sequences together, so that the spread
+# of a mean score by chance is known to some 2 %.
+NUM_SHIFTS = {'binned': 99, 'nearest_neighbours': 49}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +88,8 @@ class MutualInformationResult:
       sequence.
     plain: float64 `[2, locations]` by name, of `plain_scores.NAMES`: against
       the true and the random sequences, all steps.
+    plain_negligible: float64 `[2, locations]` by name: of how many sequences
+      that score is below `NEGLIGIBLE`, as a share.
     entropy: of the true sequences: no score can be higher.
   """
 
@@ -109,6 +111,7 @@ class MutualInformationResult:
   control_q_values: np.ndarray
   constant: np.ndarray
   plain: dict[str, np.ndarray]
+  plain_negligible: dict[str, np.ndarray]
   entropy: float
 
   @property
@@ -201,6 +204,7 @@ class Scorer:
       ['scores', 'control', 'excess', 'squares', 'varied', 'entropy'], 0.0
     )
     self._plain = dict.fromkeys(plain_scores.NAMES, 0.0)
+    self._plain_negligible = dict.fromkeys(plain_scores.NAMES, 0)
 
   @property
   def num_scores(self) -> int:
@@ -255,6 +259,8 @@ class Scorer:
     plain = plain_scores.plain_scores(contents, np.stack([true, random]))
     for name, value in plain.items():
       self._plain[name] = self._plain[name] + value
+      below = value < NEGLIGIBLE
+      self._plain_negligible[name] = self._plain_negligible[name] + below
     self._count += 1
 
   def result(self) -> MutualInformationResult:
@@ -288,6 +294,9 @@ class Scorer:
       ),
       constant=means['varied'] == 0,
       plain={k: v / self._count for k, v in self._plain.items()},
+      plain_negligible={
+        k: v / self._count for k, v in self._plain_negligible.items()
+      },
       entropy=float(means['entropy']),
     )
 

@@ -3,7 +3,7 @@
 Each takes contents, float `[time, locations]`, and several sequences of
 classes, int `[sequences, time]`: the true one, controls, shifted ones. It
 returns what scikit-learn gives for every pair, float64 `[sequences,
-locations]`, much faster for many sequences:
+locations]`, much faster for many of them:
 
 - `binned`: contents cut into quantile bins, as `sklearn.metrics.
   mutual_info_score` of the bins;
@@ -24,15 +24,13 @@ import os
 import numpy as np
 from scipy import special
 from sklearn import preprocessing
-import threadpoolctl
 
 from analysis import plain_scores
 
-# Counted together: their counts then fit in a core's cache.
-_LOCATIONS_AT_ONCE = 32
-_COLUMNS_AT_ONCE = 512
-# Locations that are scaled together.
-_NEIGHBOURS_AT_ONCE = 256
+# Laid out together.
+_LOCATIONS_AT_ONCE = 256
+# Steps of all sequences that are counted together, for a core's cache.
+_NUMBERS_AT_ONCE = 24_000
 _NEIGHBOURS = 3
 
 # Told how many more pairs of a location and a sequence have been scored.
@@ -68,66 +66,54 @@ def _bins(rows: np.ndarray, num_bins: int) -> np.ndarray:
   return bins
 
 
-class _Columns:
-  """Sequences as one-hot columns, and their entropies."""
+class _Counter:
+  """Sequences, laid out to be counted together with the bins of locations."""
 
-  def __init__(self, sequences: np.ndarray):
+  def __init__(self, sequences: np.ndarray, num_bins: int):
     """Lays them out.
 
     Args:
       sequences: int `[sequences, time]`, classes from 0 upwards.
+      num_bins: the locations' number of bins.
     """
-    self.num_classes = int(sequences.max()) + 1
-    self._table = plain_scores.n_log_n(sequences.shape[1])
-    self.blocks = []
-    of_classes = []
-    at_once = max(1, _COLUMNS_AT_ONCE // self.num_classes)
-    for start in range(0, len(sequences), at_once):
-      some = sequences[start : start + at_once].T[:, np.newaxis]
-      one_hot = some == np.arange(self.num_classes)[:, np.newaxis]
-      of_classes.append(self._table[one_hot.sum(axis=0)].sum(axis=0))
-      # Time, class, sequence: a sequence's counts are added in whole rows.
-      self.blocks.append(one_hot.reshape([len(one_hot), -1]).astype(np.float32))
-    self.of_classes = np.concatenate(of_classes)
+    num_steps = sequences.shape[1]
+    self._num_bins = num_bins
+    self._num_classes = int(sequences.max()) + 1
+    self._table = plain_scores.n_log_n(num_steps)
+    # Each sequence has cells of its own.
+    at_once = max(1, _NUMBERS_AT_ONCE // num_steps)
+    cells = num_bins * self._num_classes
+    self._blocks = [
+      sequences[start : start + at_once]
+      + cells * np.arange(min(at_once, len(sequences) - start))[:, np.newaxis]
+      for start in range(0, len(sequences), at_once)
+    ]
+    self._of_classes = np.array(
+      [self._table[np.bincount(x)].sum() for x in sequences]
+    )
 
-  def score(self, rows: np.ndarray, num_bins: int) -> np.ndarray:
-    """Scores locations against all sequences from their joint counts.
+  def score(self, bins: np.ndarray) -> np.ndarray:
+    """Scores a location against all sequences.
 
-    With counts n_ij that sum to n, n_i and n_j, the mutual information is
+    With joint counts n_ij that sum to n, n_i and n_j, the mutual information is
     log n + (sum n_ij log n_ij - sum n_i log n_i - sum n_j log n_j) / n.
 
     Args:
-      rows: float `[locations, time]`.
-      num_bins: see `quantile_bins`.
+      bins: int `[time]`.
 
     Returns:
-      float64 `[sequences, locations]`.
+      float64 `[sequences]`.
     """
-    num_locations, num_steps = rows.shape
-    bins = _bins(rows, num_bins)[:, np.newaxis]
-    in_bin = bins == np.arange(num_bins)[:, np.newaxis]
-    of_bins = self._table[in_bin.sum(axis=2)].sum(axis=1)
-    in_bin = in_bin.reshape([-1, num_steps]).astype(np.float32)
+    num_steps = len(bins)
+    rows = bins * self._num_classes
     joint = []
-    for block in self.blocks:
-      # float32 products of ones and zeros count exactly up to 2 ** 24.
-      counts = (in_bin @ block).astype(np.intp)
-      terms = np.take(self._table, counts, mode='clip')
-      terms = terms.reshape([num_locations, num_bins * self.num_classes, -1])
-      joint.append(terms.sum(axis=1).T)
-    scores = np.concatenate(joint) - of_bins - self.of_classes[:, np.newaxis]
+    for block in self._blocks:
+      size = [len(block), self._num_bins * self._num_classes]
+      counts = np.bincount((block + rows).ravel(), minlength=np.prod(size))
+      joint.append(self._table[counts].reshape(size).sum(axis=1))
+    of_bins = self._table[np.bincount(bins)].sum()
+    scores = np.concatenate(joint) - of_bins - self._of_classes
     return np.maximum(scores / num_steps + np.log(num_steps), 0)
-
-
-def _in_threads(
-  function: Callable[[np.ndarray], np.ndarray], items: list[np.ndarray]
-) -> Iterator[np.ndarray]:
-  """Applies a function on all cores, each with products of its own."""
-  with (
-    threadpoolctl.threadpool_limits(1),
-    futures.ThreadPoolExecutor(os.cpu_count()) as pool,
-  ):
-    yield from pool.map(function, items)
 
 
 def binned(
@@ -148,19 +134,25 @@ def binned(
     float64 `[sequences, locations]`; exactly 0 for a constant location.
   """
   scores = np.zeros([len(sequences), contents.shape[1]])
-  rows = np.ascontiguousarray(contents.T)
-  (varying,) = np.nonzero(varies(contents))
-  columns = _Columns(sequences)
-  starts = range(0, len(varying), _LOCATIONS_AT_ONCE)
-  chunks = [varying[i : i + _LOCATIONS_AT_ONCE] for i in starts]
-  found = _in_threads(lambda x: columns.score(rows[x], num_bins), chunks)
-  for chunk, some in zip(chunks, found):
-    scores[:, chunk] = some
+  counter = _Counter(sequences, num_bins)
+  for start in range(0, contents.shape[1], _LOCATIONS_AT_ONCE):
+    rows = np.ascontiguousarray(
+      contents[:, start : start + _LOCATIONS_AT_ONCE].T
+    )
+    varying = np.flatnonzero((rows != rows[:, :1]).any(axis=1))
+    for i, bins in zip(varying, _bins(rows[varying], num_bins)):
+      scores[:, start + i] = counter.score(bins.astype(np.intp))
     if done:
-      done(some.size)
-  if done:
-    done(scores.size - len(varying) * len(sequences))
+      done(len(sequences) * len(rows))
   return scores
+
+
+def _in_threads(
+  function: Callable[[np.ndarray], np.ndarray], items: list[np.ndarray]
+) -> Iterator[np.ndarray]:
+  """Applies a function to all items, on all cores."""
+  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    yield from pool.map(function, items)
 
 
 def _scaled(contents: np.ndarray, seed: int) -> np.ndarray:
@@ -299,8 +291,10 @@ def nearest_neighbours(
 
   To what `sklearn.feature_selection.mutual_info_classif` gives with three
   neighbours, which looks for them anew for every sequence, with a k-d tree for
-  every class; numbers in order have them at their side. It adds a little noise
-  to part ties; the same for every sequence.
+  every class; numbers in order have them at their side. (In classes of less
+  than eight steps it computes distances with a rounding error instead, and its
+  scores are off by chance.) A little noise parts ties, the same for every
+  sequence.
 
   Args:
     contents: float `[time, locations]`.
@@ -316,8 +310,8 @@ def nearest_neighbours(
   (varying,) = np.nonzero(varies(contents))
   # In few bytes, they are sorted without comparisons.
   small = sequences.astype(np.min_scalar_type(int(sequences.max())))
-  for start in range(0, len(varying), _NEIGHBOURS_AT_ONCE):
-    chunk = varying[start : start + _NEIGHBOURS_AT_ONCE]
+  for start in range(0, len(varying), _LOCATIONS_AT_ONCE):
+    chunk = varying[start : start + _LOCATIONS_AT_ONCE]
     rows = _scaled(contents[:, chunk], seed)
     found = _in_threads(lambda row: _ross_all(row, small), list(rows))
     for location, some in zip(chunk, found):

@@ -18,6 +18,9 @@ _NUM_LISTED = 5
 # Of the control, by chance: it has to be rarer than what the test may find by
 # chance to be called a fault.
 _CONTROL_LEVEL = 0.01
+_EXCEPTIONS = 0.05
+# A fitted law's tail is not to be believed further out.
+_LEAST_SHOWN = 1e-99
 _PLAIN = {
   'raw': 'plain score of the raw numbers',
   'adjusted': 'adjusted score of the raw numbers',
@@ -51,43 +54,54 @@ def _beside_the_post(result: mutual_information.MutualInformationResult) -> str:
   """The post's numbers, and what can be set beside them."""
   number = len(result.locations)
 
-  def row(name: str, scores: np.ndarray) -> list[str]:
-    below = int((scores < mutual_information.NEGLIGIBLE).sum())
+  def row(
+    name: str, scores: np.ndarray, below: np.ndarray | None = None
+  ) -> list[str]:
+    negligible = int((scores < mutual_information.NEGLIGIBLE).sum())
     return [
       name,
       f'{scores.max():.3g}',
       f'{scores.mean():.3g}',
-      f'{below} of {number}',
+      f'{negligible} of {number}',
+      '' if below is None else f'{below.mean():.1%}',
     ]
 
   rows = [
-    row(f'true x sequence, {lag} steps before' if lag else 'true x sequence', x)
-    for lag, x in zip(result.lags, result.scores)
+    row(f'true x sequence, lag {lag}', scores)
+    for lag, scores in zip(result.lags, result.scores)
   ]
   rows += [
     row('random x sequence (control)', result.control),
     row('true x sequence, shifted', result.null),
   ]
   for name, title in _PLAIN.items():
-    for whose, scores in zip(('true', 'random'), result.plain[name]):
-      rows.append(row(f'{title}, {whose}', scores))
+    for i, whose in enumerate(('true', 'random')):
+      below = result.plain_negligible[name][i]
+      rows.append(row(f'{title}, {whose}', result.plain[name][i], below))
   for whose in ('true', 'random'):
-    rows.append([f'post: {whose} x sequence', '< 1e-08', '< 1e-08', 'all'])
-  header = ['', 'highest location', 'mean location', 'locations below 1e-8']
+    rows.append([f'post: {whose} x sequence', '< 1e-08', '< 1e-08', 'all', ''])
+  header = [
+    '',
+    'highest location',
+    'mean location',
+    'locations below 1e-8',
+    'single scores below 1e-8',
+  ]
   return tables.table(header, rows)
 
 
 def explanations(
   result: mutual_information.MutualInformationResult,
 ) -> list[str]:
-  """Which of `plain_scores.NAMES` give what the post found.
+  """Which of `plain_scores.NAMES` give what the post found, or nearly.
 
-  Below 1e-8 at every location, for the true and the random sequences.
+  Below 1e-8 for the true and the random sequences, at every location; but for
+  `_EXCEPTIONS` of the single scores of a location and a sequence.
   """
   return [
     name
     for name in plain_scores.NAMES
-    if (result.plain[name] < mutual_information.NEGLIGIBLE).all()
+    if result.plain_negligible[name].mean(axis=1).min() >= 1 - _EXCEPTIONS
   ]
 
 
@@ -97,17 +111,22 @@ def _on_the_post(result: mutual_information.MutualInformationResult) -> str:
   if not found:
     return (
       'No score that takes every number for a class of its own is below 1e-8 '
-      "at all locations: none explains the post's numbers here."
+      "all over: none explains the post's numbers here."
     )
   reasons = dict(
     raw='contents that never change tell nothing',
     adjusted=(
-      'what chance would give is taken off, and of numbers that never repeat '
-      'any sequence gives that'
+      'what chance would give is taken off, which of numbers that never repeat '
+      'is all that any sequence can give; where some repeat, by chance or in '
+      f'rounding, it is {np.abs(result.plain["adjusted"]).max():.1g} at most'
     ),
     integers='of numbers between -1 and 1 it is always 0',
   )
-  shown = '; '.join(f'the {_PLAIN[name]} ({reasons[name]})' for name in found)
+  shown = '; '.join(
+    f'the {_PLAIN[name]}, in {result.plain_negligible[name].mean():.1%} of all '
+    f'cases ({reasons[name]})'
+    for name in found
+  )
   return (
     'Below 1e-8 at every location, for both sequences, is what the post found, '
     f'and what this gives here: {shown}. Contents of the same kind that hold '
@@ -117,7 +136,7 @@ def _on_the_post(result: mutual_information.MutualInformationResult) -> str:
 
 def _by_representation(results: Results) -> str:
   header = [
-    'numbers, steps before',
+    '',
     'locations',
     'significant',
     'highest score',
@@ -136,7 +155,7 @@ def _by_representation(results: Results) -> str:
       error = result.standard_error[i, best]
       rows.append(
         [
-          f'{_title(name)}, {lag}',
+          f'{_title(name)}, lag {lag}',
           f'{summary["num_locations"]}',
           f'{summary["num_significant_by_lag"][i]}',
           f'{result.scores[i].max():.4f}',
@@ -170,7 +189,7 @@ def _most_significant(
     (-result.excess[best, columns], result.p_values[best, columns])
   )
   places = _OF_PLACES.get(name, ('number',))
-  header = [*places, 'steps before', 'score', 'excess', 'p', 'p by rank', 'q']
+  header = [*places, 'lag', 'score', 'excess', 'p', 'p by rank', 'q']
   rows = []
   for i in order[:_NUM_LISTED]:
     lag = best[i]
@@ -182,7 +201,7 @@ def _most_significant(
         f'{result.scores[lag, i]:.4f}',
         f'{result.excess[lag, i]:+.4f}{error}',
         *(
-          f'{p[lag, i]:.2g}'
+          f'{p[lag, i]:.2g}' if p[lag, i] >= _LEAST_SHOWN else '< 1e-99'
           for p in (
             result.p_values,
             result.empirical_p_values,
@@ -248,7 +267,19 @@ def verdict(results: Results) -> str:
     f'{_plus_minus(result.standard_error[lag, best])} nats above chance at lag '
     f'{result.lags[lag]}, where {result.ceiling:.2f} are possible; of the '
     f'random control, {found["num_significant_control"]} do.'
+    f'{_compared(results)}'
   )
+
+
+def _compared(results: Results) -> str:
+  """Says how much the other representations hold at most, if there are any."""
+  main = _main(results)
+  others = [
+    f'{result.excess.max():.3f} in the {_title(name)}'
+    for name, result in results.items()
+    if result is not main
+  ]
+  return f' Elsewhere at most {", ".join(others)}.' if others else ''
 
 
 def mutual_information_text(

@@ -84,7 +84,9 @@ def adjusted(p_values: np.ndarray) -> np.ndarray:
   Returns:
     float64 `[...]`.
   """
-  return stats.false_discovery_control(p_values, axis=None)
+  return stats.false_discovery_control(p_values, axis=None).reshape(
+    p_values.shape
+  )
 
 
 class NullMoments:

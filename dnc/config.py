@@ -388,13 +388,13 @@ class EvaluationConfig:
       _resolve_variation(self)
 
   def _check_lags(self) -> None:
-    # Test 2 shifts a sequence by more steps than any lag.
-    most = self.rollout_length - 3
+    # Test 2 shifts a sequence by more steps than any lag, in more than one way.
+    most = self.rollout_length - min(self.rollout_length // 10, 10) - 3
     _require(
       self,
       'lags',
       self.lags and all(0 <= lag <= most for lag in self.lags),
-      f'of 0 to {most}, 3 less than --rollout_length={self.rollout_length}',
+      f'of 0 to {most} with --rollout_length={self.rollout_length}',
     )
 
   def for_run(self, training: TrainingConfig) -> 'EvaluationConfig':

@@ -32,12 +32,17 @@ def _result(**changes):
     control=np.array([0.125, 0.0, 0.1, 0.1]),
     null=np.array([0.1, 0.0, 0.1, 0.2]),
     null_deviation=np.array([0.01, 0, 0.01, 0.01]),
-    p_values=np.array([[1e-9, 1, 0.5, 0.6], [0.4, 1, 0.3, 1e-20]]),
+    p_values=np.array([[1e-9, 1, 0.5, 0.6], [0.4, 1, 0.3, 1e-120]]),
     empirical_p_values=np.array([[0.01, 1, 0.5, 0.6], [0.4, 1, 0.3, 0.01]]),
     q_values=np.array([[4e-9, 1, 0.8, 0.8], [0.8, 1, 0.8, 8e-20]]),
     control_q_values=np.array([0.2, 1, 0.9, 0.9]),
     constant=np.array([False, True, False, False]),
     plain=_PLAIN,
+    plain_negligible=dict(
+      raw=np.zeros([2, 4]),
+      adjusted=np.array([[1, 1, 1, 0.9], [1, 1, 1, 1]]),
+      integers=np.array([[1, 1, 1, 0], [1, 1, 1, 0]]),
+    ),
     entropy=3.4,
   )
   return dataclasses.replace(result, **changes)
@@ -62,38 +67,45 @@ class TextTest(tf.test.TestCase):
 
   def test_stands_beside_the_post(self):
     table = self._tables[0]
-    self.assertEqual(table['true x sequence'], ['0.5', '0.2', '1 of 4'])
-    self.assertEqual(
-      table['true x sequence, 5 steps before'], ['0.9', '0.275', '1 of 4']
+    row = table["true x sequence, lag 0"]
+    self.assertEqual(row, ["0.5", "0.2", "1 of 4", ""])
+      table['true x sequence, lag 0'], ['0.5', '0.2', '1 of 4', '']
     )
     self.assertEqual(
-      table['random x sequence (control)'], ['0.125', '0.0813', '1 of 4']
+      table['true x sequence, lag 5'], ['0.9', '0.275', '1 of 4', '']
     )
     self.assertEqual(
-      table['adjusted score of the raw numbers, true'][2], '4 of 4'
+      table['random x sequence (control)'], ['0.125', '0.0813', '1 of 4', '']
     )
     self.assertEqual(
-      table['plain score of the raw numbers, random'], ['3.4', '3.4', '0 of 4']
+      table['adjusted score of the raw numbers, true'][2:],
+      ['4 of 4', '97.5%'],
     )
     self.assertEqual(
-      table['post: random x sequence'], ['< 1e-08', '< 1e-08', 'all']
+      table['plain score of the raw numbers, random'],
+      ['3.4', '3.4', '0 of 4', '0.0%'],
+    )
+    self.assertEqual(
+      table['post: random x sequence'], ['< 1e-08', '< 1e-08', 'all', '']
     )
 
   def test_says_which_plain_score_explains_the_post(self):
     self.assertEqual(
       mutual_information_tables.explanations(_result()), ['adjusted']
     )
-    self.assertIn('the adjusted score of the raw numbers (what', self._text)
-    self.assertNotIn('the plain score of integer parts (', self._text)
+    self.assertIn(
+      'the adjusted score of the raw numbers, in 98.8% of all', self._text
+    )
+    self.assertNotIn('the plain score of integer parts, in', self._text)
     text = mutual_information_tables.mutual_information_text(
-      dict(memory=_result(plain=dict.fromkeys(_PLAIN, np.ones([2, 4]))))
+      dict(memory=_result(plain_negligible=dict.fromkeys(_PLAIN, np.eye(2, 4))))
     )
     self.assertIn("none explains the post's numbers", text)
 
   def test_has_every_representation_at_every_lag(self):
     table = self._tables[1]
     self.assertEqual(
-      table['memory, 0'],
+      table['memory, lag 0'],
       [
         '4',
         '1',
@@ -106,8 +118,8 @@ class TextTest(tf.test.TestCase):
         '0',
       ],
     )
-    self.assertEqual(table['memory, 5'][3], '+0.7000 ± 0.0150')
-    self.assertIn('controller hidden, 0', table)
+    self.assertEqual(table['memory, lag 5'][3], '+0.7000 ± 0.0150')
+    self.assertIn('controller hidden, lag 0', table)
 
   def test_lists_the_most_significant_by_slot_and_word(self):
     lines = [
@@ -115,10 +127,10 @@ class TextTest(tf.test.TestCase):
       for line in self._text.split('## Memory: the most')[1].splitlines()
       if line.startswith('|')
     ]
-    self.assertEqual(lines[0][:3], ['slot', 'word', 'steps before'])
+    self.assertEqual(lines[0][:3], ['slot', 'word', 'lag'])
     self.assertEqual(
       lines[2],
-      ['1', '1', '5', '0.9000', '+0.7000 ± 0.0150', '1e-20', '0.01', '8e-20'],
+      ['1', '1', '5', '0.9000', '+0.7000 ± 0.0150', '< 1e-99', '0.01', '8e-20'],
     )
     self.assertEqual(lines[3][:3], ['0', '0', '0'])
 
@@ -140,6 +152,11 @@ class VerdictTest(tf.test.TestCase):
     self.assertStartsWith(said, 'Yes: 2 of the 4 numbers of the memory follow')
     self.assertIn('slot 1, word 1, by 0.700 ± 0.0150 nats', said)
     self.assertIn('at lag 5, where 2.30 are possible', said)
+    self.assertNotIn('Elsewhere', said)
+    said = mutual_information_tables.verdict(
+      dict(memory=_result(), controller_hidden=_controller())
+    )
+    self.assertIn('Elsewhere at most 0.700 in the controller hidden.', said)
 
   def test_no_says_what_would_have_been_seen(self):
     said = self._verdict(_nothing())
