@@ -49,7 +49,8 @@ _ABOUT_REPEAT_COPY = (
 )
 
 
-def _label(name: str, result: lesion.LesionResult) -> str:
+def label(name: str, result: lesion.LesionResult) -> str:
+  """What a lesion is called in tables."""
   return {
     'read_words_zero': 'read words: zeros',
     'read_words_mean': 'read words: their mean',
@@ -110,7 +111,7 @@ def _rows(result: lesion.LesionResult) -> list[list[str]]:
       found = of_lesion[metric]
       cells += [_number(found.lesioned)]
       cells += [_change(found.difference, found.interval)]
-    rows.append([_label(name, result), *cells])
+    rows.append([label(name, result), *cells])
 
   add_reference('intact', result.scores[lesions.INTACT])
   add_reference(baseline, result.scores[lesion.BASELINE])

@@ -146,7 +146,7 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertIn('traces: reading', again.stdout)
 
     def row(output):
-      return [x for x in output.splitlines() if x.startswith('| read words')]
+      return [x for x in output.splitlines() if x.startswith('| read words (')]
 
     self.assertEqual(row(self._evaluated.stdout), row(again.stdout))
     self.assertNotIn('| memory', again.stdout)
@@ -203,7 +203,11 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     ]
     process = subprocess.Popen(command, **self._options())
     shards = os.path.join(
-      model_dir, 'evaluation', 'traces', '*', '*.tfrecord-*-of-?????'
+      model_dir,
+      'evaluation',
+      'traces',
+      'probe_16000*',
+      '*.tfrecord-*-of-?????',
     )
     while len(glob.glob(shards)) < 3 and process.poll() is None:
       time.sleep(0.05)
