@@ -146,7 +146,8 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertFalse(os.path.exists(partial))
 
     def row(output):
-      return [x for x in output.splitlines() if x.startswith('| read words')]
+      of_probe = output.split('# Test 2')[0].splitlines()
+      return [x for x in of_probe if x.startswith('| read words')]
 
     self.assertEqual(row(self._evaluated.stdout), row(again.stdout))
     self.assertNotIn('| memory', again.stdout)
