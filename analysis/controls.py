@@ -67,9 +67,11 @@ def circular_shifts(
   may), fit near shifts: those by ten steps or less either way, of a short
   sequence by a tenth, are left out, and those up to the furthest lag. No more
   are. Scores of slowly changing sequences are each near to their neighbours;
-  were these missing from the urn, all of them would look rarer than they are:
-  without a tenth of the length on either side, 9 % were significant at 5 %
-  where both change slowly (a correlation of 0.98 from one step to the next).
+  with too many of these missing from the urn, a score looks rarer than it is.
+  Where both change slowly (a correlation of 0.98 from one step to the next)
+  9 % were significant at 5 % without a tenth of the length on either side, 7 %
+  without ten steps, in part because the circle has a seam; where the sequence
+  is drawn anew at every step, as x in Test 2, that was 5 % either way.
 
   Args:
     seed: the seed of the analysis.

@@ -118,7 +118,7 @@ def _on_the_post(result: mutual_information.MutualInformationResult) -> str:
     adjusted=(
       'what chance would give is taken off, which of numbers that never repeat '
       'is all that any sequence can give; where some repeat, by chance or in '
-      f'rounding, it is {np.abs(result.plain["adjusted"]).max():.1g} at most'
+      f'rounding, its mean is {result.plain["adjusted"].max():.1g} at most'
     ),
     integers='of numbers between -1 and 1 it is always 0',
   )
@@ -240,11 +240,12 @@ def verdict(results: Results) -> str:
       f'Cannot tell: the control misbehaves, {faulty} of the {what} seem to '
       'follow a random sequence that the model never saw.'
     )
-  of = f'over {result.num_sequences} sequences'
+  estimator = result.estimator.replace('_', ' ')
+  of = f'{estimator}, over {result.num_sequences} sequences'
   if not found['num_significant']:
     return (
       f'No: none of the {what} follows x at any lag of '
-      f'{", ".join(map(str, result.lags))} ({result.estimator}, {of}); '
+      f'{", ".join(map(str, result.lags))} ({of}); '
       f'{_least_seen(result):.2g} nats above chance would have been seen at a '
       f'typical one, where {result.ceiling:.2f} are possible.'
     )
@@ -261,7 +262,7 @@ def verdict(results: Results) -> str:
   where = ', '.join(f'{k} {v}' for k, v in where.items())
   return (
     f'Yes: {found["num_significant"]} of the {what} follow x at some lag of '
-    f'{", ".join(map(str, result.lags))} ({result.estimator}, {of}, q <= '
+    f'{", ".join(map(str, result.lags))} ({of}, q <= '
     f'{mutual_information.LEVEL}); most of all {where}, by '
     f'{result.excess[lag, best]:.3f}'
     f'{_plus_minus(result.standard_error[lag, best])} nats above chance at lag '

@@ -67,8 +67,7 @@ class TextTest(tf.test.TestCase):
 
   def test_stands_beside_the_post(self):
     table = self._tables[0]
-    row = table["true x sequence, lag 0"]
-    self.assertEqual(row, ["0.5", "0.2", "1 of 4", ""])
+    self.assertEqual(
       table['true x sequence, lag 0'], ['0.5', '0.2', '1 of 4', '']
     )
     self.assertEqual(
