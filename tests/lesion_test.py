@@ -9,6 +9,7 @@ import tensorflow as tf
 from analysis import lesion
 from dnc import dnc
 from dnc import errors
+from dnc import lesioned_runs
 from dnc import lesions
 
 _STEPS = 8
@@ -188,7 +189,9 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
 
   def _outputs(self, indices):
     inputs = [self._task.sequence(index)[0] for index in indices]
-    return lesions.outputs(self._task.core, tf.stack(inputs, axis=1), 5, 3)
+    return lesioned_runs.outputs(
+      self._task.core, tf.stack(inputs, axis=1), 5, 3
+    )
 
   def _assert_scores(self, found, outputs, first_step=0):
     """`found` by metric; `outputs` of each sequence."""
@@ -256,6 +259,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
       )
 
   def test_batches_change_only_who_another_is(self):
+    of_others = ('read_words_other', 'exchanged_memory')
     with mock.patch.object(lesion, '_BATCH_SIZE', 4):
       # Three batches of three; and two of four, whose last has room for more.
       for number in (9, 7):
@@ -267,7 +271,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
           for metric, scores in of_run.items():
             actual = found.scores[name][metric]
             self.assertLen(actual, number)
-            if name != 'read_words_other':
+            if name not in of_others:
               np.testing.assert_allclose(actual, scores[:number], rtol=1e-5)
         batches = [
           range(first, first + size) for first in range(0, number, size)
@@ -314,7 +318,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
     other = lesion.run(self._task, self._num, lesion_step=4, reset_interval=2)
     for name in lesions.NAMES:
       one, two = (x.comparisons[name]['loss'] for x in (again, other))
-      changes = name in ('frozen_memory', 'reset_memory')
+      changes = name in lesions.OF_MEMORY and not name.startswith('no_')
       self.assertEqual(one.difference != two.difference, changes)
 
   @parameterized.parameters(
