@@ -108,8 +108,8 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
   'reset_interval',
   None,
-  'Steps after which Test 3 resets the memory, again and again; 10 by default, '
-  'or 2 of repeat_copy.',
+  "Steps after which Test 3 resets the memory, or exchanges it for another's, "
+  'again and again; 10 by default, or 2 of repeat_copy.',
 )
 flags.DEFINE_integer(
   'rollout_length',

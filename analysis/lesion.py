@@ -25,7 +25,8 @@ import tensorflow as tf
 
 from dnc import dnc
 from dnc import errors
-from dnc import lesions as lesions_lib
+from dnc import lesioned_runs
+from dnc import lesions
 from dnc import progress
 
 BASELINE = 'predicting_the_mean'
@@ -193,7 +194,8 @@ class Task(Protocol):
     loss_unit: e.g. 'nats an image'.
     unit: what a sequence is called, e.g. 'rollout'.
     lesion_step: the first step of `frozen_memory`, by default.
-    reset_interval: steps between resets of `reset_memory`, by default.
+    reset_interval: steps between resets, and exchanges, of the memory, by
+      default.
   """
 
   name: str
@@ -226,7 +228,7 @@ class LesionResult:
     num_sequences: sequences that were run.
     num_steps: steps of the longest.
     lesion_step: the first step of `frozen_memory`.
-    reset_interval: steps between resets of `reset_memory`.
+    reset_interval: steps between resets, and exchanges, of the memory.
     num_resamples: of the intervals.
     metrics: names; the first is the loss.
     mean_words: float64 `[num_reads, W]`, mean words read by intact runs.
@@ -261,15 +263,15 @@ class _Means(NamedTuple):
 
 
 def _find_means(
-  task: Task, lesions: lesions_lib.Lesions, num_sequences: int, size: int
+  task: Task, runs: lesioned_runs.LesionedRuns, num_sequences: int, size: int
 ) -> _Means:
   """The first pass: intact, for what the lesions need of all sequences."""
   sums, counts = [0.0, 0.0], [0, 0]
   for batch in range(-(-num_sequences // size)):
-    state = lesions.initial_states(size)[lesions_lib.INTACT]
+    state = runs.initial_states(size)[lesions.INTACT]
     own = batch * size + np.arange(size) < num_sequences
     for segment in task.segments(batch, size):
-      words, state = lesions.read_words(segment.inputs, state)
+      words, state = runs.read_words(segment.inputs, state)
       counted = segment.counts[task.metrics[0].name]
       for i, (values, where) in enumerate(
         [(words, segment.is_real), (segment.targets, counted)]
@@ -296,13 +298,13 @@ def _of_sequences(
 
 def _batch_scores(
   task: Task,
-  lesions: lesions_lib.Lesions,
+  runs: lesioned_runs.LesionedRuns,
   means: _Means,
   batch: int,
   size: int,
 ) -> Iterator[tuple[str, dict[str, np.ndarray], dict[str, np.ndarray]]]:
   """Yields, for segments and runs: name, scores, which of them count."""
-  states = lesions.initial_states(size)
+  states = runs.initial_states(size)
   probability = np.clip(means.targets, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
   logit = np.log(probability) - np.log1p(-probability)
   for segment in task.segments(batch, size):
@@ -313,16 +315,14 @@ def _batch_scores(
 
     constant = tf.zeros_like(segment.targets) + logit.astype(np.float32)
     yield scored(BASELINE, constant)
-    for name, outputs, state in lesions.run(
-      segment.inputs, states, means.words
-    ):
+    for name, outputs, state in runs.run(segment.inputs, states, means.words):
       states[name] = state
       yield scored(name, outputs)
 
 
 def _find_scores(
   task: Task,
-  lesions: lesions_lib.Lesions,
+  runs: lesioned_runs.LesionedRuns,
   means: _Means,
   num_sequences: int,
   size: int,
@@ -330,16 +330,16 @@ def _find_scores(
   log: progress.Log | None,
 ) -> tuple[_Scores, _Scores]:
   """The second pass: returns `scores` and `late_scores` of the result."""
-  runs = (lesions_lib.INTACT, BASELINE, *lesions_lib.NAMES)
-  scores = {name: {m.name: [] for m in task.metrics} for name in runs}
-  late = {name: {m.name: [] for m in task.metrics} for name in runs[:2]}
+  names = (lesions.INTACT, BASELINE, *lesions.NAMES)
+  scores = {name: {m.name: [] for m in task.metrics} for name in names}
+  late = {name: {m.name: [] for m in task.metrics} for name in names[:2]}
   lines = progress.Lines(
-    log, 'lesions: steps', num_sequences * task.num_steps * len(runs)
+    log, 'lesions: steps', num_sequences * task.num_steps * len(names)
   )
   num_steps = 0
   for batch in range(-(-num_sequences // size)):
-    values = {name: [] for name in runs}
-    for name, found, counts in _batch_scores(task, lesions, means, batch, size):
+    values = {name: [] for name in names}
+    for name, found, counts in _batch_scores(task, runs, means, batch, size):
       values[name].append((found, counts))
       num_steps += next(iter(found.values())).size
       lines.done(num_steps)
@@ -389,8 +389,8 @@ def run(
     task: what is run.
     num_sequences: how many sequences, at least two.
     lesion_step: the first step of `frozen_memory`; the task's by default.
-    reset_interval: steps between resets of `reset_memory`; the task's by
-      default.
+    reset_interval: steps between resets, and exchanges, of the memory; the
+      task's by default.
     seed: of the intervals.
     log: takes a line of progress now and then.
 
@@ -406,13 +406,13 @@ def run(
     reset_interval = task.reset_interval
   _check('lesion_step', lesion_step, 0, task.num_steps - 1)
   _check('reset_interval', reset_interval, 1, task.num_steps - 1)
-  lesions = lesions_lib.Lesions(
+  runs = lesioned_runs.LesionedRuns(
     task.core, task.input_size, lesion_step, reset_interval
   )
-  size = lesions_lib.batch_size(task.core, num_sequences, _BATCH_SIZE)
-  means = _find_means(task, lesions, num_sequences, size)
+  size = lesioned_runs.batch_size(task.core, num_sequences, _BATCH_SIZE)
+  means = _find_means(task, runs, num_sequences, size)
   scores, late = _find_scores(
-    task, lesions, means, num_sequences, size, lesion_step, log
+    task, runs, means, num_sequences, size, lesion_step, log
   )
   return LesionResult(
     task=task.name,
@@ -439,11 +439,11 @@ def _comparisons(
 ) -> dict[str, dict[str, Comparison]]:
   """Compares each lesion with the intact model on the same steps."""
   found = {}
-  for name in lesions_lib.NAMES:
+  for name in lesions.NAMES:
     reference = late if name == _FROZEN else scores
     found[name] = {
       metric.name: compare(
-        reference[lesions_lib.INTACT][metric.name],
+        reference[lesions.INTACT][metric.name],
         scores[name][metric.name],
         reference[BASELINE][metric.name],
         metric.lower_is_better,

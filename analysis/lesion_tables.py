@@ -36,10 +36,15 @@ _HOW_TO_READ = (
   '{unit} are words as they were in training, which only say nothing about '
   'this one: **what the model loses with these is what it used**. A change '
   'whose interval holds 0 shows no use.',
-  'Whether anything is carried over time tell the memory that is frozen '
-  '(nothing new is stored from then on) and the memory that is reset (nothing '
-  'is older than the last reset). Without links, or without usage, a model '
-  'may do as well if it finds its words, or free slots, by other means.',
+  'Words read are made of what is stored and of what was asked for, and a '
+  'model may read as it would use one more layer, with nothing remembered. '
+  'Whether it remembers tells **the memory that is frozen** (nothing new is '
+  'stored from then on, not even for the same step) and that of another '
+  '{unit} (what is stored is about something else; the steps right after an '
+  'exchange also pay for a controller and a memory that do not belong '
+  'together). A reset leaves a memory of zeros, which was met in training only '
+  'at the start of a {unit}: it says less. Without links, or without usage, a '
+  'model may do as well if it finds its words, or free slots, by other means.',
 )
 _ABOUT_REPEAT_COPY = (
   'Repeat-copy cannot be done without remembering the pattern, though the '
@@ -56,10 +61,17 @@ def label(name: str, result: lesion.LesionResult) -> str:
     'read_words_mean': 'read words: their mean',
     'read_words_other': f'read words: of another {result.unit}',
     'frozen_memory': f'memory frozen from step {result.lesion_step} on',
-    'reset_memory': f'memory reset every {result.reset_interval} steps',
+    'exchanged_memory': (
+      f'memory of another {result.unit} every {_steps(result.reset_interval)}'
+    ),
+    'reset_memory': f'memory reset every {_steps(result.reset_interval)}',
     'no_link': 'no links',
     'no_usage': 'no usage',
   }[name]
+
+
+def _steps(number: int) -> str:
+  return 'step' if number == 1 else f'{number} steps'
 
 
 def _number(value: float) -> str:
@@ -154,9 +166,37 @@ def _harms(comparison: lesion.Comparison) -> bool:
   return comparison.interval[0] > 0
 
 
-def _rise(comparison: lesion.Comparison, unit: str) -> str:
-  text = f'by {_change(comparison.difference, comparison.interval)} {unit}'
-  return f'{text}, {_share(comparison)} of what the model gains'
+def _rise(comparison: lesion.Comparison) -> str:
+  text = f'by {_change(comparison.difference, comparison.interval)}'
+  share = _share(comparison)
+  return f'{text}, {share}' if share else text
+
+
+def _is_large(comparison: lesion.Comparison) -> bool:
+  """Whether the loss certainly rises, and by a share worth mentioning."""
+  return _harms(comparison) and comparison.share >= _LITTLE
+
+
+def _answer_on_storing(result: lesion.LesionResult) -> str:
+  """`_answer` where the words read certainly matter."""
+  mean, other, frozen, exchanged = (
+    _is_large(result.comparisons[name][result.metrics[0]])
+    for name in (*lesions.OF_READ_WORDS[1:], *lesions.OF_MEMORY[:2])
+  )
+  if not (mean or other):
+    return 'Yes, but hardly: the model uses what it reads for very little'
+  if frozen:
+    return 'Yes: the model uses what it reads and what it stores'
+  late = f'anything that it writes from step {result.lesion_step} on'
+  if exchanged:
+    return (
+      'Yes, but nothing new: the model uses what it reads, and of its own '
+      f'memory rather than another, but hardly {late}'
+    )
+  return (
+    'Yes, but not to remember: the model uses what it reads, but any memory '
+    f'serves as well as its own, and hardly {late} matters'
+  )
 
 
 def _answer(result: lesion.LesionResult) -> str:
@@ -172,9 +212,7 @@ def _answer(result: lesion.LesionResult) -> str:
       f'{_BASELINES[result.task]}'
     )
   if _harms(other) and _harms(mean):
-    if max(other.share, mean.share) < _LITTLE:
-      return 'Yes, but hardly: the model uses what it reads for very little'
-    return 'Yes: the model uses what it reads'
+    return _answer_on_storing(result)
   if _harms(other):
     return (
       f'Cannot tell: {of_another} mislead the model, but words that are '
@@ -191,8 +229,9 @@ def _answer(result: lesion.LesionResult) -> str:
 def verdict(result: lesion.LesionResult) -> str:
   """Returns one sentence: is the memory used, and the numbers that say so.
 
-  The answer rests on the words read: those of another sequence, which are as in
-  training, and their mean. Zeros alone prove nothing.
+  That the model reads rests on the words of another sequence, which are as in
+  training, and on their mean; zeros alone prove nothing. That it remembers
+  rests on the memory that is frozen and on that of another sequence.
 
   Args:
     result: what `lesion.run` returned.
@@ -209,19 +248,18 @@ def verdict(result: lesion.LesionResult) -> str:
       f'{_answer(result)} (loss {before} against {baseline} '
       f'{result.loss_unit}), so that there is nothing to lose.'
     )
-  reset = of_loss['reset_memory']
-  carried = 'something' if _harms(reset) else 'nothing that shows'
+  frozen, exchanged = (of_loss[name] for name in lesions.OF_MEMORY[:2])
   others = result.comparisons['read_words_other'][second]
   return (
-    f'{_answer(result)}: with those of another {result.unit} its loss changes '
-    f'{_rise(other, result.loss_unit)} over {_BASELINES[result.task]} '
-    f'({_METRICS[second]} from {_number(others.intact)} to '
-    f'{_number(others.lesioned)}), with their mean '
-    f'by {_change(mean.difference, mean.interval)} and with zeros '
-    f'by {_change(zero.difference, zero.interval)}; {carried} is carried over '
-    f'time, as it changes by {_change(reset.difference, reset.interval)} where '
-    f'the memory is reset every {result.reset_interval} steps '
-    f'({result.num_sequences} {result.unit}s, intervals of 95 %).'
+    f'{_answer(result)}: with the words that another {result.unit} reads its '
+    f'loss changes {_rise(other)} of what the model gains over '
+    f'{_BASELINES[result.task]} ({_METRICS[second]} from '
+    f'{_number(others.intact)} to {_number(others.lesioned)}), with the mean '
+    f'words {_rise(mean)}, with zeros {_rise(zero)}, with nothing written from '
+    f'step {result.lesion_step} on {_rise(frozen)}, with the memory of another '
+    f'{result.unit} every {_steps(result.reset_interval)} {_rise(exchanged)} '
+    f'({result.loss_unit}; {result.num_sequences} {result.unit}s, intervals of '
+    '95 %).'
   )
 
 

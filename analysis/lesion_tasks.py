@@ -30,7 +30,7 @@ class SpriteTask(lesion.Task):
   """Next-sprite prediction, scored as `predictor.score` does.
 
   Loss and IoU of a rollout are means over its steps. By default the memory is
-  frozen at half of the rollout, or reset every ten steps.
+  frozen at half of the rollout, or reset or exchanged every ten steps.
   """
 
   def __init__(
@@ -97,8 +97,8 @@ class RepeatCopyTask(lesion.Task):
 
   Loss is the sum over a sequence's steps that count; `bit_accuracy` the share
   of its copied bits that are right; `sequence_accuracy` 1 if everything is, or
-  else 0. By default the memory is frozen before the pattern is heard, and reset
-  every other step.
+  else 0. By default the memory is frozen before the pattern is heard, or reset
+  or exchanged every other step.
   """
 
   def __init__(self, core: dnc.DNC, config: config_lib.RepeatCopyConfig):

@@ -11,7 +11,8 @@ A map, in the way of the data:
   unroll.py              a core over time
   recurrence.py, fast_recurrence.py, fast_access.py
                          its loop, plain and compiled by XLA
-  lesions.py             a core with its memory cut
+  lesions.py, lesioned_runs.py
+                         a core with its memory cut, and run beside itself
   reference_weights.py   weights to and from DeepMind's layout
   config.py              every number of a training and of an evaluation
   runs.py                a run's folder
@@ -64,6 +65,7 @@ _MODULES = (
   'exports',
   'fast_access',
   'fast_recurrence',
+  'lesioned_runs',
   'lesions',
   'lstm',
   'machine',
