@@ -95,6 +95,24 @@ flags.DEFINE_integer(
   None,
   'Rollouts that the probe is trained on; a tenth as many more score it.',
 )
+_OFFSETS = flags.DEFINE_list(
+  'offsets',
+  None,
+  'How many steps before the current one the sprites are whose latents Test 1 '
+  'predicts: 0,5,10 by default; -1 is the next one, which the model predicts.',
+)
+flags.DEFINE_integer(
+  'num_seeds',
+  None,
+  'Keras probes of each representation in Test 1, which see the steps in other '
+  'orders; 3 by default.',
+)
+flags.DEFINE_integer(
+  'num_isolated',
+  None,
+  'Rollouts that Test 1 is trained on for each latent that varies alone, by '
+  'default a tenth of --num_rollouts; 0 for none.',
+)
 flags.DEFINE_integer('num_sequences', None, 'Sequences for Test 2.')
 flags.DEFINE_integer(
   'num_lesioned', None, 'Rollouts, or sequences of repeat_copy, for Test 3.'
@@ -150,8 +168,14 @@ def _whole_numbers(flag: flags.FlagHolder) -> tuple[int, ...] | None:
 # What the test of a run of repeat_copy has no use for.
 _ONLY_DSPRITES = (
   'dataset',
+  'export',
   'representations',
   'estimator',
+  'lags',
+  'locations',
+  'offsets',
+  'num_seeds',
+  'num_isolated',
   'num_rollouts',
   'num_sequences',
   'rollout_length',
@@ -166,6 +190,7 @@ def _config() -> config_lib.EvaluationConfig:
   for flag in (_EXPORT, _REPRESENTATIONS):
     if flag.value is not None:
       given[flag.name] = tuple(flag.value)
+  given['offsets'] = _whole_numbers(_OFFSETS)
   given['lags'] = _whole_numbers(_LAGS)
   given['locations'] = _whole_numbers(_LOCATIONS)
   if _FIXED.value is not None:

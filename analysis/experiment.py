@@ -27,6 +27,7 @@ from analysis import lesion_tasks
 from analysis import mutual_information
 from analysis import mutual_information_tables
 from analysis import probe
+from analysis import probe_inputs
 from analysis import probe_tables
 from analysis import tables
 from dnc import config as config_lib
@@ -48,6 +49,8 @@ EVALUATION_DIR = 'evaluation'
 # Rollouts on which predictions are scored.
 _NUM_SCORED = 16
 _MAGNIFICATION = 2
+# Unseen rollouts in which one latent varies.
+_LEAST_ALONE = 20
 # What varies in Test 2's sequences.
 _MOVING = ('x_position',)
 
@@ -245,25 +248,37 @@ def _score_prediction(run: _Run) -> dict[str, float]:
 
 def _run_probe(run: _Run) -> probe.ProbeResult:
   """Test 1."""
-  number, spec = run.evaluation.num_rollouts, run.spec('evaluation')
+  spec = run.spec('evaluation')
   widths = predictor_lib.widths(run.training)
   probed = exports.probed(run.evaluation, widths)
   exported = exports.exported(run.evaluation, widths)
   usual = exports.exported(config_lib.EvaluationConfig(), widths)
-  traces = run.traces(
-    'probe' if exported == usual else '_'.join(['probe', *exported]),
-    dict(
-      train=evaluation.Split(spec, 0, number),
-      test=evaluation.Split(spec, number, -(-number // 10)),
-    ),
-    exported,
-  )
-  result = probe.run(
-    traces,
+  name = 'probe' if exported == usual else '_'.join(['probe', *exported])
+  # An interval wants more than one.
+  splits = _splits(spec, run.evaluation.num_rollouts, 2)
+  settings = dict(
     seed=run.evaluation.seed,
     representations=probed,
+    num_seeds=run.evaluation.num_seeds,
     log=run.log,
   )
+  untrained = None
+  if not run.training.freeze_core:
+    untrained = run.traces(
+      '_'.join(['probe', *probed]),
+      splits,
+      probed,
+      predictor_lib.SpritePredictor(run.training),
+      'untrained',
+    )
+  result = probe.run(
+    run.traces(name, splits, exported),
+    run.evaluation.offsets,
+    untrained=untrained,
+    inputs=probe_inputs.sprite_inputs(run.table, spec),
+    **settings,
+  )
+  result = dataclasses.replace(result, isolated=_isolate(run, probed, settings))
   kind = dict(varying=spec.varying, fixed=spec.fixed)
   run.write(
     'probe',
@@ -285,6 +300,34 @@ def _layouts(config: config_lib.TrainingConfig) -> dict[str, tuple[int, ...]]:
     'read_words': (config.num_read_heads, config.word_size),
     **controller,
   }
+
+
+def _splits(
+  spec: rollouts.RolloutSpec, number: int, least: int
+) -> dict[str, evaluation.Split]:
+  """Rollouts to train probes on, and a tenth as many unseen ones, or more."""
+  return dict(
+    train=evaluation.Split(spec, 0, number),
+    test=evaluation.Split(spec, number, max(least, -(-number // 10))),
+  )
+
+
+def _isolate(
+  run: _Run, probed: tuple[str, ...], settings: Mapping[str, Any]
+) -> dict[str, probe.ProbeResult]:
+  """Test 1 on rollouts in which one latent varies, for each that may."""
+  if not run.evaluation.num_isolated:
+    return {}
+  spec, found = run.spec('evaluation'), {}
+  for latent in spec.varying:
+    run.log(f'only {latent} varies:')
+    alone = dataclasses.replace(spec, varying=(latent,))
+    splits = _splits(alone, run.evaluation.num_isolated, _LEAST_ALONE)
+    traces = run.traces('_'.join(['alone', *probed]), splits, probed)
+    found[latent] = probe.run(
+      traces, (0,), asked=(latent,), plant=False, **settings
+    )
+  return found
 
 
 def _run_mutual_information(

@@ -317,7 +317,13 @@ class EvaluationConfig:
     lags: Test 2 compares contents with the x of so many steps before.
     locations: Test 2 scores these numbers of the memory, counted slot by slot,
       and nothing else. None: all, and the other representations.
-    seed: of the rollouts, the controls and the shifts.
+    offsets: how many steps before the current one the sprites are whose latents
+      Test 1 predicts; -1 for the next one.
+    num_seeds: Keras probes of each representation in Test 1.
+    num_isolated: rollouts that the probe is trained on for each latent that
+      varies alone, 0 for none. None: a tenth of `num_rollouts`, at least 20;
+      it reads as that.
+    seed: of the rollouts, the controls, the shuffles and the shifts.
     varying: latents that are drawn anew for every sprite of Test 1's rollouts;
       in Test 2's it is always x alone.
     fixed: latents that keep one class, in both tests, but x in Test 2. Both as
@@ -334,6 +340,9 @@ class EvaluationConfig:
   estimator: str = 'binned'
   lags: tuple[int, ...] = (0, 1, 5, 10)
   locations: tuple[int, ...] | None = None
+  offsets: tuple[int, ...] = (0, 5, 10)
+  num_seeds: int = 3
+  num_isolated: int | None = None
   seed: int = 0
   varying: variation.Varying | None = None
   fixed: variation.Fixed | None = None
@@ -345,16 +354,37 @@ class EvaluationConfig:
   MAX_MEMORY = 1024
 
   def __post_init__(self):
-    # Standard deviations over rollouts want more than one; labels reach back
-    # ten steps.
+    # Standard deviations over rollouts want more than one.
     for name, least in dict(
-      num_rollouts=2, num_sequences=1, rollout_length=11, num_lesioned=2
+      num_rollouts=2, num_sequences=1, num_lesioned=2, num_seeds=1
     ).items():
       _require(self, name, getattr(self, name) >= least, f'at least {least}')
     for name, least in dict(lesion_step=0, reset_interval=1).items():
       value, most = getattr(self, name), self.rollout_length - 1
       allowed = f'in {least} to {most}, within a rollout'
       _require(self, name, value is None or least <= value <= most, allowed)
+    if self.num_isolated is None:
+      number = max(20, self.num_rollouts // 10)
+      object.__setattr__(self, 'num_isolated', number)
+    _require(
+      self,
+      'num_isolated',
+      self.num_isolated >= 2 or not self.num_isolated,
+      'at least 2, or 0 for none',
+    )
+    _require(
+      self,
+      'offsets',
+      0 < len(self.offsets) == len(set(self.offsets)),
+      'some numbers, each once',
+    )
+    furthest = max(map(abs, self.offsets))
+    _require(
+      self,
+      'rollout_length',
+      self.rollout_length > furthest,
+      f'more than the furthest of --offsets, {furthest}',
+    )
     _require(self, 'seed', 0 <= self.seed < 2**63, 'in 0 to 2^63 - 1')
     if self.dataset is not None:
       object.__setattr__(self, 'dataset', sprites.check_dataset(self.dataset))
@@ -452,6 +482,10 @@ def _shown(value: Any) -> str:
   if not isinstance(value, tuple):
     return str(value)
   return variation.shown(str(x) if isinstance(x, int) else x for x in value)
+  if isinstance(value, tuple):
+    # Names, pairs of name and class, or numbers.
+    return variation.shown(str(x) if isinstance(x, int) else x for x in value)
+  return str(value)
 
 
 def differences(config: Config, found: Config) -> list[str]:
