@@ -9,6 +9,9 @@ Leaves traces and reports in the run's folder, under evaluation/.
 
 from collections.abc import Sequence
 import dataclasses
+import os
+import shlex
+import sys
 
 from absl import flags
 
@@ -209,7 +212,6 @@ def _check_for_repeat_copy() -> None:
 
 def main(argv: Sequence[str]) -> None:
   """Evaluates."""
-  del argv
   config = _config()
   model_dir = _MODEL_DIR.value or runs.latest()
   if runs.load(model_dir, task=None).TASK == config_lib.REPEAT_COPY:
@@ -219,7 +221,11 @@ def main(argv: Sequence[str]) -> None:
   from analysis import experiment
 
   experiment.evaluate(
-    model_dir, config, _DATA_DIR.value, checkpoint=_CHECKPOINT.value
+    model_dir,
+    config,
+    _DATA_DIR.value,
+    checkpoint=_CHECKPOINT.value,
+    command=shlex.join(['python', os.path.basename(argv[0]), *sys.argv[1:]]),
   )
 
 

@@ -19,6 +19,7 @@ import math
 import os
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from analysis import lesion
@@ -29,6 +30,7 @@ from analysis import mutual_information_tables
 from analysis import probe
 from analysis import probe_inputs
 from analysis import probe_tables
+from analysis import report
 from analysis import tables
 from dnc import config as config_lib
 from dnc import errors
@@ -161,6 +163,7 @@ def evaluate(
   data_dir: str | None = None,
   log: Log = print,
   checkpoint: str = 'newest',
+  command: str = 'analysis.experiment.evaluate',
 ) -> dict[str, Any]:
   """Puts a trained model to the tests.
 
@@ -170,6 +173,7 @@ def evaluate(
     data_dir: where the table of sprites is kept; TFDS's folder by default.
     log: takes each line of progress, and the tables.
     checkpoint: which of the run: `newest`, or `best` by validation.
+    command: how this was asked for, for the report.
 
   Returns:
     What was found, by test: `prediction`, a dict of means per step; `probe`, a
@@ -213,15 +217,39 @@ def evaluate(
           log(f'no Test 3: {message}')
           continue
         found[name] = tests[name](run)
+      if config.tests == config_lib.TESTS:
+        _write_report(run, found, command)
   log(f'results: {run.folder}')
   return found
 
 
+def _write_report(run: _Run, found: Mapping[str, Any], command: str) -> None:
+  """Puts everything on one page."""
+  scorer = _scorer(run, 1)
+  has_memory = 'memory' in predictor_lib.widths(run.training)
+  made = report.compose(
+    {**run.about(), 'command': command},
+    found,
+    _magnified(scorer.picture()),
+    scorer.trace_memory() if has_memory else None,
+  )
+  paths = report.write(run.folder, made, run.num_updates)
+  run.log(f'report: {", ".join(paths)}')
+
+
+def _scorer(run: _Run, num_rollouts: int) -> evaluation.Scorer:
+  return evaluation.Scorer(
+    run.predictor, run.table, run.spec('evaluation'), num_rollouts
+  )
+
+
+def _magnified(picture: np.ndarray) -> np.ndarray:
+  return picture.repeat(_MAGNIFICATION, 0).repeat(_MAGNIFICATION, 1)
+
+
 def _score_prediction(run: _Run) -> dict[str, float]:
   """Scores the model's predictions and draws some."""
-  scorer = evaluation.Scorer(
-    run.predictor, run.table, run.spec('evaluation'), _NUM_SCORED
-  )
+  scorer = _scorer(run, _NUM_SCORED)
   means = scorer.score()
   if not math.isfinite(means['loss']):
     raise errors.UsageError(
@@ -232,7 +260,7 @@ def _score_prediction(run: _Run) -> dict[str, float]:
     os.path.join(run.folder, 'prediction.json'),
     dict(config=run.about(), num_rollouts=_NUM_SCORED, means=means),
   )
-  picture = scorer.picture().repeat(_MAGNIFICATION, 0).repeat(_MAGNIFICATION, 1)
+  picture = _magnified(scorer.picture())
   with files.atomic_file(os.path.join(run.folder, 'predictions.png')) as file:
     file.write(tf.io.encode_png(picture).numpy())
   loss = {

@@ -13,7 +13,7 @@ from dnc import lesions
 # An effect that is certain, but so small a share of what the model gains.
 _LITTLE = 0.01
 
-_METRICS = {
+METRICS = {
   'iou': 'IoU',
   'bit_accuracy': 'bits right',
   'sequence_accuracy': 'sequences right',
@@ -142,7 +142,7 @@ def lesion_text(result: lesion.LesionResult) -> str:
   """
   header = ['', f'loss ({result.loss_unit})', 'change', 'lost']
   for metric in result.metrics[1:]:
-    header += [_METRICS[metric], 'change']
+    header += [METRICS[metric], 'change']
   steps = 'up to ' if result.task == config_lib.REPEAT_COPY else ''
   runs = (
     f'{result.num_sequences} unseen {result.unit}s of {steps}'
@@ -253,7 +253,7 @@ def verdict(result: lesion.LesionResult) -> str:
   return (
     f'{_answer(result)}: with the words that another {result.unit} reads its '
     f'loss changes {_rise(other)} of what the model gains over '
-    f'{_BASELINES[result.task]} ({_METRICS[second]} from '
+    f'{_BASELINES[result.task]} ({METRICS[second]} from '
     f'{_number(others.intact)} to {_number(others.lesioned)}), with the mean '
     f'words {_rise(mean)}, with zeros {_rise(zero)}, with nothing written from '
     f'step {result.lesion_step} on {_rise(frozen)}, with the memory of another '
