@@ -315,7 +315,7 @@ def _isolate(
     splits = _splits(alone, run.evaluation.num_isolated, _LEAST_ALONE)
     traces = run.traces(f'{name}_alone', splits, recorded)
     found[latent] = probe.run(
-      traces, (0,), asked=(latent,), plant=False, **settings
+      traces, (0,), asked=(latent,), plant=False, centred=True, **settings
     )
   return found
 
