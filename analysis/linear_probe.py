@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import functools
+import logging
 
 import keras
 import numpy as np
@@ -269,4 +270,11 @@ def fit(
 ) -> LinearProbe:
   """`probe.fit` with progress told to `log`."""
   lines = progress.Lines(log, 'probe: steps trained on', num_steps)
-  return probe.fit(dataset, [_FitLines(lines, batch_size)])
+  # Keras makes a graph for each model; TensorFlow thinks that a mistake.
+  logger = tf.get_logger()
+  level = logger.level
+  logger.setLevel(logging.ERROR)
+  try:
+    return probe.fit(dataset, [_FitLines(lines, batch_size)])
+  finally:
+    logger.setLevel(level)

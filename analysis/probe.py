@@ -48,6 +48,7 @@ def run(
   inputs: probe_inputs.InputsOf | None = None,
   asked: Sequence[str] = latents.NAMES,
   plant: bool = True,
+  centred: bool = False,
 ) -> ProbeResult:
   """Runs Test 1 on traces, streamed from disk in three passes.
 
@@ -69,6 +70,9 @@ def run(
     inputs: what went into the model, a control.
     asked: which latents to predict.
     plant: whether to probe a planted memory, a control.
+    centred: whether to subtract the mean over a rollout from each number of its
+      representations. Where a latent varies alone, what is constant in a
+      rollout tells of the others.
 
   Raises:
     errors.UsageError: if the traces lack a representation or the split 'train',
@@ -76,7 +80,7 @@ def run(
       than the offsets.
   """
   stream = probe_inputs.TraceStream(
-    traces, representations, asked, untrained, inputs
+    traces, representations, asked, untrained, inputs, centred
   )
   compare = {
     one: [

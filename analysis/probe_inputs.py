@@ -142,6 +142,7 @@ class TraceStream:
     asked: Sequence[str] = latents.NAMES,
     untrained: traces_lib.Traces | None = None,
     inputs: InputsOf | None = None,
+    centred: bool = False,
   ):
     """Constructs the stream.
 
@@ -152,6 +153,8 @@ class TraceStream:
       untrained: traces of another model over the same rollouts, whose
         representations get a name with `UNTRAINED_PREFIX`.
       inputs: what else to probe.
+      centred: whether to subtract the mean over a rollout from each number of
+        its representations.
 
     Raises:
       errors.UsageError: if the traces lack a representation.
@@ -164,6 +167,7 @@ class TraceStream:
     if untrained is not None:
       self._traces[UNTRAINED_PREFIX] = untrained
     self._inputs = inputs
+    self._centred = centred
     self._columns = [latents.NAMES.index(name) for name in self.spec.names]
     self.widths = {
       f'{prefix}{name}': source.width(name)
@@ -201,7 +205,10 @@ class TraceStream:
         if int(rollout['index']) != index:
           raise ValueError(f'{prefix}traces are of other rollouts')
         for name in self.probed:
-          features[f'{prefix}{name}'] = rollout[name]
+          found_here = rollout[name]
+          if self._centred:
+            found_here = found_here - found_here.mean(axis=0)
+          features[f'{prefix}{name}'] = found_here
       if self._inputs is not None:
         features.update(self._inputs.of_rollout(index))
       yield Rollout(index, features, self._compact(found[0]['classes']))

@@ -231,7 +231,8 @@ def _isolated_parts(isolated: Mapping[str, probe.ProbeResult]) -> list[str]:
     f'For each column {counts["train"]:,} rollouts to train on and '
     f'{counts["test"]:,} unseen ones, which are scored; in all of them only '
     'that latent varies from sprite to sprite, and the others are drawn once '
-    'for each rollout. By the exact probe, of the current sprite.',
+    "for each rollout, of which every number's mean over the rollout is taken "
+    'away. By the exact probe, of the current sprite.',
     _isolated_table(isolated),
   ]
 
@@ -250,16 +251,17 @@ def _about(result: probe.ProbeResult) -> str:
   """What was trained on, and how the exact probes were come by."""
   count, steps = result.num_rollouts['train'], result.num_steps
   sentences = [f'Trained on {steps:,} steps of {count:,} rollouts.']
-  if result.num_seeds > 1:
-    widest, where = max(
-      (score['range'][1] - score['range'][0], (name, label, offset, split))
-      for split, by_name in result.scores.items()
-      for name, by_offset in by_name.items()
-      for offset, scores in by_offset.items()
-      for label, score in scores.items()
-      if score['range']
-    )
-    name, label, offset, split = where
+  ranges = [
+    (score['range'][1] - score['range'][0], name, label, offset, split)
+    for split, by_name in result.scores.items()
+    for name, by_offset in by_name.items()
+    if probe_verdict.is_probed(name)
+    for offset, scores in by_offset.items()
+    for label, score in scores.items()
+    if score['range']
+  ]
+  if result.num_seeds > 1 and ranges:
+    widest, name, label, offset, split = max(ranges)
     sentences.append(
       f'Keras probes: means of {result.num_seeds} seeds, whose brackets are '
       f'{widest:.3f} apart at most ({_named(result, name)}, '

@@ -115,46 +115,55 @@ class _Verdict:
               f'{self.shown(name, offset, label)}{there}'
             )
 
-  def more_than(self, name: str, others: Sequence[str], offset: int) -> str:
-    """Of which labels a representation holds more than each of others."""
-    compared = self.result.comparisons.get(name, {})
+  def _more_than(
+    self, name: str, others: Sequence[str], held: Sequence[tuple[int, str]]
+  ) -> str:
+    """Of what a representation holds more than each of others, in words."""
+    compared = self.result.comparisons[name]
     more = [
-      in_words(label)
-      for label in self.labels(offset)
-      if self.is_held(name, offset, label)
-      and all(
+      (offset, label)
+      for offset, label in held
+      if all(
         compared[other][offset][label]['interval'][0] > 0 for other in others
       )
     ]
-    return _and(more) or 'nothing'
+    if len(more) in (0, len(held)):
+      return 'all of it' if more else 'none of it'
+    return _and(
+      [f'{in_words(label)} of {when(offset)}' for offset, label in more]
+    )
 
   def of(self, name: str) -> str:
     """What a representation holds, in a clause."""
-    parts = []
-    for offset in self.result.offsets:
-      held = [x for x in self.labels(offset) if self.is_held(name, offset, x)]
-      if not held:
-        continue
-      parts.append(
-        f'of {when(offset)} '
-        + _and([self.shown(name, offset, label) for label in held])
-      )
-      compared = self.result.comparisons.get(name, {})
-      untrained = [
-        x for x in compared if x.startswith(probe_inputs.UNTRAINED_PREFIX)
-      ]
-      controller = [x for x in compared if x not in untrained]
+    what = f'{in_words(name)} ({self.result.widths[name]} numbers)'
+    held = {
+      offset: [x for x in self.labels(offset) if self.is_held(name, offset, x)]
+      for offset in self.result.offsets
+    }
+    parts = [
+      f'of {when(offset)} '
+      + _and([self.shown(name, offset, label) for label in labels])
+      for offset, labels in held.items()
+      if labels
+    ]
+    if not parts:
+      return f'of the {what} nothing ({self._most(name)})'
+    clause = f'of the {what}, {"; ".join(parts)}'
+    pairs = [(offset, label) for offset, x in held.items() for label in x]
+    compared = self.result.comparisons.get(name, {})
+    untrained = [
+      x for x in compared if x.startswith(probe_inputs.UNTRAINED_PREFIX)
+    ]
+    controller = [x for x in compared if x not in untrained]
+    more = [
+      f'more than {words}: {self._more_than(name, others, pairs)}'
       for others, words in (
-        (untrained, 'than an untrained core does'),
-        (controller, "than the controller's state does"),
-      ):
-        if others:
-          parts[-1] += (
-            f', more {words} of {self.more_than(name, others, offset)}'
-          )
-    clause = '; '.join(parts) or f'nothing ({self._most(name)})'
-    width = self.result.widths[name]
-    return f'{in_words(name)} ({width} numbers): {clause}'
+        (untrained, 'an untrained core'),
+        (controller, "the controller's state"),
+      )
+      if others
+    ]
+    return f'{clause} ({"; ".join(more)})' if more else clause
 
   def _most(self, name: str) -> str:
     """What a representation comes nearest to holding."""
@@ -170,9 +179,9 @@ class _Verdict:
 def when(offset: int) -> str:
   """An offset in words."""
   if not offset:
-    return 'the current step'
+    return 'the current sprite'
   steps = 'step' if abs(offset) == 1 else 'steps'
-  return f'{abs(offset)} {steps} {"before" if offset > 0 else "ahead"}'
+  return f'that {abs(offset)} {steps} {"before" if offset > 0 else "ahead"}'
 
 
 def _and(words: Sequence[str]) -> str:
@@ -191,7 +200,7 @@ def verdict(result: probe.ProbeResult) -> str:
     where there are none, about all that was probed.
   """
   names = [name for name in ('read_words', 'memory') if name in result.widths]
-  names = names or [name for name in result.widths if _is_probed(name)]
+  names = names or [name for name in result.widths if is_probed(name)]
   if result.num_rollouts.get('test', 0) < 2:
     return 'Cannot tell: fewer than two rollouts are unseen.'
   found = _Verdict(result)
@@ -208,14 +217,15 @@ def verdict(result: probe.ProbeResult) -> str:
     for offset in offsets
     for label in found.labels(offset)
   )
-  clauses = '; '.join(found.of(name) for name in names)
+  clauses = '; and '.join(found.of(name) for name in names)
   return (
-    f'{"Yes" if held else "No"}: what a linear layer reads off on '
-    f'{result.num_rollouts["test"]:,} unseen rollouts, above random inputs and '
-    f'shuffled labels, is, of {clauses}.'
+    f'{"Yes" if held else "No"}: on {result.num_rollouts["test"]:,} unseen '
+    'rollouts a linear layer reads, above random inputs and shuffled labels, '
+    f'{clauses}.'
   )
 
 
-def _is_probed(name: str) -> bool:
+def is_probed(name: str) -> bool:
+  """Whether a representation is not a control."""
   controls = (*_PREFIXES, probe_inputs.UNTRAINED_PREFIX)
   return name not in probe_inputs.INPUTS and not name.startswith(controls)
