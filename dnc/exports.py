@@ -233,7 +233,8 @@ def _run_shards(
 def _encoded(
   widths: Mapping[str, int], recorded: list[_Recorded]
 ) -> Iterator[bytearray]:
-  """Yields the records of a shard's rollouts."""
+  """Yields the records of a shard's rollouts, each valid until the next."""
+  record = None
   for batch, segments in recorded:
     for i, length in enumerate(batch.length):
       if not length:  # The batch was not filled.
@@ -241,7 +242,10 @@ def _encoded(
       arrays = {name: _cut(segments, name, i, length) for name in widths}
       arrays['classes'] = [batch.classes[:length, i]]
       arrays['values'] = [batch.values[:length, i]]
-      yield trace_records.encode(widths, int(batch.index[i]), arrays)
+      record = trace_records.encode(
+        widths, int(batch.index[i]), arrays, into=record
+      )
+      yield record
 
 
 def _cut(

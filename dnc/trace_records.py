@@ -142,6 +142,7 @@ def encode(
   widths: Mapping[str, int],
   index: int,
   arrays: Mapping[str, Sequence[np.ndarray]],
+  into: bytearray | None = None,
 ) -> bytearray:
   """Puts a rollout together.
 
@@ -151,6 +152,8 @@ def encode(
     arrays: for each representation float32 `[time, widths[name]]`, 'classes'
       int32 and 'values' float32 `[time, 5]`, in pieces of any number of steps,
       one after the other; the numbers of a step must be contiguous.
+    into: a record that is no longer needed, to be written over where it has the
+      right size: to get tens of MB of memory takes longer than to fill them.
 
   Returns:
     The `tf.train.Example`.
@@ -161,7 +164,7 @@ def encode(
   num_steps = sum(map(len, arrays['classes']))
   parts, size = _layout(widths, index, num_steps)
   every_width = all_widths(widths)
-  record = bytearray(size)
+  record = into if into and len(into) == size else bytearray(size)
   numbers, position = np.frombuffer(record, np.uint8), 0
   for name, before in parts:
     record[position : position + len(before)] = before

@@ -41,6 +41,14 @@ class TraceRecordsTest(parameterized.TestCase, tf.test.TestCase):
       testing_traces.encode(rollout),
     )
 
+  def test_written_over(self):
+    old = testing_traces.encode(testing_traces.rollout(3, 4))
+    for rollout in (testing_traces.rollout(4, 4), testing_traces.rollout(4, 5)):
+      arrays = {k: [v] for k, v in rollout.items() if k != 'index'}
+      record = trace_records.encode(testing_traces.WIDTHS, 4, arrays, old)
+      self.assertEqual(record, testing_traces.encode(rollout))
+      self.assertEqual(record is old, len(rollout['classes']) == 4)
+
   @parameterized.parameters(
     ('memory', np.float64, 8, 3, 'memory must be float32 of 8'),
     ('memory', np.float32, 9, 3, 'memory must be .* not float32 .3, 9.'),
