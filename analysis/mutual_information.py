@@ -182,11 +182,13 @@ class Scorer:
       ValueError: if there are too few shifts, or a lag is negative.
     """
     self._estimate = _estimator(estimator, num_bins, seed, done)
-    self._num_shifts = num_shifts or NUM_SHIFTS[estimator]
+    self._num_shifts = (
+      NUM_SHIFTS[estimator] if num_shifts is None else num_shifts
+    )
     if self._num_shifts < 3 or not lags or min(lags) < 0:
       raise ValueError(
-        f'lags {lags}, {num_shifts} shifts: lags must be 0 or more, and shifts '
-        'at least 3'
+        f'lags {lags}, {self._num_shifts} shifts: lags must be 0 or more, and '
+        'shifts at least 3'
       )
     self._num_classes = num_classes
     self._locations = None if locations is None else np.asarray(locations)

@@ -17,8 +17,12 @@ None of the three tells contents that follow the sequence from contents that do
 not. All locations are scored at once, to what scikit-learn gives for each.
 """
 
+from concurrent import futures
+import os
+
 import numpy as np
 from scipy import special
+from scipy import stats
 
 NAMES = ('raw', 'adjusted', 'integers')
 _LOCATIONS_AT_ONCE = 256
@@ -131,10 +135,29 @@ def _never_repeats(contents: np.ndarray) -> np.ndarray:
   return (ordered[:, 1:] != ordered[:, :-1]).all(axis=1)
 
 
+def _score_rows(
+  rows: np.ndarray, sequences: np.ndarray
+) -> dict[str, np.ndarray]:
+  """As `plain_scores`, of contents `[locations, time]`."""
+  found = {name: np.zeros([len(sequences), len(rows)]) for name in NAMES}
+  # What follows is for those that repeat; of others the scores are known.
+  found['raw'][:] = [[stats.entropy(np.bincount(x))] for x in sequences]
+  repeats = ~_never_repeats(rows)
+  if repeats.any():
+    raw, adjusted = _scores(rows[repeats], sequences)
+    found['raw'][:, repeats] = raw
+    found['adjusted'][:, repeats] = adjusted
+  whole = np.trunc(rows)
+  varies = (whole != whole[:, :1]).any(axis=1)
+  if varies.any():
+    found['integers'][:, varies], _ = _scores(whole[varies], sequences)
+  return found
+
+
 def plain_scores(
   contents: np.ndarray, sequences: np.ndarray
 ) -> dict[str, np.ndarray]:
-  """Scores contents in the three ways.
+  """Scores contents in the three ways, on all cores.
 
   Args:
     contents: float `[time, locations]`.
@@ -144,27 +167,15 @@ def plain_scores(
     By name, of `NAMES`: float64 `[sequences, locations]`; nats, but for
     `adjusted`, which is 1 for contents that say all.
   """
-  shape = [len(sequences), contents.shape[1]]
-  found = {name: np.zeros(shape) for name in NAMES}
-  num_steps = len(contents)
-  table = n_log_n(num_steps)
-  entropy = np.log(num_steps) - np.array(
-    [table[np.bincount(sequence)].sum() for sequence in sequences]
-  ) / (num_steps)
-  for start in range(0, contents.shape[1], _LOCATIONS_AT_ONCE):
-    chunk = slice(start, start + _LOCATIONS_AT_ONCE)
-    rows = np.ascontiguousarray(contents[:, chunk].T)
-    whole = np.trunc(rows)
-    distinct = _never_repeats(rows)
-    found['raw'][:, chunk] = entropy[:, np.newaxis]
-    repeats = start + np.flatnonzero(~distinct)
-    if len(repeats):
-      raw, adjusted = _scores(rows[~distinct], sequences)
-      found['raw'][:, repeats] = raw
-      found['adjusted'][:, repeats] = adjusted
-    varies = (whole != whole[:, :1]).any(axis=1)
-    if varies.any():
-      found['integers'][:, start + np.flatnonzero(varies)] = _scores(
-        whole[varies], sequences
-      )[0]
-  return found
+  starts = range(0, contents.shape[1], _LOCATIONS_AT_ONCE)
+
+  def score(start: int) -> dict[str, np.ndarray]:
+    chunk = contents[:, start : start + _LOCATIONS_AT_ONCE]
+    return _score_rows(np.ascontiguousarray(chunk.T), sequences)
+
+  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    found = list(pool.map(score, starts))
+  return {
+    name: np.concatenate([some[name] for some in found], axis=1)
+    for name in NAMES
+  }
