@@ -36,7 +36,8 @@ th, td { padding: 0.15rem 0.6rem; border-bottom: 1px solid #ddd;
   white-space: nowrap; }
 code { overflow-wrap: anywhere; }
 @media print { body { font-size: 10pt; max-width: none; padding: 0; }
-  table { font-size: 6.5pt; } th, td { padding: 0.1rem 0.25rem; }
+  table { font-size: 6.5pt; }
+  th, td { padding: 0.1rem 0.25rem; white-space: normal; }
   h2, h3 { break-after: avoid; } figure.drawn { width: 48%; } }
 """
 _FIGURE = re.compile(

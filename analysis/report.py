@@ -4,6 +4,7 @@
 `page.py` to write; the same pictures go to TensorBoard.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
 import os
@@ -60,7 +61,7 @@ class Report:
     text: Markdown.
     pictures: by file name.
     pixels: the same, uint8 `[height, width, channels]`.
-    data: `about`, the verdicts, and what each test found, for JSON.
+    data: `about`, the verdicts, and what the figures show, for JSON.
   """
 
   text: str
@@ -205,6 +206,22 @@ def _probe_figure(
   )
 
 
+def _of_now(result: probe.ProbeResult) -> probe.ProbeResult:
+  """What was found of the first offset, on unseen rollouts."""
+  return dataclasses.replace(
+    result,
+    scores={'test': result.scores['test']},
+    offsets=result.offsets[:1],
+  )
+
+
+def _probe_verdict(result: probe.ProbeResult) -> str:
+  """The verdict of the first offset, unless other offsets change it."""
+  short = probe_verdict.verdict(_of_now(result))
+  full = probe_verdict.verdict(result)
+  return short if short.split()[0] == full.split()[0] else full
+
+
 def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
   composer.add(
     '## Test 1: can it be read off?',
@@ -212,7 +229,6 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
     'current sprite from the numbers that the network holds at that step. '
     'What such a layer can read off is there in plain form; what it cannot '
     'may still be there in another.',
-    f'> {probe_verdict.verdict(result)}',
   )
   for label in result.spec.names:
     title = probe_verdict.in_words(label)
@@ -233,14 +249,9 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
       'memory holds the latents and must be found, random inputs must not; '
       'the untrained core shows what comes without learning.',
     )
-  short = dataclasses.replace(
-    result,
-    scores={'test': result.scores['test']},
-    offsets=result.offsets[:1],
-  )
   kind = {k: about['evaluation'][k] for k in ('varying', 'fixed')}
   composer.add(
-    _below_heading(probe_tables.probe_text(short, **kind)),
+    _below_heading(probe_tables.probe_text(_of_now(result), **kind)),
     'Other offsets, and scores on the training rollouts, are in `probe.md`.',
   )
 
@@ -255,7 +266,6 @@ def _mutual_information(
     'The network is shown sequences in which only the x position of the '
     'sprite changes. *Mutual information* measures, for each number by itself, '
     'how much it tells about x: 0 is nothing, however it may be hidden.',
-    f'> {mutual_information_tables.verdict(results)}',
   )
   for name, result in results.items():
     title = name.replace('_', ' ')
@@ -317,7 +327,6 @@ def _lesion(
     'What stands in the memory need not be used. Here the memory is cut, in '
     'several ways, while the network predicts; what it then does worse, it '
     'did with the memory.',
-    f'> {lesion_tables.verdict(result)}',
   )
   for metric in result.metrics:
     rows = [
@@ -347,6 +356,17 @@ def _below_heading(text: str) -> str:
   return text.split('\n', 1)[1].strip().replace('\n## ', '\n### ')
 
 
+# What the figures show of each test, for JSON.
+_NUMBERS: dict[str, Callable[[Any], Any]] = {
+  'probe': lambda result: _of_now(result).scores['test'],
+  'mi': lambda results: {k: v.summary() for k, v in results.items()},
+  'lesion': lambda result: {
+    name: {metric: vars(of_metric) for metric, of_metric in found.items()}
+    for name, found in result.comparisons.items()
+  },
+}
+
+
 def compose(
   about: Mapping[str, Any],
   found: Mapping[str, Any],
@@ -370,7 +390,7 @@ def compose(
   about = {**about, 'versions': versions()}
   composer = _Composer()
   sections = {
-    'probe': (_probe, probe_verdict.verdict),
+    'probe': (_probe, _probe_verdict),
     'mi': (_mutual_information, mutual_information_tables.verdict),
     'lesion': (_lesion, lesion_tables.verdict),
   }
@@ -393,11 +413,17 @@ def compose(
     _memory(composer, *memory)
   _what_was_run(composer, about)
   return Report(
-    text='\n\n'.join(composer.parts) + '\n',
+    text='\n\n'.join(composer.parts).replace('R^2', 'R²') + '\n',
     pictures=composer.pictures,
     pixels=composer.pixels,
     data=dict(
-      about=about, verdicts=verdicts, prediction=dict(found['prediction'])
+      about=about,
+      verdicts=verdicts,
+      prediction=dict(found['prediction']),
+      # All numbers are in the files of each test.
+      **{
+        name: _NUMBERS[name](found[name]) for name in _NUMBERS if name in found
+      },
     ),
   )
 

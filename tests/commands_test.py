@@ -240,6 +240,7 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     ),
     ('evaluate.py', '--fixed=shape:3', '--fixed=shape:3: .*shape are 0 to 2'),
     ('train.py', 'quick', 'quick: not a flag'),
+    ('evaluate.py', '--offsets=0,x', '--offsets=0,x: must be whole numbers'),
     ('evaluate.py', '--lags=0,x', '--lags=0,x: must be whole numbers'),
     ('evaluate.py', '--lags=500', '--lags=500: must be of 0 to 487'),
     ('evaluate.py', '--locations=-1', '--locations=-1: must be whole .* 0'),
