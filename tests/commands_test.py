@@ -203,11 +203,7 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     ]
     process = subprocess.Popen(command, **self._options())
     shards = os.path.join(
-      model_dir,
-      'evaluation',
-      'traces',
-      'probe_16000*',
-      '*.tfrecord-*-of-?????',
+      model_dir, 'evaluation', 'traces', 'probe_16000+*', '*-of-?????'
     )
     while len(glob.glob(shards)) < 3 and process.poll() is None:
       time.sleep(0.05)
