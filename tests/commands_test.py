@@ -147,7 +147,7 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertFalse(os.path.exists(partial))
 
     def row(output):
-      return [x for x in output.splitlines() if x.startswith('| read words')]
+      return [x for x in output.splitlines() if x.startswith('| read words (')]
 
     self.assertEqual(row(self._evaluated.stdout), row(again.stdout))
     self.assertNotIn('| memory', again.stdout)

@@ -162,7 +162,7 @@ class EvaluationConfigTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(config.num_sequences, 50)
 
   @parameterized.parameters(
-    ('tests', ('probe', 'lesion'), 'probe,lesion'),
+    ('tests', ('probe', 'lesions'), 'probe,lesions'),
     ('representations', (), ''),
     ('representations', ('usage',), 'usage'),
     ('estimator', 'kde', 'kde'),
