@@ -34,8 +34,9 @@ _HOW_TO_READ = (
   'place of the words read does not yet show that the words told it anything. '
   'Their mean keeps them where they usually are, and the words of another '
   '{unit} are words as they were in training, which only say nothing about '
-  'this one: **what the model loses with these is what it used**. A change '
-  'whose interval holds 0 shows no use.',
+  'this one: **what the model loses with these is what it used**. More than '
+  '100 % lost says that wrong words mislead it, not only that right ones are '
+  'missing; a change whose interval holds 0 shows no use.',
   'Words read are made of what is stored and of what was asked for, and a '
   'model may read as it would use one more layer, with nothing remembered. '
   'Whether it remembers tells **the memory that is frozen** (nothing new is '
@@ -190,8 +191,8 @@ def _answer_on_storing(result: lesion.LesionResult) -> str:
   late = f'anything that it writes from step {result.lesion_step} on'
   if exchanged:
     return (
-      'Yes, but nothing new: the model uses what it reads, and of its own '
-      f'memory rather than another, but hardly {late}'
+      'Yes, but nothing new: the model uses what it reads, from its own memory '
+      f"rather than another's, but hardly {late}"
     )
   return (
     'Yes, but not to remember: the model uses what it reads, but any memory '
