@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from concurrent import futures
 import dataclasses
+import functools
 import itertools
 import os
 from typing import Any
@@ -134,7 +135,7 @@ def export_traces(
     log(f'traces: reading {path}')
   else:
     export.begin(log)
-    evaluator = evaluation.Evaluator(predictor, tuple(widths), batch_size)
+    evaluator = _evaluator(predictor, tuple(widths), batch_size)
     try:
       _write_missing(export, evaluator, table, splits, batch_size, log)
     except KeyboardInterrupt:
@@ -145,6 +146,16 @@ def export_traces(
       raise
     export.finish()
   return traces_lib.open_traces(path, metadata)
+
+
+@functools.lru_cache(maxsize=2)
+def _evaluator(
+  predictor: predictor_lib.SpritePredictor,
+  record: tuple[str, ...],
+  batch_size: int,
+) -> evaluation.Evaluator:
+  """The same for many exports: its graph takes seconds to make and compile."""
+  return evaluation.Evaluator(predictor, record, batch_size)
 
 
 def _batch_size(bytes_per_rollout: int) -> int:

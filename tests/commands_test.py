@@ -35,6 +35,9 @@ _SMALL_LSTM = (
 )
 _SMALL_EVALUATION = (
   '--num_rollouts=10',
+  '--num_isolated=3',
+  '--num_seeds=1',
+  '--offsets=0,10,-1',
   '--num_sequences=3',
   '--rollout_length=15',
   '--num_lesioned=3',
@@ -111,6 +114,7 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     folder = os.path.join(self._model_dir, 'evaluation')
     with open(os.path.join(folder, 'probe.json')) as file:
       scores = json.load(file)['scores']
+    self.assertEqual(list(scores['test']['memory']), ['0', '10', '-1'])
     self.assertEqual(
       set(scores['test']['memory']['10']),
       {'shape', 'scale', 'orientation', 'x_position', 'y_position'},
@@ -145,8 +149,10 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(again.returncode, 0, msg=again.stderr)
     self.assertIn('traces: reading', again.stdout)
 
+    # Controls depend on what is probed: only their own rows are the same.
     def row(output):
-      return [x for x in output.splitlines() if x.startswith('| read words (')]
+      rows = [x for x in output.splitlines() if x.startswith('| read words (')]
+      return [[cell.strip() for cell in row.split('|')] for row in rows]
 
     self.assertEqual(row(self._evaluated.stdout), row(again.stdout))
     self.assertNotIn('| memory', again.stdout)
@@ -245,6 +251,8 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     ('evaluate.py', '--lesion_step=500', '--lesion_step=500: .*0 to 499'),
     ('evaluate.py', '--reset_interval=0', '--reset_interval=0: .*1 to 499'),
     ('evaluate.py', '--num_rollouts=1', '--num_rollouts=1.*at least 2'),
+    ('evaluate.py', '--offsets=0,one', '--offsets=0,one: must be whole'),
+    ('evaluate.py', '--num_isolated=1', '--num_isolated=1: .* 0 for none'),
     ('evaluate.py', '--representations=x', '--representations=x.*read_words'),
     ('evaluate.py', '--export=x', '--export=x: .*read_words.*loss'),
     ('evaluate.py', '--export=loss', '--export=loss: .*which Test 1 probes'),
