@@ -72,6 +72,24 @@ flags.DEFINE_integer(
   None,
   'Rollouts that the probe is trained on; a tenth as many more score it.',
 )
+_OFFSETS = flags.DEFINE_list(
+  'offsets',
+  None,
+  'How many steps before the current one the sprites are whose latents Test 1 '
+  'predicts: 0,5,10 by default; -1 is the next one, which the model predicts.',
+)
+flags.DEFINE_integer(
+  'num_seeds',
+  None,
+  'Keras probes of each representation in Test 1, which see the steps in other '
+  'orders; 3 by default.',
+)
+flags.DEFINE_integer(
+  'num_isolated',
+  None,
+  'Rollouts that Test 1 is trained on for each latent that varies alone, by '
+  'default a tenth of --num_rollouts; 0 for none.',
+)
 flags.DEFINE_integer('num_sequences', None, 'Sequences for Test 2.')
 flags.DEFINE_integer(
   'rollout_length',
@@ -102,6 +120,8 @@ def _config() -> config_lib.EvaluationConfig:
   given = {name: FLAGS[name].value for name in fields - {'tests'}}
   if _REPRESENTATIONS.value is not None:
     given['representations'] = tuple(_REPRESENTATIONS.value)
+  if _OFFSETS.value is not None:
+    given['offsets'] = config_lib.parse_offsets(_OFFSETS.value)
   if _FIXED.value is not None:
     given['fixed'] = variation.parse_fixed(_FIXED.value)
   tests = config_lib.TESTS if _TEST.value == 'all' else (_TEST.value,)

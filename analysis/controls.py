@@ -5,30 +5,30 @@ that it is the same in every pass over the data and in any order.
 """
 
 import numpy as np
-import tensorflow as tf
 
-# The two draws for one sequence must not share random numbers.
-_SEQUENCE, _PERMUTATIONS = 1, 2
+# The draws for one index must not share random numbers.
+_SEQUENCE, _PERMUTATIONS, _INPUTS = 1, 2, 3
 
 
 def random_inputs(
-  seed: int, index: tf.Tensor, num_steps: tf.Tensor, width: int
-) -> tf.Tensor:
+  seed: int, index: int, num_steps: int, width: int, copy: int = 0
+) -> np.ndarray:
   """Returns standard normal numbers in place of a representation.
 
   PROTOCOL, 'Test 1': 'Control: random inputs of the same width'.
 
   Args:
     seed: the seed of the analysis.
-    index: int64 `[]`, the index of the rollout.
-    num_steps: int32 `[]`, the length of the rollout, `time`.
+    index: the index of the rollout.
+    num_steps: the length of the rollout, `time`.
     width: numbers per step.
+    copy: which of several that have nothing to do with each other.
 
   Returns:
     float32 `[time, width]`.
   """
-  key = tf.random.fold_in(tf.constant([seed, width], tf.int64), index)
-  return tf.random.stateless_normal([num_steps, width], key)
+  rng = np.random.default_rng((seed, index, _INPUTS, width, copy))
+  return rng.standard_normal((num_steps, width), np.float32)
 
 
 def random_sequence(

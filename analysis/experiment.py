@@ -24,6 +24,7 @@ import tensorflow as tf
 from analysis import mutual_information
 from analysis import mutual_information_tables
 from analysis import probe
+from analysis import probe_inputs
 from analysis import probe_tables
 from analysis import tables
 from dnc import config as config_lib
@@ -42,6 +43,8 @@ EVALUATION_DIR = 'evaluation'
 # Rollouts on which predictions are scored.
 _NUM_SCORED = 16
 _MAGNIFICATION = 2
+# Unseen rollouts in which one latent varies.
+_LEAST_ALONE = 20
 # What varies in Test 2's sequences.
 _MOVING = ('x_position',)
 
@@ -92,8 +95,20 @@ class _Run:
     test: str,
     splits: Mapping[str, evaluation.Split],
     representations: tuple[str, ...],
+    untrained: predictor_lib.SpritePredictor | None = None,
   ) -> traces_lib.Traces:
-    """Writes the traces of a test, or finds them written."""
+    """Writes the traces of a test, or finds them written.
+
+    Args:
+      test: what their name begins with.
+      splits: which rollouts.
+      representations: what to record.
+      untrained: a model without updates, in place of the run's.
+
+    Returns:
+      The traces.
+    """
+    num_updates = self.num_updates if untrained is None else 0
     widths = predictor_lib.widths(self.training)
     sizes = '+'.join(str(split.num_rollouts) for split in splits.values())
     spec = next(iter(splits.values())).spec
@@ -101,17 +116,17 @@ class _Run:
       self.folder,
       'traces',
       f'{test}{_confined(spec)}_{sizes}x{self.evaluation.rollout_length}'
-      f'_seed{self.evaluation.seed}_update{self.num_updates}',
+      f'_seed{self.evaluation.seed}_update{num_updates}',
     )
     verb = 'reading' if os.path.exists(path) else 'writing'
     self.log(f'traces: {verb} {path}')
     return evaluation.export_traces(
       path,
-      self.predictor,
+      untrained or self.predictor,
       self.table,
       splits,
       {name: widths[name] for name in representations},
-      dict(num_updates=self.num_updates, run=self.training.name()),
+      dict(num_updates=num_updates, run=self.training.name()),
       log=self.log,
     )
 
@@ -227,7 +242,7 @@ def _score_prediction(run: _Run) -> dict[str, float]:
 
 def _run_probe(run: _Run) -> probe.ProbeResult:
   """Test 1."""
-  number, spec = run.evaluation.num_rollouts, run.spec('evaluation')
+  spec = run.spec('evaluation')
   widths = predictor_lib.widths(run.training)
   memory_fits = widths.get('memory', 0) <= run.evaluation.MAX_MEMORY
   recorded = tuple(name for name in widths if name != 'memory' or memory_fits)
@@ -242,19 +257,31 @@ def _run_probe(run: _Run) -> probe.ProbeResult:
   if not set(probed) <= set(recorded):
     recorded = probed
     name = '_'.join(['probe', *probed])
-  traces = run.traces(
-    name,
-    dict(
-      train=evaluation.Split(spec, 0, number),
-      test=evaluation.Split(spec, number, -(-number // 10)),
-    ),
-    recorded,
-  )
-  result = probe.run(
-    traces,
+  # An interval wants more than one.
+  splits = _splits(spec, run.evaluation.num_rollouts, 2)
+  settings = dict(
     seed=run.evaluation.seed,
     representations=probed,
+    num_seeds=run.evaluation.num_seeds,
     log=run.log,
+  )
+  untrained = None
+  if not run.training.freeze_core:
+    untrained = run.traces(
+      f'{name}_untrained',
+      splits,
+      recorded,
+      predictor_lib.SpritePredictor(run.training),
+    )
+  result = probe.run(
+    run.traces(name, splits, recorded),
+    run.evaluation.offsets,
+    untrained=untrained,
+    inputs=probe_inputs.sprite_inputs(run.table, spec),
+    **settings,
+  )
+  result = dataclasses.replace(
+    result, isolated=_isolate(run, name, recorded, settings)
   )
   kind = dict(varying=spec.varying, fixed=spec.fixed)
   run.write(
@@ -263,6 +290,34 @@ def _run_probe(run: _Run) -> probe.ProbeResult:
     probe_tables.probe_data(result, run.about(), **kind),
   )
   return result
+
+
+def _splits(
+  spec: rollouts.RolloutSpec, number: int, least: int
+) -> dict[str, evaluation.Split]:
+  """Rollouts to train probes on, and a tenth as many unseen ones, or more."""
+  return dict(
+    train=evaluation.Split(spec, 0, number),
+    test=evaluation.Split(spec, number, max(least, -(-number // 10))),
+  )
+
+
+def _isolate(
+  run: _Run, name: str, recorded: tuple[str, ...], settings: Mapping[str, Any]
+) -> dict[str, probe.ProbeResult]:
+  """Test 1 on rollouts in which one latent varies, for each that may."""
+  if not run.evaluation.num_isolated:
+    return {}
+  spec, found = run.spec('evaluation'), {}
+  for latent in spec.varying:
+    run.log(f'only {latent} varies:')
+    alone = dataclasses.replace(spec, varying=(latent,))
+    splits = _splits(alone, run.evaluation.num_isolated, _LEAST_ALONE)
+    traces = run.traces(f'{name}_alone', splits, recorded)
+    found[latent] = probe.run(
+      traces, (0,), asked=(latent,), plant=False, centred=True, **settings
+    )
+  return found
 
 
 def _run_mutual_information(

@@ -7,7 +7,6 @@ that time step (over rollouts)'.
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
 
 class StepNormaliser:
@@ -19,39 +18,40 @@ class StepNormaliser:
 
   def __init__(self):
     self._count = np.zeros([0, 1])
-    self._mean = None
-    self._squares = None
+    self._sums = None
+
+  def _longer(self, num_steps: int, width: int) -> None:
+    """Makes room for rollouts of `num_steps` steps."""
+    if self._sums is None:
+      self._sums = np.zeros([2, 0, width])
+    missing = num_steps - len(self._count)
+    if missing > 0:
+      self._count = np.pad(self._count, [(0, missing), (0, 0)])
+      self._sums = np.pad(self._sums, [(0, 0), (0, missing), (0, 0)])
 
   def update(self, features: np.ndarray) -> None:
     """Takes in one rollout: `[time, width]`."""
     num_steps, width = features.shape
-    missing = num_steps - len(self._count)
-    if self._mean is None:
-      self._mean = np.zeros([0, width])
-      self._squares = np.zeros([0, width])
-    if missing > 0:
-      more = [(0, missing), (0, 0)]
-      self._count = np.pad(self._count, more)
-      self._mean = np.pad(self._mean, more)
-      self._squares = np.pad(self._squares, more)
-    count, mean = self._count[:num_steps], self._mean[:num_steps]
+    self._longer(num_steps, width)
+    mean, squares = self._sums[:, :num_steps]
+    count = self._count[:num_steps]
     count += 1
     delta = features - mean
     mean += delta / count
-    self._squares[:num_steps] += delta * (features - mean)
+    squares += delta * (features - mean)
 
   @property
   def mean(self) -> np.ndarray:
     """float64 `[time, width]`."""
-    return self._mean
+    return self._sums[0]
 
   @property
   def deviation(self) -> np.ndarray:
     """float64 `[time, width]`; divides by the number of rollouts, as NumPy."""
-    return np.sqrt(self._squares / self._count)
+    return np.sqrt(self._sums[1] / self._count)
 
-  def transform(self) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns a function from float32 `[time, width]` to its normalised form.
+  def transform(self) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns a function from `[time, width]` to its normalised form, float32.
 
     A feature that does not vary at a step is zero there: it tells the probe
     nothing. Of n rollouts none is further than sqrt(n - 1) standard deviations
@@ -63,14 +63,47 @@ class StepNormaliser:
     varies = deviation > 0
     inverse = np.divide(
       1, deviation, out=np.zeros_like(deviation), where=varies
-    )
-    furthest = tf.constant(np.sqrt(self._count - 1), tf.float32)
-    mean = tf.constant(self.mean, tf.float32)
-    inverse = tf.constant(inverse, tf.float32)
+    ).astype(np.float32)
+    furthest = np.sqrt(self._count - 1).astype(np.float32)
+    mean = self.mean.astype(np.float32)
 
-    def normalise(features: tf.Tensor) -> tf.Tensor:
-      steps = slice(0, tf.shape(features)[0])
-      normalised = (features - mean[steps]) * inverse[steps]
-      return tf.clip_by_value(normalised, -furthest[steps], furthest[steps])
+    def normalise(features: np.ndarray) -> np.ndarray:
+      steps = slice(0, len(features))
+      normalised = features - mean[steps]
+      normalised *= inverse[steps]
+      return np.clip(
+        normalised, -furthest[steps], furthest[steps], out=normalised
+      )
 
     return normalise
+
+
+class BitNormaliser(StepNormaliser):
+  """The same of numbers that are 0 or 1, uint8, of which counts say it all."""
+
+  def __init__(self):
+    super().__init__()
+    self._ones = None
+
+  def update(self, features: np.ndarray) -> None:
+    """Takes in one rollout: uint8 `[time, width]`."""
+    num_steps, width = features.shape
+    if self._ones is None:
+      self._ones = np.zeros([0, width], np.int32)
+    missing = num_steps - len(self._count)
+    if missing > 0:
+      self._count = np.pad(self._count, [(0, missing), (0, 0)])
+      self._ones = np.pad(self._ones, [(0, missing), (0, 0)])
+    self._count[:num_steps] += 1
+    self._ones[:num_steps] += features
+
+  @property
+  def mean(self) -> np.ndarray:
+    """float64 `[time, width]`."""
+    return self._ones / self._count
+
+  @property
+  def deviation(self) -> np.ndarray:
+    """float64 `[time, width]`."""
+    mean = self.mean
+    return np.sqrt(mean * (1 - mean))

@@ -6,10 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from analysis import exact_probe
 from analysis import probe
+from analysis import probe_inputs
+from analysis import probe_labels
+from analysis import probe_scores
+from analysis import probe_verdict
 from analysis import tables
 from dnc.dsprites import latents
 from dnc.dsprites import variation
+
+verdict = probe_verdict.verdict
 
 # The post's table at t-0, scored on its training data (PROTOCOL, 'Test 1').
 _POST = {
@@ -29,18 +36,30 @@ _POST = {
     0.088407,
   ),
 }
+# What has not been trained on comes first: it is what counts.
 _SPLITS = {
-  'train': 'rollouts the probe was trained on, as the post scores',
-  'test': 'rollouts the probe has not seen',
+  'test': 'rollouts the probes have not seen',
+  'train': 'rollouts the probes were trained on, as the post scores',
 }
-_HOW_TO_READ_PROBE = (
-  'How to read the tables: for shape, the share of wrong classes (and how much '
-  'more is right than the third that guessing gets); for the others, the mean '
-  'squared error (and R^2: 0 is predicting the mean, 1 is perfect). A '
-  'representation holds a latent if, on rollouts the probe has not seen, its '
-  'bracket is above 0 and above that of random inputs of the same width. The '
-  'probe is trained for one epoch, as in the post: with few rollouts it finds '
-  'less than there is.'
+_HOW_TO_READ = (
+  'How to read the tables: for classes, as shapes, the share of wrong ones '
+  '(and how much more is right than guessing gets); for values the mean '
+  'squared error (and R^2: 0 is predicting the mean, 1 is perfect), with the '
+  '95 % confidence interval of the bracket, over resampled rollouts. A '
+  'representation holds a label if, on rollouts the probes have not seen, the '
+  'interval is above 0, above that of random inputs of the same width, and '
+  'above that of labels shuffled across rollouts (selectivity is the gain less '
+  'theirs). The Keras probe is trained for one epoch, as in the post: with few '
+  'rollouts it finds less than there is. The exact probe finds all that is to '
+  'be had: least squares for values, multinomial logistic regression for '
+  'classes, and beside it the linear discriminant, from all steps.'
+)
+_ABOUT_CONTROLS = (
+  'Controls: random inputs hold nothing. Something is to be had of the input '
+  'image and the action, which went into the model. The untrained core is the '
+  'same model before training: what it holds needs no learning. In the planted '
+  'memory the labels of the current step were hidden, so that they must be '
+  'found there.'
 )
 _ABOUT_THE_POST = (
   "The post's rows are scores on its training rollouts at t-0. For t-5 and "
@@ -54,6 +73,7 @@ _ABOUT_CONFINED_ROLLOUTS = (
   'as many labels as there are rollouts: with few of them its scores tell '
   'little.'
 )
+_NONE = '-'
 
 
 def mean_errors(fixed: variation.Fixed = ()) -> np.ndarray:
@@ -66,17 +86,26 @@ def mean_errors(fixed: variation.Fixed = ()) -> np.ndarray:
     fixed: latents that keep one class, as `variation.resolve` returns them.
   """
   errors = latents.variances()
-  errors[0] = 1 - probe.CHANCE_ACCURACY
+  errors[0] = 1 - probe_inputs.CHANCE_ACCURACY
   for name, _ in fixed:
     errors[latents.NAMES.index(name)] = 0
   return errors
 
 
-def _cell(error: float, gain: float | None) -> str:
-  if gain is None:
-    return _DOES_NOT_VARY
+def _gain(gain: float, interval: probe_scores.Interval = None) -> str:
   # Adding zero turns -0.0 into 0.0.
-  return f'{error:.6f} ({round(gain, 3) + 0.0:+.3f})'
+  numbers = [f'{round(x, 3) + 0.0:+.3f}' for x in (gain, *(interval or ()))]
+  return numbers[0] + (f' [{", ".join(numbers[1:])}]' if interval else '')
+
+
+def _cell(
+  error: float | None,
+  gain: float | None,
+  interval: probe_scores.Interval = None,
+) -> str:
+  if error is None or gain is None:
+    return _DOES_NOT_VARY
+  return f'{error:.6f} ({_gain(gain, interval)})'
 
 
 def _row_of_errors(name: str, errors: Sequence[float]) -> list[str]:
@@ -88,23 +117,184 @@ def _row_of_errors(name: str, errors: Sequence[float]) -> list[str]:
   return [name, *(_cell(e, g if e else None) for e, g in zip(errors, gains))]
 
 
-def _row_of_scores(name: str, scores: Mapping[str, Mapping]) -> list[str]:
-  cells = []
-  for latent in latents.NAMES:
-    gain = 'accuracy_above_chance' if latent == 'shape' else 'r2'
-    cells.append(_cell(scores[latent]['error'], scores[latent][gain]))
-  return [name, *cells]
+def _score_cell(
+  spec: probe_labels.LabelSpec, label: str, score: Mapping[str, Any] | None
+) -> str:
+  if score is None:
+    return _NONE
+  gain = score[probe_scores.gain_name(spec, label)]
+  return _cell(score['error'], gain, score['interval'])
 
 
-def _in_words(name: str) -> str:
-  if name.startswith(probe.CONTROL_PREFIX):
-    return 'random inputs'
-  return name.replace('_', ' ')
+def _named(result: probe.ProbeResult, name: str) -> str:
+  return f'{probe_verdict.in_words(name)} ({result.widths[name]})'
+
+
+def _header(spec: probe_labels.LabelSpec) -> list[str]:
+  header = ['']
+  for label in spec.names:
+    score = 'error (above chance' if label in spec.classes else 'mse (R^2'
+    header.append(f'{probe_verdict.in_words(label)} {score} [95 %])')
+  return header
+
+
+def _known(
+  result: probe.ProbeResult, offset: int, fixed: variation.Fixed, post: Mapping
+) -> list[list[str]]:
+  """Rows that are not scores: of knowing nothing, and the post's."""
+  if result.spec.names != latents.NAMES:
+    return []
+  rows = [_row_of_errors('predicting the mean (exact)', mean_errors(fixed))]
+  if offset == 0:
+    rows += [_row_of_errors(name, row) for name, row in post.items()]
+  return rows
+
+
+def _keras_table(
+  result: probe.ProbeResult, split: str, offset: int, rows: list[list[str]]
+) -> str:
+  spec = result.spec
+  found = [
+    [
+      _named(result, name),
+      *(_score_cell(spec, x, score) for x, score in scores[offset].items()),
+    ]
+    for name, scores in result.scores[split].items()
+  ]
+  return tables.table(_header(spec), found + rows)
+
+
+def _exact_table(
+  result: probe.ProbeResult, split: str, offset: int, rows: list[list[str]]
+) -> str:
+  """The exact probes; of each class the discriminant as well, behind all."""
+  spec = result.spec
+  header = _header(spec) + [
+    f'{probe_verdict.in_words(x)}, discriminant' for x in spec.classes
+  ]
+  found = []
+  for name, by_offset in result.scores[split].items():
+    scores = by_offset[offset]
+    cells = [_score_cell(spec, x, scores[x]['exact']) for x in spec.names]
+    cells += [
+      _score_cell(spec, x, scores[x]['discriminant']) for x in spec.classes
+    ]
+    found.append([_named(result, name), *cells])
+  blank = [_NONE] * len(spec.classes)
+  return tables.table(header, found + [[*row, *blank] for row in rows])
+
+
+def _selectivity_table(result: probe.ProbeResult, offset: int) -> str:
+  """Of the exact probes, or the Keras probe where there is none."""
+  rows = []
+  for name, by_offset in result.scores['test'].items():
+    cells = []
+    for score in by_offset[offset].values():
+      found = probe_verdict.best(score)
+      cells.append(
+        _DOES_NOT_VARY
+        if found['selectivity'] is None
+        else _gain(found['selectivity'], found['selectivity_interval'])
+      )
+    rows.append([_named(result, name), *cells])
+  header = [
+    f'{probe_verdict.in_words(x)} selectivity [95 %]' for x in result.spec.names
+  ]
+  return tables.table(['', *header], rows)
+
+
+def _isolated_table(isolated: Mapping[str, probe.ProbeResult]) -> str:
+  names = list(next(iter(isolated.values())).widths)
+  rows = []
+  for name in names:
+    cells = []
+    for latent, result in isolated.items():
+      score = probe_verdict.best(result.scores['test'][name][0][latent])
+      gain = score[probe_scores.gain_name(result.spec, latent)]
+      cells.append(
+        _DOES_NOT_VARY if gain is None else _gain(gain, score['interval'])
+      )
+    rows.append([_named(next(iter(isolated.values())), name), *cells])
+  header = []
+  for latent, result in isolated.items():
+    score = 'above chance' if latent in result.spec.classes else 'R^2'
+    header.append(f'{probe_verdict.in_words(latent)} {score} [95 %]')
+  return tables.table(['', *header], rows)
+
+
+def _isolated_parts(isolated: Mapping[str, probe.ProbeResult]) -> list[str]:
+  if not isolated:
+    return []
+  counts = next(iter(isolated.values())).num_rollouts
+  return [
+    '## Each latent in isolation',
+    f'For each column {counts["train"]:,} rollouts to train on and '
+    f'{counts["test"]:,} unseen ones, which are scored; in all of them only '
+    'that latent varies from sprite to sprite, and the others are drawn once '
+    "for each rollout, of which every number's mean over the rollout is taken "
+    'away. By the exact probe, of the current sprite.',
+    _isolated_table(isolated),
+  ]
 
 
 def _post(varying: variation.Varying) -> dict[str, tuple[float, ...]]:
   """The post's rows, where the rollouts are like its own."""
   return _POST if varying == latents.NAMES else {}
+
+
+def shown_offset(offset: int) -> str:
+  """An offset as in the titles: t-5, t-0, t+1."""
+  return f't+{-offset}' if offset < 0 else f't-{offset}'
+
+
+def _about(result: probe.ProbeResult) -> str:
+  """What was trained on, and how the exact probes were come by."""
+  count, steps = result.num_rollouts['train'], result.num_steps
+  sentences = [f'Trained on {steps:,} steps of {count:,} rollouts.']
+  ranges = [
+    (score['range'][1] - score['range'][0], name, label, offset, split)
+    for split, by_name in result.scores.items()
+    for name, by_offset in by_name.items()
+    if probe_verdict.is_probed(name)
+    for offset, scores in by_offset.items()
+    for label, score in scores.items()
+    if score['range']
+  ]
+  if result.num_seeds > 1 and ranges:
+    widest, name, label, offset, split = max(ranges)
+    sentences.append(
+      f'Keras probes: means of {result.num_seeds} seeds, whose brackets are '
+      f'{widest:.3f} apart at most ({_named(result, name)}, '
+      f'{probe_verdict.in_words(label)}, {shown_offset(offset)}, {split}).'
+    )
+  if result.spec.classes:
+    number = result.num_logistic_steps
+    sentences.append(
+      'The logistic regression is given '
+      + (
+        'all steps.'
+        if number == steps
+        else f'{number:,} of these steps, drawn uniformly.'
+      )
+    )
+  if result.without_exact:
+    names = ', '.join(_named(result, name) for name in result.without_exact)
+    sentences.append(
+      f'No exact probes of {names}: wider than {exact_probe.MAX_WIDTH:,} '
+      'numbers.'
+    )
+  there = [
+    f'{probe_verdict.in_words(label)} {r2:.3f}'
+    for label, r2 in result.attainable.items()
+    if r2 is not None
+  ]
+  if there:
+    sentences.append(
+      'Of the planted memory the best linear map attains an R^2 of '
+      + ', '.join(there)
+      + ' at t-0.'
+    )
+  return ' '.join(sentences)
 
 
 def probe_text(
@@ -114,35 +304,46 @@ def probe_text(
 ) -> str:
   """Returns the tables of Test 1 in Markdown.
 
-  One table for each split and offset; the post's numbers stand in those of t-0,
-  if its rollouts were such.
+  For each split and offset one of the Keras probes and one of the exact ones.
+  The post's numbers stand with the Keras probes of t-0, if its rollouts were
+  such.
 
   Args:
-    result: what `probe.run` returned.
+    result: what `probe.run` or `probe.fit_and_score` returned.
     varying: latents that varied within the rollouts, and
     fixed: latents that kept one class; as `variation.resolve` returns them.
   """
-  header = ['', 'shape error (above chance)', 'scale mse (R^2)']
-  header += ['orientation mse (R^2)', 'x mse (R^2)', 'y mse (R^2)']
-  parts = ['# Test 1: linear probe']
+  of_sprites = result.spec.names == latents.NAMES
+  post = _post(varying) if of_sprites else {}
+  parts = ['# Test 1: linear probe', f'**{verdict(result)}**', _about(result)]
   if varying != latents.NAMES:
     parts.append(f'In the rollouts {variation.in_words(varying, fixed)}.')
-  for split, scores in result.scores.items():
+  for split in (x for x in _SPLITS if x in result.scores):
     for offset in result.offsets:
-      rows = [
-        _row_of_scores(f'{_in_words(name)} ({width})', scores[name][offset])
-        for name, width in result.widths.items()
+      title = f'{shown_offset(offset)}: {_SPLITS[split]}'
+      rows = _known(result, offset, fixed, post)
+      parts += [
+        f'## {title}',
+        'Keras probe:',
+        _keras_table(result, split, offset, rows),
+        'Exact probe:',
+        _exact_table(result, split, offset, rows[:1]),
       ]
-      known = mean_errors(fixed)
-      rows.append(_row_of_errors('predicting the mean (exact)', known))
-      if offset == 0:
-        post = _post(varying).items()
-        rows += [_row_of_errors(name, row) for name, row in post]
-      parts.append(f'## t-{offset}: {_SPLITS[split]}')
-      parts.append(tables.table(header, rows))
-  about = _ABOUT_THE_POST if _post(varying) else _ABOUT_CONFINED_ROLLOUTS
-  parts += [_HOW_TO_READ_PROBE, about]
+      if split == 'test':
+        parts += ['Selectivity:', _selectivity_table(result, offset)]
+  parts += _isolated_parts(result.isolated)
+  parts += [_HOW_TO_READ, _ABOUT_CONTROLS]
+  if of_sprites:
+    parts.append(_ABOUT_THE_POST if post else _ABOUT_CONFINED_ROLLOUTS)
   return '\n\n'.join(parts) + '\n'
+
+
+def _plain_result(result: probe.ProbeResult) -> dict[str, Any]:
+  data = {**vars(result), 'spec': vars(result.spec)}
+  data['isolated'] = {
+    latent: _plain_result(found) for latent, found in result.isolated.items()
+  }
+  return data
 
 
 def probe_data(
@@ -160,17 +361,15 @@ def probe_data(
     fixed: as for `probe_text`.
 
   Returns:
-    A dict of `config`, `widths`, `offsets`, `scores` (by split, representation,
-    offset, latent; see `probe.ProbeResult`), `predicting_the_mean` and `post`
-    (errors in the order of `latents.NAMES`; empty where its rollouts were not
-    such).
+    A dict of `config`, `verdict`, the attributes of `probe.ProbeResult`,
+    `predicting_the_mean` and `post` (errors in the order of `latents.NAMES`;
+    empty where its rollouts were not such).
   """
   return tables.plain(
     {
       'config': config,
-      'widths': result.widths,
-      'offsets': result.offsets,
-      'scores': result.scores,
+      'verdict': verdict(result),
+      **_plain_result(result),
       'predicting_the_mean': mean_errors(fixed),
       'post': _post(varying),
     }

@@ -3,6 +3,7 @@
 Light to import, so that a wrong flag is told before TensorFlow is loaded.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import hashlib
 import json
@@ -302,6 +303,12 @@ class EvaluationConfig:
     representations: what Test 1 probes, of `REPRESENTATIONS`. None: all, but
       the memory only up to `MAX_MEMORY` numbers.
     estimator: how Test 2 estimates mutual information, one of `ESTIMATORS`.
+    offsets: how many steps before the current one the sprites are whose latents
+      Test 1 predicts; -1 for the next one.
+    num_seeds: Keras probes of each representation in Test 1.
+    num_isolated: rollouts that the probe is trained on for each latent that
+      varies alone, 0 for none. None: a tenth of `num_rollouts`, at least 20;
+      it reads as that.
     seed: of the rollouts, the controls and the shuffles.
     varying: latents that are drawn anew for every sprite of Test 1's rollouts;
       in Test 2's it is always x alone.
@@ -316,6 +323,9 @@ class EvaluationConfig:
   rollout_length: int = 500
   representations: tuple[str, ...] | None = None
   estimator: str = 'binned'
+  offsets: tuple[int, ...] = (0, 5, 10)
+  num_seeds: int = 3
+  num_isolated: int | None = None
   seed: int = 0
   varying: variation.Varying | None = None
   fixed: variation.Fixed | None = None
@@ -324,12 +334,33 @@ class EvaluationConfig:
   MAX_MEMORY = 1024
 
   def __post_init__(self):
-    # Standard deviations over rollouts want more than one; labels reach back
-    # ten steps.
+    # Standard deviations over rollouts want more than one.
     for name, least in dict(
-      num_rollouts=2, num_sequences=1, rollout_length=11
+      num_rollouts=2, num_sequences=1, num_seeds=1
     ).items():
       _require(self, name, getattr(self, name) >= least, f'at least {least}')
+    if self.num_isolated is None:
+      number = max(20, self.num_rollouts // 10)
+      object.__setattr__(self, 'num_isolated', number)
+    _require(
+      self,
+      'num_isolated',
+      self.num_isolated >= 2 or not self.num_isolated,
+      'at least 2, or 0 for none',
+    )
+    _require(
+      self,
+      'offsets',
+      0 < len(self.offsets) == len(set(self.offsets)),
+      'some numbers, each once',
+    )
+    furthest = max(map(abs, self.offsets))
+    _require(
+      self,
+      'rollout_length',
+      self.rollout_length > furthest,
+      f'more than the furthest of --offsets, {furthest}',
+    )
     _require(self, 'seed', 0 <= self.seed < 2**63, 'in 0 to 2^63 - 1')
     if self.dataset is not None:
       object.__setattr__(self, 'dataset', sprites.check_dataset(self.dataset))
@@ -383,6 +414,16 @@ def make_evaluation(preset: str, **overrides: Any) -> EvaluationConfig:
   return EvaluationConfig(**given)
 
 
+def parse_offsets(texts: Sequence[str]) -> tuple[int, ...]:
+  """Reads `EvaluationConfig.offsets` from a flag, or raises a `UsageError`."""
+  try:
+    return tuple(int(text) for text in texts)
+  except ValueError:
+    raise errors.UsageError(
+      f'--offsets={",".join(texts)}: must be whole numbers, as in 0,5,10 or -1'
+    ) from None
+
+
 def _given(overrides: dict[str, Any]) -> dict[str, Any]:
   return {k: v for k, v in overrides.items() if v is not None}
 
@@ -399,7 +440,10 @@ def _require_choice(config: Any, name: str, allowed: tuple[str, ...]) -> None:
 
 
 def _shown(value: Any) -> str:
-  return variation.shown(value) if isinstance(value, tuple) else str(value)
+  if isinstance(value, tuple):
+    # Names, pairs of name and class, or numbers.
+    return variation.shown(str(x) if isinstance(x, int) else x for x in value)
+  return str(value)
 
 
 def differences(config: Config, found: Config) -> list[str]:

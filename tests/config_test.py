@@ -167,6 +167,10 @@ class EvaluationConfigTest(tf.test.TestCase, parameterized.TestCase):
     ('representations', ('usage',), 'usage'),
     ('estimator', 'kde', 'kde'),
     ('rollout_length', 10, '10'),
+    ('offsets', (), ''),
+    ('offsets', (5, 0, 5), '5,0,5'),
+    ('num_seeds', 0, '0'),
+    ('num_isolated', 1, '1'),
     ('num_sequences', 0, '0'),
     ('dataset', 'mnist', 'mnist'),
     ('varying', ('x',), 'x'),
@@ -193,6 +197,24 @@ class EvaluationConfigTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(given.fixed, (('scale', 1),))
     self.assertNotIn('scale', given.varying)
     self.assertIn('shape', given.varying)
+
+  def test_offsets(self):
+    self.assertEqual(config_lib.parse_offsets(['0', '-3']), (0, -3))
+    with self.assertRaisesRegex(errors.UsageError, '^--offsets=0,x: must be'):
+      config_lib.parse_offsets(['0', 'x'])
+    config_lib.EvaluationConfig(offsets=(0,), rollout_length=1)
+    with self.assertRaisesRegex(
+      errors.UsageError, '--rollout_length=7: .* --offsets, 7'
+    ):
+      config_lib.EvaluationConfig(offsets=(0, -7), rollout_length=7)
+
+  def test_rollouts_in_isolation_are_a_tenth(self):
+    self.assertEqual(config_lib.make_evaluation('post').num_isolated, 1000)
+    self.assertEqual(config_lib.make_evaluation('quick').num_isolated, 50)
+    few = config_lib.make_evaluation('quick', num_rollouts=30)
+    self.assertEqual(few.num_isolated, 20)
+    none = config_lib.make_evaluation('quick', num_isolated=0)
+    self.assertEqual(none.num_isolated, 0)
 
   def test_is_json(self):
     config = config_lib.make_evaluation('quick')

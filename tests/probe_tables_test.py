@@ -1,5 +1,7 @@
-"""Tests for analysis.probe_tables."""
+"""Tests for analysis.probe_tables and analysis.probe_verdict."""
 
+import copy
+import dataclasses
 import json
 import os
 
@@ -7,36 +9,180 @@ import numpy as np
 import tensorflow as tf
 
 from analysis import probe
+from analysis import probe_inputs
 from analysis import probe_tables
+from analysis import probe_verdict
 from analysis import tables
+from dnc.dsprites import latents
 from tests import testing_tables
 
+_OFFSETS = (0, 5, -1)
 
-def _scores(error, gain):
-  names = ('scale', 'orientation', 'x_position', 'y_position')
+
+def _score(label, gain, width=0.01):
+  """A score of a label with this gain, of true labels."""
+
+  def part(gain):
+    name = 'accuracy_above_chance' if label == 'shape' else 'r2'
+    interval = None if gain is None else (gain - width, gain + width)
+    return {
+      'error': 0.5,
+      name: gain,
+      'interval': interval,
+      'error_interval': (0.4, 0.6),
+    }
+
+  def whole(gain):
+    return {
+      **part(gain),
+      'shuffled': part(None if gain is None else 0.0),
+      'selectivity': gain,
+      'selectivity_interval': part(gain)['interval'],
+    }
+
+  score = {**whole(gain), 'exact': whole(gain), 'range': None}
+  if gain is not None:
+    score['range'] = (gain - 0.002, gain + 0.001)
+  if label == 'shape':
+    score['discriminant'] = whole(gain)
+  return score
+
+
+def _scores(gains):
+  """By offset and label; gains by (offset, label), 0 if not given."""
   return {
-    'shape': {'error': error, 'accuracy_above_chance': gain},
-    **{name: {'error': error / 10, 'r2': gain} for name in names},
+    offset: {
+      label: _score(label, gains.get((offset, label), 0.0))
+      for label in latents.NAMES
+    }
+    for offset in _OFFSETS
   }
 
 
-def _probe_result():
-  widths = {'memory': 256, 'random_256': 256}
-  of_offset = {0: _scores(0.5, 0.25), 5: _scores(0.6, None)}
-  of_name = {
-    'memory': of_offset,
-    'random_256': {k: _scores(0.7, -1e-9) for k in (0, 5)},
+def _result(memory=None, random=None, planted=0.5, more=0.0):
+  """Of a memory, random inputs, a planted and an untrained memory."""
+  of_planted = {(0, label): planted for label in latents.NAMES}
+  scores = {
+    'memory': _scores(memory or {}),
+    'untrained_memory': _scores({}),
+    'random_256': _scores(random or {}),
+    'planted_256': _scores(of_planted),
+    'image': _scores({}),
   }
-  return probe.ProbeResult(widths, (0, 5), {'train': of_name, 'test': of_name})
+  for offset in _OFFSETS:
+    for score in scores['image'][offset].values():
+      score['exact'] = None
+      score.pop('discriminant', None)
+    scores['image'][offset]['shape']['discriminant'] = None
+  difference = {
+    offset: {
+      label: {'difference': more, 'interval': (more - 0.01, more + 0.01)}
+      for label in latents.NAMES
+    }
+    for offset in _OFFSETS
+  }
+  return probe.ProbeResult(
+    widths={name: 4096 if name == 'image' else 256 for name in scores},
+    offsets=_OFFSETS,
+    spec=probe_inputs.latent_spec(),
+    num_rollouts={'train': 100, 'test': 10},
+    num_steps=50_000,
+    num_seeds=3,
+    num_logistic_steps=20_000,
+    without_exact=('image',),
+    attainable=dict.fromkeys(latents.NAMES[1:], 0.5),
+    scores={'train': scores, 'test': copy.deepcopy(scores)},
+    comparisons={'memory': {'untrained_memory': difference}},
+  )
 
 
-class ProbeReportTest(tf.test.TestCase):
-  def test_one_table_for_each_split_and_offset_beside_the_post(self):
-    tables = testing_tables.rows(probe_tables.probe_text(_probe_result()))
-    self.assertLen(tables, 4)
-    for table in tables:
+class VerdictTest(tf.test.TestCase):
+  def test_yes(self):
+    result = _result({(0, 'x_position'): 0.3, (5, 'shape'): 0.1}, more=0.2)
+    self.assertEqual(
+      probe_verdict.verdict(result),
+      'Yes: on 10 unseen rollouts a linear layer reads, above random inputs '
+      'and shuffled labels, of the memory (256 numbers), of the current sprite '
+      'x (R^2 0.300 [0.290, 0.310]); of that 5 steps before shape (+0.100 '
+      'above chance [0.090, 0.110]) (more than an untrained core: all of it).',
+    )
+
+  def test_yes_but_an_untrained_core_holds_as_much(self):
+    result = _result({(0, 'x_position'): 0.3})
+    self.assertIn('untrained core: none of it', probe_verdict.verdict(result))
+    more = result.comparisons['memory']['untrained_memory'][0]
+    result = _result({(0, 'x_position'): 0.3, (0, 'scale'): 0.2})
+    more = result.comparisons['memory']['untrained_memory'][0]
+    more['scale']['interval'] = (0.1, 0.2)
+    self.assertIn(
+      'untrained core: scale of the current sprite',
+      probe_verdict.verdict(result),
+    )
+
+  def test_no(self):
+    for memory in ({}, {(0, 'scale'): 0.005}, {(0, 'scale'): -0.3}):
+      verdict = probe_verdict.verdict(_result(memory))
+      self.assertStartsWith(verdict, 'No: ')
+      self.assertIn('of the memory (256 numbers) nothing (the most', verdict)
+
+  def test_above_the_controls_too(self):
+    # The lower end is 0.02; random inputs end at 0.025, and shuffled labels.
+    result = _result({(0, 'scale'): 0.03})
+    self.assertStartsWith(probe_verdict.verdict(result), 'Yes')
+    near = _result({(0, 'scale'): 0.03}, {(0, 'scale'): 0.015})
+    self.assertStartsWith(probe_verdict.verdict(near), 'No')
+    shuffled = result.scores['test']['memory'][0]['scale']['exact']['shuffled']
+    shuffled['interval'] = (0, 0.025)
+    self.assertStartsWith(probe_verdict.verdict(result), 'No')
+
+  def test_without_exact_probes_the_keras_probe_counts(self):
+    result = _result()
+    for scores in result.scores['test'].values():
+      for score in scores[0].values():
+        if score['exact'] is not None:
+          score['exact']['interval'] = (9, 9)
+    of_memory = result.scores['test']['memory'][0]['scale']
+    of_memory['exact'] = None
+    of_memory.update(interval=(0.2, 0.3), r2=0.25)
+    for other in set(latents.NAMES) - {'scale'}:
+      result.scores['test']['memory'][0][other]['exact'] = None
+    result.scores['test']['random_256'][0] = _scores({})[0]
+    self.assertIn(
+      'sprite scale (R^2 0.250 [0.200, 0.300])', probe_verdict.verdict(result)
+    )
+
+  def test_cannot_tell(self):
+    for result, why in (
+      (_result(random={(5, 'scale'): 0.2}), 'random inputs .256. seem to hold'),
+      (_result(planted=0.005), 'planted is not found: shape .* .and 4 more'),
+      (
+        dataclasses.replace(_result(), num_rollouts={'train': 9, 'test': 1}),
+        'fewer than two',
+      ),
+      (dataclasses.replace(_result(), num_rollouts={'train': 9}), 'fewer'),
+    ):
+      self.assertRegex(probe_verdict.verdict(result), f'^Cannot tell: .*{why}')
+
+  def test_nothing_varies(self):
+    result = _result()
+    for scores in result.scores['test'].values():
+      for of_offset in scores.values():
+        for label in of_offset:
+          of_offset[label] = _score(label, None)
+    self.assertIn('no label varies', probe_verdict.verdict(result))
+    self.assertIn('does not vary', probe_tables.probe_text(result))
+
+
+class ProbeTablesTest(tf.test.TestCase):
+  def test_tables_of_each_split_and_offset_beside_the_post(self):
+    text = probe_tables.probe_text(_result({(0, 'shape'): 0.25}))
+    found = testing_tables.rows(text)
+    # Unseen rollouts: Keras, exact, selectivity; then the others, without.
+    self.assertLen(found, 3 * 3 + 3 * 2)
+    keras, exact, selectivity = found[:3]
+    for table in (keras, exact):
       self.assertEqual(
-        table['predicting the mean (exact)'],
+        table['predicting the mean (exact)'][:5],
         [
           '0.666667 (+0.000)',
           '0.029167 (+0.000)',
@@ -45,24 +191,74 @@ class ProbeReportTest(tf.test.TestCase):
           '0.088710 (+0.000)',
         ],
       )
-      self.assertEqual(table['random inputs (256)'][0], '0.700000 (+0.000)')
-    self.assertEqual(tables[0]['memory (256)'][0], '0.500000 (+0.250)')
-    self.assertEqual(tables[1]['memory (256)'][1], 'does not vary')
-    post = tables[0]['post: Model A, read words (256)']
+      self.assertEqual(
+        table['memory (256)'][0], '0.500000 (+0.250 [+0.240, +0.260])'
+      )
+      self.assertIn('untrained core: memory (256)', table)
+      self.assertIn('planted memory (256)', table)
+    self.assertEqual(
+      keras['random inputs (256)'][1], '0.500000 (+0.000 [-0.010, +0.010])'
+    )
+    self.assertEqual(exact['input image (4096)'], ['-'] * 6)
+    self.assertLen(exact[''], 6)
+    self.assertEqual(selectivity['memory (256)'][0], '+0.250 [+0.240, +0.260]')
+    post = keras['post: Model A, read words (256)']
     # PROTOCOL: R^2 = 0.70 for x, 0.86 for y.
     self.assertEqual(post[0], '0.573040 (+0.094)')
     self.assertEqual(post[3], '0.026715 (+0.699)')
     self.assertEqual(post[4], '0.012845 (+0.855)')
-    self.assertIn('post: random inputs', tables[2])
-    self.assertNotIn('post: random inputs', tables[1])
+    self.assertNotIn('post: random inputs', found[3])
+    self.assertIn('post: random inputs', found[9])
+    for title in ('## t-0: ', '## t-5: ', '## t+1: '):
+      self.assertIn(title, text)
+
+  def test_says_how_it_came_by_them(self):
+    text = probe_tables.probe_text(_result())
+    self.assertIn('50,000 steps of 100 rollouts', text)
+    self.assertIn('means of 3 seeds, whose brackets are 0.003 apart', text)
+    self.assertIn('given 20,000 of these steps', text)
+    self.assertIn('No exact probes of input image (4096): wider than', text)
+    self.assertIn('attains an R^2 of scale 0.500', text)
+    self.assertIn(f'**{probe_verdict.verdict(_result())}**', text)
+
+  def test_each_latent_in_isolation(self):
+    isolated = {
+      label: dataclasses.replace(
+        _result({(0, label): 0.7}), spec=probe_inputs.latent_spec([label])
+      )
+      for label in latents.NAMES
+    }
+    result = dataclasses.replace(_result(), isolated=isolated)
+    table = testing_tables.rows(probe_tables.probe_text(result))[-1]
+    self.assertEqual(table['memory (256)'], ['+0.700 [+0.690, +0.710]'] * 5)
+    self.assertEqual(table[''][0], 'shape above chance [95 %]')
+    data = probe_tables.probe_data(result, {})
+    self.assertEqual(
+      data['isolated']['scale']['scores']['test']['memory']['0']['scale']['r2'],
+      0.7,
+    )
+
+  def test_labels_that_are_not_of_sprites(self):
+    spec = probe_inputs.latent_spec(['shape', 'scale'])
+    result = _result()
+    for split in result.scores.values():
+      for scores in split.values():
+        for offset in scores:
+          scores[offset] = {x: scores[offset][x] for x in ('shape', 'scale')}
+    result = dataclasses.replace(result, spec=spec, comparisons={})
+    text = probe_tables.probe_text(result)
+    self.assertNotIn(
+      'post', text.replace('as the post scores', '').split('How')[0]
+    )
+    self.assertNotIn('predicting the mean (exact)', text)
 
   def test_rollouts_in_which_some_latents_do_not_vary(self):
-    result = _probe_result()
+    result = _result()
     for split in result.scores.values():
       for of_name in split.values():
         for scores in of_name.values():
-          scores['shape']['accuracy_above_chance'] = None
-          scores['scale']['r2'] = None
+          for label in ('shape', 'scale'):
+            scores[label] = _score(label, None)
     kind = dict(varying=('x_position',), fixed=(('shape', 2), ('scale', 0)))
     text = probe_tables.probe_text(result, **kind)
     self.assertIn('x_position varies from sprite to sprite; shape is of', text)
@@ -70,10 +266,11 @@ class ProbeReportTest(tf.test.TestCase):
     for table in testing_tables.rows(text):
       for row in list(table.values())[2:]:  # After header and rule.
         self.assertEqual(row[:2], ['does not vary'] * 2)
-      self.assertEqual(
-        table['predicting the mean (exact)'][2:4],
-        ['3.458579 (+0.000)', '0.088710 (+0.000)'],
-      )
+      if 'predicting the mean (exact)' in table:
+        self.assertEqual(
+          table['predicting the mean (exact)'][2:4],
+          ['3.458579 (+0.000)', '0.088710 (+0.000)'],
+        )
     data = probe_tables.probe_data(result, {}, **kind)
     self.assertAllClose(
       data['predicting_the_mean'], [0, 0, 3.458579, 11 / 124, 11 / 124]
@@ -81,7 +278,7 @@ class ProbeReportTest(tf.test.TestCase):
     self.assertEqual(data['post'], {})
 
   def test_columns_are_aligned(self):
-    text = probe_tables.probe_text(_probe_result())
+    text = probe_tables.probe_text(_result())
     table = []
     for line in [*text.splitlines(), '']:
       if line.startswith('|'):
@@ -91,7 +288,7 @@ class ProbeReportTest(tf.test.TestCase):
         table = []
 
   def test_json_keeps_full_precision_and_has_no_nan(self):
-    result = _probe_result()
+    result = _result()
     result.scores['train']['memory'][0]['scale'] = {
       'error': 1 / 3,
       'r2': float('nan'),
@@ -116,7 +313,10 @@ class ProbeReportTest(tf.test.TestCase):
     self.assertEqual(
       read['config'], {'seed': 3, 'best': None, 'lengths': [1, 2]}
     )
-    self.assertEqual(read['offsets'], [0, 5])
+    self.assertEqual(read['offsets'], [0, 5, -1])
+    self.assertEqual(read['without_exact'], ['image'])
+    self.assertEqual(read['spec']['classes'], {'shape': 3})
+    self.assertStartsWith(read['verdict'], 'No')
     self.assertAllClose(
       read['predicting_the_mean'],
       [2 / 3, 7 / 240, 3.458579, 11 / 124, 11 / 124],

@@ -1,0 +1,231 @@
+"""What Test 1 comes to: does the memory hold the latents, in a sentence.
+
+A representation holds a label if, on unseen rollouts, the lower end of the
+confidence interval of its gain is above 0 and above the upper ends of random
+inputs of the same width and of shuffled labels. The exact probes decide, where
+there are some. Nothing is decided where random inputs hold something, or the
+planted memory does not.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+
+from analysis import probe
+from analysis import probe_inputs
+from analysis import probe_scores
+
+_IN_WORDS = {
+  'image': 'input image',
+  'x_position': 'x',
+  'y_position': 'y',
+}
+_PREFIXES = {
+  probe_inputs.RANDOM_PREFIX: 'random inputs',
+  probe_inputs.PLANTED_PREFIX: 'planted memory',
+}
+
+
+def in_words(name: str) -> str:
+  """What a representation or a label is called in text."""
+  for prefix, words in _PREFIXES.items():
+    if name.startswith(prefix):
+      return words
+  if name.startswith(probe_inputs.UNTRAINED_PREFIX):
+    name = name.removeprefix(probe_inputs.UNTRAINED_PREFIX)
+    return f'untrained core: {in_words(name)}'
+  return _IN_WORDS.get(name, name.replace('_', ' '))
+
+
+def best(score: dict[str, Any]) -> dict[str, Any]:
+  """The exact probe's part of a score, or the Keras probe's."""
+  return score['exact'] or score
+
+
+def _ends(score: dict[str, Any]) -> tuple[float, float] | None:
+  return best(score)['interval']
+
+
+class _Verdict:
+  """The scores on unseen rollouts, asked questions."""
+
+  def __init__(self, result: probe.ProbeResult):
+    self.result = result
+    self.scores = result.scores['test']
+
+  def labels(self, offset: int) -> list[str]:
+    """Labels that vary, so that there is something to decide."""
+    any_of = next(iter(self.scores.values()))[offset]
+    return [
+      name
+      for name, score in any_of.items()
+      if _ends(score) is not None
+      and best(score)['shuffled']['interval'] is not None
+    ]
+
+  def _random(self, name: str) -> str:
+    return f'{probe_inputs.RANDOM_PREFIX}{self.result.widths[name]}'
+
+  def is_held(self, name: str, offset: int, label: str) -> bool:
+    """Whether a representation holds a label."""
+    score = self.scores[name][offset][label]
+    low = _ends(score)[0]
+    bounds = [0, best(score)['shuffled']['interval'][1]]
+    random = self.scores.get(self._random(name))
+    if random is not None and not name.startswith(probe_inputs.RANDOM_PREFIX):
+      control = random[offset][label]
+      # Like is compared with like.
+      if score['exact'] is None:
+        control = {**control, 'exact': None}
+      bounds.append(_ends(control)[1])
+    return low > max(bounds)
+
+  def shown(self, name: str, offset: int, label: str) -> str:
+    """A label and its gain, e.g. 'x (R^2 0.205 [0.190, 0.220])'."""
+    score = best(self.scores[name][offset][label])
+    gain = score[probe_scores.gain_name(self.result.spec, label)]
+    low, high = score['interval']
+    what = (
+      f'{gain:+.3f} above chance'
+      if label in self.result.spec.classes
+      else f'R^2 {gain:.3f}'
+    )
+    return f'{in_words(label)} ({what} [{low:.3f}, {high:.3f}])'
+
+  def doubts(self) -> Iterator[str]:
+    """What is wrong with the controls."""
+    for name in self.scores:
+      for offset in self.result.offsets:
+        for label in self.labels(offset):
+          if name.startswith(probe_inputs.RANDOM_PREFIX):
+            if self.is_held(name, offset, label):
+              yield (
+                f'random inputs ({self.result.widths[name]}) seem to hold '
+                f'{self.shown(name, offset, label)} of {when(offset)}'
+              )
+          elif (
+            name.startswith(probe_inputs.PLANTED_PREFIX)
+            and not offset
+            and not self.is_held(name, offset, label)
+          ):
+            there = self.result.attainable.get(label)
+            there = '' if there is None else f' of R^2 {there:.3f}'
+            yield (
+              'what was planted is not found: '
+              f'{self.shown(name, offset, label)}{there}'
+            )
+
+  def _more_than(
+    self, name: str, others: Sequence[str], held: Sequence[tuple[int, str]]
+  ) -> str:
+    """Of what a representation holds more than each of others, in words."""
+    compared = self.result.comparisons[name]
+    more = [
+      (offset, label)
+      for offset, label in held
+      if all(
+        compared[other][offset][label]['interval'][0] > 0 for other in others
+      )
+    ]
+    if len(more) in (0, len(held)):
+      return 'all of it' if more else 'none of it'
+    return _and(
+      [f'{in_words(label)} of {when(offset)}' for offset, label in more]
+    )
+
+  def of(self, name: str) -> str:
+    """What a representation holds, in a clause."""
+    what = f'{in_words(name)} ({self.result.widths[name]} numbers)'
+    held = {
+      offset: [x for x in self.labels(offset) if self.is_held(name, offset, x)]
+      for offset in self.result.offsets
+    }
+    parts = [
+      f'of {when(offset)} '
+      + _and([self.shown(name, offset, label) for label in labels])
+      for offset, labels in held.items()
+      if labels
+    ]
+    if not parts:
+      return f'of the {what} nothing ({self._most(name)})'
+    clause = f'of the {what}, {"; ".join(parts)}'
+    pairs = [(offset, label) for offset, x in held.items() for label in x]
+    compared = self.result.comparisons.get(name, {})
+    untrained = [
+      x for x in compared if x.startswith(probe_inputs.UNTRAINED_PREFIX)
+    ]
+    controller = [x for x in compared if x not in untrained]
+    more = [
+      f'more than {words}: {self._more_than(name, others, pairs)}'
+      for others, words in (
+        (untrained, 'an untrained core'),
+        (controller, "the controller's state"),
+      )
+      if others
+    ]
+    return f'{clause} ({"; ".join(more)})' if more else clause
+
+  def _most(self, name: str) -> str:
+    """What a representation comes nearest to holding."""
+    found = [
+      (_ends(self.scores[name][offset][label])[0], offset, label)
+      for offset in self.result.offsets
+      for label in self.labels(offset)
+    ]
+    _, offset, label = max(found)
+    return f'the most is {self.shown(name, offset, label)} of {when(offset)}'
+
+
+def when(offset: int) -> str:
+  """An offset in words."""
+  if not offset:
+    return 'the current sprite'
+  steps = 'step' if abs(offset) == 1 else 'steps'
+  return f'that {abs(offset)} {steps} {"before" if offset > 0 else "ahead"}'
+
+
+def _and(words: Sequence[str]) -> str:
+  *first, last = words or ['']
+  return f'{", ".join(first)} and {last}' if first else last
+
+
+def verdict(result: probe.ProbeResult) -> str:
+  """What Test 1 comes to, in one sentence with the numbers it rests on.
+
+  Args:
+    result: what `probe.run` or `probe.fit_and_score` returned.
+
+  Returns:
+    Begins with 'Yes', 'No' or 'Cannot tell'. It is about read words and memory;
+    where there are none, about all that was probed.
+  """
+  names = [name for name in ('read_words', 'memory') if name in result.widths]
+  names = names or [name for name in result.widths if is_probed(name)]
+  if result.num_rollouts.get('test', 0) < 2:
+    return 'Cannot tell: fewer than two rollouts are unseen.'
+  found = _Verdict(result)
+  offsets = [offset for offset in result.offsets if found.labels(offset)]
+  if not offsets:
+    return 'Cannot tell: no label varies.'
+  doubts = list(found.doubts())
+  if doubts:
+    more = f' (and {len(doubts) - 1} more)' if len(doubts) > 1 else ''
+    return f'Cannot tell: {doubts[0]}{more}.'
+  held = any(
+    found.is_held(name, offset, label)
+    for name in names
+    for offset in offsets
+    for label in found.labels(offset)
+  )
+  clauses = '; and '.join(found.of(name) for name in names)
+  return (
+    f'{"Yes" if held else "No"}: on {result.num_rollouts["test"]:,} unseen '
+    'rollouts a linear layer reads, above random inputs and shuffled labels, '
+    f'{clauses}.'
+  )
+
+
+def is_probed(name: str) -> bool:
+  """Whether a representation is not a control."""
+  controls = (*_PREFIXES, probe_inputs.UNTRAINED_PREFIX)
+  return name not in probe_inputs.INPUTS and not name.startswith(controls)
