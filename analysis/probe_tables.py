@@ -232,7 +232,8 @@ def _isolated_parts(isolated: Mapping[str, probe.ProbeResult]) -> list[str]:
     f'{counts["test"]:,} unseen ones, which are scored; in all of them only '
     'that latent varies from sprite to sprite, and the others are drawn once '
     "for each rollout, of which every number's mean over the rollout is taken "
-    'away. By the exact probe, of the current sprite.',
+    'away. By the exact probe, of the current sprite. Below 0 is worse than '
+    'the mean: what was learned on some rollouts misleads on others.',
     _isolated_table(isolated),
   ]
 

@@ -81,16 +81,15 @@ class _Verdict:
     return low > max(bounds)
 
   def shown(self, name: str, offset: int, label: str) -> str:
-    """A label and its gain, e.g. 'x (R^2 0.205 [0.190, 0.220])'."""
+    """A label and its gain, e.g. 'x (R^2 0.205)'."""
     score = best(self.scores[name][offset][label])
     gain = score[probe_scores.gain_name(self.result.spec, label)]
-    low, high = score['interval']
     what = (
       f'{gain:+.3f} above chance'
       if label in self.result.spec.classes
       else f'R^2 {gain:.3f}'
     )
-    return f'{in_words(label)} ({what} [{low:.3f}, {high:.3f}])'
+    return f'{in_words(label)} ({what})'
 
   def doubts(self) -> Iterator[str]:
     """What is wrong with the controls."""
@@ -116,22 +115,30 @@ class _Verdict:
             )
 
   def _more_than(
-    self, name: str, others: Sequence[str], held: Sequence[tuple[int, str]]
+    self, name: str, others: Sequence[str], held: dict[int, list[str]]
   ) -> str:
     """Of what a representation holds more than each of others, in words."""
     compared = self.result.comparisons[name]
-    more = [
-      (offset, label)
-      for offset, label in held
-      if all(
-        compared[other][offset][label]['interval'][0] > 0 for other in others
-      )
+    more = {
+      offset: [
+        label
+        for label in labels
+        if all(compared[x][offset][label]['interval'][0] > 0 for x in others)
+      ]
+      for offset, labels in held.items()
+    }
+    if more == held:
+      return 'all of it'
+    # Offsets of which it is all, or some; and nothing is said of the others.
+    whole = [offset for offset in more if more[offset] == held[offset]]
+    parts = [
+      _and([in_words(label) for label in more[offset]]) + f' of {when(offset)}'
+      for offset in more
+      if more[offset] and offset not in whole
     ]
-    if len(more) in (0, len(held)):
-      return 'all of it' if more else 'none of it'
-    return _and(
-      [f'{in_words(label)} of {when(offset)}' for offset, label in more]
-    )
+    if whole:
+      parts.append('all of ' + _and([when(offset) for offset in whole]))
+    return '; '.join(parts) or 'none of it'
 
   def of(self, name: str) -> str:
     """What a representation holds, in a clause."""
@@ -140,40 +147,54 @@ class _Verdict:
       offset: [x for x in self.labels(offset) if self.is_held(name, offset, x)]
       for offset in self.result.offsets
     }
+    held = {offset: labels for offset, labels in held.items() if labels}
+    if not held:
+      return f'off the {what} nothing ({self._most(name)})'
     parts = [
-      f'of {when(offset)} '
-      + _and([self.shown(name, offset, label) for label in labels])
+      _and([self.shown(name, offset, label) for label in labels])
+      + f' of {when(offset)}'
       for offset, labels in held.items()
-      if labels
     ]
-    if not parts:
-      return f'of the {what} nothing ({self._most(name)})'
-    clause = f'of the {what}, {"; ".join(parts)}'
-    pairs = [(offset, label) for offset, x in held.items() for label in x]
     compared = self.result.comparisons.get(name, {})
     untrained = [
       x for x in compared if x.startswith(probe_inputs.UNTRAINED_PREFIX)
     ]
     controller = [x for x in compared if x not in untrained]
     more = [
-      f'more than {words}: {self._more_than(name, others, pairs)}'
+      f'more than off {words}: {self._more_than(name, others, held)}'
       for others, words in (
         (untrained, 'an untrained core'),
         (controller, "the controller's state"),
       )
       if others
     ]
+    clause = f'off the {what} {"; ".join(parts)}'
     return f'{clause} ({"; ".join(more)})' if more else clause
+
+  def planted(self) -> str:
+    """How well what was planted is found, if anything was."""
+    found = [
+      best(scores[0][label])['r2'] / there
+      for name, scores in self.scores.items()
+      if name.startswith(probe_inputs.PLANTED_PREFIX) and 0 in scores
+      for label, there in self.result.attainable.items()
+      if there and label in self.labels(0)
+    ]
+    if not found:
+      return ''
+    return f'; of what was planted it finds {min(found):.0%} or more'
 
   def _most(self, name: str) -> str:
     """What a representation comes nearest to holding."""
-    found = [
+    low, offset, label = max(
       (_ends(self.scores[name][offset][label])[0], offset, label)
       for offset in self.result.offsets
       for label in self.labels(offset)
-    ]
-    _, offset, label = max(found)
-    return f'the most is {self.shown(name, offset, label)} of {when(offset)}'
+    )
+    return (
+      f'the most is {self.shown(name, offset, label)} of {when(offset)}, from '
+      f'{low:.3f} on with 95 % confidence'
+    )
 
 
 def when(offset: int) -> str:
@@ -181,7 +202,7 @@ def when(offset: int) -> str:
   if not offset:
     return 'the current sprite'
   steps = 'step' if abs(offset) == 1 else 'steps'
-  return f'that {abs(offset)} {steps} {"before" if offset > 0 else "ahead"}'
+  return f'the one {abs(offset)} {steps} {"before" if offset > 0 else "ahead"}'
 
 
 def _and(words: Sequence[str]) -> str:
@@ -220,8 +241,8 @@ def verdict(result: probe.ProbeResult) -> str:
   clauses = '; and '.join(found.of(name) for name in names)
   return (
     f'{"Yes" if held else "No"}: on {result.num_rollouts["test"]:,} unseen '
-    'rollouts a linear layer reads, above random inputs and shuffled labels, '
-    f'{clauses}.'
+    'rollouts a linear layer reads, beyond what it reads off random inputs and '
+    f'of shuffled labels, {clauses}{found.planted()}.'
   )
 
 

@@ -298,7 +298,7 @@ def export_traces(
     'representations': sorted(widths),
   }
   if not os.path.exists(path):
-    evaluator = Evaluator(predictor, tuple(widths))
+    evaluator = _evaluator(predictor, tuple(widths))
     traces_lib.write(
       path,
       {
@@ -311,6 +311,14 @@ def export_traces(
       max(split.spec.max_length for split in splits.values()),
     )
   return traces_lib.open_traces(path, metadata)
+
+
+@functools.lru_cache(maxsize=2)
+def _evaluator(
+  predictor: predictor_lib.SpritePredictor, record: tuple[str, ...]
+) -> Evaluator:
+  """The same for many exports: its graph takes seconds to make and compile."""
+  return Evaluator(predictor, record)
 
 
 def _record(

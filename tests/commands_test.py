@@ -34,6 +34,9 @@ _SMALL_LSTM = (
 )
 _SMALL_EVALUATION = (
   '--num_rollouts=10',
+  '--num_isolated=3',
+  '--num_seeds=1',
+  '--offsets=0,10,-1',
   '--num_sequences=3',
   '--rollout_length=15',
 )
@@ -108,6 +111,7 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     folder = os.path.join(self._model_dir, 'evaluation')
     with open(os.path.join(folder, 'probe.json')) as file:
       scores = json.load(file)['scores']
+    self.assertEqual(list(scores['test']['memory']), ['0', '10', '-1'])
     self.assertEqual(
       set(scores['test']['memory']['10']),
       {'shape', 'scale', 'orientation', 'x_position', 'y_position'},
@@ -142,8 +146,10 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertIn('traces: reading', again.stdout)
     self.assertFalse(os.path.exists(partial))
 
+    # Controls depend on what is probed: only their own rows are the same.
     def row(output):
-      return [x for x in output.splitlines() if x.startswith('| read words')]
+      rows = [x for x in output.splitlines() if x.startswith('| read words')]
+      return [[cell.strip() for cell in row.split('|')] for row in rows]
 
     self.assertEqual(row(self._evaluated.stdout), row(again.stdout))
     self.assertNotIn('| memory', again.stdout)
@@ -199,6 +205,8 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     ('train.py', 'quick', 'quick: not a flag'),
     ('evaluate.py', '--test=lesion', '--test=lesion.*probe'),
     ('evaluate.py', '--num_rollouts=1', '--num_rollouts=1.*at least 2'),
+    ('evaluate.py', '--offsets=0,one', '--offsets=0,one: must be whole'),
+    ('evaluate.py', '--num_isolated=1', '--num_isolated=1: .* 0 for none'),
     ('evaluate.py', '--representations=x', '--representations=x.*read_words'),
     ('evaluate.py', '--dataset=/no/d.h5', '--dataset=/no/d.h5 .*No such file'),
   )

@@ -36,7 +36,13 @@ _TRAINING = config_lib.TrainingConfig(
   varying=('scale', 'y_position'),
   fixed={'shape': 2, 'x_position': 4},
 )
-_EVALUATION = dict(num_rollouts=12, num_sequences=3, rollout_length=15)
+_EVALUATION = dict(
+  num_rollouts=12,
+  num_sequences=3,
+  rollout_length=15,
+  num_seeds=2,
+  num_isolated=3,
+)
 
 
 class ConfinedTest(tf.test.TestCase):
@@ -122,12 +128,58 @@ class ConfinedTest(tf.test.TestCase):
     self.assertIn('scale and y_position vary from sprite to sprite', text)
     self.assertNotRegex(text, r'\bnan\b|\binf\b')
     rows = [x for x in text.splitlines() if x.startswith('| predicting')]
-    # Two splits, three offsets.
-    self.assertLen(rows, 6)
+    # Two splits, three offsets, two probes.
+    self.assertLen(rows, 12)
     for row in rows:
       cells = [cell.strip() for cell in row.strip('|').split('|')]
       self.assertEqual([cells[1], cells[4]], ['does not vary'] * 2)
       self.assertEqual(cells[3], '3.458579 (+0.000)')
+
+  def test_what_varies_is_put_to_the_test_alone(self):
+    isolated = self._found['probe'].isolated
+    self.assertEqual(list(isolated), ['scale', 'y_position'])
+    for latent, result in isolated.items():
+      self.assertEqual(result.num_rollouts, {'train': 3, 'test': 20})
+      self.assertEqual(list(result.scores['test']['memory'][0]), [latent])
+      name = f'probe_alone_varying-{latent}_fixed-*'
+      for classes in self._classes(name, 'test'):
+        varies = [len(np.unique(x)) > 1 for x in classes.T]
+        self.assertEqual(
+          [latents.NAMES[i] for i in np.flatnonzero(varies)], [latent]
+        )
+    self.assertIn('## Each latent in isolation', self._lines)
+
+  def test_controls_stand_beside(self):
+    result = self._found['probe']
+    self.assertContainsSubset(
+      [
+        'memory',
+        'untrained_memory',
+        'untrained_controller_cell',
+        'image',
+        'action',
+        'random_20',
+        'planted_20',
+      ],
+      result.widths,
+    )
+    self.assertEqual(
+      list(result.comparisons['read_words']),
+      ['untrained_read_words', 'controller_hidden', 'controller_cell'],
+    )
+    name = 'probe_untrained_varying-*'
+    trained = traces_lib.open_traces(self._folder('probe_varying-*'))
+    untrained = traces_lib.open_traces(self._folder(name))
+    self.assertEqual(untrained.metadata['num_updates'], 0)
+    self.assertNotEqual(
+      untrained.metadata['model_fingerprint'],
+      trained.metadata['model_fingerprint'],
+    )
+    for split in ('train', 'test'):
+      for one, other in zip(
+        self._classes('probe_varying-*', split), self._classes(name, split)
+      ):
+        self.assertAllEqual(one, other)
 
   def test_reports_say_what_they_are_of(self):
     probe = self._json('probe.json')
@@ -149,7 +201,7 @@ class ConfinedTest(tf.test.TestCase):
     model_dir = os.path.join(self.get_temp_dir(), 'run')
     shutil.copytree(self._model_dir, model_dir)
     _, lines = self._evaluate(model_dir)
-    self.assertEqual(lines.count('traces: reading'), 2)
+    self.assertNotIn('traces: writing', lines)
     _, lines = self._evaluate(
       model_dir, tests=('probe',), varying=latents.NAMES
     )

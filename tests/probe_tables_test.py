@@ -101,21 +101,25 @@ class VerdictTest(tf.test.TestCase):
     result = _result({(0, 'x_position'): 0.3, (5, 'shape'): 0.1}, more=0.2)
     self.assertEqual(
       probe_verdict.verdict(result),
-      'Yes: on 10 unseen rollouts a linear layer reads, above random inputs '
-      'and shuffled labels, of the memory (256 numbers), of the current sprite '
-      'x (R^2 0.300 [0.290, 0.310]); of that 5 steps before shape (+0.100 '
-      'above chance [0.090, 0.110]) (more than an untrained core: all of it).',
+      'Yes: on 10 unseen rollouts a linear layer reads, beyond what it reads '
+      'off random inputs and of shuffled labels, off the memory (256 numbers) '
+      'x (R^2 0.300) of the current sprite; shape (+0.100 above chance) of the '
+      'one 5 steps before (more than off an untrained core: all of it); of '
+      'what was planted it finds 100% or more.',
     )
 
   def test_yes_but_an_untrained_core_holds_as_much(self):
     result = _result({(0, 'x_position'): 0.3})
     self.assertIn('untrained core: none of it', probe_verdict.verdict(result))
     more = result.comparisons['memory']['untrained_memory'][0]
-    result = _result({(0, 'x_position'): 0.3, (0, 'scale'): 0.2})
-    more = result.comparisons['memory']['untrained_memory'][0]
-    more['scale']['interval'] = (0.1, 0.2)
+    result = _result(
+      {(0, 'x_position'): 0.3, (0, 'scale'): 0.2, (5, 'scale'): 0.2}
+    )
+    more = result.comparisons['memory']['untrained_memory']
+    for offset in (0, 5):
+      more[offset]['scale']['interval'] = (0.1, 0.2)
     self.assertIn(
-      'untrained core: scale of the current sprite',
+      'untrained core: scale of the current sprite; all of the one 5 steps',
       probe_verdict.verdict(result),
     )
 
@@ -123,7 +127,7 @@ class VerdictTest(tf.test.TestCase):
     for memory in ({}, {(0, 'scale'): 0.005}, {(0, 'scale'): -0.3}):
       verdict = probe_verdict.verdict(_result(memory))
       self.assertStartsWith(verdict, 'No: ')
-      self.assertIn('of the memory (256 numbers) nothing (the most', verdict)
+      self.assertIn('off the memory (256 numbers) nothing (the most', verdict)
 
   def test_above_the_controls_too(self):
     # The lower end is 0.02; random inputs end at 0.025, and shuffled labels.
@@ -148,7 +152,7 @@ class VerdictTest(tf.test.TestCase):
       result.scores['test']['memory'][0][other]['exact'] = None
     result.scores['test']['random_256'][0] = _scores({})[0]
     self.assertIn(
-      'sprite scale (R^2 0.250 [0.200, 0.300])', probe_verdict.verdict(result)
+      'numbers) scale (R^2 0.250) of the', probe_verdict.verdict(result)
     )
 
   def test_cannot_tell(self):
