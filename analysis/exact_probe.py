@@ -344,7 +344,7 @@ class ExactProbes:
       no more than that.
   """
 
-  PROBES = ('exact', 'discriminant')
+  PROBES = ('exact', 'beside')
 
   def __init__(
     self,
@@ -372,6 +372,7 @@ class ExactProbes:
     bytes_per_step = 4 * max(1, sum(widths[name] for name in self.names))
     bound = min(MAX_SAMPLE_STEPS, MAX_SAMPLE_BYTES // bytes_per_step)
     self.num_sampled = min(num_steps, bound) if spec.classes else 0
+    self._num_steps = num_steps
     rng = np.random.default_rng((seed, num_steps, _SAMPLE))
     self._chosen = np.sort(
       rng.choice(num_steps, self.num_sampled, replace=False)
@@ -423,7 +424,9 @@ class ExactProbes:
     Returns:
       Kernel float64 `[probe, width, task, output]` and bias `[probe, task,
       output]`, for each of `PROBES`: least squares with logistic regression,
-      and least squares with the linear discriminant.
+      and least squares with the linear discriminant. Where the logistic
+      regression is given a sample alone, they change places: it might miss
+      what all steps tell.
     """
     sums, kernels, biases = self._sums[name], [], []
     mixing = whitening(self._sample[name])
@@ -445,4 +448,8 @@ class ExactProbes:
         )
       kernels.append(kernel)
       biases.append(bias)
-    return np.stack(kernels, axis=2), np.stack(biases, axis=1)
+    order = 1 if self.num_sampled == self._num_steps else -1
+    return (
+      np.stack(kernels, axis=2)[::order],
+      np.stack(biases, axis=1)[::order],
+    )

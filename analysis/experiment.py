@@ -353,7 +353,7 @@ def _isolate(
     splits = _splits(alone, run.evaluation.num_isolated, _LEAST_ALONE)
     traces = run.traces('_'.join(['alone', *probed]), splits, probed)
     found[latent] = probe.run(
-      traces, (0,), asked=(latent,), plant=False, centred=True, **settings
+      traces, (0,), asked=(latent,), centred=True, **settings
     )
   return found
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import matplotlib
 from matplotlib import figure
 from matplotlib import ticker
+from matplotlib.backends import backend_agg
 import numpy as np
 
 # Told apart with every kind of colour vision (Okabe and Ito).
@@ -77,11 +78,10 @@ def to_svg(drawn: figure.Figure) -> bytes:
 
 def to_pixels(drawn: figure.Figure) -> np.ndarray:
   """A figure as pixels, uint8 `[height, width, 3]`."""
-  file = io.BytesIO()
-  drawn.savefig(file, format='raw', dpi=_DPI, facecolor='white')
-  width, height = (round(size * _DPI) for size in drawn.get_size_inches())
-  pixels = np.frombuffer(file.getvalue(), np.uint8)
-  return pixels.reshape([height, width, 4])[:, :, :3]
+  drawn.set_dpi(_DPI)
+  canvas = backend_agg.FigureCanvasAgg(drawn)
+  canvas.draw()
+  return np.array(canvas.buffer_rgba())[:, :, :3]
 
 
 def intervals(

@@ -427,7 +427,7 @@ def run(
     mean_words=means.words,
     scores=scores,
     late_scores=late,
-    comparisons=_comparisons(task, scores, late, seed),
+    comparisons=_comparisons(task, scores, late, seed, lesion_step),
   )
 
 
@@ -436,8 +436,17 @@ def _comparisons(
   scores: _Scores,
   late: _Scores,
   seed: int,
+  lesion_step: int,
 ) -> dict[str, dict[str, Comparison]]:
   """Compares each lesion with the intact model on the same steps."""
+  for metric in task.metrics:
+    number = np.isfinite(late[lesions.INTACT][metric.name]).sum()
+    if number < 2:
+      raise errors.UsageError(
+        f'--lesion_step={lesion_step}: {metric.name} counts in {number} of the '
+        f'{task.unit}s from this step on, and two are needed; give an earlier '
+        'one'
+      )
   found = {}
   for name in lesions.NAMES:
     reference = late if name == _FROZEN else scores

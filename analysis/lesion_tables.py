@@ -10,6 +10,8 @@ from analysis import tables
 from dnc import config as config_lib
 from dnc import lesions
 
+# With fewer, intervals over sequences are too narrow.
+LEAST_SEQUENCES = 10
 # An effect that is certain, but so small a share of what the model gains.
 _LITTLE = 0.01
 
@@ -34,9 +36,9 @@ _HOW_TO_READ = (
   'place of the words read does not yet show that the words told it anything. '
   'Their mean keeps them where they usually are, and the words of another '
   '{unit} are words as they were in training, which only say nothing about '
-  'this one: **what the model loses with these is what it used**. More than '
-  '100 % lost says that wrong words mislead it, not only that right ones are '
-  'missing; a change whose interval holds 0 shows no use.',
+  'this one: **what the model loses with these is the most that it used**. '
+  'More than 100 % lost says that wrong words mislead it, not only that right '
+  'ones are missing; a change whose interval holds 0 shows no use.',
   'Words read are made of what is stored and of what was asked for, and a '
   'model may read as it would use one more layer, with nothing remembered. '
   'Whether it remembers tells **the memory that is frozen** (nothing new is '
@@ -175,7 +177,9 @@ def _rise(comparison: lesion.Comparison) -> str:
 
 def _is_large(comparison: lesion.Comparison) -> bool:
   """Whether the loss certainly rises, and by a share worth mentioning."""
-  return _harms(comparison) and comparison.share >= _LITTLE
+  # Of late steps alone there may be nothing to be a share of.
+  share = comparison.share
+  return _harms(comparison) and (share is None or share >= _LITTLE)
 
 
 def _answer_on_storing(result: lesion.LesionResult) -> str:
@@ -237,6 +241,11 @@ def verdict(result: lesion.LesionResult) -> str:
   Args:
     result: what `lesion.run` returned.
   """
+  if result.num_sequences < LEAST_SEQUENCES:
+    return (
+      f'Cannot tell: fewer than {LEAST_SEQUENCES} {result.unit}s were run, '
+      'from which an interval says little.'
+    )
   loss, second = result.metrics[:2]
   of_loss = {k: v[loss] for k, v in result.comparisons.items()}
   zero, mean, other = (of_loss[name] for name in lesions.OF_READ_WORDS)
@@ -252,15 +261,14 @@ def verdict(result: lesion.LesionResult) -> str:
   frozen, exchanged = (of_loss[name] for name in lesions.OF_MEMORY[:2])
   others = result.comparisons['read_words_other'][second]
   return (
-    f'{_answer(result)}: with the words that another {result.unit} reads its '
-    f'loss changes {_rise(other)} of what the model gains over '
-    f'{_BASELINES[result.task]} ({METRICS[second]} from '
+    f'{_answer(result)}: with nothing written from step {result.lesion_step} '
+    f'on its loss changes {_rise(frozen)} of what the model gains over '
+    f'{_BASELINES[result.task]}, with the memory of another {result.unit} '
+    f'every {_steps(result.reset_interval)} {_rise(exchanged)}, with the words '
+    f'that another {result.unit} reads {_rise(other)} ({METRICS[second]} from '
     f'{_number(others.intact)} to {_number(others.lesioned)}), with the mean '
-    f'words {_rise(mean)}, with zeros {_rise(zero)}, with nothing written from '
-    f'step {result.lesion_step} on {_rise(frozen)}, with the memory of another '
-    f'{result.unit} every {_steps(result.reset_interval)} {_rise(exchanged)} '
-    f'({result.loss_unit}; {result.num_sequences} {result.unit}s, intervals of '
-    '95 %).'
+    f'words {_rise(mean)}, with zeros {_rise(zero)} ({result.loss_unit}; '
+    f'{result.num_sequences} {result.unit}s, intervals of 95 %).'
   )
 
 

@@ -246,8 +246,9 @@ def verdict(results: Results) -> str:
     return (
       f'No: none of the {what} follows x at any lag of '
       f'{", ".join(map(str, result.lags))} ({of}); '
-      f'{_least_seen(result):.2g} nats above chance would have been seen at a '
-      f'typical one, where {result.ceiling:.2f} are possible.'
+      f'{_least_seen(result):.2g} nats above chance at a typical one would '
+      'have been seen half of the time, where '
+      f'{result.ceiling:.2f} are possible.'
     )
   lag, best = np.unravel_index(
     np.where(result.significant, result.excess, -np.inf).argmax(),

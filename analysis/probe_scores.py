@@ -221,7 +221,7 @@ class Split:
           score['range'] = float(of_seeds.min()), float(of_seeds.max())
         score['exact'] = of_kind.get('exact')
         if label in self.spec.classes:
-          score['discriminant'] = of_kind.get('discriminant')
+          score['beside'] = of_kind.get('beside')
         result[offset][label] = score
     return result
 
@@ -319,8 +319,9 @@ class ProbeResult:
       `shuffled`: error, gain and intervals with labels of other rollouts;
       `selectivity`, `selectivity_interval`: the gain less that of `shuffled`;
       `exact`: all of these but `range` of the exact probe, None if there is
-        none; for classes the logistic regression;
-      `discriminant`, for classes: the same of the linear discriminant.
+        none; for classes the logistic regression or, where that was given a
+        sample alone, the linear discriminant, from all steps;
+      `beside`, for classes: the same of the other one of these two.
     comparisons: comparisons[one][other][offset][label], on unseen rollouts: a
       dict of `difference`, how much more `one` holds, and `interval`.
     isolated: by latent, the result on rollouts in which only it varies.

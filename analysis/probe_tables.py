@@ -51,8 +51,9 @@ _HOW_TO_READ = (
   'above that of labels shuffled across rollouts (selectivity is the gain less '
   'theirs). The Keras probe is trained for one epoch, as in the post: with few '
   'rollouts it finds less than there is. The exact probe finds all that is to '
-  'be had: least squares for values, multinomial logistic regression for '
-  'classes, and beside it the linear discriminant, from all steps.'
+  'be had by a linear map of these steps: least squares for values; for '
+  'classes multinomial logistic regression, or, where that is given a sample '
+  'of the steps alone, the linear discriminant, from all of them.'
 )
 _ABOUT_CONTROLS = (
   'Controls: random inputs hold nothing. Something is to be had of the input '
@@ -167,18 +168,18 @@ def _keras_table(
 def _exact_table(
   result: probe.ProbeResult, split: str, offset: int, rows: list[list[str]]
 ) -> str:
-  """The exact probes; of each class the discriminant as well, behind all."""
+  """The exact probes; of each class the other one as well, behind all."""
   spec = result.spec
+  is_sample = result.num_logistic_steps < result.num_steps
+  beside = 'logistic regression' if is_sample else 'discriminant'
   header = _header(spec) + [
-    f'{probe_verdict.in_words(x)}, discriminant' for x in spec.classes
+    f'{probe_verdict.in_words(x)}, {beside}' for x in spec.classes
   ]
   found = []
   for name, by_offset in result.scores[split].items():
     scores = by_offset[offset]
     cells = [_score_cell(spec, x, scores[x]['exact']) for x in spec.names]
-    cells += [
-      _score_cell(spec, x, scores[x]['discriminant']) for x in spec.classes
-    ]
+    cells += [_score_cell(spec, x, scores[x]['beside']) for x in spec.classes]
     found.append([_named(result, name), *cells])
   blank = [_NONE] * len(spec.classes)
   return tables.table(header, found + [[*row, *blank] for row in rows])
@@ -275,7 +276,8 @@ def _about(result: probe.ProbeResult) -> str:
       + (
         'all steps.'
         if number == steps
-        else f'{number:,} of these steps, drawn uniformly.'
+        else f'{number:,} of these steps, drawn uniformly; so the linear '
+        'discriminant, from all of them, is the exact answer here.'
       )
     )
   if result.without_exact:

@@ -50,6 +50,9 @@ _QUESTIONS = {
   'mi': 'Test 2, does a single number of it follow the x position?',
   'lesion': 'Test 3, is the memory used?',
 }
+# What is drawn over time; and kinds of what the network itself holds.
+_POSITION = 'x_position'
+_HELD = ('memory', 'controller')
 _NOT_RUN = 'Not tested: this network has no memory.'
 
 
@@ -206,20 +209,26 @@ def _probe_figure(
   )
 
 
-def _of_now(result: probe.ProbeResult) -> probe.ProbeResult:
-  """What was found of the first offset, on unseen rollouts."""
-  return dataclasses.replace(
-    result,
-    scores={'test': result.scores['test']},
-    offsets=result.offsets[:1],
+def _sprite(offset: int) -> str:
+  return probe_verdict.when(offset).replace('that ', 'the sprite ')
+
+
+def _over_time(result: probe.ProbeResult, label: str) -> figures.figure.Figure:
+  """Gains of a label at each offset, of what the network holds."""
+  rows = []
+  gain = probe_scores.gain_name(result.spec, label)
+  for name, of_offset in result.scores['test'].items():
+    for offset in result.offsets if _kind(name) in _HELD else ():
+      score = probe_verdict.best(of_offset[offset][label])
+      low, high = score['interval'] or (score[gain],) * 2
+      words = f'{probe_verdict.in_words(name)}, {_sprite(offset)}'
+      rows.append(figures.Row(words, score[gain], low, high, _kind(name)))
+  return figures.intervals(
+    rows,
+    f'R² of {probe_verdict.in_words(label)}',
+    [(0.0, 'nothing'), (1.0, 'all')],
+    bounds=(-0.1, 1.0),
   )
-
-
-def _probe_verdict(result: probe.ProbeResult) -> str:
-  """The verdict of the first offset, unless other offsets change it."""
-  short = probe_verdict.verdict(_of_now(result))
-  full = probe_verdict.verdict(result)
-  return short if short.split()[0] == full.split()[0] else full
 
 
 def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
@@ -240,20 +249,26 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
       f'probe_{label}',
       drawn,
       f'Probe: {title}',
-      f'How much of the {title} of the current sprite a linear probe reads off '
-      'each representation (in brackets, how many numbers it has), on rollouts '
-      'it was not trained on. Dot: the probe as in the post, with its 95 % '
-      'interval over rollouts. Ring: the exact answer, the best linear probe '
+      f'How much of the {title} of {_sprite(result.offsets[0])} a linear probe '
+      'reads off each representation (in brackets, how many numbers it has), '
+      'on rollouts it was not trained on. Dot: the probe as in the post, with '
+      'its 95 % interval over rollouts. Ring: the exact answer, the best linear probe '
       'of the same training rollouts. Blue is the memory, green the '
       'controller, light blue what goes in, grey are controls: the planted '
       'memory holds the latents and must be found, random inputs must not; '
       'the untrained core shows what comes without learning.',
     )
-  kind = {k: about['evaluation'][k] for k in ('varying', 'fixed')}
-  composer.add(
-    _below_heading(probe_tables.probe_text(_of_now(result), **kind)),
-    'Other offsets, and scores on the training rollouts, are in `probe.md`.',
-  )
+  if len(result.offsets) > 1 and _POSITION in about['evaluation']['varying']:
+    composer.plot(
+      'probe_over_time',
+      _over_time(result, _POSITION),
+      'Probe: earlier and later sprites',
+      'How much of the x position of earlier or later sprites the exact probe '
+      'reads off what the network holds, with 95 % intervals. The current '
+      'sprite is what goes in at that very step: to hold it is to pass it on. '
+      'Only what is held of earlier ones is remembered.',
+    )
+  composer.add('All tables of Test 1 are at the end.')
 
 
 def _mutual_information(
@@ -282,8 +297,8 @@ def _mutual_information(
         ),
         f'Mutual information: {title}',
         f'How much each number of the {title} tells about the x position of '
-        'the current sprite, above what it tells about the same sequence '
-        'shifted in time. A row is a '
+        f'{_sprite(result.lags[0])}, above what it tells about the same '
+        'sequence shifted in time. A row is a '
         f'{"slot" if name == "memory" else "head"}, a column a number of its '
         'word. Orange dots: significant after correction for all numbers and '
         f'lags; {result.ceiling:.2f} nats would be everything that can be '
@@ -303,9 +318,9 @@ def _mutual_information(
         {'true x': 'memory', 'random x': 'lesion', 'shifted x': 'control'},
       ),
       f'Spread of mutual information: {title}',
-      f'Scores of all numbers of the {title}: against the true x positions, '
-      'against a random sequence that the network never saw, and against the '
-      'true one shifted in time. An estimate from finitely many steps is not '
+      f'Scores of all numbers of the {title}: against the true x positions of '
+      f'{_sprite(result.lags[0])}, against a random sequence that the network '
+      'never saw, and against the true one shifted in time. An estimate from finitely many steps is not '
       'zero even where there is nothing: the latter two show what it is then.',
     )
   composer.add(
@@ -326,7 +341,9 @@ def _lesion(
     '## Test 3: is it used?',
     'What stands in the memory need not be used. Here the memory is cut, in '
     'several ways, while the network predicts; what it then does worse, it '
-    'did with the memory.',
+    'did with the memory. That the test can see use is shown by a network that '
+    'has learned to copy sequences, which needs a memory: `python train.py '
+    '--task=repeat_copy`, then `python evaluate.py --test=lesion`.',
   )
   for metric in result.metrics:
     rows = [
@@ -358,7 +375,7 @@ def _below_heading(text: str) -> str:
 
 # What the figures show of each test, for JSON.
 _NUMBERS: dict[str, Callable[[Any], Any]] = {
-  'probe': lambda result: _of_now(result).scores['test'],
+  'probe': lambda result: result.scores['test'],
   'mi': lambda results: {k: v.summary() for k, v in results.items()},
   'lesion': lambda result: {
     name: {metric: vars(of_metric) for metric, of_metric in found.items()}
@@ -390,7 +407,7 @@ def compose(
   about = {**about, 'versions': versions()}
   composer = _Composer()
   sections = {
-    'probe': (_probe, _probe_verdict),
+    'probe': (_probe, probe_verdict.verdict),
     'mi': (_mutual_information, mutual_information_tables.verdict),
     'lesion': (_lesion, lesion_tables.verdict),
   }
@@ -412,6 +429,10 @@ def compose(
   if memory is not None:
     _memory(composer, *memory)
   _what_was_run(composer, about)
+  if 'probe' in found:
+    kind = {k: about['evaluation'][k] for k in ('varying', 'fixed')}
+    text = probe_tables.probe_text(found['probe'], **kind)
+    composer.add('## All tables of Test 1', _below_heading(text))
   return Report(
     text='\n\n'.join(composer.parts).replace('R^2', 'R²') + '\n',
     pictures=composer.pictures,

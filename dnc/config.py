@@ -412,8 +412,9 @@ class EvaluationConfig:
     if 'mi' in self.tests:
       self._check_lags()
     if self.locations is not None:
-      holds = min(self.locations, default=-1) >= 0
-      _require(self, 'locations', holds, 'whole numbers from 0')
+      once = len(self.locations) == len(set(self.locations))
+      holds = min(self.locations, default=-1) >= 0 and once
+      _require(self, 'locations', holds, 'whole numbers from 0, each once')
     if self.varying is not None or self.fixed is not None:
       _resolve_variation(self)
 
@@ -423,8 +424,9 @@ class EvaluationConfig:
     _require(
       self,
       'lags',
-      self.lags and all(0 <= lag <= most for lag in self.lags),
-      f'of 0 to {most} with --rollout_length={self.rollout_length}',
+      0 < len(self.lags) == len(set(self.lags))
+      and all(0 <= lag <= most for lag in self.lags),
+      f'of 0 to {most} with --rollout_length={self.rollout_length}, each once',
     )
 
   def for_run(self, training: TrainingConfig) -> 'EvaluationConfig':
@@ -481,11 +483,8 @@ def _require_choice(config: Any, name: str, allowed: tuple[str, ...]) -> None:
 def _shown(value: Any) -> str:
   if not isinstance(value, tuple):
     return str(value)
+  # Names, pairs of name and class, or numbers.
   return variation.shown(str(x) if isinstance(x, int) else x for x in value)
-  if isinstance(value, tuple):
-    # Names, pairs of name and class, or numbers.
-    return variation.shown(str(x) if isinstance(x, int) else x for x in value)
-  return str(value)
 
 
 def differences(config: Config, found: Config) -> list[str]:

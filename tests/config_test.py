@@ -173,6 +173,8 @@ class EvaluationConfigTest(tf.test.TestCase, parameterized.TestCase):
     ('lags', (), ''),
     ('lags', (0, 488), '0,488'),
     ('lags', (-1,), '-1'),
+    ('lags', (0, 5, 0), '0,5,0'),
+    ('locations', (5, 5), '5,5'),
     ('locations', (), ''),
     ('locations', (3, -1), '3,-1'),
     ('offsets', (), ''),
@@ -222,7 +224,9 @@ class EvaluationConfigTest(tf.test.TestCase, parameterized.TestCase):
     self.assertIn('shape', given.varying)
 
   def test_offsets(self):
-    config_lib.EvaluationConfig(offsets=(0,), rollout_length=1)
+    config_lib.EvaluationConfig(
+      tests=('probe',), offsets=(0,), rollout_length=1
+    )
     with self.assertRaisesRegex(
       errors.UsageError, '--rollout_length=7: .* --offsets, 7'
     ):

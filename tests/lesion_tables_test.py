@@ -1,5 +1,6 @@
 """Tests for analysis.lesion_tables."""
 
+import dataclasses
 import json
 
 from absl.testing import parameterized
@@ -107,6 +108,22 @@ class LesionTablesTest(tf.test.TestCase, parameterized.TestCase):
     self.assertIn(lesion_tables.verdict(_result(_USED)), text)
     self.assertNotIn('Repeat-copy', text)
 
+  def test_late_steps_without_anything_to_lose(self):
+    result = _result(_USED)
+    frozen = result.comparisons['frozen_memory']
+    frozen['loss'] = dataclasses.replace(
+      frozen['loss'], share=None, share_interval=None
+    )
+    self.assertStartsWith(
+      lesion_tables.verdict(result), 'Yes: the model uses what it reads and'
+    )
+
+  def test_too_few_to_tell(self):
+    result = dataclasses.replace(_result(_USED), num_sequences=9)
+    self.assertStartsWith(
+      lesion_tables.verdict(result), 'Cannot tell: fewer than 10 rollouts'
+    )
+
   def test_table_of_repeat_copy(self):
     result = _result(_USED, task='repeat_copy')
     text = lesion_tables.lesion_text(result)
@@ -172,13 +189,13 @@ class LesionTablesTest(tf.test.TestCase, parameterized.TestCase):
     verdict = lesion_tables.verdict(_result(_USED))
     self.assertRegex(
       verdict,
-      r'with the words that another rollout reads its loss changes by \+43\.8 '
-      r'\(\+4[23]\.\d to \+4[45]\.\d\), 10\.0% of what the model gains over '
-      r'predicting the mean image \(IoU from 0\.75 to 0\.5\), with the mean '
-      r'words by \+60\.0 \([^)]*\), 13\.7%, with zeros by \+90\.0 \([^)]*\), '
-      r'20\.5%, with nothing written from step 250 on by \+8\.76 \([^)]*\), '
-      r'2\.0%, with the memory of another rollout every 10 steps by \+6\.57 '
-      r'\([^)]*\), 1\.5% \(nats an image; 20 rollouts',
+      r'with nothing written from step 250 on its loss changes by \+8\.76 '
+      r'\([^)]*\), 2\.0% of what the model gains over predicting the mean '
+      r'image, with the memory of another rollout every 10 steps by \+6\.57 '
+      r'\([^)]*\), 1\.5%, with the words that another rollout reads by \+43\.8 '
+      r'\(\+4[23]\.\d to \+4[45]\.\d\), 10\.0% \(IoU from 0\.75 to 0\.5\), '
+      r'with the mean words by \+60\.0 \([^)]*\), 13\.7%, with zeros by '
+      r'\+90\.0 \([^)]*\), 20\.5% \(nats an image; 20 rollouts',
     )
 
   def test_no_verdict_on_a_model_without_any_idea(self):

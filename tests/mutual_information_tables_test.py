@@ -161,7 +161,7 @@ class VerdictTest(tf.test.TestCase):
     said = self._verdict(_nothing())
     self.assertStartsWith(said, 'No: none of the 4 numbers of the memory')
     # A chance of 0.05 / 8: 2.50 standard deviations of 0.01.
-    self.assertIn('0.025 nats above chance would have been seen', said)
+    self.assertIn('0.025 nats above chance at a typical one', said)
 
   def test_no_where_nothing_changes(self):
     said = self._verdict(_nothing(constant=np.ones(4, bool)))

@@ -146,9 +146,9 @@ class SplitTest(tf.test.TestCase):
     self.assertNear(scores['size']['exact']['r2'], gain[0, 2, 0, 1], 1e-9)
     kind = scores['kind']
     self.assertNear(
-      kind['discriminant']['accuracy_above_chance'], gain[0, 3, 0, 0], 1e-9
+      kind['beside']['accuracy_above_chance'], gain[0, 3, 0, 0], 1e-9
     )
-    self.assertNotIn('discriminant', scores['size'])
+    self.assertNotIn('beside', scores['size'])
     for score in (kind, kind['shuffled'], scores['place']['exact']):
       low, high = score['error_interval']
       self.assertBetween(score['error'], low, high)

@@ -122,7 +122,7 @@ class RunTest(parameterized.TestCase, tf.test.TestCase):
         self.assertNear(scores[latent]['r2'], 0, 0.08)
         # Least squares: 16 of 15,000.
         self.assertNear(scores[latent]['exact']['r2'], 0, 0.015)
-      for score in (scores['shape'], scores['shape']['discriminant']):
+      for score in (scores['shape'], scores['shape']['beside']):
         self.assertNear(score['error'], 2 / 3, 0.03)
 
   def test_the_planted_memory_is_found_as_closed_form_says(self):
