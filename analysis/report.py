@@ -252,8 +252,8 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
       f'How much of the {title} of {_sprite(result.offsets[0])} a linear probe '
       'reads off each representation (in brackets, how many numbers it has), '
       'on rollouts it was not trained on. Dot: the probe as in the post, with '
-      'its 95 % interval over rollouts. Ring: the exact answer, the best linear probe '
-      'of the same training rollouts. Blue is the memory, green the '
+      'its 95 % interval over rollouts. Ring: the exact answer, the best linear '
+      'probe of the same training rollouts. Blue is the memory, green the '
       'controller, light blue what goes in, grey are controls: the planted '
       'memory holds the latents and must be found, random inputs must not; '
       'the untrained core shows what comes without learning.',
@@ -320,8 +320,8 @@ def _mutual_information(
       f'Spread of mutual information: {title}',
       f'Scores of all numbers of the {title}: against the true x positions of '
       f'{_sprite(result.lags[0])}, against a random sequence that the network '
-      'never saw, and against the true one shifted in time. An estimate from finitely many steps is not '
-      'zero even where there is nothing: the latter two show what it is then.',
+      'never saw, and against the true one shifted in time. An estimate from '
+      'finitely many steps is not zero even where there is nothing: the latter two show what it is then.',
     )
   composer.add(
     _below_heading(

@@ -14,6 +14,7 @@ from dnc import config as config_lib
 from dnc import dnc
 from dnc import evaluation
 from dnc import lesioned_runs
+from dnc import errors
 from dnc import lesions
 from dnc import predictor as predictor_lib
 from dnc import reference_weights
@@ -187,6 +188,13 @@ class RepeatCopyTaskTest(tf.test.TestCase, parameterized.TestCase):
     # Patterns of two steps at most can be found by content.
     self.assertAllClose(self._change('no_link', 'loss').share, 0.0, atol=0.01)
     self.assertEqual(self._change('no_link', 'bit_accuracy').difference, 0.0)
+
+  def test_a_step_after_which_nothing_counts(self):
+    last = self._task.num_steps - 1
+    with self.assertRaisesRegex(
+      errors.UsageError, f'^--lesion_step={last}: bit_accuracy counts in 0 of'
+    ):
+      lesion.run(self._task, 4, lesion_step=last)
 
   def test_verdict(self):
     self.assertStartsWith(
