@@ -321,7 +321,8 @@ def _mutual_information(
       f'Scores of all numbers of the {title}: against the true x positions of '
       f'{_sprite(result.lags[0])}, against a random sequence that the network '
       'never saw, and against the true one shifted in time. An estimate from '
-      'finitely many steps is not zero even where there is nothing: the latter two show what it is then.',
+      'finitely many steps is not zero even where there is nothing: the latter '
+      'two show what it is then.',
     )
   composer.add(
     _below_heading(

@@ -12,9 +12,9 @@ from analysis import lesion_tables
 from analysis import lesion_tasks
 from dnc import config as config_lib
 from dnc import dnc
+from dnc import errors
 from dnc import evaluation
 from dnc import lesioned_runs
-from dnc import errors
 from dnc import lesions
 from dnc import predictor as predictor_lib
 from dnc import reference_weights
