@@ -252,9 +252,9 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
       f'How much of the {title} of {_sprite(result.offsets[0])} a linear probe '
       'reads off each representation (in brackets, how many numbers it has), '
       'on rollouts it was not trained on. Dot: the probe as in the post, with '
-      'its 95 % interval over rollouts. Ring: the exact answer, the best linear '
-      'probe of the same training rollouts. Blue is the memory, green the '
-      'controller, light blue what goes in, grey are controls: the planted '
+      'its 95 % interval over rollouts. Ring: the exact answer, the best '
+      'linear probe of the same training rollouts. Blue is the memory, green '
+      'the controller, light blue what goes in, grey are controls: the planted '
       'memory holds the latents and must be found, random inputs must not; '
       'the untrained core shows what comes without learning.',
     )
