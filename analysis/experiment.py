@@ -127,7 +127,7 @@ class _Run:
       f'{test}{_confined(spec)}_{sizes}x{self.evaluation.rollout_length}'
       f'_seed{self.evaluation.seed}_{suffix or f"update{self.num_updates}"}',
     )
-    num_updates = None if predictor else self.num_updates
+    num_updates = 0 if predictor else self.num_updates
     return exports.export_traces(
       path,
       predictor or self.predictor,
@@ -282,6 +282,9 @@ def _run_probe(run: _Run) -> probe.ProbeResult:
   exported = exports.exported(run.evaluation, widths)
   usual = exports.exported(config_lib.EvaluationConfig(), widths)
   name = 'probe' if exported == usual else '_'.join(['probe', *exported])
+  # Of the controls only what is probed is written.
+  all_probed = exports.probed(config_lib.EvaluationConfig(), widths)
+  of_probed = '' if probed == all_probed else f'_{"_".join(probed)}'
   # An interval wants more than one.
   splits = _splits(spec, run.evaluation.num_rollouts, 2)
   settings = dict(
@@ -293,11 +296,11 @@ def _run_probe(run: _Run) -> probe.ProbeResult:
   untrained = None
   if not run.training.freeze_core:
     untrained = run.traces(
-      '_'.join(['probe', *probed]),
+      f'probe_untrained{of_probed}',
       splits,
       probed,
       predictor_lib.SpritePredictor(run.training),
-      'untrained',
+      'update0',
     )
   result = probe.run(
     run.traces(name, splits, exported),
@@ -306,7 +309,9 @@ def _run_probe(run: _Run) -> probe.ProbeResult:
     inputs=probe_inputs.sprite_inputs(run.table, spec),
     **settings,
   )
-  result = dataclasses.replace(result, isolated=_isolate(run, probed, settings))
+  result = dataclasses.replace(
+    result, isolated=_isolate(run, f'probe_alone{of_probed}', probed, settings)
+  )
   kind = dict(varying=spec.varying, fixed=spec.fixed)
   run.write(
     'probe',
@@ -341,7 +346,7 @@ def _splits(
 
 
 def _isolate(
-  run: _Run, probed: tuple[str, ...], settings: Mapping[str, Any]
+  run: _Run, name: str, probed: tuple[str, ...], settings: Mapping[str, Any]
 ) -> dict[str, probe.ProbeResult]:
   """Test 1 on rollouts in which one latent varies, for each that may."""
   if not run.evaluation.num_isolated:
@@ -351,7 +356,7 @@ def _isolate(
     run.log(f'only {latent} varies:')
     alone = dataclasses.replace(spec, varying=(latent,))
     splits = _splits(alone, run.evaluation.num_isolated, _LEAST_ALONE)
-    traces = run.traces('_'.join(['alone', *probed]), splits, probed)
+    traces = run.traces(name, splits, probed)
     found[latent] = probe.run(
       traces, (0,), asked=(latent,), centred=True, **settings
     )

@@ -35,7 +35,7 @@ _SMALL_LSTM = (
 )
 _SMALL_EVALUATION = (
   '--num_rollouts=10',
-  '--num_isolated=3',
+  '--num_isolated=0',
   '--num_seeds=1',
   '--offsets=0,10,-1',
   '--num_sequences=3',

@@ -36,7 +36,7 @@ _EVALUATION = config_lib.EvaluationConfig(
   num_sequences=3,
   rollout_length=15,
   num_lesioned=5,
-  num_isolated=2,
+  num_isolated=0,
   num_seeds=1,
 )
 _COMMAND = 'python evaluate.py --model_dir=<some> "& other"'

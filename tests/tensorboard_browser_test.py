@@ -165,8 +165,15 @@ class TensorBoardTest(tf.test.TestCase):
   def test_pictures(self):
     self._open('images')
     self._wait_for_texts(self._pictures, '.heading-label span')
-    shown = self._wait(lambda: self._loaded('#main-image-container img'))
-    self.assertCountEqual(shown, [*self._pictures.values()] * len(_SEEDS))
+    expected = sorted([*self._pictures.values()] * len(_SEEDS))
+
+    def shown():
+      return sorted(self._loaded('#main-image-container img'))
+
+    try:
+      self._wait(lambda: shown() == expected)
+    except exceptions.TimeoutException:
+      self.assertEqual(shown(), expected)
     testing_browser.screenshot(self._browser, 'images')
     self._assert_described(
       [summaries.PICTURES[tag] for tag in sorted(self._pictures)]
