@@ -293,7 +293,7 @@ class TracesTest(tf.test.TestCase):
     self.assertEqual(other.path, own.path.replace('update7', 'untrained'))
     for traces, model, num_updates in (
       (own, models[0], 7),
-      (other, models[1], None),
+      (other, models[1], 0),
     ):
       self.assertEqual(traces.widths, {'usage': 5})
       self.assertEqual(traces.metadata['num_updates'], num_updates)
