@@ -260,17 +260,10 @@ class Split:
       other: another one.
 
     Returns:
-      By offset and label a dict of `difference`, of the gains of the exact
-      probes (of the Keras probes if one has no exact one), and `interval`.
+      By offset and label a dict of `difference`, of the gains of the probe,
+      Keras or exact, that reads more off each, and `interval`.
     """
-    probes = slice(0, self.num_seeds)
-    if one in self.exact and other in self.exact:
-      probes = slice(self.num_seeds, self.num_seeds + 1)
-    first, second = (
-      self.tally.score(name, self.weights)[1][:, probes].mean(axis=1)
-      for name in (one, other)
-    )
-    more = first - second
+    more = self._best_gain(one) - self._best_gain(other)
     return {
       offset: {
         label: {
@@ -281,6 +274,15 @@ class Split:
       }
       for k, offset in enumerate(self.offsets)
     }
+
+  def _best_gain(self, name: str) -> np.ndarray:
+    """Of the probe that reads more: `[1 + resample, task, label]`."""
+    _, gain = self.tally.score(name, self.weights)
+    keras = gain[:, : self.num_seeds].mean(axis=1)
+    if name not in self.exact:
+      return keras
+    exact = gain[:, self.num_seeds]
+    return np.where(exact[0] >= keras[0], exact, keras)
 
   def _interval(self, scores: np.ndarray) -> Interval:
     """Of a score and its resamples `[1 + resample]`; None of one rollout."""

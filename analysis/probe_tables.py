@@ -186,7 +186,7 @@ def _exact_table(
 
 
 def _selectivity_table(result: probe.ProbeResult, offset: int) -> str:
-  """Of the exact probes, or the Keras probe where there is none."""
+  """Of the probe that reads more."""
   rows = []
   for name, by_offset in result.scores['test'].items():
     cells = []
@@ -205,17 +205,23 @@ def _selectivity_table(result: probe.ProbeResult, offset: int) -> str:
 
 
 def _isolated_table(isolated: Mapping[str, probe.ProbeResult]) -> str:
-  names = list(next(iter(isolated.values())).widths)
+  """Two rows for each representation: of the Keras and of the exact probe."""
+  first = next(iter(isolated.values()))
   rows = []
-  for name in names:
-    cells = []
-    for latent, result in isolated.items():
-      score = probe_verdict.best(result.scores['test'][name][0][latent])
-      gain = score[probe_scores.gain_name(result.spec, latent)]
-      cells.append(
-        _DOES_NOT_VARY if gain is None else _gain(gain, score['interval'])
-      )
-    rows.append([_named(next(iter(isolated.values())), name), *cells])
+  for name in first.widths:
+    for exact in (False, True):
+      cells = []
+      for latent, result in isolated.items():
+        score = result.scores['test'][name][0][latent]
+        score = score['exact'] if exact else score
+        if score is None:
+          cells.append(_NONE)
+          continue
+        gain = score[probe_scores.gain_name(result.spec, latent)]
+        cells.append(
+          _DOES_NOT_VARY if gain is None else _gain(gain, score['interval'])
+        )
+      rows.append([_named(first, name) + (', exact' if exact else ''), *cells])
   header = []
   for latent, result in isolated.items():
     score = 'above chance' if latent in result.spec.classes else 'R^2'
@@ -233,8 +239,9 @@ def _isolated_parts(isolated: Mapping[str, probe.ProbeResult]) -> list[str]:
     f'{counts["test"]:,} unseen ones, which are scored; in all of them only '
     'that latent varies from sprite to sprite, and the others are drawn once '
     "for each rollout, of which every number's mean over the rollout is taken "
-    'away. By the exact probe, of the current sprite. Below 0 is worse than '
-    'the mean: what was learned on some rollouts misleads on others.',
+    'away. Of the current sprite. Below 0 is worse than the mean: what was '
+    'learned on some rollouts misleads on others, the exact probe most where '
+    'rollouts are few.',
     _isolated_table(isolated),
   ]
 
@@ -333,7 +340,10 @@ def probe_text(
         _exact_table(result, split, offset, rows[:1]),
       ]
       if split == 'test':
-        parts += ['Selectivity:', _selectivity_table(result, offset)]
+        parts += [
+          'Selectivity, of the probe that reads more:',
+          _selectivity_table(result, offset),
+        ]
   parts += _isolated_parts(result.isolated)
   parts += [_HOW_TO_READ, _ABOUT_CONTROLS]
   if of_sprites:

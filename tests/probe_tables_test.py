@@ -103,9 +103,9 @@ class VerdictTest(tf.test.TestCase):
       probe_verdict.verdict(result),
       'Yes: on 30 unseen rollouts a linear layer reads, beyond what it reads '
       'off random inputs and of shuffled labels, off the memory (256 numbers) '
-      'x (R^2 0.300) of the current sprite; shape (+0.100 above chance) of the '
-      'one 5 steps before (more than off an untrained core: all of it); of '
-      'what was planted it finds 100% or more.',
+      'x (R^2 0.300) of the current step; shape (+0.100 above chance) of 5 '
+      'steps before (more than off an untrained core: all of it); of what was '
+      'planted it finds 100% or more.',
     )
 
   def test_yes_but_an_untrained_core_holds_as_much(self):
@@ -121,7 +121,7 @@ class VerdictTest(tf.test.TestCase):
     for offset in (0, 5):
       more[offset]['scale']['interval'] = (0.1, 0.2)
     self.assertIn(
-      'untrained core: scale of the current sprite; all of the one 5 steps',
+      'untrained core: scale of the current step; all of 5 steps before',
       probe_verdict.verdict(result),
     )
 
@@ -156,6 +156,17 @@ class VerdictTest(tf.test.TestCase):
     self.assertIn(
       'numbers) scale (R^2 0.250) of the', probe_verdict.verdict(result)
     )
+
+  def test_the_probe_that_reads_more_counts(self):
+    result = _result()
+    score = result.scores['test']['memory'][0]['scale']
+    # Least squares that were misled.
+    score['exact'].update(r2=-3.0, interval=(-5.0, -1.0))
+    score.update(r2=0.25, interval=(0.2, 0.3))
+    self.assertIn('scale (R^2 0.250)', probe_verdict.verdict(result))
+    # An optimiser that stopped short.
+    score['exact'].update(r2=0.5, interval=(0.4, 0.6))
+    self.assertIn('scale (R^2 0.500)', probe_verdict.verdict(result))
 
   def test_cannot_tell(self):
     for result, why in (
@@ -236,7 +247,9 @@ class ProbeTablesTest(tf.test.TestCase):
     }
     result = dataclasses.replace(_result(), isolated=isolated)
     table = testing_tables.rows(probe_tables.probe_text(result))[-1]
-    self.assertEqual(table['memory (256)'], ['+0.700 [+0.690, +0.710]'] * 5)
+    for row in ('memory (256)', 'memory (256), exact'):
+      self.assertEqual(table[row], ['+0.700 [+0.690, +0.710]'] * 5)
+    self.assertEqual(table['input image (4096), exact'], ['-'] * 5)
     self.assertEqual(table[''][0], 'shape above chance [95 %]')
     data = probe_tables.probe_data(result, {})
     self.assertEqual(
