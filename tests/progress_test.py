@@ -27,8 +27,10 @@ class ConsoleTest(absltest.TestCase):
     with (
       os.fdopen(writer, 'w') as terminal,
       mock.patch('shutil.get_terminal_size', return_value=size),
-      mock.patch('time.monotonic', side_effect=[0, 0.1, 1, 2]),
+      # Not time.monotonic itself: other threads of the process call it too.
+      mock.patch.object(progress, 'time') as clock,
     ):
+      clock.monotonic.side_effect = [0, 0.1, 1, 2]
       console = progress.Console(terminal)
       self.assertTrue(console.is_terminal)
       console.status('first')
