@@ -11,10 +11,10 @@ is convex, so where it starts only changes how soon it arrives; starting there,
 a probe that learns nothing scores what predicting the mean scores.
 """
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from concurrent import futures
 import functools
 import logging
 
@@ -77,18 +77,6 @@ def _loss(
   )
 
 
-class _FitLines(keras.callbacks.Callback):
-  """Reports the steps that Keras has trained on."""
-
-  def __init__(self, lines: progress.Lines, batch_size: int):
-    super().__init__()
-    self._lines = lines
-    self._batch_size = batch_size
-
-  def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
-    self._lines.done((batch + 1) * self._batch_size)
-
-
 class LinearProbe:
   """Linear layers from representations to labels, one for each task and seed.
 
@@ -142,22 +130,15 @@ class LinearProbe:
       jit_compile=False,
     )
 
-  def fit(
-    self,
-    dataset: tf.data.Dataset,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-  ) -> 'LinearProbe':
-    """Trains for one epoch.
+  def fit(self, dataset: tf.data.Dataset) -> 'LinearProbe':
+    """Trains once on every step; called again, it goes on with others.
 
     Args:
       dataset: mini-batches of (tuple of float32 `[batch, seed, width]`, float32
         `[batch, 1, seed, task, label + 1]`): Keras guesses what is meant where
         labels have not as many dimensions as predictions.
-      callbacks: passed to Keras.
     """
-    self.model.fit(
-      dataset, epochs=1, verbose=0, shuffle=False, callbacks=list(callbacks)
-    )
+    self.model.fit(dataset, epochs=1, verbose=0, shuffle=False)
     return self
 
   def weights(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -177,104 +158,134 @@ class LinearProbe:
     return found
 
 
+# All copies of the features of the first representation, of the second, ...,
+# float32 `[steps, width]` each; and labels, float32 `[steps, task, label + 1]`.
+Steps = tuple[list[np.ndarray], np.ndarray]
+
+
+def blocks(rollouts: Iterator[Steps], num_steps: int) -> Iterator[Steps]:
+  """Joins rollouts to blocks of so many steps, of which the last has fewer."""
+  waiting, number = [], 0
+
+  def join(pieces):
+    features, labels = zip(*pieces)
+    return [np.concatenate(x) for x in zip(*features)], np.concatenate(labels)
+
+  for features, labels in rollouts:
+    while number + len(labels) >= num_steps:
+      cut = num_steps - number
+      waiting.append(([x[:cut] for x in features], labels[:cut]))
+      yield join(waiting)
+      features, labels = [x[cut:] for x in features], labels[cut:]
+      waiting, number = [], 0
+    if len(labels):
+      waiting.append((features, labels))
+      number += len(labels)
+  if waiting:
+    yield join(waiting)
+
+
 def batches(
-  examples: Callable[[], Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]],
-  widths: Sequence[int],
+  block: Steps,
   copies: Sequence[int],
-  labels_shape: Sequence[int],
+  seed: int,
+  number: int,
+  num_seeds: int,
+  batch_size: int,
+) -> tf.data.Dataset:
+  """Cuts a block into mini-batches of its steps, for every seed in its order.
+
+  Args:
+    block: the steps.
+    copies: how many each representation has: 1, or `num_seeds` if every seed
+      has its own.
+    seed: of the orders.
+    number: of the block, for the orders.
+    num_seeds: how many orders.
+    batch_size: steps in a mini-batch.
+
+  Returns:
+    What `LinearProbe.fit` takes.
+  """
+  features = [tf.convert_to_tensor(x) for x in block[0]]
+  labels = tf.convert_to_tensor(block[1])
+  ends = np.cumsum(copies)
+  features = [features[end - n : end] for n, end in zip(copies, ends)]
+  key = tf.random.fold_in(tf.constant([seed, _SHUFFLE], tf.int64), number)
+  orders = [
+    tf.argsort(
+      tf.random.stateless_uniform([len(block[1])], tf.random.fold_in(key, copy))
+    )
+    for copy in range(num_seeds)
+  ]
+
+  def take(rows):
+    inputs = [
+      tf.gather(own[0], rows)
+      if len(own) == 1
+      else tf.stack(
+        [tf.gather(x, rows[:, i]) for i, x in enumerate(own)], axis=1
+      )
+      for own in features
+    ]
+    return tuple(inputs), tf.gather(labels, rows)[:, tf.newaxis]
+
+  dataset = tf.data.Dataset.from_tensor_slices(tf.stack(orders, axis=1))
+  return dataset.batch(batch_size).map(take).prefetch(8)
+
+
+def _ahead(items: Iterator[Steps]) -> Iterator[Steps]:
+  """The same, each made by a thread while the one before is used."""
+  with futures.ThreadPoolExecutor(1) as pool:
+    future = pool.submit(next, items, None)
+    while (item := future.result()) is not None:
+      future = pool.submit(next, items, None)
+      yield item
+
+
+def fit(
+  probe: LinearProbe,
+  rollouts: Iterator[Steps],
+  copies: Sequence[int],
   seed: int,
   num_seeds: int,
   num_steps: int,
   batch_size: int,
   block_steps: int,
-) -> tf.data.Dataset:
-  """Cuts rollouts into mini-batches of shuffled steps.
-
-  Steps are shuffled within blocks of rollouts, for every seed in an order of
-  its own.
-
-  Args:
-    examples: yields rollouts: all copies of the features of the first
-      representation, of the second, ..., float32 `[time, width]` each; and
-      labels, float32 `[time, task, label + 1]`.
-    widths: width of each representation.
-    copies: how many each has: 1, or `num_seeds` if every seed has its own.
-    labels_shape: `[task, label + 1]`.
-    seed: of the orders.
-    num_seeds: how many orders.
-    num_steps: of all rollouts together.
-    batch_size: steps in a mini-batch.
-    block_steps: about how many steps are shuffled together.
-
-  Returns:
-    What `LinearProbe.fit` takes.
-  """
-  block_steps = max(1, block_steps // batch_size) * batch_size
-  dataset = tf.data.Dataset.from_generator(
-    examples,
-    output_signature=(
-      tuple(
-        tf.TensorSpec([None, width], tf.float32)
-        for width, number in zip(widths, copies)
-        for _ in range(number)
-      ),
-      tf.TensorSpec([None, *labels_shape], tf.float32),
-    ),
-  ).rebatch(block_steps)
-
-  def of_block(number, block):
-    features, labels = block
-    ends = np.cumsum(copies)
-    features = [features[end - n : end] for n, end in zip(copies, ends)]
-    size = tf.shape(labels)[0]
-    key = tf.random.fold_in(tf.constant([seed, _SHUFFLE], tf.int64), number)
-    orders = tf.stack(
-      [
-        tf.argsort(
-          tf.random.stateless_uniform([size], tf.random.fold_in(key, copy))
-        )
-        for copy in range(num_seeds)
-      ],
-      axis=1,
-    )
-
-    def take(rows):
-      inputs = [
-        tf.gather(own[0], rows)
-        if len(own) == 1
-        else tf.stack(
-          [tf.gather(x, rows[:, i]) for i, x in enumerate(own)], axis=1
-        )
-        for own in features
-      ]
-      return tuple(inputs), tf.gather(labels, rows)[:, tf.newaxis]
-
-    return (
-      tf.data.Dataset.from_tensor_slices(orders).batch(batch_size).map(take)
-    )
-
-  dataset = dataset.prefetch(1).enumerate().flat_map(of_block)
-  # Keras warns at the end of a dataset whose length it did not know.
-  num_batches = -(-num_steps // batch_size)
-  return dataset.apply(
-    tf.data.experimental.assert_cardinality(num_batches)
-  ).prefetch(8)
-
-
-def fit(
-  probe: LinearProbe,
-  dataset: tf.data.Dataset,
-  num_steps: int,
-  batch_size: int,
   log: progress.Log | None,
 ) -> LinearProbe:
-  """`probe.fit` with progress told to `log`."""
+  """Trains for one epoch over rollouts, block by block.
+
+  Keras gets blocks that are in memory already. Were it to read rollouts from a
+  generator that itself reads a `tf.data.Dataset`, either could wait for the
+  threads that the other holds, for ever on a machine of two processors.
+
+  Args:
+    probe: the probe.
+    rollouts: the steps of each.
+    copies: see `batches`.
+    seed: see `batches`.
+    num_seeds: see `batches`.
+    num_steps: of all rollouts together.
+    batch_size: see `batches`.
+    block_steps: about how many steps are shuffled together.
+    log: takes a line of progress now and then.
+
+  Returns:
+    The probe.
+  """
+  block_steps = max(1, block_steps // batch_size) * batch_size
   lines = progress.Lines(log, 'probe: steps trained on', num_steps)
+  done = 0
   # Keras makes a graph for each model; TensorFlow thinks that a mistake.
   logger = tf.get_logger()
   level = logger.level
   logger.setLevel(logging.ERROR)
   try:
-    return probe.fit(dataset, [_FitLines(lines, batch_size)])
+    for number, block in enumerate(_ahead(blocks(rollouts, block_steps))):
+      probe.fit(batches(block, copies, seed, number, num_seeds, batch_size))
+      done += len(block[1])
+      lines.done(done)
   finally:
     logger.setLevel(level)
+  return probe

@@ -15,7 +15,6 @@ import functools
 import os
 
 import numpy as np
-import tensorflow as tf
 import threadpoolctl
 
 from analysis import exact_probe
@@ -71,7 +70,6 @@ class Prober:
     self._normalise: dict[_Job, Callable[[np.ndarray], np.ndarray]] = {}
     self._labels: dict[str, probe_labels.Labels] = {}
     self._num_steps = 0
-    self._failure: BaseException | None = None
 
   def run(
     self, compare: Mapping[str, Sequence[str]]
@@ -223,7 +221,7 @@ class Prober:
     for position, rollout in enumerate(self._stream.rollouts(split)):
       yield rollout, labels.tasks(position, len(rollout.labels))
 
-  def _examples(self) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:
+  def _examples(self) -> Iterator[linear_probe.Steps]:
     """What is trained on, which the exact probes see on its way."""
 
     def prepare(rollout, taken, job):
@@ -233,15 +231,10 @@ class Prober:
         self._exact.add(name, features, taken)
       return features
 
-    try:
-      for rollout, labels in self._rollouts('train'):
-        taken = self._exact.begin(labels)
-        work = functools.partial(prepare, rollout, taken)
-        yield tuple(self._map(work, self._jobs)), labels
-    except Exception as e:
-      # TensorFlow does not hand on exceptions as they are.
-      self._failure = e
-      raise
+    for rollout, labels in self._rollouts('train'):
+      taken = self._exact.begin(labels)
+      work = functools.partial(prepare, rollout, taken)
+      yield self._map(work, self._jobs), labels
 
   def _train(self, mean: np.ndarray) -> dict[str, 'Reader']:
     """The second pass: all probes."""
@@ -257,25 +250,17 @@ class Prober:
       settings.learning_rate,
     )
     bytes_per_step = 4 * sum(inputs.widths[name] for name, _ in self._jobs)
-    dataset = linear_probe.batches(
-      self._examples,
-      list(inputs.widths.values()),
+    linear_probe.fit(
+      probe,
+      self._examples(),
       list(inputs.copies.values()),
-      [num_tasks, len(spec.names) + 1],
       settings.seed,
       settings.num_seeds,
       self._num_steps,
       settings.batch_size,
       min(_BLOCK_STEPS, _BLOCK_BYTES // bytes_per_step),
+      settings.log,
     )
-    try:
-      linear_probe.fit(
-        probe, dataset, self._num_steps, settings.batch_size, settings.log
-      )
-    except tf.errors.OpError:
-      if self._failure is not None:
-        raise self._failure from None
-      raise
     if spec.classes:
       settings.tell('logistic regression')
     weights = {name: [found] for name, found in probe.weights().items()}

@@ -103,25 +103,19 @@ class BatchesTest(tf.test.TestCase):
     ends = np.cumsum(lengths)
     rows = np.split(np.arange(ends[-1]), ends[:-1])
 
-    def examples():
+    def rollouts():
       for row in rows:
         shared = row[:, np.newaxis].astype(np.float32)
         own = [shared + 10_000 * i for i in range(num_seeds)]
-        yield (shared, *own), shared[:, np.newaxis]
+        yield [shared, *own], shared[:, np.newaxis]
 
-    found = list(
-      linear_probe.batches(
-        examples,
-        [1, 1],
-        [1, num_seeds],
-        [1, 1],
-        seed,
-        num_seeds,
-        num_steps=int(ends[-1]),
-        batch_size=8,
-        block_steps=block_steps,
+    found = []
+    for number, block in enumerate(
+      linear_probe.blocks(rollouts(), block_steps)
+    ):
+      found += linear_probe.batches(
+        block, [1, num_seeds], seed, number, num_seeds, batch_size=8
       ).as_numpy_iterator()
-    )
     sizes = [len(labels) for _, labels in found]
     self.assertEqual(sizes, [8] * (ends[-1] // 8) + [ends[-1] % 8])
     shared, own = (
