@@ -211,7 +211,8 @@ def batches(
   labels = tf.convert_to_tensor(block[1])
   ends = np.cumsum(copies)
   features = [features[end - n : end] for n, end in zip(copies, ends)]
-  key = tf.random.fold_in(tf.constant([seed, _SHUFFLE], tf.int64), number)
+  key = tf.constant([seed, _SHUFFLE], tf.int64)
+  key = tf.random.fold_in(key, tf.constant(number, tf.int64))
   orders = [
     tf.argsort(
       tf.random.stateless_uniform([len(block[1])], tf.random.fold_in(key, copy))
