@@ -10,10 +10,11 @@ left in the run's folder, under `evaluation/`:
   probe.md, probe.json               Test 1
   mutual_information.md, .json       Test 2
   lesion.md, lesion.json             Test 3
+  report.html, .md, .json, figures/  all of it, if all tests were asked for
 """
 
-from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import math
 import os
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from analysis import evaluated_run
 from analysis import lesion
 from analysis import lesion_tables
 from analysis import lesion_tasks
@@ -37,124 +39,19 @@ from dnc import errors
 from dnc import evaluation
 from dnc import exports
 from dnc import files
-from dnc import predictor as predictor_lib
 from dnc import repeat_copy_training
-from dnc import rollouts
 from dnc import runs
-from dnc import traces as traces_lib
 from dnc import training
 from dnc.dsprites import sprites
-from dnc.dsprites import variation
 
 EVALUATION_DIR = 'evaluation'
 
 # Rollouts on which predictions are scored.
 _NUM_SCORED = 16
 _MAGNIFICATION = 2
-# Unseen rollouts in which one latent varies.
-_LEAST_ALONE = 20
-# What varies in Test 2's sequences.
-_MOVING = ('x_position',)
 
-Log = Callable[[str], None]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Run:
-  """A trained model, and what it is evaluated with."""
-
-  training: config_lib.TrainingConfig
-  evaluation: config_lib.EvaluationConfig
-  predictor: predictor_lib.SpritePredictor
-  num_updates: int
-  table: sprites.SpriteTable
-  folder: str
-  log: Log
-
-  def spec(self, stream: str) -> rollouts.RolloutSpec:
-    """The rollouts of a stream: of Test 1, or with only x moving of Test 2."""
-    length = longest = self.evaluation.rollout_length
-    varying, fixed = self.evaluation.varying, self.evaluation.fixed
-    if stream != 'evaluation':
-      longest, varying = 2 * length, _MOVING
-      fixed = [pair for pair in fixed if pair[0] not in _MOVING]
-    return rollouts.RolloutSpec(
-      seed=self.evaluation.seed,
-      stream=stream,
-      min_length=length,
-      max_length=longest,
-      varying=varying,
-      fixed=fixed,
-    )
-
-  def about(self) -> dict[str, Any]:
-    """What the results are of, for their JSON."""
-    return dict(
-      model_dir=os.path.dirname(self.folder),
-      num_updates=self.num_updates,
-      model_fingerprint=evaluation.fingerprint(self.predictor),
-      data_fingerprint=self.table.fingerprint,
-      training=dataclasses.asdict(self.training),
-      evaluation=dataclasses.asdict(self.evaluation),
-    )
-
-  def traces(
-    self,
-    test: str,
-    splits: Mapping[str, evaluation.Split],
-    representations: tuple[str, ...],
-    predictor: predictor_lib.SpritePredictor | None = None,
-    suffix: str = '',
-  ) -> traces_lib.Traces:
-    """Writes the traces of a test, or finds them written.
-
-    Args:
-      test: what the folder's name begins with.
-      splits: which rollouts.
-      representations: what to write of each step.
-      predictor: another than the trained one, of the same sizes; and
-      suffix: what it is called in the folder's name.
-
-    Returns:
-      The traces.
-    """
-    widths = predictor_lib.widths(self.training)
-    sizes = '+'.join(str(split.num_rollouts) for split in splits.values())
-    spec = next(iter(splits.values())).spec
-    path = os.path.join(
-      self.folder,
-      'traces',
-      f'{test}{_confined(spec)}_{sizes}x{self.evaluation.rollout_length}'
-      f'_seed{self.evaluation.seed}_{suffix or f"update{self.num_updates}"}',
-    )
-    num_updates = 0 if predictor else self.num_updates
-    return exports.export_traces(
-      path,
-      predictor or self.predictor,
-      self.table,
-      splits,
-      {name: widths[name] for name in representations},
-      dict(num_updates=num_updates, run=self.training.name()),
-      log=self.log,
-    )
-
-  def write(self, name: str, text: str, data: Mapping[str, Any]) -> None:
-    """Prints a report and writes it."""
-    paths = tables.write(self.folder, name, text, data)
-    self.log(f'\n{text}\nwritten: {", ".join(paths)}')
-
-
-def _confined(spec: rollouts.RolloutSpec) -> str:
-  """For a folder's name: how a test's rollouts differ from the usual."""
-  usual = variation.resolve(None, spec.fixed)[0]
-  if spec.stream == 'mutual_information':
-    usual = _MOVING
-  name = ''
-  if spec.varying != usual:
-    name += f'_varying-{"-".join(spec.varying)}'
-  if spec.fixed:
-    name += f'_fixed-{"-".join(f"{k}{v}" for k, v in spec.fixed)}'
-  return name
+_Run = evaluated_run.EvaluatedRun
+Log = evaluated_run.Log
 
 
 def evaluate(
@@ -187,7 +84,7 @@ def evaluate(
       folder cannot be written.
   """
   if runs.load(model_dir, task=None).TASK == config_lib.REPEAT_COPY:
-    return _evaluate_repeat_copy(model_dir, config, log, checkpoint)
+    return _evaluate_repeat_copy(model_dir, config, log, checkpoint, command)
   training_config, predictor, num_updates = training.restore_predictor(
     model_dir, checkpoint, log
   )
@@ -204,43 +101,73 @@ def evaluate(
     log=log,
   )
   tests = dict(probe=_run_probe, mi=_run_mutual_information, lesion=_run_lesion)
+  chosen = _chosen_tests(run)
   with files.explained_errors(run.folder):
     os.makedirs(run.folder, exist_ok=True)
     with files.only_writer(run.folder):
+      run.check_space(_wanted(run, chosen))
       found = dict(prediction=_score_prediction(run))
-      for name in config.tests:
-        has_memory = 'memory' in predictor_lib.widths(run.training)
-        if name == 'lesion' and not has_memory:
-          message = f'a run of --core={run.training.core} has no memory'
-          if config.tests == (name,):
-            raise errors.UsageError(f'--test={name}: {message}')
-          log(f'no Test 3: {message}')
-          continue
+      for name in chosen:
         found[name] = tests[name](run)
       if config.tests == config_lib.TESTS:
         _write_report(run, found, command)
+      else:
+        _tell_of_report(run.folder, log)
   log(f'results: {run.folder}')
   return found
+
+
+def _chosen_tests(run: _Run) -> list[str]:
+  """The tests that are asked for and that the model can be put to.
+
+  Raises:
+    UsageError: if it cannot be put to the only one that is asked for, or a
+      test is asked for what the model has not.
+  """
+  chosen = list(run.evaluation.tests)
+  if 'mi' in chosen:
+    _check_locations(run)
+  if 'lesion' in chosen and 'memory' not in run.widths:
+    message = f'a run of --core={run.training.core} has no memory'
+    if chosen == ['lesion']:
+      raise errors.UsageError(f'--test=lesion: {message}')
+    run.log(f'no Test 3: {message}')
+    chosen.remove('lesion')
+  return chosen
+
+
+def _wanted(run: _Run, chosen: Sequence[str]) -> list[evaluated_run.Wanted]:
+  """The traces of all chosen tests."""
+  wanted = []
+  if 'probe' in chosen:
+    wanted += run.for_probe().values()
+  if 'mi' in chosen:
+    wanted.append(run.for_mutual_information(_layouts(run.training)))
+  return wanted
+
+
+def _tell_of_report(folder: str, log: Log) -> None:
+  """Says so if a report of an earlier evaluation stays as it is."""
+  path = os.path.join(folder, 'report.html')
+  if os.path.exists(path):
+    log(f'{path} is of an earlier evaluation; --test=all makes it anew')
 
 
 def _write_report(run: _Run, found: Mapping[str, Any], command: str) -> None:
   """Puts everything on one page."""
   scorer = _scorer(run, 1)
-  has_memory = 'memory' in predictor_lib.widths(run.training)
   made = report.compose(
     {**run.about(), 'command': command},
     found,
     _magnified(scorer.picture()),
-    scorer.trace_memory() if has_memory else None,
+    scorer.trace_memory() if 'memory' in run.widths else None,
   )
   paths = report.write(run.folder, made, run.num_updates)
   run.log(f'report: {", ".join(paths)}')
 
 
 def _scorer(run: _Run, num_rollouts: int) -> evaluation.Scorer:
-  return evaluation.Scorer(
-    run.predictor, run.table, run.spec('evaluation'), num_rollouts
-  )
+  return evaluation.Scorer(run.predictor, run.table, run.spec(), num_rollouts)
 
 
 def _magnified(picture: np.ndarray) -> np.ndarray:
@@ -276,42 +203,29 @@ def _score_prediction(run: _Run) -> dict[str, float]:
 
 def _run_probe(run: _Run) -> probe.ProbeResult:
   """Test 1."""
-  spec = run.spec('evaluation')
-  widths = predictor_lib.widths(run.training)
-  probed = exports.probed(run.evaluation, widths)
-  exported = exports.exported(run.evaluation, widths)
-  usual = exports.exported(config_lib.EvaluationConfig(), widths)
-  name = 'probe' if exported == usual else '_'.join(['probe', *exported])
-  # Of the controls only what is probed is written.
-  all_probed = exports.probed(config_lib.EvaluationConfig(), widths)
-  of_probed = '' if probed == all_probed else f'_{"_".join(probed)}'
-  # An interval wants more than one.
-  splits = _splits(spec, run.evaluation.num_rollouts, 2)
+  spec = run.spec()
+  wanted = run.for_probe()
+  trained, untrained = wanted.pop('trained'), wanted.pop('untrained', None)
   settings = dict(
     seed=run.evaluation.seed,
-    representations=probed,
+    representations=exports.probed(run.evaluation, run.widths),
     num_seeds=run.evaluation.num_seeds,
     log=run.log,
   )
-  untrained = None
-  if not run.training.freeze_core:
-    untrained = run.traces(
-      f'probe_untrained{of_probed}',
-      splits,
-      probed,
-      predictor_lib.SpritePredictor(run.training),
-      'update0',
-    )
   result = probe.run(
-    run.traces(name, splits, exported),
+    run.traces(trained),
     run.evaluation.offsets,
-    untrained=untrained,
+    untrained=untrained and run.traces(untrained),
     inputs=probe_inputs.sprite_inputs(run.table, spec),
     **settings,
   )
-  result = dataclasses.replace(
-    result, isolated=_isolate(run, f'probe_alone{of_probed}', probed, settings)
-  )
+  isolated = {}
+  for latent, alone in wanted.items():
+    run.log(f'only {latent} varies:')
+    isolated[latent] = probe.run(
+      run.traces(alone), (0,), asked=(latent,), centred=True, **settings
+    )
+  result = dataclasses.replace(result, isolated=isolated)
   kind = dict(varying=spec.varying, fixed=spec.fixed)
   run.write(
     'probe',
@@ -335,71 +249,51 @@ def _layouts(config: config_lib.TrainingConfig) -> dict[str, tuple[int, ...]]:
   }
 
 
-def _splits(
-  spec: rollouts.RolloutSpec, number: int, least: int
-) -> dict[str, evaluation.Split]:
-  """Rollouts to train probes on, and a tenth as many unseen ones, or more."""
-  return dict(
-    train=evaluation.Split(spec, 0, number),
-    test=evaluation.Split(spec, number, max(least, -(-number // 10))),
-  )
-
-
-def _isolate(
-  run: _Run, name: str, probed: tuple[str, ...], settings: Mapping[str, Any]
-) -> dict[str, probe.ProbeResult]:
-  """Test 1 on rollouts in which one latent varies, for each that may."""
-  if not run.evaluation.num_isolated:
-    return {}
-  spec, found = run.spec('evaluation'), {}
-  for latent in spec.varying:
-    run.log(f'only {latent} varies:')
-    alone = dataclasses.replace(spec, varying=(latent,))
-    splits = _splits(alone, run.evaluation.num_isolated, _LEAST_ALONE)
-    traces = run.traces(name, splits, probed)
-    found[latent] = probe.run(
-      traces, (0,), asked=(latent,), centred=True, **settings
+def _check_locations(run: _Run) -> None:
+  """Raises a `UsageError` if the memory has no such numbers."""
+  locations = run.evaluation.locations
+  if locations is None:
+    return
+  layouts = _layouts(run.training)
+  shown = f'--locations={",".join(map(str, locations))}'
+  if 'memory' not in layouts:
+    core = run.training.core
+    raise errors.UsageError(f'{shown}: --core={core} has no memory')
+  number = math.prod(layouts['memory'])
+  if max(locations) >= number:
+    raise errors.UsageError(
+      f'{shown}: must be of 0 to {number - 1}, the numbers of this memory'
     )
-  return found
 
 
 def _run_mutual_information(
   run: _Run,
 ) -> dict[str, mutual_information.MutualInformationResult]:
   """Test 2."""
-  spec = run.spec('mutual_information')
-  if not set(_MOVING) <= set(run.training.varying):
+  if not set(evaluated_run.MOVING) <= set(run.training.varying):
     run.log('Test 2 moves x_position, which did not vary in training')
-  layouts = recorded = _layouts(run.training)
+  layouts = _layouts(run.training)
+  wanted = run.for_mutual_information(layouts)
+  traces = run.traces(wanted)
   if 'memory' not in layouts:
     core = run.training.core
     run.log(f'Test 2: --core={core} has no memory; its controller is scored')
-  locations = run.evaluation.locations
-  if locations is not None:
-    shown = f'--locations={",".join(map(str, locations))}'
-    if 'memory' not in layouts:
-      raise errors.UsageError(f'{shown}: --core={core} has no memory')
-    number = math.prod(layouts['memory'])
-    if max(locations) >= number:
-      raise errors.UsageError(
-        f'{shown}: must be of 0 to {number - 1}, the numbers of this memory'
-      )
+  elif run.evaluation.locations is not None:
     layouts = {'memory': layouts['memory']}
-  split = evaluation.Split(spec, 0, run.evaluation.num_sequences)
-  traces = run.traces('mi', dict(sequences=split), tuple(recorded))
   results = mutual_information.from_traces(
     traces,
     'sequences',
     layouts,
     lags=run.evaluation.lags,
-    locations=locations,
+    locations=run.evaluation.locations,
     estimator=run.evaluation.estimator,
     seed=run.evaluation.seed,
     log=run.log,
   )
+  fixed = wanted.splits['sequences'].spec.fixed
   run.write(
     'mutual_information',
-    mutual_information_tables.mutual_information_text(results, spec.fixed),
+    mutual_information_tables.mutual_information_text(results, fixed),
     mutual_information_tables.mutual_information_data(results, run.about()),
   )
   return results
@@ -409,7 +303,7 @@ def _run_lesion(run: _Run) -> lesion.LesionResult:
   """Test 3."""
   evaluated = run.evaluation
   result = lesion.run(
-    lesion_tasks.SpriteTask(run.predictor, run.table, run.spec('evaluation')),
+    lesion_tasks.SpriteTask(run.predictor, run.table, run.spec()),
     evaluated.num_lesioned,
     evaluated.lesion_step,
     evaluated.reset_interval,
@@ -425,7 +319,11 @@ def _run_lesion(run: _Run) -> lesion.LesionResult:
 
 
 def _evaluate_repeat_copy(
-  model_dir: str, config: config_lib.EvaluationConfig, log: Log, checkpoint: str
+  model_dir: str,
+  config: config_lib.EvaluationConfig,
+  log: Log,
+  checkpoint: str,
+  command: str,
 ) -> dict[str, Any]:
   """`evaluate`, of a run of repeat-copy: Test 3."""
   if 'lesion' not in config.tests:
@@ -464,4 +362,11 @@ def _evaluate_repeat_copy(
       data = lesion_tables.lesion_data(result, about)
       paths = tables.write(folder, 'lesion', text, data)
       log(f'\n{text}\nwritten: {", ".join(paths)}')
-  return dict(lesion=result)
+      found = dict(lesion=result)
+      if config.tests == config_lib.TESTS:
+        made = report.compose({**about, 'command': command}, found)
+        paths = report.write(folder, made, num_updates)
+        log(f'report: {", ".join(paths)}')
+      else:
+        _tell_of_report(folder, log)
+  return found

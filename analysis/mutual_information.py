@@ -66,6 +66,8 @@ class MutualInformationResult:
     num_bins: bins for 'binned', else None.
     num_sequences: number of sequences.
     num_shifts: number of shifts of each.
+    num_different_shifts: how many of those of a sequence differ, at least:
+      short ones cannot be shifted in many ways.
     lags: how many steps before the class was that contents are scored against.
     layout: the representation's shape, e.g. (slots, words).
     locations: int64 `[locations]`, which of its numbers, row by row.
@@ -97,6 +99,7 @@ class MutualInformationResult:
   num_bins: int | None
   num_sequences: int
   num_shifts: int
+  num_different_shifts: int
   lags: tuple[int, ...]
   layout: tuple[int, ...]
   locations: np.ndarray
@@ -202,6 +205,7 @@ class Scorer:
     self._seed = seed
     self._null = significance.NullMoments()
     self._count = 0
+    self._different_shifts = self._num_shifts
     self._sums = dict.fromkeys(
       ['scores', 'control', 'excess', 'squares', 'varied', 'entropy'], 0.0
     )
@@ -242,6 +246,7 @@ class Scorer:
     shifts = controls.circular_shifts(
       self._seed, self._count, len(true), self._num_shifts, max(lags)
     )
+    self._different_shifts = min(self._different_shifts, len(set(shifts)))
     rows = [np.roll(true, lag) for lag in lags]
     rows += [random, *(np.roll(true, shift) for shift in shifts)]
     first = max(lags)
@@ -281,6 +286,7 @@ class Scorer:
     return MutualInformationResult(
       **self._about,
       num_sequences=self._count,
+      num_different_shifts=self._different_shifts,
       layout=self._layout,
       locations=self._locations,
       scores=means['scores'],

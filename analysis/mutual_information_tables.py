@@ -15,6 +15,8 @@ from dnc.dsprites import variation
 Results = Mapping[str, mutual_information.MutualInformationResult]
 
 _NUM_LISTED = 5
+# With fewer ways to shift a sequence its scores by chance are hardly known.
+LEAST_SHIFTS = 20
 # Of the control, by chance: it has to be rarer than what the test may find by
 # chance to be called a fault.
 _CONTROL_LEVEL = 0.01
@@ -240,6 +242,13 @@ def verdict(results: Results) -> str:
       f'Cannot tell: the control misbehaves, {faulty} of the {what} seem to '
       'follow a random sequence that the model never saw.'
     )
+  if result.num_different_shifts < LEAST_SHIFTS:
+    return (
+      'Cannot tell: chance is known from shifts of each sequence, of which '
+      f'{LEAST_SHIFTS} different ones are needed; some has '
+      f'{result.num_different_shifts}. Sequences must be longer, or lags less '
+      f'than {max(result.lags)}.'
+    )
   estimator = result.estimator.replace('_', ' ')
   of = f'{estimator}, over {result.num_sequences} sequences'
   if not found['num_significant']:
@@ -275,13 +284,13 @@ def verdict(results: Results) -> str:
 
 def _compared(results: Results) -> str:
   """Says how much the other representations hold at most, if there are any."""
-  main = _main(results)
-  others = [
-    f'{result.excess.max():.3f} in the {_title(name)}'
-    for name, result in results.items()
-    if result is not main
-  ]
-  return f' Elsewhere at most {", ".join(others)}.' if others else ''
+  main, others = _main(results), []
+  for name, result in results.items():
+    if result is not main:
+      most = np.max(result.excess, initial=-np.inf, where=result.significant)
+      most = f'at most {most:.3f}' if np.isfinite(most) else 'nothing'
+      others.append(f'{most} in the {_title(name)}')
+  return f' Elsewhere: {", ".join(others)}.' if others else ''
 
 
 def mutual_information_text(

@@ -28,6 +28,7 @@ from analysis import probe_scores
 from analysis import probe_tables
 from analysis import probe_verdict
 from analysis import tables
+from dnc import config as config_lib
 from dnc import files
 from dnc import memory_trace
 from dnc import summaries
@@ -44,6 +45,14 @@ a sprite looks like is decided by five *latents*: its shape (square, ellipse or
 heart), scale, orientation, and x and y position. The network is never told
 them. Do they stand in its memory all the same, and does it use what stands
 there?"""
+_ABOUT_REPEAT_COPY = """\
+A Differentiable Neural Computer is a network with a memory: *slots* of numbers
+that its *heads* write and read at every step. This one was trained on
+DeepMind's repeat-copy task: it hears a pattern, vectors of bits one after the
+other, and a number, and has to say the pattern as many times. That cannot be
+done without remembering the pattern. It is the positive control of the test
+that asks whether a network uses its memory: of a network that does the task,
+the test must say yes."""
 
 _QUESTIONS = {
   'probe': 'Test 1, can the latents be read off the memory?',
@@ -127,9 +136,10 @@ def _what_was_run(composer: _Composer, about: Mapping[str, Any]) -> None:
     'updates': f'{about["num_updates"]:,}',
     'evaluation': settings(evaluation),
     'model': f'fingerprint `{about["model_fingerprint"]}`',
-    'data': f'fingerprint `{about["data_fingerprint"]}`',
-    'versions': settings(about['versions']),
   }
+  if 'data_fingerprint' in about:
+    rows['data'] = f'fingerprint `{about["data_fingerprint"]}`'
+  rows['versions'] = settings(about['versions'])
   composer.add('## What was run')
   composer.add('\n'.join(f'- **{k}**: {v}' for k, v in rows.items()))
 
@@ -210,7 +220,10 @@ def _probe_figure(
 
 
 def _sprite(offset: int) -> str:
-  return probe_verdict.when(offset).replace('that ', 'the sprite ')
+  """The sprite that an offset leads to, in words."""
+  if not offset:
+    return 'the current sprite'
+  return f'the sprite {probe_verdict.when(offset)}'
 
 
 def _over_time(result: probe.ProbeResult, label: str) -> figures.figure.Figure:
@@ -341,11 +354,15 @@ def _lesion(
   composer.add(
     '## Test 3: is it used?',
     'What stands in the memory need not be used. Here the memory is cut, in '
-    'several ways, while the network predicts; what it then does worse, it '
-    'did with the memory. That the test can see use is shown by a network that '
-    'has learned to copy sequences, which needs a memory: `python train.py '
-    '--task=repeat_copy`, then `python evaluate.py --test=lesion`.',
+    'several ways, while the network works; what it then does worse, it did '
+    'with the memory.',
   )
+  if result.task != config_lib.REPEAT_COPY:
+    composer.add(
+      'That the test can see use is shown by a network that has learned to '
+      'copy sequences, which needs a memory: `python train.py '
+      '--task=repeat_copy`, then `python evaluate.py`.',
+    )
   for metric in result.metrics:
     rows = [
       figures.Row(
@@ -388,8 +405,8 @@ _NUMBERS: dict[str, Callable[[Any], Any]] = {
 def compose(
   about: Mapping[str, Any],
   found: Mapping[str, Any],
-  picture: np.ndarray,
-  memory: tuple[memory_trace.MemoryTrace, np.ndarray] | None,
+  picture: np.ndarray | None = None,
+  memory: tuple[memory_trace.MemoryTrace, np.ndarray] | None = None,
 ) -> Report:
   """Makes the report of an evaluation.
 
@@ -398,7 +415,8 @@ def compose(
       `training` and `evaluation`, the settings.
     found: as `experiment.evaluate` returns it; tests that were not run are left
       out, and said to be.
-    picture: uint8 `[height, width, 1]`, true sprites above predicted ones.
+    picture: uint8 `[height, width, 1]`, true sprites above predicted ones; None
+      of repeat-copy.
     memory: what the memory does in one rollout, and the sprites that go in,
       float `[time, 64, 64]`; None without a memory.
 
@@ -412,18 +430,23 @@ def compose(
     'mi': (_mutual_information, mutual_information_tables.verdict),
     'lesion': (_lesion, lesion_tables.verdict),
   }
+  of_sprites = 'prediction' in found
   verdicts = {
     name: verdict(found[name]) if name in found else _NOT_RUN
     for name, (_, verdict) in sections.items()
+    # The other tests are of sprites.
+    if of_sprites or name in found
   }
-  composer.add(TITLE, _INTRODUCTION, '## The answers')
+  introduction = _INTRODUCTION if of_sprites else _ABOUT_REPEAT_COPY
+  composer.add(TITLE, introduction, '## The answers')
   composer.add(
     '\n'.join(
       f'- **{_QUESTIONS[name]}** {verdict}'
       for name, verdict in verdicts.items()
     )
   )
-  _predictions(composer, found['prediction'], picture)
+  if of_sprites:
+    _predictions(composer, found['prediction'], picture)
   for name, (section, _) in sections.items():
     if name in found:
       section(composer, found[name], about)
@@ -441,7 +464,7 @@ def compose(
     data=dict(
       about=about,
       verdicts=verdicts,
-      prediction=dict(found['prediction']),
+      **({'prediction': dict(found['prediction'])} if of_sprites else {}),
       # All numbers are in the files of each test.
       **{
         name: _NUMBERS[name](found[name]) for name in _NUMBERS if name in found

@@ -9,7 +9,7 @@ import json
 from typing import Any
 from typing import ClassVar
 
-from dnc import errors
+from dnc import config_checks as checks
 from dnc.dsprites import original
 from dnc.dsprites import sprites
 from dnc.dsprites import variation
@@ -71,8 +71,6 @@ EXPORTS = (
 _REPORTING = ('report_interval', 'checkpoint_interval')
 # There were runs before these fields: their names leave out the defaults.
 _LATER = ('varying', 'fixed', 'core', 'freeze_core', 'loss', 'optimizer')
-# Of settings that are not whole numbers: float32 holds it and its inverse.
-_MOST = 1e30
 # Only a core with a memory has these.
 _OF_MEMORY = ('memory_size', 'word_size', 'num_read_heads', 'num_write_heads')
 
@@ -179,12 +177,12 @@ class TrainingConfig(Config):
     for name, allowed in dict(
       core=CORES, loss=LOSSES, optimizer=OPTIMIZERS
     ).items():
-      _require_choice(self, name, allowed)
+      checks.require_choice(self, name, allowed)
     if self.core == LSTM:
       for field in dataclasses.fields(self):
         if field.name in _OF_MEMORY:
           value = getattr(self, field.name)
-          _require(
+          checks.require(
             self,
             field.name,
             value == field.default,
@@ -194,11 +192,11 @@ class TrainingConfig(Config):
     _require_sizes(
       self, 'num_epochs', 'rollouts_per_epoch', 'min_length', 'max_length'
     )
-    _require(self, 'tbptt_length', self.tbptt_length >= 0, 'at least 0')
-    _require_positive(self, 'final_learning_rate')
+    checks.require_at_least(self, 0, 'tbptt_length')
+    checks.require_positive(self, 'final_learning_rate')
     # The way of frozen dataclasses.
     object.__setattr__(self, 'dataset', sprites.check_dataset(self.dataset))
-    _require_order(self, 'min_length', 'max_length')
+    checks.require_order(self, 'min_length', 'max_length')
 
   def identity(self) -> dict[str, Any]:
     """As in the base class; of a file, its content counts and not its path."""
@@ -292,7 +290,7 @@ class RepeatCopyConfig(Config):
       'num_training_iterations',
     )
     for name in ('length', 'repeats'):
-      _require_order(self, f'min_{name}', f'max_{name}')
+      checks.require_order(self, f'min_{name}', f'max_{name}')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -326,8 +324,13 @@ class EvaluationConfig:
     seed: of the rollouts, the controls, the shuffles and the shifts.
     varying: latents that are drawn anew for every sprite of Test 1's rollouts;
       in Test 2's it is always x alone.
-    fixed: latents that keep one class, in both tests, but x in Test 2. Both as
+    fixed: latents that keep one class, in all tests, but x in Test 2. Both as
       in `rollouts.RolloutSpec`; where neither is given, as in training.
+    num_lesioned: rollouts, or sequences of repeat-copy, for Test 3.
+    lesion_step: the step from which on Test 3 freezes the memory. None: half of
+      a rollout; 1, before the pattern, of repeat-copy.
+    reset_interval: steps after which Test 3 resets the memory, or exchanges it,
+      again and again. None: 10; 2 of repeat-copy.
   """
 
   tests: tuple[str, ...] = TESTS
@@ -355,44 +358,44 @@ class EvaluationConfig:
 
   def __post_init__(self):
     # Standard deviations over rollouts want more than one.
-    for name, least in dict(
-      num_rollouts=2, num_sequences=1, num_lesioned=2, num_seeds=1
-    ).items():
-      _require(self, name, getattr(self, name) >= least, f'at least {least}')
+    checks.require_at_least(self, 2, 'num_rollouts', 'num_lesioned')
+    checks.require_at_least(self, 1, 'num_sequences', 'num_seeds')
     for name, least in dict(lesion_step=0, reset_interval=1).items():
       value, most = getattr(self, name), self.rollout_length - 1
       allowed = f'in {least} to {most}, within a rollout'
-      _require(self, name, value is None or least <= value <= most, allowed)
+      checks.require(
+        self, name, value is None or least <= value <= most, allowed
+      )
     if self.num_isolated is None:
       number = max(20, self.num_rollouts // 10)
       object.__setattr__(self, 'num_isolated', number)
-    _require(
+    checks.require(
       self,
       'num_isolated',
       self.num_isolated >= 2 or not self.num_isolated,
       'at least 2, or 0 for none',
     )
-    _require(
+    checks.require(
       self,
       'offsets',
       0 < len(self.offsets) == len(set(self.offsets)),
       'some numbers, each once',
     )
     furthest = max(map(abs, self.offsets))
-    _require(
+    checks.require(
       self,
       'rollout_length',
       self.rollout_length > furthest,
       f'more than the furthest of --offsets, {furthest}',
     )
-    _require(self, 'seed', 0 <= self.seed < 2**63, 'in 0 to 2^63 - 1')
+    checks.require_seed(self)
     if self.dataset is not None:
       object.__setattr__(self, 'dataset', sprites.check_dataset(self.dataset))
     for name, allowed in dict(
       tests=TESTS, export=EXPORTS, representations=REPRESENTATIONS
     ).items():
       chosen = getattr(self, name)
-      _require(
+      checks.require(
         self,
         name,
         chosen is None or (chosen and set(chosen) <= set(allowed)),
@@ -401,27 +404,29 @@ class EvaluationConfig:
     if 'probe' in self.tests and self.export is not None:
       probed = self.representations or REPRESENTATIONS
       lacking = [x for x in self.representations or () if x not in self.export]
-      _require(
+      checks.require(
         self,
         'export',
         set(probed) & set(self.export) and not lacking,
         f'with {", ".join(lacking) or "some of " + ", ".join(probed)}, which '
         'Test 1 probes',
       )
-    _require_choice(self, 'estimator', ESTIMATORS)
+    checks.require_choice(self, 'estimator', ESTIMATORS)
     if 'mi' in self.tests:
       self._check_lags()
     if self.locations is not None:
       once = len(self.locations) == len(set(self.locations))
       holds = min(self.locations, default=-1) >= 0 and once
-      _require(self, 'locations', holds, 'whole numbers from 0, each once')
+      checks.require(
+        self, 'locations', holds, 'whole numbers from 0, each once'
+      )
     if self.varying is not None or self.fixed is not None:
       _resolve_variation(self)
 
   def _check_lags(self) -> None:
     # Test 2 shifts a sequence by more steps than any lag, in more than one way.
     most = self.rollout_length - min(self.rollout_length // 10, 10) - 3
-    _require(
+    checks.require(
       self,
       'lags',
       0 < len(self.lags) == len(set(self.lags))
@@ -469,30 +474,12 @@ def _given(overrides: dict[str, Any]) -> dict[str, Any]:
   return {k: v for k, v in overrides.items() if v is not None}
 
 
-def _require(config: Any, name: str, holds: bool, allowed: str) -> None:
-  if not holds:
-    value = _shown(getattr(config, name))
-    raise errors.UsageError(f'--{name}={value}: must be {allowed}')
-
-
-def _require_choice(config: Any, name: str, allowed: tuple[str, ...]) -> None:
-  holds = getattr(config, name) in allowed
-  _require(config, name, holds, f'one of {", ".join(allowed)}')
-
-
-def _shown(value: Any) -> str:
-  if not isinstance(value, tuple):
-    return str(value)
-  # Names, pairs of name and class, or numbers.
-  return variation.shown(str(x) if isinstance(x, int) else x for x in value)
-
-
 def differences(config: Config, found: Config) -> list[str]:
   """How `config` is another run than `found`: flag by flag, for a person."""
   wanted, there = config.identity(), found.identity()
   return [
-    f'--{k}={_shown(getattr(found, k)) or "none"} there, '
-    f'{_shown(getattr(config, k)) or "none"} asked for'
+    f'--{k}={checks.shown(getattr(found, k)) or "none"} there, '
+    f'{checks.shown(getattr(config, k)) or "none"} asked for'
     for k in wanted
     if wanted[k] != there[k]
   ]
@@ -507,7 +494,9 @@ def _resolve_variation(config: TrainingConfig | EvaluationConfig) -> None:
 
 def _require_sizes(config: Config, *names: str) -> None:
   """Checks `names`, at least 1 each, and the fields that all tasks have."""
-  for name in (
+  checks.require_at_least(
+    config,
+    1,
     'memory_size',
     'word_size',
     'num_read_heads',
@@ -517,26 +506,7 @@ def _require_sizes(config: Config, *names: str) -> None:
     'batch_size',
     'report_interval',
     'checkpoint_interval',
-  ):
-    _require(config, name, getattr(config, name) >= 1, 'at least 1')
-  _require(
-    config,
-    'clip_value',
-    0 <= config.clip_value <= _MOST,
-    f'in 0 to {_MOST:g}',
   )
-  _require(config, 'seed', 0 <= config.seed < 2**63, 'in 0 to 2^63 - 1')
-  _require_positive(config, 'learning_rate', 'max_grad_norm')
-
-
-def _require_positive(config: Config, *names: str) -> None:
-  for name in names:
-    holds = 0 < getattr(config, name) <= _MOST
-    _require(config, name, holds, f'more than 0, at most {_MOST:g}')
-
-
-def _require_order(config: Config, least: str, most: str) -> None:
-  bound = getattr(config, least)
-  _require(
-    config, most, getattr(config, most) >= bound, f'at least --{least}={bound}'
-  )
+  checks.require_bound(config, 'clip_value')
+  checks.require_seed(config)
+  checks.require_positive(config, 'learning_rate', 'max_grad_norm')

@@ -84,6 +84,64 @@ def _check(flag: str, names: tuple[str, ...], had: list[str]) -> None:
     )
 
 
+def _describe(
+  predictor: predictor_lib.SpritePredictor,
+  table: sprites.SpriteTable,
+  splits: Mapping[str, evaluation.Split],
+  widths: Mapping[str, int],
+  metadata: Mapping[str, Any],
+) -> dict[str, Any]:
+  """All that traces say of themselves."""
+  return {
+    **metadata,
+    'model_fingerprint': evaluation.fingerprint(predictor),
+    'data_fingerprint': table.fingerprint,
+    'splits': {k: dataclasses.asdict(v) for k, v in splits.items()},
+    'representations': sorted(widths),
+  }
+
+
+def _together(
+  splits: Mapping[str, evaluation.Split], widths: Mapping[str, int]
+) -> int:
+  """How many rollouts to run together."""
+  longest = max(split.spec.max_length for split in splits.values())
+  return _batch_size(4 * longest * sum(widths.values()))
+
+
+def plan(
+  path: str | os.PathLike[str],
+  predictor: predictor_lib.SpritePredictor,
+  table: sprites.SpriteTable,
+  splits: Mapping[str, evaluation.Split],
+  widths: Mapping[str, int],
+  metadata: Mapping[str, Any],
+) -> trace_shards.Export:
+  """Looks at what `export_traces` with these arguments would have to write.
+
+  Args:
+    path: as of `export_traces`, like all others.
+    predictor: the model.
+    table: the sprites.
+    splits: which rollouts.
+    widths: what to record.
+    metadata: what the traces are of.
+
+  Returns:
+    The export, of which nothing is written.
+
+  Raises:
+    UsageError: if `path` holds other traces.
+  """
+  return trace_shards.Export(
+    os.fspath(path),
+    widths,
+    {name: _lengths(split) for name, split in splits.items()},
+    _together(splits, widths),
+    _describe(predictor, table, splits, widths, metadata),
+  )
+
+
 def export_traces(
   path: str | os.PathLike[str],
   predictor: predictor_lib.SpritePredictor,
@@ -115,26 +173,12 @@ def export_traces(
     UsageError: if `path` holds other traces, or the disk is too small.
   """
   path, log = os.fspath(path), log or (lambda line: None)
-  metadata = {
-    **metadata,
-    'model_fingerprint': evaluation.fingerprint(predictor),
-    'data_fingerprint': table.fingerprint,
-    'splits': {k: dataclasses.asdict(v) for k, v in splits.items()},
-    'representations': sorted(widths),
-  }
-  longest = max(split.spec.max_length for split in splits.values())
-  batch_size = _batch_size(4 * longest * sum(widths.values()))
-  export = trace_shards.Export(
-    path,
-    widths,
-    {name: _lengths(split) for name, split in splits.items()},
-    batch_size,
-    metadata,
-  )
+  export = plan(path, predictor, table, splits, widths, metadata)
   if export.is_finished:
     log(f'traces: reading {path}')
   else:
     export.begin(log)
+    batch_size = _together(splits, widths)
     evaluator = _evaluator(predictor, tuple(widths), batch_size)
     try:
       _write_missing(export, evaluator, table, splits, batch_size, log)
@@ -145,7 +189,9 @@ def export_traces(
       )
       raise
     export.finish()
-  return traces_lib.open_traces(path, metadata)
+  return traces_lib.open_traces(
+    path, _describe(predictor, table, splits, widths, metadata)
+  )
 
 
 @functools.lru_cache(maxsize=2)
@@ -198,7 +244,7 @@ def _write_missing(
       ):
         if writing:
           writing.result()
-        records = _encoded(export.widths, recorded)
+        records = _encoded(export, recorded)
         writing = writer.submit(export.write, shard, records)
         done += shard.num_rollouts
         lines.done(done)
@@ -242,7 +288,7 @@ def _run_shards(
 
 
 def _encoded(
-  widths: Mapping[str, int], recorded: list[_Recorded]
+  export: trace_shards.Export, recorded: list[_Recorded]
 ) -> Iterator[bytearray]:
   """Yields the records of a shard's rollouts, each valid until the next."""
   record = None
@@ -250,11 +296,15 @@ def _encoded(
     for i, length in enumerate(batch.length):
       if not length:  # The batch was not filled.
         continue
-      arrays = {name: _cut(segments, name, i, length) for name in widths}
+      arrays = {name: _cut(segments, name, i, length) for name in export.widths}
       arrays['classes'] = [batch.classes[:length, i]]
       arrays['values'] = [batch.values[:length, i]]
       record = trace_records.encode(
-        widths, int(batch.index[i]), arrays, into=record
+        export.widths,
+        int(batch.index[i]),
+        export.fingerprint,
+        arrays,
+        into=record,
       )
       yield record
 

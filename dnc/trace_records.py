@@ -11,6 +11,9 @@ Example, Features, Feature, BytesList and Int64List of TensorFlow's
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import hashlib
+import json
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -20,6 +23,7 @@ from dnc.dsprites import latents
 # What every trace has beside the representations.
 LABELS = {'classes': np.dtype(np.int32), 'values': np.dtype(np.float32)}
 INDEX = 'index'
+FINGERPRINT = 'fingerprint'
 _REPRESENTATION = np.dtype(np.float32)
 
 # Key bytes, field number and wire type, of the messages on the way to a value.
@@ -28,6 +32,8 @@ _ENTRY, _ENTRY_KEY, _ENTRY_VALUE = b'\n', b'\n', b'\x12'
 _BYTES_LIST, _INT64_LIST = b'\n', b'\x1a'
 _VALUES = b'\n'
 
+# Of a fingerprint.
+_NUM_DIGITS = 32
 # A TFRecord frames its bytes with their number and two checksums.
 FRAME_BYTES = 16
 # Of a protocol buffer.
@@ -36,6 +42,19 @@ _MAX_BYTES = 2**31 - 1
 
 def _dtype(name: str) -> np.dtype:
   return LABELS.get(name, _REPRESENTATION)
+
+
+def fingerprint(metadata: Mapping[str, Any]) -> str:
+  """What every rollout carries of what it is of.
+
+  Args:
+    metadata: anything that JSON holds.
+
+  Returns:
+    32 hexadecimal digits; the same after a JSON file and back.
+  """
+  content = json.dumps(metadata, sort_keys=True)
+  return hashlib.sha256(content.encode()).hexdigest()[:_NUM_DIGITS]
 
 
 def all_widths(widths: Mapping[str, int]) -> dict[str, int]:
@@ -60,6 +79,7 @@ def features(widths: Mapping[str, int]) -> tfds.features.FeaturesDict:
   return tfds.features.FeaturesDict(
     {
       INDEX: np.int64,
+      FINGERPRINT: tfds.features.Text(),
       **{
         # Raw bytes: a list of floats is far slower to parse.
         name: tfds.features.Tensor(
@@ -98,19 +118,26 @@ def _before_bytes(name: str, num_bytes: int) -> bytes:
 
 
 def _layout(
-  widths: Mapping[str, int], index: int, num_steps: int
+  widths: Mapping[str, int],
+  index: int,
+  num_steps: int,
+  digits: str = '0' * _NUM_DIGITS,
 ) -> tuple[list[tuple[str, bytes]], int]:
   """Features in order, what stands before the bytes of each, and all bytes."""
   parts, size = [], 0
-  for name, width in sorted({**all_widths(widths), INDEX: 0}.items()):
+  every_width = {**all_widths(widths), INDEX: 0, FINGERPRINT: 0}
+  for name, width in sorted(every_width.items()):
+    num_bytes = num_steps * bytes_per_step(width)
     if name == INDEX:
       values = _message(_VALUES, _varint(index))
-      parts.append((name, _entry(name, _message(_INT64_LIST, values))))
-      size += len(parts[-1][1])
+      part = _entry(name, _message(_INT64_LIST, values))
+    elif name == FINGERPRINT:
+      values = _message(_VALUES, digits.encode())
+      part = _entry(name, _message(_BYTES_LIST, values))
     else:
-      num_bytes = num_steps * bytes_per_step(width)
-      parts.append((name, _before_bytes(name, num_bytes)))
-      size += len(parts[-1][1]) + num_bytes
+      part = _before_bytes(name, num_bytes)
+    parts.append((name, part))
+    size += len(part) + num_bytes
   start = _message(_FEATURES, b'', size)
   return [('', start), *parts], len(start) + size
 
@@ -141,6 +168,7 @@ def size_in_bytes(widths: Mapping[str, int], index: int, num_steps: int) -> int:
 def encode(
   widths: Mapping[str, int],
   index: int,
+  digits: str,
   arrays: Mapping[str, Sequence[np.ndarray]],
   into: bytearray | None = None,
 ) -> bytearray:
@@ -149,6 +177,7 @@ def encode(
   Args:
     widths: numbers per step, for each representation.
     index: of the rollout.
+    digits: the fingerprint of what it is of.
     arrays: for each representation float32 `[time, widths[name]]`, 'classes'
       int32 and 'values' float32 `[time, 5]`, in pieces of any number of steps,
       one after the other; the numbers of a step must be contiguous.
@@ -162,7 +191,9 @@ def encode(
     ValueError: if an array does not fit this description.
   """
   num_steps = sum(map(len, arrays['classes']))
-  parts, size = _layout(widths, index, num_steps)
+  if len(digits) != _NUM_DIGITS:
+    raise ValueError(f'a fingerprint has {_NUM_DIGITS} digits, not {digits}')
+  parts, size = _layout(widths, index, num_steps, digits)
   every_width = all_widths(widths)
   record = into if into and len(into) == size else bytearray(size)
   numbers, position = np.frombuffer(record, np.uint8), 0

@@ -126,14 +126,25 @@ def missing(path: str, shards: Iterable[Shard]) -> list[Shard]:
   return [shard for shard in shards if not is_complete(path, shard)]
 
 
-def is_sound(path: str, shard: Shard) -> bool:
-  """Whether a shard is whole and as it was written, by all its checksums."""
+def is_sound(path: str, shard: Shard, fingerprint: str) -> bool:
+  """Whether a shard is whole, as it was written, and of these traces.
+
+  Args:
+    path: the folder.
+    shard: which.
+    fingerprint: that its rollouts must carry.
+  """
   if not is_complete(path, shard):
     return False
+  feature = {
+    trace_records.FINGERPRINT: tf.io.FixedLenFeature([], tf.string, '')
+  }
   try:
-    for _ in tf.data.TFRecordDataset(os.path.join(path, shard.file)):
-      pass
-  except tf.errors.DataLossError:
+    for record in tf.data.TFRecordDataset(os.path.join(path, shard.file)):
+      found = tf.io.parse_single_example(record, feature)
+      if found[trace_records.FINGERPRINT] != fingerprint:
+        return False
+  except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
     return False
   return True
 
@@ -265,6 +276,10 @@ def _description(
     return {name: _read(os.path.join(folder, name)) for name in _TFDS_FILES}
 
 
+def _num_bytes(shards: Iterable[Shard]) -> int:
+  return sum(shard.num_bytes for shard in shards)
+
+
 def _read(file: str) -> bytes:
   with open(file, 'rb') as opened:
     return opened.read()
@@ -314,6 +329,7 @@ class Export:
   Attributes:
     path: the folder.
     widths: numbers per step, for each representation.
+    fingerprint: what its rollouts carry of what they are of.
     missing: the shards that are to be written.
   """
 
@@ -341,12 +357,18 @@ class Export:
     self.widths = widths
     self._lengths = [n for rollouts in splits.values() for _, n in rollouts]
     self._metadata = metadata
+    self.fingerprint = trace_records.fingerprint(metadata)
     self._shards = plan(widths, splits, together)
     self._is_new = not self._has_begun()
     if not self._is_new:
       found, found_metadata = read_plan(path)
       check_metadata(path, found_metadata, metadata)
+      self.fingerprint = trace_records.fingerprint(found_metadata)
       if found != self._shards:
+        if _num_bytes(found) != _num_bytes(self._shards):
+          raise errors.UsageError(
+            f'{path}: traces of an older version; delete the folder'
+          )
         if not is_finished(path) or missing(path, found):
           raise errors.UsageError(
             f'{path}: unfinished traces in shards of other sizes than this '
@@ -386,6 +408,11 @@ class Export:
     """How many are there by now."""
     return self.num_shards - len(missing(self.path, self._shards))
 
+  @property
+  def num_missing_bytes(self) -> int:
+    """What is yet to be written takes on the disk."""
+    return _num_bytes(self.missing)
+
   def _size_text(self) -> str:
     """What there is to write, and where it goes.
 
@@ -400,8 +427,8 @@ class Export:
       f'{_shown(sum(steps) * trace_records.bytes_per_step(width))} for {name}'
       for name, width in sorted(widths.items(), key=lambda item: -item[1])
     ]
-    total = sum(shard.num_bytes for shard in self._shards)
-    there = total - sum(shard.num_bytes for shard in self.missing)
+    total = _num_bytes(self._shards)
+    there = total - self.num_missing_bytes
     return (
       f'{len(steps):,} rollouts x {lengths} steps: {", ".join(sizes)}; '
       f'{_shown(total)} in all, '
@@ -431,14 +458,7 @@ class Export:
       for file in glob.glob(os.path.join(glob.escape(self.path), f'*{end}')):
         os.unlink(file)
     log(f'traces: {self._size_text()}')
-    needed = sum(shard.num_bytes for shard in self.missing)
-    free = _free_space(self.path)
-    if free < needed:
-      raise errors.UsageError(
-        f'{self.path}: the traces need {_shown(needed)} and the disk has '
-        f'{_shown(free)} free; free some space, or ask for fewer rollouts '
-        '(--num_rollouts) or less of each step (--export)'
-      )
+    check_space(self.path, [self])
     os.makedirs(self.path, exist_ok=True)
     if self._is_new:
       write_plan(self.path, self._shards, self._metadata)
@@ -461,3 +481,31 @@ class Export:
     """Makes the folder a dataset, now that all shards are there."""
     if not self._is_described():
       finish(self.path, self.widths, self._shards)
+
+
+def check_space(
+  folder: str,
+  exports: Sequence[Export],
+  log: Callable[[str], None] | None = None,
+) -> None:
+  """Checks that the disk has room for all that exports will write.
+
+  Args:
+    folder: where they all write.
+    exports: what is to be written.
+    log: takes a line of how much that is.
+
+  Raises:
+    errors.UsageError: if the disk has too little space.
+  """
+  needed = sum(export.num_missing_bytes for export in exports)
+  free = _free_space(folder)
+  if log is not None and needed:
+    log(f'traces: {_shown(needed)} to write into {folder}, free {_shown(free)}')
+  if free < needed:
+    raise errors.UsageError(
+      f'{folder}: the traces need {_shown(needed)} and the disk has '
+      f'{_shown(free)} free; free some space, or ask for fewer rollouts '
+      '(--num_rollouts, --num_isolated), less of each step (--export) or one '
+      'test (--test)'
+    )

@@ -5,6 +5,8 @@ A folder of traces is a TFDS dataset whose schema travels with it, so that
 one rollout:
 
 - `index`: int64, the index of the rollout;
+- `fingerprint`: text, of `metadata.json`, so that no shard of other traces can
+  stand among these;
 - one feature for each representation, some of `config.EXPORTS`, all float32:
   'read_words' `[time, R * W]` (head by head), 'memory' `[time, N * W]`
   (row-major: slot, then word), 'controller_hidden' and 'controller_cell'
@@ -58,7 +60,11 @@ from dnc import quiet
 from dnc import trace_records
 from dnc import trace_shards
 
-_LABELS = (trace_records.INDEX, *trace_records.LABELS)
+_LABELS = (
+  trace_records.INDEX,
+  trace_records.FINGERPRINT,
+  *trace_records.LABELS,
+)
 _AGAIN = 'run evaluate.py again, which makes that part again and nothing else'
 
 
@@ -92,10 +98,13 @@ def write(
   """
   longest = trace_records.size_in_bytes(widths, 0, max_steps)
   per_shard = trace_shards.rollouts_per_shard(longest)
+  fingerprint = trace_records.fingerprint(metadata)
   shards = []
   with files.atomic_directory(path) as folder:
     for split, rollouts in splits.items():
-      records = _encoded(split, rollouts, widths, num_rollouts[split])
+      records = _encoded(
+        split, rollouts, widths, num_rollouts[split], fingerprint
+      )
       starts = range(0, num_rollouts[split], per_shard)
       for number, first in enumerate(starts):
         file = trace_shards.file_name(split, number, len(starts))
@@ -115,6 +124,7 @@ def _encoded(
   rollouts: Iterable[Mapping[str, np.ndarray]],
   widths: Mapping[str, int],
   expected: int,
+  fingerprint: str,
 ) -> Iterator[bytearray]:
   """Yields the records of a split, of as many rollouts as expected."""
   number = 0
@@ -125,7 +135,9 @@ def _encoded(
       name: [np.ascontiguousarray(rollout[name])]
       for name in trace_records.all_widths(widths)
     }
-    yield trace_records.encode(widths, int(rollout['index']), arrays)
+    yield trace_records.encode(
+      widths, int(rollout['index']), fingerprint, arrays
+    )
   if number != expected:
     found = 'more' if number > expected else f'{number} rollouts'
     raise ValueError(
@@ -152,6 +164,7 @@ class Traces:
   ):
     self._builder = builder
     self._shards = shards
+    self._fingerprint = trace_records.fingerprint(metadata)
     self.path = path
     self.metadata = metadata
     self.widths = {
@@ -191,12 +204,20 @@ class Traces:
       num_parallel_calls_for_decode=2,
       num_parallel_calls_for_interleave_files=1,
     )
+    read = dict.fromkeys([*names, trace_records.FINGERPRINT], True)
     with quiet.tfds_logs():
-      return self._builder.as_dataset(
+      dataset = self._builder.as_dataset(
         split=split,
-        decoders=tfds.decode.PartialDecoding(dict.fromkeys(names, True)),
+        decoders=tfds.decode.PartialDecoding(read),
         read_config=read_config,
       )
+
+    def check(rollout):
+      found = rollout[trace_records.FINGERPRINT]
+      tf.debugging.assert_equal(found, self._fingerprint)
+      return {name: rollout[name] for name in names}
+
+    return dataset.map(check)
 
   def _check_name(self, kind: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
@@ -209,7 +230,8 @@ class Traces:
   def explained_errors(self) -> Iterator[None]:
     """Wraps code that iterates over a dataset of these traces.
 
-    What is damaged gets another name, so that the next export makes it again.
+    What is damaged, or of other traces, gets another name, so that the next
+    export makes it again.
 
     Raises:
       errors.UsageError: in place of TensorFlow's error for damaged or missing
@@ -220,20 +242,23 @@ class Traces:
     except (
       tf.errors.DataLossError,
       tf.errors.NotFoundError,
+      # A shard of other traces.
+      tf.errors.InvalidArgumentError,
       # TFDS's, of fewer rollouts than there should be.
       tf.errors.FailedPreconditionError,
     ) as error:
       damaged = [
         shard
         for shard in self._shards
-        if not trace_shards.is_sound(self.path, shard)
+        if not trace_shards.is_sound(self.path, shard, self._fingerprint)
       ]
       if not damaged:
         raise
       for shard in damaged:
         trace_shards.set_aside(self.path, shard)
       raise errors.UsageError(
-        f'{_paths(self.path, damaged)}: damaged or missing; {_AGAIN}'
+        f'{_paths(self.path, damaged)}: damaged, missing or of other '
+        f'traces; {_AGAIN}'
       ) from error
 
 
@@ -274,4 +299,9 @@ def open_traces(
     raise errors.UsageError(
       f'{path}: features.json or dataset_info.json is damaged; {_AGAIN}'
     ) from error
+  if trace_records.FINGERPRINT not in builder.info.features:
+    raise errors.UsageError(
+      f'{path}: traces of an older version; delete the folder and export them '
+      'again'
+    )
   return Traces(path, builder, shards, metadata)

@@ -3,7 +3,6 @@
 commands_test puts a run on the usual rollouts to the tests.
 """
 
-import dataclasses
 import glob
 import json
 import os
@@ -18,8 +17,6 @@ import tensorflow as tf
 from analysis import experiment
 from dnc import config as config_lib
 from dnc import errors
-from dnc import evaluation
-from dnc import predictor as predictor_lib
 from dnc import traces as traces_lib
 from dnc import training
 from dnc import unroll
@@ -265,41 +262,6 @@ class ConfinedTest(tf.test.TestCase):
     shutil.copytree(confined, usual)
     with self.assertRaisesRegex(errors.UsageError, 'traces with splits'):
       self._evaluate(model_dir, tests=('probe',), varying=latents.NAMES)
-
-
-class TracesTest(tf.test.TestCase):
-  """Of what is run, which traces."""
-
-  def test_another_model_has_traces_of_its_own(self):
-    config = config_lib.EvaluationConfig(**_EVALUATION).for_run(_TRAINING)
-    models = [
-      predictor_lib.SpritePredictor(dataclasses.replace(_TRAINING, seed=seed))
-      for seed in range(2)
-    ]
-    run = experiment._Run(
-      training=_TRAINING,
-      evaluation=config,
-      predictor=models[0],
-      num_updates=7,
-      table=testing_data.rendered_table(),
-      folder=self.get_temp_dir(),
-      log=lambda line: None,
-    )
-    splits = dict(test=evaluation.Split(run.spec('evaluation'), 0, 2))
-    with mock.patch.object(unroll, 'can_compile', return_value=False):
-      own = run.traces('probe', splits, ('usage',))
-      other = run.traces('probe', splits, ('usage',), models[1], 'untrained')
-    self.assertEndsWith(own.path, '_seed0_update7')
-    self.assertEqual(other.path, own.path.replace('update7', 'untrained'))
-    for traces, model, num_updates in (
-      (own, models[0], 7),
-      (other, models[1], 0),
-    ):
-      self.assertEqual(traces.widths, {'usage': 5})
-      self.assertEqual(traces.metadata['num_updates'], num_updates)
-      self.assertEqual(
-        traces.metadata['model_fingerprint'], evaluation.fingerprint(model)
-      )
 
 
 class WithoutMemoryTest(tf.test.TestCase):

@@ -24,6 +24,7 @@ def _result(**changes):
     num_bins=10,
     num_sequences=50,
     num_shifts=99,
+    num_different_shifts=99,
     lags=(0, 5),
     layout=(2, 2),
     locations=np.arange(4),
@@ -155,7 +156,12 @@ class VerdictTest(tf.test.TestCase):
     said = mutual_information_tables.verdict(
       dict(memory=_result(), controller_hidden=_controller())
     )
-    self.assertIn('Elsewhere at most 0.700 in the controller hidden.', said)
+    self.assertIn('Elsewhere: at most 0.700 in the controller hidden.', said)
+    # What is not significant may be high by chance alone.
+    said = mutual_information_tables.verdict(
+      dict(memory=_result(), controller_hidden=_nothing(layout=(4,)))
+    )
+    self.assertIn('Elsewhere: nothing in the controller hidden.', said)
 
   def test_no_says_what_would_have_been_seen(self):
     said = self._verdict(_nothing())
@@ -171,6 +177,11 @@ class VerdictTest(tf.test.TestCase):
   def test_cannot_tell_if_the_control_misbehaves(self):
     said = self._verdict(_result(control_q_values=np.array([1, 1, 0.001, 1])))
     self.assertStartsWith(said, 'Cannot tell: the control misbehaves, 1 of')
+
+  def test_cannot_tell_from_few_shifts(self):
+    said = self._verdict(_result(num_different_shifts=19))
+    self.assertStartsWith(said, 'Cannot tell: chance is known from shifts')
+    self.assertIn('some has 19.', said)
 
   def test_without_memory_it_says_so(self):
     said = mutual_information_tables.verdict(

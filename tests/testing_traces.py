@@ -9,6 +9,10 @@ from dnc import trace_records
 WIDTHS = {'read_words': 6, 'memory': 8}
 
 
+METADATA = {'model': 'abc', 'shape': (4, 2)}
+FINGERPRINT = trace_records.fingerprint(METADATA)
+
+
 def rollout(index, num_steps, widths=None):
   """A rollout as `traces.write` takes it."""
   rng = np.random.default_rng(index)
@@ -27,7 +31,9 @@ def rollout(index, num_steps, widths=None):
 def encode(example, widths=None):
   """The record of such a rollout."""
   arrays = {k: [v] for k, v in example.items() if k != 'index'}
-  return trace_records.encode(widths or WIDTHS, example['index'], arrays)
+  return trace_records.encode(
+    widths or WIDTHS, example['index'], FINGERPRINT, arrays
+  )
 
 
 def truncate(file):

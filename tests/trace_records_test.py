@@ -20,7 +20,8 @@ class TraceRecordsTest(parameterized.TestCase, tf.test.TestCase):
     rollout = testing_traces.rollout(index, num_steps, _WIDTHS)
     features = trace_records.features(_WIDTHS)
     serializer = tfds.core.ExampleSerializer(features.get_serialized_info())
-    expected = serializer.get_tf_example(features.encode_example(rollout))
+    whole = {**rollout, 'fingerprint': testing_traces.FINGERPRINT}
+    expected = serializer.get_tf_example(features.encode_example(whole))
     record = testing_traces.encode(rollout, _WIDTHS)
     self.assertEqual(
       bytes(record), expected.SerializeToString(deterministic=True)
@@ -37,7 +38,9 @@ class TraceRecordsTest(parameterized.TestCase, tf.test.TestCase):
         batch = np.stack([value + 1, value, value - 1], axis=1)
         pieces[name] = [batch[:4, 1], batch[4:4, 1], batch[4:, 1]]
     self.assertEqual(
-      trace_records.encode(testing_traces.WIDTHS, 5, pieces),
+      trace_records.encode(
+        testing_traces.WIDTHS, 5, testing_traces.FINGERPRINT, pieces
+      ),
       testing_traces.encode(rollout),
     )
 
@@ -45,7 +48,9 @@ class TraceRecordsTest(parameterized.TestCase, tf.test.TestCase):
     old = testing_traces.encode(testing_traces.rollout(3, 4))
     for rollout in (testing_traces.rollout(4, 4), testing_traces.rollout(4, 5)):
       arrays = {k: [v] for k, v in rollout.items() if k != 'index'}
-      record = trace_records.encode(testing_traces.WIDTHS, 4, arrays, old)
+      record = trace_records.encode(
+        testing_traces.WIDTHS, 4, testing_traces.FINGERPRINT, arrays, old
+      )
       self.assertEqual(record, testing_traces.encode(rollout))
       self.assertEqual(record is old, len(rollout['classes']) == 4)
 

@@ -11,11 +11,11 @@ from absl.testing import parameterized
 import tensorflow as tf
 
 from dnc import errors
+from dnc import trace_records
 from dnc import trace_shards
 from tests import testing_data
 from tests import testing_traces
 
-_METADATA = {'model': 'abc', 'shape': (4, 2)}
 # Index and number of steps.
 _SPLITS = {
   'train': [(i, 3 + i % 2) for i in range(7)],
@@ -42,7 +42,11 @@ for shard in export.missing:
 
 def make_export(path, metadata=None, splits=None):
   return trace_shards.Export(
-    path, testing_traces.WIDTHS, splits or _SPLITS, 2, metadata or _METADATA
+    path,
+    testing_traces.WIDTHS,
+    splits or _SPLITS,
+    2,
+    metadata or testing_traces.METADATA,
   )
 
 
@@ -179,8 +183,22 @@ class TraceShardsTest(parameterized.TestCase, tf.test.TestCase):
     self._write()
     shards, _ = trace_shards.read_plan(self.path)
     testing_traces.DAMAGES[damage](os.path.join(self.path, shards[2].file))
-    sound = [trace_shards.is_sound(self.path, shard) for shard in shards]
+    sound = [
+      trace_shards.is_sound(self.path, shard, testing_traces.FINGERPRINT)
+      for shard in shards
+    ]
     self.assertEqual(sound, [True, True, False, True, True, True])
+
+  def test_a_shard_of_other_traces_is_told(self):
+    self._write()
+    shards, _ = trace_shards.read_plan(self.path)
+    for fingerprint, sound in (
+      (testing_traces.FINGERPRINT, True),
+      (trace_records.fingerprint({'model': 'xyz'}), False),
+    ):
+      self.assertEqual(
+        trace_shards.is_sound(self.path, shards[0], fingerprint), sound
+      )
 
   def test_what_was_set_aside_is_made_again(self):
     self._write()
@@ -209,7 +227,9 @@ class TraceShardsTest(parameterized.TestCase, tf.test.TestCase):
   def test_another_models_are_refused(self, number):
     self._write(number)
     with self.assertRaises(errors.UsageError) as caught:
-      make_export(self.path, metadata={**_METADATA, 'model': 'xyz'})
+      make_export(
+        self.path, metadata={**testing_traces.METADATA, 'model': 'xyz'}
+      )
     for part in (self.path, 'model', 'abc', 'xyz', 'delete'):
       self.assertIn(part, str(caught.exception))
 
@@ -235,6 +255,47 @@ class TraceShardsTest(parameterized.TestCase, tf.test.TestCase):
     os.unlink(os.path.join(self.path, 'shards.json'))
     with self.assertRaisesRegex(errors.UsageError, 'older version.*delete'):
       make_export(self.path)
+
+    # Or with rollouts of other sizes.
+    self.path = os.path.join(self.get_temp_dir(), 'other')
+    self._write()
+    file = os.path.join(self.path, 'shards.json')
+    with open(file) as opened:
+      shards = json.load(opened)
+    shards[0]['num_bytes'] -= 50
+    with open(file, 'w') as opened:
+      json.dump(shards, opened)
+    with self.assertRaisesRegex(errors.UsageError, 'older version; delete'):
+      make_export(self.path)
+
+  def test_space_for_several_exports(self):
+    folder, whole = self.get_temp_dir(), []
+    for name in 'ab':
+      self.path = os.path.join(folder, name)
+      self._write(1)
+      whole.append(make_export(self.path))
+    needed = sum(shard.num_bytes for x in whole for shard in x.missing)
+    usage = mock.Mock(free=needed)
+    self.lines.clear()
+    with mock.patch.object(
+      trace_shards.shutil, 'disk_usage', return_value=usage
+    ):
+      trace_shards.check_space(folder, whole, self.lines.append)
+      self.assertRegex(
+        '\n'.join(self.lines), f'^traces: .* MB to write into {folder}, free'
+      )
+      usage.free = needed - 1
+      with self.assertRaisesRegex(errors.UsageError, f'^{folder}: .* need'):
+        trace_shards.check_space(folder, whole)
+      for export in whole:
+        export.begin(self.lines.append)
+        for shard in export.missing:
+          export.write(shard, records(shard))
+      self.lines.clear()
+      usage.free = 0
+      done = [make_export(os.path.join(folder, name)) for name in 'ab']
+      trace_shards.check_space(folder, done, self.lines.append)
+    self.assertEmpty(self.lines)
 
   def test_size_is_told_before(self):
     usage = mock.Mock(free=80_100_000_000)

@@ -1,6 +1,7 @@
 """Tests for dnc.traces."""
 
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -215,7 +216,7 @@ class TracesTest(parameterized.TestCase, tf.test.TestCase):
         list(opened.dataset('train', ['memory']))
     message = str(caught.exception)
     self.assertNotIn('\n', message)
-    self.assertStartsWith(message, f'{shards[1]}: damaged or missing; run')
+    self.assertStartsWith(message, f'{shards[1]}: damaged, missing or of other')
     # It no longer passes for a shard.
     self.assertFalse(os.path.exists(shards[1]))
     self.assertEqual(os.path.exists(shards[1] + '.damaged'), damage != 'gone')
@@ -228,6 +229,34 @@ class TracesTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(tf.errors.NotFoundError, 'elsewhere'):
       with opened.explained_errors():
         raise tf.errors.NotFoundError(None, None, 'elsewhere')
+
+  def test_a_shard_of_other_traces_is_named(self):
+    self._write()
+    with open(self._shard('train'), 'rb') as file:
+      content = file.read()
+    self.path = os.path.join(self.get_temp_dir(), 'others')
+    self._write(metadata={**METADATA, 'model': 'xyz'})
+    opened = traces.open_traces(self.path)
+    with open(self._shard('train'), 'wb') as file:
+      file.write(content)
+    list(opened.dataset('test', ['memory']))
+    with self.assertRaisesRegex(
+      errors.UsageError, f'{self._shard("train")}: .*of other traces; run'
+    ):
+      with opened.explained_errors():
+        list(opened.dataset('train', ['memory']))
+    self.assertFalse(os.path.exists(self._shard('train')))
+
+  def test_traces_of_an_older_version_are_refused(self):
+    self._write()
+    file = os.path.join(self.path, 'features.json')
+    with open(file) as opened:
+      features = json.load(opened)
+    del features['featuresDict']['features']['fingerprint']
+    with open(file, 'w') as opened:
+      json.dump(features, opened)
+    with self.assertRaisesRegex(errors.UsageError, 'older version; delete'):
+      traces.open_traces(self.path)
 
   def test_unknown_split_and_features_are_refused(self):
     self._write()
