@@ -48,11 +48,11 @@ there?"""
 _ABOUT_REPEAT_COPY = """\
 A Differentiable Neural Computer is a network with a memory: *slots* of numbers
 that its *heads* write and read at every step. This one was trained on
-DeepMind's repeat-copy task: it hears a pattern, vectors of bits one after the
-other, and a number, and has to say the pattern as many times. That cannot be
-done without remembering the pattern. It is the positive control of the test
-that asks whether a network uses its memory: of a network that does the task,
-the test must say yes."""
+DeepMind's repeat-copy task. The network hears a pattern, vectors of bits one
+after the other, and a number, and has to say the pattern as many times. That
+cannot be done without remembering the pattern. It is the positive control of
+the test that asks whether a network uses its memory: of a network that does the
+task, the test must say yes."""
 
 _QUESTIONS = {
   'probe': 'Test 1, can the latents be read off the memory?',

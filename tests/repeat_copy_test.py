@@ -308,6 +308,19 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     found = self._whole(os.path.join('evaluation', 'lesion.json'))
     self.assertEqual(found['num_sequences'], 100)
     self.assertIn(found['verdict'], result.stdout)
+    folder = os.path.join(self._folder, 'whole', 'evaluation')
+    with open(os.path.join(folder, 'report.md'), encoding='utf-8') as file:
+      text = file.read()
+    self.assertIn(found['verdict'], text)
+    self.assertIn('The network hears a pattern', text)
+    self.assertNotIn('sprite', text)
+    self.assertCountEqual(
+      re.findall(r'figures/(.+)\)', text),
+      [
+        f'lesion_{x}.svg' for x in ('loss', 'bit_accuracy', 'sequence_accuracy')
+      ],
+    )
+    self.assertTrue(os.path.exists(os.path.join(folder, 'report.html')))
     # Other sequences than those that the training reports on, as hard.
     self.assertAllClose(
       np.mean(found['scores']['intact']['bit_accuracy']),

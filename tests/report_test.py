@@ -38,6 +38,8 @@ _EVALUATION = config_lib.EvaluationConfig(
   num_lesioned=5,
   num_isolated=0,
   num_seeds=1,
+  offsets=(5, 0, -1),
+  lags=(1, 0),
 )
 _COMMAND = 'python evaluate.py --model_dir=<some> "& other"'
 _PHONE = 360
@@ -128,6 +130,16 @@ class ReportTest(tf.test.TestCase):
     )
     embedded = re.findall(r'src="data:image/[^;]*;base64,([^"]*)"', self._html)
     self.assertLen(embedded, len(files))
+    captions = dict(files)
+    self.assertStartsWith(
+      captions['probe_scale.svg'],
+      'How much of the scale of the sprite 5 steps before a linear probe reads',
+    )
+    for name in ('memory', 'spread_memory'):
+      self.assertIn(
+        'of the sprite 1 step before',
+        captions[f'mutual_information_{name}.svg'],
+      )
     for content, (name, _) in zip(embedded, files):
       with open(os.path.join(self._folder, 'figures', name), 'rb') as file:
         self.assertEqual(base64.b64decode(content), file.read())

@@ -84,9 +84,11 @@ class TracesTest(parameterized.TestCase, tf.test.TestCase):
       capture_output=True,
     )
     read = np.load(output)
-    self.assertLen(read.files, 6 * 5)
+    self.assertLen(read.files, 6 * 6)
+    fingerprint = trace_records.fingerprint(METADATA).encode()
     for split, rollouts in self.rollouts.items():
       for i, rollout in enumerate(rollouts):
+        self.assertEqual(read[f'{split}/{i}/fingerprint'], fingerprint)
         for name, value in rollout.items():
           found = read[f'{split}/{i}/{name}']
           expected = np.asarray(value)
