@@ -19,12 +19,14 @@ from dnc import lesions
 from dnc import predictor as predictor_lib
 from dnc import reference_weights
 from dnc import repeat_copy
+from dnc import repeat_copy_training
 from dnc import rollouts
 from tests import testing_data
 
 _CHECKPOINT_FOLDER = os.path.join(
   testing_data.ROOT, 'testdata', 'tf1_checkpoint'
 )
+_OUR_FOLDER = os.path.join(testing_data.ROOT, 'testdata', 'repeat_copy_run')
 
 
 class SpriteTaskTest(tf.test.TestCase):
@@ -201,6 +203,29 @@ class RepeatCopyTaskTest(tf.test.TestCase, parameterized.TestCase):
       lesion_tables.verdict(self._result),
       'Yes: the model uses what it reads and what it stores:',
     )
+
+
+class WholeControlTest(tf.test.TestCase, parameterized.TestCase):
+  """On a model of ours that remembers longer patterns, and does so always."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    config, core, num_updates = repeat_copy_training.restore_core(_OUR_FOLDER)
+    assert num_updates == config.num_training_iterations
+    task = lesion_tasks.RepeatCopyTask(core, config)
+    cls._result = lesion.run(task, 100)
+
+  def test_intact_it_does_the_task(self):
+    intact = self._result.scores[lesions.INTACT]
+    self.assertEqual(np.nanmean(intact['sequence_accuracy']), 1.0)
+
+  @parameterized.parameters(*lesions.NAMES)
+  def test_every_lesion_breaks_it(self, name):
+    comparison = self._result.comparisons[name]
+    self.assertGreater(comparison['loss'].share_interval[0], 1.0)
+    self.assertLess(comparison['bit_accuracy'].interval[1], -0.2)
+    self.assertLess(comparison['sequence_accuracy'].interval[1], -0.8)
 
 
 if __name__ == '__main__':

@@ -70,6 +70,28 @@ def _export(path, splits, names):
   return traces.open_traces(path)
 
 
+class CentredTest(tf.test.TestCase):
+  def test_what_a_rollout_has_of_its_own_is_taken_away(self):
+    """A code, and ten times as much that is another for every rollout."""
+    splits = {'train': [], 'test': []}
+    for i in range(60):
+      rollout = _rollout(2, i, 60)
+      rng = np.random.default_rng((3, i))
+      rollout['now'] += 10 * rng.standard_normal(16).astype(np.float32)
+      splits['train' if i < 30 else 'test'].append(rollout)
+    path = os.path.join(self.get_temp_dir(), 'traces')
+    opened = _export(path, splits, ['now'])
+    found, left = (
+      probe.run(
+        opened, (0,), num_seeds=1, asked=('x_position',), centred=centred
+      ).scores['test']['now'][0]['x_position']['exact']['r2']
+      for centred in (True, False)
+    )
+    # What the mean of 60 steps tells of them is lost with it.
+    self.assertGreater(found, 0.9)
+    self.assertLess(left, 0.5)
+
+
 class RunTest(parameterized.TestCase, tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
