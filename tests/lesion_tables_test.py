@@ -136,7 +136,16 @@ class LesionTablesTest(tf.test.TestCase, parameterized.TestCase):
     self.assertNotIn('rollout', text)
 
   @parameterized.named_parameters(
-    ('used', _USED, 'Yes: the model uses what it reads and what it stores:'),
+    (
+      'used',
+      {**_USED, 'frozen_memory': (44.0, 0.1)},
+      'Yes: the model uses what it reads and what it stores:',
+    ),
+    (
+      'small_part',
+      {**_USED, 'frozen_memory': (43.0, 1.0)},
+      'Yes, but hardly to remember: .* for a small part what it stores:',
+    ),
     (
       'nothing_new',
       {**_USED, 'frozen_memory': (2.0, 0.5)},
