@@ -16,9 +16,12 @@ lesion.py               Test 3: a model with its memory cut
 lesion_tasks.py         what it then does: next sprites, repeat-copy
 normalisation.py        mean and deviation by time step
 controls.py             random inputs, random sequences, shifts
-experiment.py           a trained run put to the tests: what evaluate.py does
+experiment.py, evaluated_run.py
+                        a trained run put to the tests: what evaluate.py does
 probe_tables.py, probe_verdict.py, mutual_information_tables.py,
 lesion_tables.py
                         their results in Markdown and JSON, beside the post's
 tables.py               Markdown tables, and writing both
+report.py, page.py      everything on one page, in TensorBoard, and as HTML
+figures.py, curves.py   the figures of it, and of trainings
 """
