@@ -204,6 +204,25 @@ def _selectivity_table(result: probe.ProbeResult, offset: int) -> str:
   return tables.table(['', *header], rows)
 
 
+def _comparison_table(result: probe.ProbeResult) -> str:
+  """How much more is read off one representation than off another."""
+  rows = []
+  for one, others in result.comparisons.items():
+    for other, by_offset in others.items():
+      for offset, found in by_offset.items():
+        cells = [
+          _DOES_NOT_VARY
+          if found[label]['interval'] is None
+          else _gain(found[label]['difference'], found[label]['interval'])
+          for label in result.spec.names
+        ]
+        one_words, other_words = map(probe_verdict.in_words, (one, other))
+        what = f'{one_words} - {other_words}, {probe_verdict.when(offset)}'
+        rows.append([what, *cells])
+  header = ['', *map(probe_verdict.in_words, result.spec.names)]
+  return tables.table(header, rows)
+
+
 def _isolated_table(isolated: Mapping[str, probe.ProbeResult]) -> str:
   """Two rows for each representation: of the Keras and of the exact probe."""
   first = next(iter(isolated.values()))
@@ -344,6 +363,13 @@ def probe_text(
           'Selectivity, of the probe that reads more:',
           _selectivity_table(result, offset),
         ]
+  if result.comparisons:
+    parts += [
+      '## More than elsewhere: unseen rollouts',
+      'How much more is read off one than off another (the difference of R^2, '
+      'or of accuracy above chance), each by the probe that reads more.',
+      _comparison_table(result),
+    ]
   parts += _isolated_parts(result.isolated)
   parts += [_HOW_TO_READ, _ABOUT_CONTROLS]
   if of_sprites:

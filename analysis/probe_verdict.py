@@ -99,15 +99,20 @@ class _Verdict:
     )
 
   def shown(self, name: str, offset: int, label: str) -> str:
-    """A label and its gain, e.g. 'x (R^2 0.205)'."""
+    """A label and its gain, e.g. 'x 0.205', or of classes 'shape +0.1'."""
     score = best(self.scores[name][offset][label])
     gain = score[probe_scores.gain_name(self.result.spec, label)]
-    what = (
-      f'{gain:+.3f} above chance'
-      if label in self.result.spec.classes
-      else f'R^2 {gain:.3f}'
-    )
-    return f'{in_words(label)} ({what})'
+    sign = '+' if label in self.result.spec.classes else ''
+    return f'{in_words(label)} {gain:{sign}.3f}'
+
+  def units(self) -> str:
+    """What the numbers of `shown` are."""
+    spec = self.result.spec
+    units = ['R^2'] if spec.values else []
+    if spec.classes:
+      shown = _and([in_words(label) for label in spec.classes])
+      units.append(f'of {shown}, accuracy above chance')
+    return '; '.join(units)
 
   def doubts(self) -> Iterator[str]:
     """What is wrong with the controls."""
@@ -133,61 +138,44 @@ class _Verdict:
             )
 
   def _more_than(
-    self, name: str, others: Sequence[str], held: dict[int, list[str]]
-  ) -> str:
-    """Of what a representation holds more than each of others, in words."""
-    compared = self.result.comparisons[name]
-    more = {
-      offset: [
-        label
-        for label in labels
-        if all(compared[x][offset][label]['interval'][0] > 0 for x in others)
-      ]
-      for offset, labels in held.items()
-    }
-    if more == held:
-      return 'all of it'
-    # Offsets of which it is all, or some; and nothing is said of the others.
-    whole = [offset for offset in more if more[offset] == held[offset]]
-    parts = [
-      _and([in_words(label) for label in more[offset]]) + f' of {when(offset)}'
-      for offset in more
-      if more[offset] and offset not in whole
-    ]
-    if whole:
-      parts.append('all of ' + _and([when(offset) for offset in whole]))
-    return '; '.join(parts) or 'none of it'
-
-  def of(self, name: str) -> str:
-    """What a representation holds, in a clause."""
-    what = f'{in_words(name)} ({self.result.widths[name]} numbers)'
-    held = {
-      offset: [x for x in self.labels(offset) if self.is_held(name, offset, x)]
-      for offset in self.result.offsets
-    }
-    held = {offset: labels for offset, labels in held.items() if labels}
-    if not held:
-      return f'off the {what} nothing ({self._most(name)})'
-    parts = [
-      _and([self.shown(name, offset, label) for label in labels])
-      + f' of {when(offset)}'
-      for offset, labels in held.items()
-    ]
+    self, name: str, held: Sequence[tuple[int, str]]
+  ) -> Iterator[str]:
+    """How much of what a representation holds is more than others hold."""
     compared = self.result.comparisons.get(name, {})
     untrained = [
       x for x in compared if x.startswith(probe_inputs.UNTRAINED_PREFIX)
     ]
     controller = [x for x in compared if x not in untrained]
-    more = [
-      f'more than off {words}: {self._more_than(name, others, held)}'
-      for others, words in (
-        (untrained, 'an untrained core'),
-        (controller, "the controller's state"),
-      )
-      if others
+    for others, words in (
+      (untrained, 'an untrained core'),
+      (controller, "the controller's state"),
+    ):
+      if others:
+        number = sum(
+          all(compared[x][offset][label]['interval'][0] > 0 for x in others)
+          for offset, label in held
+        )
+        yield f'{number} of these {len(held)} more than off {words}'
+
+  def of(self, name: str) -> str:
+    """What a representation holds, in a clause."""
+    what = f'{in_words(name)} ({self.result.widths[name]} numbers)'
+    held = [
+      (offset, label)
+      for offset in self.result.offsets
+      for label in self.labels(offset)
+      if self.is_held(name, offset, label)
     ]
+    if not held:
+      return f'off the {what} nothing ({self._most(name)})'
+    parts = []
+    for offset in dict.fromkeys(offset for offset, _ in held):
+      labels = [label for other, label in held if other == offset]
+      shown = _and([self.shown(name, offset, label) for label in labels])
+      parts.append(f'of {when(offset)} {shown}')
+    more = _and(list(self._more_than(name, held)))
     clause = f'off the {what} {"; ".join(parts)}'
-    return f'{clause} ({"; ".join(more)})' if more else clause
+    return f'{clause} ({more})' if more else clause
 
   def planted(self) -> str:
     """How well what was planted is found, if anything was."""
@@ -269,7 +257,7 @@ def verdict(result: probe.ProbeResult) -> str:
   return (
     f'{answer}: on {result.num_rollouts["test"]:,} unseen '
     'rollouts a linear layer reads, beyond what it reads off random inputs and '
-    f'of shuffled labels, {clauses}{found.planted()}.'
+    f'of shuffled labels, {clauses}{found.planted()} ({found.units()}).'
   )
 
 

@@ -103,16 +103,16 @@ class VerdictTest(tf.test.TestCase):
       probe_verdict.verdict(result),
       'Yes: on 30 unseen rollouts a linear layer reads, beyond what it reads '
       'off random inputs and of shuffled labels, off the memory (256 numbers) '
-      'x (R^2 0.300) of the current step; shape (+0.100 above chance) of 5 '
-      'steps before (more than off an untrained core: all of it); of what was '
-      'planted it finds 100% or more.',
+      'of the current step x 0.300; of 5 steps before shape +0.100 (2 of these '
+      '2 more than off an untrained core); of what was planted it finds 100% '
+      'or more (R^2; of shape, accuracy above chance).',
     )
 
   def test_yes_but_an_untrained_core_holds_as_much(self):
     result = _result({(0, 'x_position'): 0.3})
     verdict = probe_verdict.verdict(result)
     self.assertStartsWith(verdict, 'No more than an untrained core: on 30')
-    self.assertIn('untrained core: none of it', verdict)
+    self.assertIn('(0 of these 1 more than off an untrained core)', verdict)
     more = result.comparisons['memory']['untrained_memory'][0]
     result = _result(
       {(0, 'x_position'): 0.3, (0, 'scale'): 0.2, (5, 'scale'): 0.2}
@@ -121,7 +121,7 @@ class VerdictTest(tf.test.TestCase):
     for offset in (0, 5):
       more[offset]['scale']['interval'] = (0.1, 0.2)
     self.assertIn(
-      'untrained core: scale of the current step; all of 5 steps before',
+      '(2 of these 3 more than off an untrained core)',
       probe_verdict.verdict(result),
     )
 
@@ -154,7 +154,7 @@ class VerdictTest(tf.test.TestCase):
       result.scores['test']['memory'][0][other]['exact'] = None
     result.scores['test']['random_256'][0] = _scores({})[0]
     self.assertIn(
-      'numbers) scale (R^2 0.250) of the', probe_verdict.verdict(result)
+      'numbers) of the current step scale 0.250', probe_verdict.verdict(result)
     )
 
   def test_the_probe_that_reads_more_counts(self):
@@ -163,10 +163,10 @@ class VerdictTest(tf.test.TestCase):
     # Least squares that were misled.
     score['exact'].update(r2=-3.0, interval=(-5.0, -1.0))
     score.update(r2=0.25, interval=(0.2, 0.3))
-    self.assertIn('scale (R^2 0.250)', probe_verdict.verdict(result))
+    self.assertIn('scale 0.250', probe_verdict.verdict(result))
     # An optimiser that stopped short.
     score['exact'].update(r2=0.5, interval=(0.4, 0.6))
-    self.assertIn('scale (R^2 0.500)', probe_verdict.verdict(result))
+    self.assertIn('scale 0.500', probe_verdict.verdict(result))
 
   def test_cannot_tell(self):
     for result, why in (
@@ -194,8 +194,12 @@ class ProbeTablesTest(tf.test.TestCase):
   def test_tables_of_each_split_and_offset_beside_the_post(self):
     text = probe_tables.probe_text(_result({(0, 'shape'): 0.25}))
     found = testing_tables.rows(text)
-    # Unseen rollouts: Keras, exact, selectivity; then the others, without.
-    self.assertLen(found, 3 * 3 + 3 * 2)
+    # Training rollouts: Keras, exact; unseen ones: selectivity, too.
+    self.assertLen(found, 3 * 3 + 3 * 2 + 1)
+    self.assertEqual(
+      found[-1]['memory - untrained core: memory, 5 steps before'],
+      ['+0.000 [-0.010, +0.010]'] * 5,
+    )
     keras, exact, selectivity = found[:3]
     for table in (keras, exact):
       self.assertEqual(
@@ -278,6 +282,9 @@ class ProbeTablesTest(tf.test.TestCase):
         for scores in of_name.values():
           for label in ('shape', 'scale'):
             scores[label] = _score(label, None)
+    for found in result.comparisons['memory']['untrained_memory'].values():
+      for label in ('shape', 'scale'):
+        found[label]['interval'] = None
     kind = dict(varying=('x_position',), fixed=(('shape', 2), ('scale', 0)))
     text = probe_tables.probe_text(result, **kind)
     self.assertIn('x_position varies from sprite to sprite; shape is of', text)
