@@ -23,5 +23,6 @@ lesion_tables.py
                         their results in Markdown and JSON, beside the post's
 tables.py               Markdown tables, and writing both
 report.py, page.py      everything on one page, in TensorBoard, and as HTML
-figures.py, curves.py   the figures of it, and of trainings
+figures.py, probe_figures.py, curves.py
+                        the figures of it, and of trainings
 """

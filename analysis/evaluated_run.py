@@ -14,7 +14,7 @@ from dnc import evaluation
 from dnc import exports
 from dnc import predictor as predictor_lib
 from dnc import rollouts
-from dnc import trace_shards
+from dnc import trace_export
 from dnc import traces as traces_lib
 from dnc.dsprites import sprites
 from dnc.dsprites import variation
@@ -178,7 +178,7 @@ class EvaluatedRun:
     Raises:
       UsageError: if the disk has too little space, or a folder holds others.
     """
-    trace_shards.check_space(
+    trace_export.check_space(
       os.path.join(self.folder, _TRACES_DIR),
       [exports.plan(**self._arguments(each)) for each in wanted],
       self.log,

@@ -24,7 +24,7 @@ from analysis import lesion_tables
 from analysis import mutual_information_tables
 from analysis import page
 from analysis import probe
-from analysis import probe_scores
+from analysis import probe_figures
 from analysis import probe_tables
 from analysis import probe_verdict
 from analysis import tables
@@ -59,9 +59,8 @@ _QUESTIONS = {
   'mi': 'Test 2, does a single number of it follow the x position?',
   'lesion': 'Test 3, is the memory used?',
 }
-# What is drawn over time; and kinds of what the network itself holds.
+# What is drawn over time.
 _POSITION = 'x_position'
-_HELD = ('memory', 'controller')
 _NOT_RUN = 'Not tested: this network has no memory.'
 
 
@@ -177,73 +176,6 @@ def _memory(
     composer.draw(tag, drawn, title, summaries.PICTURES[name])
 
 
-def _kind(name: str) -> str:
-  """What a representation is, for its colour."""
-  if name in ('read_words', 'memory'):
-    return 'memory'
-  if name in ('controller_hidden', 'controller_cell'):
-    return 'controller'
-  return 'input' if name in ('image', 'action') else 'control'
-
-
-def _probe_figure(
-  result: probe.ProbeResult, label: str
-) -> figures.figure.Figure | None:
-  """Gains of all representations on unseen rollouts; None without any."""
-  spec = result.spec
-  gain = probe_scores.gain_name(spec, label)
-  rows = []
-  for name, of_offset in result.scores['test'].items():
-    score = of_offset[result.offsets[0]][label]
-    if score[gain] is None:
-      return None
-    low, high = score['interval'] or (score[gain],) * 2
-    exact = score['exact'] and score['exact'][gain]
-    rows.append(
-      figures.Row(
-        f'{probe_verdict.in_words(name)} ({result.widths[name]})',
-        score[gain],
-        low,
-        high,
-        _kind(name),
-        exact,
-      )
-    )
-  most = 1 - spec.chance[label] if label in spec.classes else 1.0
-  axis = 'accuracy above chance' if label in spec.classes else 'R²'
-  return figures.intervals(
-    rows,
-    f'{axis} of {probe_verdict.in_words(label)}',
-    [(0.0, 'nothing'), (most, 'all')],
-    bounds=(-0.1 * most, most),
-  )
-
-
-def _sprite(offset: int) -> str:
-  """The sprite that an offset leads to, in words."""
-  if not offset:
-    return 'the current sprite'
-  return f'the sprite {probe_verdict.when(offset)}'
-
-
-def _over_time(result: probe.ProbeResult, label: str) -> figures.figure.Figure:
-  """Gains of a label at each offset, of what the network holds."""
-  rows = []
-  gain = probe_scores.gain_name(result.spec, label)
-  for name, of_offset in result.scores['test'].items():
-    for offset in result.offsets if _kind(name) in _HELD else ():
-      score = probe_verdict.best(of_offset[offset][label])
-      low, high = score['interval'] or (score[gain],) * 2
-      words = f'{probe_verdict.in_words(name)}, {_sprite(offset)}'
-      rows.append(figures.Row(words, score[gain], low, high, _kind(name)))
-  return figures.intervals(
-    rows,
-    f'R² of {probe_verdict.in_words(label)}',
-    [(0.0, 'nothing'), (1.0, 'all')],
-    bounds=(-0.1, 1.0),
-  )
-
-
 def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
   composer.add(
     '## Test 1: can it be read off?',
@@ -252,9 +184,10 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
     'What such a layer can read off is there in plain form; what it cannot '
     'may still be there in another.',
   )
+  sprite = probe_figures.sprite(result.offsets[0])
   for label in result.spec.names:
     title = probe_verdict.in_words(label)
-    drawn = _probe_figure(result, label)
+    drawn = probe_figures.gains(result, label)
     if drawn is None:
       composer.add(f'There is no figure of {title}: it does not vary.')
       continue
@@ -262,8 +195,8 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
       f'probe_{label}',
       drawn,
       f'Probe: {title}',
-      f'How much of the {title} of {_sprite(result.offsets[0])} a linear probe '
-      'reads off each representation (in brackets, how many numbers it has), '
+      f'How much of the {title} of {sprite} a linear probe reads off each '
+      'representation (in brackets, how many numbers it has), '
       'on rollouts it was not trained on. Dot: the probe as in the post, with '
       'its 95 % interval over rollouts. Ring: the exact answer, the best '
       'linear probe of the same training rollouts. Blue is the memory, green '
@@ -274,9 +207,9 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
   if len(result.offsets) > 1 and _POSITION in about['evaluation']['varying']:
     composer.plot(
       'probe_over_time',
-      _over_time(result, _POSITION),
+      probe_figures.over_time(result, _POSITION),
       'Probe: earlier and later sprites',
-      'How much of the x position of earlier or later sprites the exact probe '
+      'How much of the x position of earlier or later sprites a linear probe '
       'reads off what the network holds, with 95 % intervals. The current '
       'sprite is what goes in at that very step: to hold it is to pass it on. '
       'Only what is held of earlier ones is remembered.',
@@ -297,6 +230,7 @@ def _mutual_information(
   )
   for name, result in results.items():
     title = name.replace('_', ' ')
+    sprite = probe_figures.sprite(result.lags[0])
     if len(result.layout) == 2 and len(result.locations) == np.prod(
       result.layout
     ):
@@ -310,8 +244,8 @@ def _mutual_information(
         ),
         f'Mutual information: {title}',
         f'How much each number of the {title} tells about the x position of '
-        f'{_sprite(result.lags[0])}, above what it tells about the same '
-        'sequence shifted in time. A row is a '
+        f'{sprite}, above what it tells about the same sequence shifted in '
+        'time. A row is a '
         f'{"slot" if name == "memory" else "head"}, a column a number of its '
         'word. Orange dots: significant after correction for all numbers and '
         f'lags; {result.ceiling:.2f} nats would be everything that can be '
@@ -319,6 +253,7 @@ def _mutual_information(
       )
   for name, result in results.items():
     title = name.replace('_', ' ')
+    sprite = probe_figures.sprite(result.lags[0])
     composer.plot(
       f'mutual_information_spread_{name}',
       figures.histogram(
@@ -332,10 +267,10 @@ def _mutual_information(
       ),
       f'Spread of mutual information: {title}',
       f'Scores of all numbers of the {title}: against the true x positions of '
-      f'{_sprite(result.lags[0])}, against a random sequence that the network '
-      'never saw, and against the true one shifted in time. An estimate from '
-      'finitely many steps is not zero even where there is nothing: the latter '
-      'two show what it is then.',
+      f'{sprite}, against a random sequence that the network never saw, and '
+      'against the true one shifted in time. An estimate from finitely many '
+      'steps is not zero even where there is nothing: the latter two show what '
+      'it is then.',
     )
   composer.add(
     _below_heading(

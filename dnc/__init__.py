@@ -19,7 +19,7 @@ A map, in the way of the data:
   predictor.py           the next-sprite model: core, loss, scores
   evaluation.py          a predictor over whole rollouts: scores
   exports.py             its traces: what a model held, step by step
-  traces.py, trace_shards.py, trace_records.py
+  traces.py, trace_export.py, trace_shards.py, trace_records.py
                          read, written file by file, and byte by byte
   memory_trace.py, pictures.py
                          everything the memory does in a few steps, and drawn
@@ -83,6 +83,7 @@ _MODULES = (
   'session',
   'summaries',
   'tally',
+  'trace_export',
   'trace_records',
   'trace_shards',
   'traces',

@@ -466,23 +466,11 @@ def make_repeat_copy(**overrides: Any) -> RepeatCopyConfig:
 
 def make_evaluation(preset: str, **overrides: Any) -> EvaluationConfig:
   """As `make_training`, for `EVALUATION_PRESETS` and `EvaluationConfig`."""
-  given = {**EVALUATION_PRESETS[preset], **_given(overrides)}
-  return EvaluationConfig(**given)
+  return EvaluationConfig(**{**EVALUATION_PRESETS[preset], **_given(overrides)})
 
 
 def _given(overrides: dict[str, Any]) -> dict[str, Any]:
   return {k: v for k, v in overrides.items() if v is not None}
-
-
-def differences(config: Config, found: Config) -> list[str]:
-  """How `config` is another run than `found`: flag by flag, for a person."""
-  wanted, there = config.identity(), found.identity()
-  return [
-    f'--{k}={checks.shown(getattr(found, k)) or "none"} there, '
-    f'{checks.shown(getattr(config, k)) or "none"} asked for'
-    for k in wanted
-    if wanted[k] != there[k]
-  ]
 
 
 def _resolve_variation(config: TrainingConfig | EvaluationConfig) -> None:

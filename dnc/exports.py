@@ -17,6 +17,7 @@ from dnc import evaluation
 from dnc import predictor as predictor_lib
 from dnc import progress
 from dnc import rollouts
+from dnc import trace_export
 from dnc import trace_records
 from dnc import trace_shards
 from dnc import traces as traces_lib
@@ -116,7 +117,7 @@ def plan(
   splits: Mapping[str, evaluation.Split],
   widths: Mapping[str, int],
   metadata: Mapping[str, Any],
-) -> trace_shards.Export:
+) -> trace_export.Export:
   """Looks at what `export_traces` with these arguments would have to write.
 
   Args:
@@ -133,7 +134,7 @@ def plan(
   Raises:
     UsageError: if `path` holds other traces.
   """
-  return trace_shards.Export(
+  return trace_export.Export(
     os.fspath(path),
     widths,
     {name: _lengths(split) for name, split in splits.items()},
@@ -220,7 +221,7 @@ def _lengths(split: evaluation.Split) -> list[tuple[int, int]]:
 
 
 def _write_missing(
-  export: trace_shards.Export,
+  export: trace_export.Export,
   evaluator: evaluation.Evaluator,
   table: sprites.SpriteTable,
   splits: Mapping[str, evaluation.Split],
@@ -288,7 +289,7 @@ def _run_shards(
 
 
 def _encoded(
-  export: trace_shards.Export, recorded: list[_Recorded]
+  export: trace_export.Export, recorded: list[_Recorded]
 ) -> Iterator[bytearray]:
   """Yields the records of a shard's rollouts, each valid until the next."""
   record = None

@@ -12,6 +12,7 @@ import os
 from typing import Any
 
 from dnc import config as config_lib
+from dnc import config_checks
 from dnc import errors
 from dnc import files
 
@@ -96,6 +97,19 @@ def latest() -> str:
   return os.path.dirname(os.path.dirname(newest))
 
 
+def _differences(
+  config: config_lib.Config, found: config_lib.Config
+) -> list[str]:
+  """How `config` is another run than `found`: flag by flag, for a person."""
+  wanted, there = config.identity(), found.identity()
+  return [
+    f'--{k}={config_checks.shown(getattr(found, k)) or "none"} there, '
+    f'{config_checks.shown(getattr(config, k)) or "none"} asked for'
+    for k in wanted
+    if wanted[k] != there[k]
+  ]
+
+
 def check_same(
   config: config_lib.Config, found: config_lib.Config, model_dir: str
 ) -> None:
@@ -109,7 +123,7 @@ def check_same(
   Raises:
     UsageError: names the flags that differ.
   """
-  differ = config_lib.differences(config, found)
+  differ = _differences(config, found)
   if differ:
     raise errors.UsageError(
       f'--model_dir={model_dir} holds another run ({"; ".join(differ)}); '

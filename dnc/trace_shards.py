@@ -1,8 +1,8 @@
 """The files of a folder of traces, written one by one and never by halves.
 
 Which shards there will be, which rollouts each holds and how many bytes it has
-is known before anything is computed, so that an export that was interrupted
-goes on with the shards that are missing.
+is known before anything is computed, so that an export (`trace_export.py`) that
+was interrupted goes on with the shards that are missing.
 
   shards.json, metadata.json
       which shards, and whose traces: there from the beginning
@@ -12,7 +12,6 @@ goes on with the shards that are missing.
       what TFDS reads the shards by: there once all of them are
 """
 
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -20,7 +19,6 @@ import dataclasses
 import glob
 import json
 import os
-import shutil
 import tempfile
 from typing import Any
 
@@ -115,6 +113,20 @@ def plan(
   return shards
 
 
+def num_bytes(shards: Iterable[Shard]) -> int:
+  """Bytes of shards together."""
+  return sum(shard.num_bytes for shard in shards)
+
+
+def has_begun(path: str) -> bool:
+  """Whether a folder holds more than what a killed process may leave."""
+  if not os.path.exists(path):
+    return False
+  return any(
+    not name.endswith((_PARTIAL, _SHARDS, '.lock')) for name in os.listdir(path)
+  )
+
+
 def is_complete(path: str, shard: Shard) -> bool:
   """Whether a shard is there, by its size."""
   file = os.path.join(path, shard.file)
@@ -154,6 +166,19 @@ def set_aside(path: str, shard: Shard) -> None:
   file = os.path.join(path, shard.file)
   if os.path.exists(file):
     os.replace(file, file + _DAMAGED)
+
+
+def has_remains(path: str, shard: Shard) -> bool:
+  """Whether there is something of a shard, damaged as it may be."""
+  file = os.path.join(path, shard.file)
+  return os.path.exists(file) or os.path.exists(file + _DAMAGED)
+
+
+def clear(path: str) -> None:
+  """Removes what is not whole, and what was set aside."""
+  for end in (_PARTIAL, _DAMAGED):
+    for file in glob.glob(os.path.join(glob.escape(path), f'*{end}')):
+      os.unlink(file)
 
 
 def write_shard(file: str, records: Iterable[bytes | bytearray]) -> int:
@@ -276,10 +301,6 @@ def _description(
     return {name: _read(os.path.join(folder, name)) for name in _TFDS_FILES}
 
 
-def _num_bytes(shards: Iterable[Shard]) -> int:
-  return sum(shard.num_bytes for shard in shards)
-
-
 def _read(file: str) -> bytes:
   with open(file, 'rb') as opened:
     return opened.read()
@@ -288,6 +309,16 @@ def _read(file: str) -> bytes:
 def is_finished(path: str) -> bool:
   """Whether all of an export was once there."""
   return all(os.path.isfile(os.path.join(path, name)) for name in _TFDS_FILES)
+
+
+def is_described(
+  path: str, widths: Mapping[str, int], shards: Sequence[Shard]
+) -> bool:
+  """Whether TFDS's files are there, and as `finish` writes them."""
+  return is_finished(path) and all(
+    _read(os.path.join(path, name)) == content
+    for name, content in _description(widths, shards).items()
+  )
 
 
 def finish(
@@ -303,209 +334,3 @@ def finish(
   for name, content in _description(widths, shards).items():
     with files.atomic_file(os.path.join(path, name)) as file:
       file.write(content)
-
-
-def _shown(num_bytes: float) -> str:
-  """A size for people."""
-  unit, size = 'GB', num_bytes / 1e9
-  if size < 0.01:
-    unit, size = 'MB', num_bytes / 1e6
-  if size >= 100:
-    return f'{size:,.0f} {unit}'
-  return f'{size:.3g} {unit}' if size >= 10 else f'{size:.2g} {unit}'
-
-
-def _free_space(path: str) -> int:
-  """Bytes that are free where a folder is or will be."""
-  folder = os.path.abspath(path)
-  while not os.path.isdir(folder):
-    folder = os.path.dirname(folder)
-  return shutil.disk_usage(folder).free
-
-
-class Export:
-  """A folder of traces to be written, or gone on with.
-
-  Attributes:
-    path: the folder.
-    widths: numbers per step, for each representation.
-    fingerprint: what its rollouts carry of what they are of.
-    missing: the shards that are to be written.
-  """
-
-  def __init__(
-    self,
-    path: str,
-    widths: Mapping[str, int],
-    splits: Mapping[str, Sequence[tuple[int, int]]],
-    together: int,
-    metadata: Mapping[str, Any],
-  ):
-    """Looks at what is there; writes nothing.
-
-    Args:
-      path: the folder.
-      widths: as for `plan`, and
-      splits: as for `plan`, and
-      together: as for `plan`.
-      metadata: what the traces are of.
-
-    Raises:
-      errors.UsageError: if the folder holds other traces, or something else.
-    """
-    self.path = path
-    self.widths = widths
-    self._lengths = [n for rollouts in splits.values() for _, n in rollouts]
-    self._metadata = metadata
-    self.fingerprint = trace_records.fingerprint(metadata)
-    self._shards = plan(widths, splits, together)
-    self._is_new = not self._has_begun()
-    if not self._is_new:
-      found, found_metadata = read_plan(path)
-      check_metadata(path, found_metadata, metadata)
-      self.fingerprint = trace_records.fingerprint(found_metadata)
-      if found != self._shards:
-        if _num_bytes(found) != _num_bytes(self._shards):
-          raise errors.UsageError(
-            f'{path}: traces of an older version; delete the folder'
-          )
-        if not is_finished(path) or missing(path, found):
-          raise errors.UsageError(
-            f'{path}: unfinished traces in shards of other sizes than this '
-            'version writes; delete the folder'
-          )
-        self._shards = found
-    self.missing = missing(path, self._shards)
-
-  def _has_begun(self) -> bool:
-    """Whether the folder holds more than what a killed process may leave."""
-    if not os.path.exists(self.path):
-      return False
-    return any(
-      not name.endswith((_PARTIAL, _SHARDS, '.lock'))
-      for name in os.listdir(self.path)
-    )
-
-  def _is_described(self) -> bool:
-    """Whether TFDS's files are there, and as they should be."""
-    return is_finished(self.path) and all(
-      _read(os.path.join(self.path, name)) == content
-      for name, content in _description(self.widths, self._shards).items()
-    )
-
-  @property
-  def is_finished(self) -> bool:
-    """Whether there is nothing to do."""
-    return not self.missing and self._is_described()
-
-  @property
-  def num_shards(self) -> int:
-    """How many there are to be."""
-    return len(self._shards)
-
-  @property
-  def num_there(self) -> int:
-    """How many are there by now."""
-    return self.num_shards - len(missing(self.path, self._shards))
-
-  @property
-  def num_missing_bytes(self) -> int:
-    """What is yet to be written takes on the disk."""
-    return _num_bytes(self.missing)
-
-  def _size_text(self) -> str:
-    """What there is to write, and where it goes.
-
-    Such as '550 rollouts x 500 steps: 0.28 GB for memory, ...; 1 GB in all,
-    free 80 GB'.
-    """
-    steps = self._lengths
-    least, most = min(steps), max(steps)
-    lengths = f'{most:,}' if least == most else f'{least:,} to {most:,}'
-    widths = trace_records.all_widths(self.widths)
-    sizes = [
-      f'{_shown(sum(steps) * trace_records.bytes_per_step(width))} for {name}'
-      for name, width in sorted(widths.items(), key=lambda item: -item[1])
-    ]
-    total = _num_bytes(self._shards)
-    there = total - self.num_missing_bytes
-    return (
-      f'{len(steps):,} rollouts x {lengths} steps: {", ".join(sizes)}; '
-      f'{_shown(total)} in all, '
-      + (f'{_shown(there)} of it there, ' if there else '')
-      + f'free {_shown(_free_space(self.path))}'
-    )
-
-  def begin(self, log: Callable[[str], None]) -> None:
-    """Makes the folder.
-
-    Args:
-      log: takes lines: what is about to be written where, and how large it is.
-
-    Raises:
-      errors.UsageError: if the disk has too little space for what is missing.
-    """
-    if self.num_there:
-      there = f'{self.num_there} of {self.num_shards} shards are there'
-      log(f'traces: going on with {self.path}: {there}')
-    else:
-      log(f'traces: writing {self.path}')
-    for shard in self.missing:
-      file = os.path.join(self.path, shard.file)
-      if os.path.exists(file) or os.path.exists(file + _DAMAGED):
-        log(f'traces: {file} is damaged and is made again')
-    for end in (_PARTIAL, _DAMAGED):
-      for file in glob.glob(os.path.join(glob.escape(self.path), f'*{end}')):
-        os.unlink(file)
-    log(f'traces: {self._size_text()}')
-    check_space(self.path, [self])
-    os.makedirs(self.path, exist_ok=True)
-    if self._is_new:
-      write_plan(self.path, self._shards, self._metadata)
-
-  def write(self, shard: Shard, records: Iterable[bytes | bytearray]) -> None:
-    """Writes one of the missing shards.
-
-    Args:
-      shard: which.
-      records: its rollouts, from `trace_records.encode`.
-
-    Raises:
-      ValueError: if they are not as long as was planned.
-    """
-    size = write_shard(os.path.join(self.path, shard.file), records)
-    if size != shard.num_bytes:
-      raise ValueError(f'{shard} has {size} bytes')
-
-  def finish(self) -> None:
-    """Makes the folder a dataset, now that all shards are there."""
-    if not self._is_described():
-      finish(self.path, self.widths, self._shards)
-
-
-def check_space(
-  folder: str,
-  exports: Sequence[Export],
-  log: Callable[[str], None] | None = None,
-) -> None:
-  """Checks that the disk has room for all that exports will write.
-
-  Args:
-    folder: where they all write.
-    exports: what is to be written.
-    log: takes a line of how much that is.
-
-  Raises:
-    errors.UsageError: if the disk has too little space.
-  """
-  needed = sum(export.num_missing_bytes for export in exports)
-  free = _free_space(folder)
-  if log is not None and needed:
-    log(f'traces: {_shown(needed)} to write into {folder}, free {_shown(free)}')
-  if free < needed:
-    raise errors.UsageError(
-      f'{folder}: the traces need {_shown(needed)} and the disk has '
-      f'{_shown(free)} free; free some space, or ask for fewer rollouts '
-      '(--num_rollouts, --num_isolated), less of each step (--export) or one '
-      'test (--test)'
-    )

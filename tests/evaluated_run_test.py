@@ -12,7 +12,7 @@ from dnc import config as config_lib
 from dnc import errors
 from dnc import evaluation
 from dnc import predictor as predictor_lib
-from dnc import trace_shards
+from dnc import trace_export
 from dnc import unroll
 from dnc.dsprites import latents
 from tests import testing_data
@@ -94,7 +94,7 @@ class EvaluatedRunTest(tf.test.TestCase):
     traces = os.path.join(run.folder, 'traces')
     usage = mock.Mock(free=10**9)
     with mock.patch.object(
-      trace_shards.shutil, 'disk_usage', return_value=usage
+      trace_export.shutil, 'disk_usage', return_value=usage
     ):
       run.check_space(wanted)
       self.assertRegex(

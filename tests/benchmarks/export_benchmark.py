@@ -41,6 +41,7 @@ from dnc import evaluation
 from dnc import exports
 from dnc import predictor as predictor_lib
 from dnc import rollouts
+from dnc import trace_export
 from dnc import trace_shards
 from dnc.dsprites import sprites
 
@@ -111,7 +112,7 @@ class _Case:
     with tempfile.TemporaryDirectory(dir=_FOLDER.value) as folder:
       path = os.path.join(folder, 'traces')
       lengths = {k: exports._lengths(v) for k, v in self.splits.items()}
-      export = trace_shards.Export(
+      export = trace_export.Export(
         path, self.widths, lengths, self.batch_size, {}
       )
       export.begin(lambda line: None)

@@ -11,6 +11,7 @@ from absl.testing import parameterized
 import tensorflow as tf
 
 from dnc import errors
+from dnc import trace_export
 from dnc import trace_records
 from dnc import trace_shards
 from tests import testing_data
@@ -25,15 +26,15 @@ _SPLITS = {
 _KILLED = """
 import os, signal, sys
 from dnc import trace_shards
-from tests import testing_traces, trace_shards_test
+from tests import testing_traces, trace_export_test
 
 def records(shard):
-  for i, record in enumerate(trace_shards_test.records(shard)):
+  for i, record in enumerate(trace_export_test.records(shard)):
     if shard.first and i == 1:
       os.kill(os.getpid(), signal.SIGKILL)
     yield record
 
-export = trace_shards_test.make_export(sys.argv[1])
+export = trace_export_test.make_export(sys.argv[1])
 export.begin(print)
 for shard in export.missing:
   export.write(shard, records(shard))
@@ -41,7 +42,7 @@ for shard in export.missing:
 
 
 def make_export(path, metadata=None, splits=None):
-  return trace_shards.Export(
+  return trace_export.Export(
     path,
     testing_traces.WIDTHS,
     splits or _SPLITS,
@@ -56,7 +57,7 @@ def records(shard):
     yield testing_traces.encode(testing_traces.rollout(*rollout))
 
 
-class TraceShardsTest(parameterized.TestCase, tf.test.TestCase):
+class TraceExportTest(parameterized.TestCase, tf.test.TestCase):
   def setUp(self):
     super().setUp()
     # Two rollouts a shard: fewer than run together are not parted.
@@ -278,15 +279,15 @@ class TraceShardsTest(parameterized.TestCase, tf.test.TestCase):
     usage = mock.Mock(free=needed)
     self.lines.clear()
     with mock.patch.object(
-      trace_shards.shutil, 'disk_usage', return_value=usage
+      trace_export.shutil, 'disk_usage', return_value=usage
     ):
-      trace_shards.check_space(folder, whole, self.lines.append)
+      trace_export.check_space(folder, whole, self.lines.append)
       self.assertRegex(
         '\n'.join(self.lines), f'^traces: .* MB to write into {folder}, free'
       )
       usage.free = needed - 1
       with self.assertRaisesRegex(errors.UsageError, f'^{folder}: .* need'):
-        trace_shards.check_space(folder, whole)
+        trace_export.check_space(folder, whole)
       for export in whole:
         export.begin(self.lines.append)
         for shard in export.missing:
@@ -294,7 +295,7 @@ class TraceShardsTest(parameterized.TestCase, tf.test.TestCase):
       self.lines.clear()
       usage.free = 0
       done = [make_export(os.path.join(folder, name)) for name in 'ab']
-      trace_shards.check_space(folder, done, self.lines.append)
+      trace_export.check_space(folder, done, self.lines.append)
     self.assertEmpty(self.lines)
 
   def test_size_is_told_before(self):
@@ -304,9 +305,9 @@ class TraceShardsTest(parameterized.TestCase, tf.test.TestCase):
       'test': [(500, 500)] * 50,
     }
     with mock.patch.object(
-      trace_shards.shutil, 'disk_usage', return_value=usage
+      trace_export.shutil, 'disk_usage', return_value=usage
     ):
-      trace_shards.Export(
+      trace_export.Export(
         self.path, {'memory': 256, 'read_words': 64}, splits, 16, {}
       ).begin(self.lines.append)
     self.assertEqual(self.lines[0], f'traces: writing {self.path}')
@@ -321,7 +322,7 @@ class TraceShardsTest(parameterized.TestCase, tf.test.TestCase):
     needed = sum(shard.num_bytes for shard in make_export(self.path).missing)
     usage = mock.Mock(free=needed - 1)
     with mock.patch.object(
-      trace_shards.shutil, 'disk_usage', return_value=usage
+      trace_export.shutil, 'disk_usage', return_value=usage
     ):
       with self.assertRaises(errors.UsageError) as caught:
         self._write(1)
