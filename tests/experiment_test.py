@@ -249,11 +249,10 @@ class ConfinedTest(tf.test.TestCase):
   def test_other_rollouts_have_other_traces(self):
     model_dir = os.path.join(self.get_temp_dir(), 'run')
     shutil.copytree(self._model_dir, model_dir)
-    _, lines = self._evaluate(model_dir)
+    fast = dict(tests=('probe',), num_isolated=0, num_seeds=1)
+    _, lines = self._evaluate(model_dir, **fast)
     self.assertNotIn('traces: writing', lines)
-    _, lines = self._evaluate(
-      model_dir, tests=('probe',), varying=latents.NAMES
-    )
+    _, lines = self._evaluate(model_dir, varying=latents.NAMES, **fast)
     self.assertIn('traces: writing', lines)
     usual = self._folder('probe_12+2x15_*', model_dir)
     # As if it had been renamed.
@@ -261,7 +260,7 @@ class ConfinedTest(tf.test.TestCase):
     shutil.rmtree(usual)
     shutil.copytree(confined, usual)
     with self.assertRaisesRegex(errors.UsageError, 'traces with splits'):
-      self._evaluate(model_dir, tests=('probe',), varying=latents.NAMES)
+      self._evaluate(model_dir, varying=latents.NAMES, **fast)
 
 
 class WithoutMemoryTest(tf.test.TestCase):
@@ -289,7 +288,9 @@ class WithoutMemoryTest(tf.test.TestCase):
 
   def _evaluate(self, **changes):
     lines = []
-    config = config_lib.EvaluationConfig(**_EVALUATION, **changes)
+    config = config_lib.EvaluationConfig(
+      **{**_EVALUATION, 'num_isolated': 0, **changes}
+    )
     found = experiment.evaluate(
       self._model_dir,
       config,
