@@ -33,24 +33,24 @@ def random_inputs(
   return rng.standard_normal((num_steps, width), np.float32)
 
 
-def random_sequence(
-  seed: int, index: int, num_steps: int, classes: int | np.ndarray
-) -> np.ndarray:
+def random_sequence(seed: int, index: int, sequence: np.ndarray) -> np.ndarray:
   """Returns classes that have nothing to do with what the model saw.
 
-  PROTOCOL, 'Test 2': 'an unrelated random x sequence of the same length'.
+  PROTOCOL, 'Test 2': 'an unrelated random x sequence of the same length'. It
+  has as many of each class as the true one: were there others, what an estimate
+  has by chance would be another, and of short sequences the control be called
+  faulty for that alone.
 
   Args:
     seed: the seed of the analysis.
     index: the index of the sequence.
-    num_steps: its length, `time`.
-    classes: drawn uniformly from range(classes), or from these.
+    sequence: the true one, int `[time]`, not changed.
 
   Returns:
     int64 `[time]`.
   """
   rng = np.random.default_rng((seed, index, _SEQUENCE))
-  return rng.choice(classes, num_steps)
+  return rng.permutation(sequence)
 
 
 def circular_shifts(

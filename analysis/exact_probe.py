@@ -20,8 +20,13 @@ from analysis import probe_labels
 # Numbers that only differ by float32's rounding, ten-thousandths of their
 # deviation, then count as equal; what is found changes by as little.
 RIDGE = 1e-8
-# The sums of a representation grow with its width squared.
-MAX_WIDTH = 1024
+# The sums of a representation grow with its width squared: of the first steps
+# alone above the one, none above the other.
+MAX_WIDTH, MAX_WIDE = 1024, 4096
+MAX_WIDE_STEPS = 100_000
+# Their products are float32's, and summed up for so many steps at once.
+_WIDE_RIDGE = 1e-5
+_WIDE_BLOCK = 4096
 # Steps for the logistic regression, and bytes of them.
 MAX_SAMPLE_STEPS = 50_000
 MAX_SAMPLE_BYTES = 512 << 20
@@ -55,7 +60,12 @@ class StepSums:
   """
 
   def __init__(
-    self, width: int, spec: probe_labels.LabelSpec, num_tasks: int = 1
+    self,
+    width: int,
+    spec: probe_labels.LabelSpec,
+    num_tasks: int = 1,
+    dtype: np.typing.DTypeLike = np.float64,
+    ridge: float = RIDGE,
   ):
     """Constructs the sums.
 
@@ -63,8 +73,12 @@ class StepSums:
       width: numbers per step.
       spec: the labels.
       num_tasks: see `probe_labels.Labels`.
+      dtype: of products of some steps; their sums are float64.
+      ridge: see `RIDGE`.
     """
     self._spec = spec
+    self._dtype = dtype
+    self._ridge = ridge
     self._num_tasks = num_tasks
     # Of each number, products of two, and steps: all, and those without label.
     self._all = self._zeros(width)
@@ -97,7 +111,7 @@ class StepSums:
     self, features: np.ndarray, outputs: np.ndarray, has_label: np.ndarray
   ) -> 'StepSums':
     """The same, from what `labelled_outputs` made of the labels."""
-    features = features.astype(np.float64)
+    features = features.astype(self._dtype)
     self._add(self._all, features)
     for task, sums in enumerate(self._missing):
       without = ~has_label[:, task]
@@ -125,12 +139,11 @@ class StepSums:
     )
     return total, products, float(count)
 
-  @staticmethod
-  def _solve(covariance: np.ndarray, right: np.ndarray) -> np.ndarray:
+  def _solve(self, covariance: np.ndarray, right: np.ndarray) -> np.ndarray:
     variance = np.trace(covariance) / len(covariance)
     if not variance > 0:
       return np.zeros_like(right)
-    ridge = RIDGE * variance * np.eye(len(covariance))
+    ridge = self._ridge * variance * np.eye(len(covariance))
     return np.linalg.solve(covariance + ridge, right)
 
   def least_squares(self, task: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -179,6 +192,40 @@ class StepSums:
       log_share = np.where(counts > 0, np.log(occurs / count), _NEVER)
       bias[where] = log_share - np.sum(means * found, axis=0) / 2
     return kernel, bias
+
+
+class _WideSums:
+  """Sums over the first steps that have labels of all tasks."""
+
+  def __init__(self, width: int, spec: probe_labels.LabelSpec, num_tasks: int):
+    self._sums = StepSums(width, spec, num_tasks, np.float32, _WIDE_RIDGE)
+    self._waiting = []
+    self._num_waiting = 0
+    self.num_steps = 0
+
+  def add(
+    self, features: np.ndarray, outputs: np.ndarray, has_label: np.ndarray
+  ) -> None:
+    """Takes in steps, as `StepSums.add`, unless there are enough."""
+    left = MAX_WIDE_STEPS - self.num_steps
+    (rows,) = np.nonzero(has_label.all(axis=1))
+    rows = rows[:left]
+    self._waiting.append((features[rows], outputs[rows]))
+    self._num_waiting += len(rows)
+    self.num_steps += len(rows)
+    if self._num_waiting >= _WIDE_BLOCK:
+      self._flush()
+
+  def _flush(self) -> None:
+    if self._num_waiting:
+      features, outputs = map(np.concatenate, zip(*self._waiting))
+      self._sums.add(features, outputs, np.ones(outputs.shape[:2], bool))
+    self._waiting, self._num_waiting = [], 0
+
+  def sums(self) -> StepSums:
+    """Of all of them."""
+    self._flush()
+    return self._sums
 
 
 def whitening(features: np.ndarray) -> np.ndarray:
@@ -338,8 +385,12 @@ class Rollout(NamedTuple):
 class ExactProbes:
   """Exact probes of all representations that are not too wide, in one pass.
 
+  Wide ones, the input image above all, have least squares and discriminant of
+  the first steps, and no logistic regression.
+
   Attributes:
     names: which these are.
+    narrow: those with a logistic regression.
     num_sampled: steps that the logistic regression is given, all if there are
       no more than that.
   """
@@ -363,13 +414,19 @@ class ExactProbes:
       num_steps: of all rollouts together.
       seed: of the sample.
     """
-    self.names = tuple(k for k, v in widths.items() if v <= MAX_WIDTH)
+    self.names = tuple(k for k, v in widths.items() if v <= MAX_WIDE)
+    self.narrow = tuple(k for k in self.names if widths[k] <= MAX_WIDTH)
     self._spec = spec
     self._num_tasks = num_tasks
     self._sums = {
-      name: StepSums(widths[name], spec, num_tasks) for name in self.names
+      name: StepSums(widths[name], spec, num_tasks) for name in self.narrow
     }
-    bytes_per_step = 4 * max(1, sum(widths[name] for name in self.names))
+    self._wide = {
+      name: _WideSums(widths[name], spec, num_tasks)
+      for name in self.names
+      if name not in self.narrow
+    }
+    bytes_per_step = 4 * max(1, sum(widths[name] for name in self.narrow))
     bound = min(MAX_SAMPLE_STEPS, MAX_SAMPLE_BYTES // bytes_per_step)
     self.num_sampled = min(num_steps, bound) if spec.classes else 0
     self._num_steps = num_steps
@@ -379,7 +436,7 @@ class ExactProbes:
     )
     self._sample = {
       name: np.empty([self.num_sampled, widths[name]], np.float32)
-      for name in self.names
+      for name in self.narrow
     }
     self._labels = np.empty(
       [self.num_sampled, num_tasks, len(spec.names) + 1], np.float32
@@ -414,6 +471,26 @@ class ExactProbes:
     if name in self._sums:
       self._sums[name].add(features, rollout.outputs, rollout.has_label)
       self._sample[name][rollout.where] = features[rollout.rows]
+    elif name in self._wide:
+      self._wide[name].add(features, rollout.outputs, rollout.has_label)
+
+  @property
+  def num_wide_steps(self) -> int:
+    """Steps that the probes of wide ones are fitted to; 0 without any."""
+    return max((wide.num_steps for wide in self._wide.values()), default=0)
+
+  def _wide_weights(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """As `weights`; there is one probe, which stands for both."""
+    sums, kernels, biases = self._wide[name].sums(), [], []
+    for task in range(self._num_tasks):
+      kernel, bias = sums.least_squares(task)
+      if self._spec.classes:
+        discriminant = sums.discriminant(task)
+        for _, where in self._spec.heads():
+          kernel[:, where], bias[where] = (x[..., where] for x in discriminant)
+      kernels.append(np.stack([kernel] * len(self.PROBES)))
+      biases.append(np.stack([bias] * len(self.PROBES)))
+    return np.stack(kernels, axis=2), np.stack(biases, axis=1)
 
   def weights(self, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Solves for the probes of a representation.
@@ -428,6 +505,8 @@ class ExactProbes:
       regression is given a sample alone, they change places: it might miss
       what all steps tell.
     """
+    if name in self._wide:
+      return self._wide_weights(name)
     sums, kernels, biases = self._sums[name], [], []
     mixing = whitening(self._sample[name])
     sample = self._sample[name] @ mixing

@@ -89,6 +89,7 @@ def intervals(
   label: str,
   references: Sequence[tuple[float, str]] = ((0.0, ''),),
   bounds: tuple[float, float] | None = None,
+  linear: float | None = None,
 ) -> figure.Figure:
   """Draws values with their intervals, one below the other.
 
@@ -98,6 +99,8 @@ def intervals(
     references: values to which a line is drawn, and what is written there.
     bounds: of the axis; what is beyond them is drawn at the bound, as an arrow.
       None: those of the values.
+    linear: up to this size the axis is linear, and logarithmic beyond it: for
+      values of very different size. None: linear.
 
   Returns:
     The figure.
@@ -116,9 +119,12 @@ def intervals(
       axes.plot([low, high], [place, place], color=colour, lw=2.2)
       axes.plot([value], [place], marker, color=colour, ms=5, clip_on=False)
       if row.other is not None:
-        other = row.other if bounds is None else np.clip(row.other, *bounds)
+        other, marker = row.other, 'o'
+        if bounds is not None and not bounds[0] <= other <= bounds[1]:
+          marker = '<' if other < bounds[0] else '>'
+          other = float(np.clip(other, *bounds))
         axes.plot(
-          [other], [place], 'o', ms=8, mfc='none', mec=colour, clip_on=False
+          [other], [place], marker, ms=8, mfc='none', mec=colour, clip_on=False
         )
     for value, text in references:
       axes.axvline(value, color='black', lw=0.8, ls=':')
@@ -132,6 +138,9 @@ def intervals(
           ha='center',
           fontsize=8,
         )
+    if linear is not None:
+      axes.set_xscale('symlog', linthresh=linear)
+      axes.tick_params(axis='x', labelsize=7)
     if bounds is not None:
       axes.set_xlim(*bounds)
     axes.set_yticks(range(len(rows)), [row.name for row in rows])

@@ -12,10 +12,9 @@ from dnc import lesions
 
 # With fewer, intervals over sequences are too narrow.
 LEAST_SEQUENCES = 10
-# Effects that are certain, but less than such a share of what the model gains,
-# are next to nothing, or a small part. Lines of our own: models that cannot do
-# without lose all of it, and trainings that differ in the seed alone 0.5 and
-# 1.5 %. The numbers stand beside.
+# Effects that are not certainly as large a share of what the model gains as the
+# one are called next to nothing, and as the other a small part. Where these
+# lines are is convention; the numbers stand beside.
 _LITTLE, _SMALL = 0.01, 0.1
 
 METRICS = {
@@ -23,7 +22,7 @@ METRICS = {
   'bit_accuracy': 'bits right',
   'sequence_accuracy': 'sequences right',
 }
-_BASELINES = {
+BASELINES = {
   config_lib.DSPRITES: 'predicting the mean image',
   config_lib.REPEAT_COPY: 'predicting the mean target',
 }
@@ -101,7 +100,19 @@ def _change(value: float, interval: lesion.Interval) -> str:
 def _share(comparison: lesion.Comparison) -> str:
   if comparison.share is None:
     return ''
-  return f'{round(comparison.share, 3) + 0.0:.1%}'
+  return _percent(comparison.share)
+
+
+def _percent(share: float) -> str:
+  return f'{round(share, 3) + 0.0:.1%}'
+
+
+def _lost(comparison: lesion.Comparison) -> str:
+  """The share and its interval."""
+  if comparison.share is None:
+    return ''
+  low, high = map(_percent, comparison.share_interval)
+  return f'{_percent(comparison.share)} ({low} to {high})'
 
 
 def _mean(scores: np.ndarray) -> str:
@@ -110,7 +121,7 @@ def _mean(scores: np.ndarray) -> str:
 
 def _rows(result: lesion.LesionResult) -> list[list[str]]:
   loss, *others = result.metrics
-  baseline = _BASELINES[result.task]
+  baseline = BASELINES[result.task]
   late = f', from step {result.lesion_step} on'
   rows = []
 
@@ -124,7 +135,7 @@ def _rows(result: lesion.LesionResult) -> list[list[str]]:
     of_lesion = result.comparisons[name]
     found = of_lesion[loss]
     cells = [_number(found.lesioned)]
-    cells += [_change(found.difference, found.interval), _share(found)]
+    cells += [_change(found.difference, found.interval), _lost(found)]
     for metric in others:
       found = of_lesion[metric]
       cells += [_number(found.lesioned)]
@@ -154,7 +165,7 @@ def lesion_text(result: lesion.LesionResult) -> str:
     f'{result.num_sequences} unseen {result.unit}s of {steps}'
     f'{result.num_steps} steps, each run intact and with every lesion.'
   )
-  words = dict(unit=result.unit, baseline=_BASELINES[result.task])
+  words = dict(unit=result.unit, baseline=BASELINES[result.task])
   parts = [
     '# Test 3: lesions of the memory',
     runs,
@@ -179,10 +190,10 @@ def _rise(comparison: lesion.Comparison) -> str:
 
 
 def _is_large(comparison: lesion.Comparison, least: float = _LITTLE) -> bool:
-  """Whether the loss certainly rises, and by a share worth mentioning."""
+  """Whether the loss certainly rises by a share worth mentioning."""
   # Of late steps alone there may be nothing to be a share of.
-  share = comparison.share
-  return _harms(comparison) and (share is None or share >= least)
+  interval = comparison.share_interval
+  return _harms(comparison) and (interval is None or interval[0] >= least)
 
 
 def _answer_on_storing(result: lesion.LesionResult) -> str:
@@ -223,7 +234,7 @@ def _answer(result: lesion.LesionResult) -> str:
   if other.share is None:
     return (
       'Cannot tell: intact, the model is not better than '
-      f'{_BASELINES[result.task]}'
+      f'{BASELINES[result.task]}'
     )
   if _harms(other) and _harms(mean):
     return _answer_on_storing(result)
@@ -272,7 +283,7 @@ def verdict(result: lesion.LesionResult) -> str:
   return (
     f'{_answer(result)}: with nothing written from step {result.lesion_step} '
     f'on its loss changes {_rise(frozen)} of what the model gains over '
-    f'{_BASELINES[result.task]}, with the memory of another {result.unit} '
+    f'{BASELINES[result.task]}, with the memory of another {result.unit} '
     f'every {_steps(result.reset_interval)} {_rise(exchanged)}, with the words '
     f'that another {result.unit} reads {_rise(other)} ({METRICS[second]} from '
     f'{_number(others.intact)} to {_number(others.lesioned)}), with the mean '

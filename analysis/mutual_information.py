@@ -77,6 +77,8 @@ class MutualInformationResult:
     control: float64 `[locations]`, against random sequences.
     null: float64 `[locations]`, against shifts of the true sequences: what is
       expected by chance, the bias of the estimator.
+    shifted: float64 `[locations]`, against one shift of each true sequence: a
+      score by chance.
     null_deviation: float64 `[locations]`, the standard deviation of a score by
       chance.
     p_values: float64 `[lags, locations]`, from a Pearson type III law with the
@@ -107,6 +109,7 @@ class MutualInformationResult:
   standard_error: np.ndarray
   control: np.ndarray
   null: np.ndarray
+  shifted: np.ndarray
   null_deviation: np.ndarray
   p_values: np.ndarray
   empirical_p_values: np.ndarray
@@ -161,7 +164,6 @@ class Scorer:
     num_shifts: int | None = None,
     seed: int = 0,
     num_bins: int = 10,
-    num_classes: int | None = None,
     locations: Sequence[int] | None = None,
     layout: tuple[int, ...] | None = None,
     done: estimators.Done | None = None,
@@ -174,8 +176,6 @@ class Scorer:
       num_shifts: shifts of each sequence, at least 3; `NUM_SHIFTS` if None.
       seed: of the random sequences, shifts and scikit-learn's noise.
       num_bins: for 'binned', see `quantile_bins`.
-      num_classes: the control is drawn uniformly from so many classes; from the
-        labels of its sequence if None.
       locations: which to score; all if None.
       layout: see `MutualInformationResult`; a row if None.
       done: see `estimators.Done`.
@@ -193,7 +193,6 @@ class Scorer:
         f'lags {lags}, {self._num_shifts} shifts: lags must be 0 or more, and '
         'shifts at least 3'
       )
-    self._num_classes = num_classes
     self._locations = None if locations is None else np.asarray(locations)
     self._about = dict(
       estimator=estimator,
@@ -239,9 +238,7 @@ class Scorer:
       self._locations = np.arange(contents.shape[1])
     contents = contents[:, self._locations]
     _, true = np.unique(sequence, return_inverse=True)
-    random = controls.random_sequence(
-      self._seed, self._count, len(true), self._num_classes or true
-    )
+    random = controls.random_sequence(self._seed, self._count, true)
     lags = self._about['lags']
     shifts = controls.circular_shifts(
       self._seed, self._count, len(true), self._num_shifts, max(lags)
@@ -293,6 +290,7 @@ class Scorer:
       standard_error=np.sqrt(variance),
       control=means['control'],
       null=self._null.mean,
+      shifted=self._null.draw,
       null_deviation=self._null.deviation,
       p_values=p_values,
       empirical_p_values=self._null.empirical(means['scores']),
@@ -388,9 +386,7 @@ def from_traces(
     lines.done(scored)
 
   scorers = {
-    name: Scorer(
-      num_classes=latents.SIZES[_X], layout=layout, done=done, **options
-    )
+    name: Scorer(layout=layout, done=done, **options)
     for name, layout in layouts.items()
   }
   chosen = options.get('locations')

@@ -274,11 +274,25 @@ def verdict(results: Results) -> str:
     f'Yes: {found["num_significant"]} of the {what} follow x at some lag of '
     f'{", ".join(map(str, result.lags))} ({of}, q <= '
     f'{mutual_information.LEVEL}); most of all {where}, by '
-    f'{result.excess[lag, best]:.3f}'
-    f'{_plus_minus(result.standard_error[lag, best])} nats above chance at lag '
+    f'{result.excess[lag, best]:.3f} nats above chance'
+    f'{_interval(result, lag, best)} at lag '
     f'{result.lags[lag]}, where {result.ceiling:.2f} are possible; of the '
     f'random control, {found["num_significant_control"]} do.'
     f'{_compared(results)}'
+  )
+
+
+def _interval(
+  result: mutual_information.MutualInformationResult, lag: int, location: int
+) -> str:
+  """The 95 % interval of an excess, unless of a single sequence."""
+  half = special.ndtri(0.975) * result.standard_error[lag, location]
+  if not np.isfinite(half):
+    return ''
+  excess = result.excess[lag, location]
+  return (
+    f' (95 %: {excess - half:.3f} to {excess + half:.3f}; the highest of '
+    f'{len(result.locations)} is a little too high)'
   )
 
 

@@ -35,6 +35,9 @@ table { border-collapse: collapse; font-size: 0.85rem; }
 th, td { padding: 0.15rem 0.6rem; border-bottom: 1px solid #ddd;
   white-space: nowrap; }
 code { overflow-wrap: anywhere; }
+@media (max-width: 40rem) { th:first-child, td:first-child { position: sticky;
+  left: 0; background: #fff; white-space: normal; min-width: 6rem;
+  max-width: 8rem; } }
 @media print { body { font-size: 10pt; max-width: none; padding: 0; }
   table { font-size: 6.5pt; }
   th, td { padding: 0.1rem 0.25rem; white-space: normal; }

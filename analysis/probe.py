@@ -82,15 +82,14 @@ def run(
   stream = probe_inputs.TraceStream(
     traces, representations, asked, untrained, inputs, centred
   )
-  compare = {
-    one: [
-      other
-      for other in (f'{probe_inputs.UNTRAINED_PREFIX}{one}', *_OF_CONTROLLER)
-      if other in stream.widths
-    ]
-    for one in _OF_MEMORY
-    if one in stream.widths
-  }
+  compare = {}
+  for one in (*_OF_MEMORY, *_OF_CONTROLLER):
+    others = [f'{probe_inputs.UNTRAINED_PREFIX}{one}']
+    if one in _OF_MEMORY:
+      others += _OF_CONTROLLER
+      others += [probe_inputs.UNTRAINED_PREFIX + x for x in _OF_CONTROLLER]
+    if one in stream.widths:
+      compare[one] = [other for other in others if other in stream.widths]
   settings = probe_passes.Settings(
     tuple(offsets), seed, num_seeds, batch_size, 1e-3, plant, log
   )

@@ -2,18 +2,20 @@
 
 from analysis import figures
 from analysis import probe
+from analysis import probe_inputs
 from analysis import probe_scores
 from analysis import probe_verdict
 
 # Kinds of what the network itself holds.
 _HELD = ('memory', 'controller')
+_STATES = ('controller_hidden', 'controller_cell')
 
 
 def _kind(name: str) -> str:
   """What a representation is, for its colour."""
   if name in ('read_words', 'memory'):
     return 'memory'
-  if name in ('controller_hidden', 'controller_cell'):
+  if name in _STATES:
     return 'controller'
   return 'input' if name in ('image', 'action') else 'control'
 
@@ -63,7 +65,9 @@ def over_time(result: probe.ProbeResult, label: str) -> figures.figure.Figure:
   rows = []
   gain = probe_scores.gain_name(result.spec, label)
   for name, of_offset in result.scores['test'].items():
-    for offset in result.offsets if _kind(name) in _HELD else ():
+    is_control = name.removeprefix(probe_inputs.UNTRAINED_PREFIX) in _STATES
+    is_drawn = _kind(name) in _HELD or is_control
+    for offset in result.offsets if is_drawn else ():
       score = probe_verdict.best(of_offset[offset][label])
       low, high = score['interval'] or (score[gain],) * 2
       words = f'{probe_verdict.in_words(name)}, {sprite(offset)}'

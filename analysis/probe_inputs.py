@@ -338,20 +338,29 @@ class Controlled:
     planted: the planted memory; None if not wanted.
   """
 
-  def __init__(self, stream: Stream, seed: int, num_seeds: int, plant: bool):
+  def __init__(
+    self,
+    stream: Stream,
+    seed: int,
+    num_seeds: int,
+    plant: bool,
+    offset: int = 0,
+  ):
     """Constructs the stream.
 
     Args:
       stream: the representations.
       seed: of the controls.
       num_seeds: copies of random inputs.
-      plant: whether to plant a memory.
+      plant: whether to plant a memory, which holds
+      offset: labels of so many steps before.
 
     Raises:
       ValueError: if a representation is called like a control.
     """
     self._stream = stream
     self._seed = seed
+    self._offset = offset
     probed = sorted({stream.widths[name] for name in stream.probed})[::-1]
     of_controls = {f'{RANDOM_PREFIX}{width}': width for width in probed}
     self._random = tuple(of_controls)
@@ -389,6 +398,8 @@ class Controlled:
         self._seed, rollout.index, num_steps, width, copy
       )
     labels = self._stream.decode(rollout.labels)
+    # What comes round the end is nobody's label.
+    labels = np.roll(labels, self._offset, axis=0)
     return self.planted.features(
       rollout.index, self._stream.spec.as_outputs(labels)
     )

@@ -59,7 +59,11 @@ class Prober:
     self._stream = stream
     self._settings = settings
     self._inputs = probe_inputs.Controlled(
-      stream, settings.seed, settings.num_seeds, settings.plant
+      stream,
+      settings.seed,
+      settings.num_seeds,
+      settings.plant,
+      settings.offsets[0],
     )
     # Copies of representations, each of which is one thread's work.
     self._jobs = [
@@ -123,6 +127,7 @@ class Prober:
       num_steps=self._num_steps,
       num_seeds=self._settings.num_seeds,
       num_logistic_steps=self._exact.num_sampled,
+      num_wide_steps=self._exact.num_wide_steps,
       without_exact=tuple(
         name for name in readers if name not in self._exact.names
       ),
@@ -298,6 +303,7 @@ class Prober:
         self._settings.seed, len(tally), probe_scores.NUM_RESAMPLES
       ),
       self._exact.names,
+      self._exact.narrow,
     )
 
 

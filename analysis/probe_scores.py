@@ -188,6 +188,7 @@ class Split:
     tally: of the split.
     weights: see `resamples`.
     exact: which representations have exact probes.
+    logistic: which of them have a logistic regression.
   """
 
   spec: probe_labels.LabelSpec
@@ -196,6 +197,7 @@ class Split:
   tally: Tally
   weights: np.ndarray
   exact: Sequence[str]
+  logistic: Sequence[str]
 
   def scores(self, name: str) -> dict[int, dict[str, dict[str, Any]]]:
     """Scores of a representation by offset and label, as in `ProbeResult`."""
@@ -221,7 +223,8 @@ class Split:
           score['range'] = float(of_seeds.min()), float(of_seeds.max())
         score['exact'] = of_kind.get('exact')
         if label in self.spec.classes:
-          score['beside'] = of_kind.get('beside')
+          has_both = name in self.logistic
+          score['beside'] = of_kind['beside'] if has_both else None
         result[offset][label] = score
     return result
 
@@ -308,6 +311,8 @@ class ProbeResult:
     num_steps: that the probes were trained on.
     num_seeds: Keras probes of each representation, whose scores are averaged.
     num_logistic_steps: steps that the logistic regression was given.
+    num_wide_steps: steps to which the exact probes of wide representations were
+      fitted; 0 without any.
     without_exact: representations too wide for exact probes.
     attainable: by label the R^2 that is to be had of the planted memory at
       offset 0, None where labels do not vary; empty if nothing was planted.
@@ -336,6 +341,7 @@ class ProbeResult:
   num_steps: int
   num_seeds: int
   num_logistic_steps: int
+  num_wide_steps: int
   without_exact: tuple[str, ...]
   attainable: dict[str, float | None]
   scores: dict[str, dict]

@@ -20,15 +20,21 @@ verdict = probe_verdict.verdict
 
 # The post's table at t-0, scored on its training data (PROTOCOL, 'Test 1').
 _POST = {
-  'post: random inputs': (0.66727, 0.030594, 3.478349, 0.091143, 0.091290),
-  'post: Model A, read words (256)': (
+  'post, training rollouts: random inputs': (
+    0.66727,
+    0.030594,
+    3.478349,
+    0.091143,
+    0.091290,
+  ),
+  'post, training rollouts: Model A, read words (256)': (
     0.57304,
     0.029882,
     3.454712,
     0.026715,
     0.012845,
   ),
-  'post: Model B, full memory (256)': (
+  'post, training rollouts: Model B, full memory (256)': (
     0.63969,
     0.028924,
     3.398510,
@@ -36,6 +42,8 @@ _POST = {
     0.088407,
   ),
 }
+# Of ours, what the post scored as well.
+_LIKE_THE_POST = ('read_words', 'memory')
 # What has not been trained on comes first: it is what counts.
 _SPLITS = {
   'test': 'rollouts the probes have not seen',
@@ -59,11 +67,12 @@ _ABOUT_CONTROLS = (
   'Controls: random inputs hold nothing. Something is to be had of the input '
   'image and the action, which went into the model. The untrained core is the '
   'same model before training: what it holds needs no learning. In the planted '
-  'memory the labels of the current step were hidden, so that they must be '
+  'memory the labels of the first offset were hidden, so that they must be '
   'found there.'
 )
 _ABOUT_THE_POST = (
-  "The post's rows are scores on its training rollouts at t-0. For t-5 and "
+  "The post's rows are scores on its training rollouts at t-0, wherever they "
+  'stand. For t-5 and '
   't-10 it gives no numbers, and found nothing above random inputs.'
 )
 _DOES_NOT_VARY = 'does not vary'
@@ -163,6 +172,33 @@ def _keras_table(
     for name, scores in result.scores[split].items()
   ]
   return tables.table(_header(spec), found + rows)
+
+
+def post_table(
+  result: probe.ProbeResult, varying: variation.Varying = latents.NAMES
+) -> str | None:
+  """What the post scored, beside the post's numbers: on training rollouts.
+
+  Args:
+    result: what `probe.run` returned.
+    varying: as for `probe_text`.
+
+  Returns:
+    A table of the Keras probe at t-0; None where the post has nothing like it.
+  """
+  post = _post(varying)
+  if result.spec.names != latents.NAMES or 0 not in result.offsets or not post:
+    return None
+  rows = [
+    [
+      _named(result, name),
+      *(_score_cell(result.spec, x, score) for x, score in scores[0].items()),
+    ]
+    for name, scores in result.scores['train'].items()
+    if name in _LIKE_THE_POST or name.startswith(probe_inputs.RANDOM_PREFIX)
+  ]
+  rows += [_row_of_errors(name, row) for name, row in post.items()]
+  return tables.table(_header(result.spec), rows)
 
 
 def _exact_table(
@@ -309,8 +345,18 @@ def _about(result: probe.ProbeResult) -> str:
   if result.without_exact:
     names = ', '.join(_named(result, name) for name in result.without_exact)
     sentences.append(
-      f'No exact probes of {names}: wider than {exact_probe.MAX_WIDTH:,} '
+      f'No exact probes of {names}: wider than {exact_probe.MAX_WIDE:,} '
       'numbers.'
+    )
+  if result.num_wide_steps:
+    wide = ', '.join(
+      _named(result, name)
+      for name, width in result.widths.items()
+      if exact_probe.MAX_WIDTH < width <= exact_probe.MAX_WIDE
+    )
+    sentences.append(
+      f'The exact probes of {wide} are fitted to {result.num_wide_steps:,} of '
+      'the steps, with the linear discriminant for classes.'
     )
   there = [
     f'{probe_verdict.in_words(label)} {r2:.3f}'
@@ -321,7 +367,7 @@ def _about(result: probe.ProbeResult) -> str:
     sentences.append(
       'Of the planted memory the best linear map attains an R^2 of '
       + ', '.join(there)
-      + ' at t-0.'
+      + f' at {shown_offset(result.offsets[0])}.'
     )
   return ' '.join(sentences)
 

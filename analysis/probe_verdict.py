@@ -21,6 +21,9 @@ from analysis import probe_scores
 # verdicts are then 'Yes' with 6, 3 % with 20.
 LEAST_UNSEEN = 20
 
+# Of what can be read off the planted memory this share must be.
+_LEAST_FOUND = 0.5
+
 _IN_WORDS = {
   'image': 'input image',
   'x_position': 'x',
@@ -62,6 +65,8 @@ class _Verdict:
   def __init__(self, result: probe.ProbeResult):
     self.result = result
     self.scores = result.scores['test']
+    # Of which the planted memory holds the labels.
+    self._first = result.offsets[0]
 
   def labels(self, offset: int) -> list[str]:
     """Labels that vary, so that there is something to decide."""
@@ -91,12 +96,10 @@ class _Verdict:
     return low > max(bounds)
 
   def is_learned(self, name: str, offset: int, label: str) -> bool:
-    """Whether it holds more of a label than an untrained core, if asked."""
-    return all(
-      by_offset[offset][label]['interval'][0] > 0
-      for other, by_offset in self.result.comparisons.get(name, {}).items()
-      if other.startswith(probe_inputs.UNTRAINED_PREFIX)
-    )
+    """Whether more of a label than the same of an untrained core, if asked."""
+    twin = f'{probe_inputs.UNTRAINED_PREFIX}{name}'
+    by_offset = self.result.comparisons.get(name, {}).get(twin)
+    return by_offset is None or by_offset[offset][label]['interval'][0] > 0
 
   def shown(self, name: str, offset: int, label: str) -> str:
     """A label and its gain, e.g. 'x 0.205', or of classes 'shape +0.1'."""
@@ -127,8 +130,8 @@ class _Verdict:
               )
           elif (
             name.startswith(probe_inputs.PLANTED_PREFIX)
-            and not offset
-            and not self.is_held(name, offset, label)
+            and offset == self._first
+            and not self._is_found(name, offset, label)
           ):
             there = self.result.attainable.get(label)
             there = '' if there is None else f' of R^2 {there:.3f}'
@@ -142,13 +145,13 @@ class _Verdict:
   ) -> Iterator[str]:
     """How much of what a representation holds is more than others hold."""
     compared = self.result.comparisons.get(name, {})
-    untrained = [
-      x for x in compared if x.startswith(probe_inputs.UNTRAINED_PREFIX)
+    twin = [
+      x for x in compared if x == f'{probe_inputs.UNTRAINED_PREFIX}{name}'
     ]
-    controller = [x for x in compared if x not in untrained]
+    controller = [x for x in compared if x not in twin]
     for others, words in (
-      (untrained, 'an untrained core'),
-      (controller, "the controller's state"),
+      (twin, 'the same of an untrained core'),
+      (controller, "the controller's state, trained or not"),
     ):
       if others:
         number = sum(
@@ -180,26 +183,32 @@ class _Verdict:
   def planted(self) -> str:
     """How well what was planted is found, if anything was."""
     found = [
-      best(scores[0][label])['r2'] / there
+      best(scores[self._first][label])['r2'] / there
       for name, scores in self.scores.items()
-      if name.startswith(probe_inputs.PLANTED_PREFIX) and 0 in scores
+      if name.startswith(probe_inputs.PLANTED_PREFIX)
       for label, there in self.result.attainable.items()
-      if there and label in self.labels(0)
+      if there and label in self.labels(self._first)
     ]
     if not found:
       return ''
     return f'; of what was planted it finds {min(found):.0%} or more'
 
+  def _is_found(self, name: str, offset: int, label: str) -> bool:
+    """Whether of what was planted enough is found."""
+    there = self.result.attainable.get(label) or 0
+    low = _ends(self.scores[name][offset][label])[0]
+    return self.is_held(name, offset, label) and low >= _LEAST_FOUND * there
+
   def _most(self, name: str) -> str:
-    """What a representation comes nearest to holding."""
-    low, offset, label = max(
-      (_ends(self.scores[name][offset][label])[0], offset, label)
+    """How much a representation might hold unseen."""
+    high, offset, label = max(
+      (_ends(self.scores[name][offset][label])[1], offset, label)
       for offset in self.result.offsets
       for label in self.labels(offset)
     )
     return (
-      f'the most is {self.shown(name, offset, label)} of {when(offset)}, from '
-      f'{low:.3f} on with 95 % confidence'
+      f'the most that might be there is {in_words(label)} of {when(offset)}, '
+      f'up to {high:.3f} with 95 % confidence'
     )
 
 

@@ -30,6 +30,7 @@ from analysis import probe_verdict
 from analysis import tables
 from dnc import config as config_lib
 from dnc import files
+from dnc import lesions
 from dnc import memory_trace
 from dnc import summaries
 
@@ -45,6 +46,15 @@ a sprite looks like is decided by five *latents*: its shape (square, ellipse or
 heart), scale, orientation, and x and y position. The network is never told
 them. Do they stand in its memory all the same, and does it use what stands
 there?"""
+_ABOUT_LSTM = """\
+This network is the controller of a Differentiable Neural Computer, an LSTM,
+without the memory: a control. It was trained on sequences ("rollouts") of
+sprites, small white shapes on black. At each step it is shown the image of the
+current sprite and an *action*, which says how the next sprite will differ from
+it, and has to predict the image of the next. What a sprite looks like is
+decided by five *latents*: its shape (square, ellipse or heart), scale,
+orientation, and x and y position. The network is never told them. Do they stand
+in its state all the same?"""
 _ABOUT_REPEAT_COPY = """\
 A Differentiable Neural Computer is a network with a memory: *slots* of numbers
 that its *heads* write and read at every step. This one was trained on
@@ -59,6 +69,13 @@ _QUESTIONS = {
   'mi': 'Test 2, does a single number of it follow the x position?',
   'lesion': 'Test 3, is the memory used?',
 }
+_QUESTIONS_TO_LSTM = {
+  'probe': 'Test 1, can the latents be read off its state?',
+  'mi': 'Test 2, does a single number of it follow the x position?',
+  'lesion': 'Test 3, is the memory used?',
+}
+# Of what a network gains, the share up to which changes are drawn as they are.
+_LINEAR = 0.01
 # What is drawn over time.
 _POSITION = 'x_position'
 _NOT_RUN = 'Not tested: this network has no memory.'
@@ -185,6 +202,18 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
     'may still be there in another.',
   )
   sprite = probe_figures.sprite(result.offsets[0])
+  post = probe_tables.post_table(result, about['evaluation']['varying'])
+  if post is not None:
+    composer.add(
+      "### The post's table, beside ours",
+      'Mean squared errors, and for shape the share of wrong ones, of the '
+      "current sprite, by the post's probe, on the rollouts that the probe was "
+      'trained on, as the post scored it; in brackets R², or accuracy above '
+      'chance, with 95 % intervals. Elsewhere on this page, and in the '
+      'verdict, what counts is rollouts that no probe has seen.',
+      post,
+      '### What is read off',
+    )
   for label in result.spec.names:
     title = probe_verdict.in_words(label)
     drawn = probe_figures.gains(result, label)
@@ -199,10 +228,11 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
       'representation (in brackets, how many numbers it has), '
       'on rollouts it was not trained on. Dot: the probe as in the post, with '
       'its 95 % interval over rollouts. Ring: the exact answer, the best '
-      'linear probe of the same training rollouts. Blue is the memory, green '
-      'the controller, light blue what goes in, grey are controls: the planted '
-      'memory holds the latents and must be found, random inputs must not; '
-      'the untrained core shows what comes without learning.',
+      'linear probe of the same training rollouts; an arrow is one that lies '
+      'outside. Blue is the memory, green the controller, light blue what goes '
+      'in, grey are controls: the planted memory holds these latents and must '
+      'be found, random inputs must not; the untrained core shows what comes '
+      'without learning.',
     )
   if len(result.offsets) > 1 and _POSITION in about['evaluation']['varying']:
     composer.plot(
@@ -210,9 +240,12 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
       probe_figures.over_time(result, _POSITION),
       'Probe: earlier and later sprites',
       'How much of the x position of earlier or later sprites a linear probe '
-      'reads off what the network holds, with 95 % intervals. The current '
-      'sprite is what goes in at that very step: to hold it is to pass it on. '
-      'Only what is held of earlier ones is remembered.',
+      'reads off what the network holds (of the Keras and the exact one, the '
+      'probe that reads more), with 95 % intervals; grey, the controller of an '
+      'untrained network. The current sprite is what goes in at that very '
+      'step: to hold it is to pass it on. Only what is held of earlier ones is '
+      'remembered, and of that only what an untrained controller does not hold '
+      'as well was learned.',
     )
   composer.add('All tables of Test 1 are at the end.')
 
@@ -260,15 +293,15 @@ def _mutual_information(
         {
           'true x': result.scores[0],
           'random x': result.control,
-          'shifted x': result.null,
+          'shifted x': result.shifted,
         },
         f'{title}: mutual information, nats',
         {'true x': 'memory', 'random x': 'lesion', 'shifted x': 'control'},
       ),
       f'Spread of mutual information: {title}',
       f'Scores of all numbers of the {title}: against the true x positions of '
-      f'{sprite}, against a random sequence that the network never saw, and '
-      'against the true one shifted in time. An estimate from finitely many '
+      f'{sprite}, against the same positions in random order, and against the '
+      'true sequence shifted in time. An estimate from finitely many '
       'steps is not zero even where there is nothing: the latter two show what '
       'it is then.',
     )
@@ -309,14 +342,31 @@ def _lesion(
       for name, found in result.comparisons.items()
     ]
     title = lesion_tables.METRICS.get(metric, metric)
+    references, linear, axis = [(0.0, 'intact')], None, f'change of {title}'
+    of_axis = ''
+    if metric == 'loss':
+      axis = f'{axis}, {result.loss_unit}'
+      intact, mean = (
+        float(np.nanmean(result.scores[name][metric]))
+        for name in (lesions.INTACT, lesion.BASELINE)
+      )
+      if mean > intact:
+        references.append((mean - intact, 'mean'))
+        linear = _LINEAR * (mean - intact)
+        of_axis = (
+          f' {lesion_tables.BASELINES[result.task].capitalize()} costs what '
+          'the right line says; beyond a hundredth of that the axis is '
+          'logarithmic.'
+        )
     composer.plot(
       f'lesion_{metric}',
-      figures.intervals(rows, f'change of {title}', [(0.0, 'intact')]),
+      figures.intervals(rows, axis, references, linear=linear),
       f'Lesions: {title}',
       f'How the {title} on unseen {result.unit}s changes when the memory is '
       'cut, with 95 % intervals over them. No change: the network does not '
       'use what was cut. Zeros in place of what is read are foreign to it and '
-      f'may do harm by themselves; the words of another {result.unit} are not.',
+      f'may do harm by themselves; the words of another {result.unit} are not.'
+      f'{of_axis}',
     )
   composer.add(_below_heading(lesion_tables.lesion_text(result)))
 
@@ -372,12 +422,15 @@ def compose(
     # The other tests are of sprites.
     if of_sprites or name in found
   }
-  introduction = _INTRODUCTION if of_sprites else _ABOUT_REPEAT_COPY
+  introduction, questions = _ABOUT_REPEAT_COPY, _QUESTIONS
+  if of_sprites:
+    is_lstm = about['training']['core'] == config_lib.LSTM
+    introduction = _ABOUT_LSTM if is_lstm else _INTRODUCTION
+    questions = _QUESTIONS_TO_LSTM if is_lstm else _QUESTIONS
   composer.add(TITLE, introduction, '## The answers')
   composer.add(
     '\n'.join(
-      f'- **{_QUESTIONS[name]}** {verdict}'
-      for name, verdict in verdicts.items()
+      f'- **{questions[name]}** {verdict}' for name, verdict in verdicts.items()
     )
   )
   if of_sprites:

@@ -132,6 +132,11 @@ class NullMoments:
     """float64 `[locations]`: standard deviation of a mean score by chance."""
     return np.sqrt(self._variance) / self._count
 
+  @property
+  def draw(self) -> np.ndarray:
+    """float64 `[locations]`: the mean of one score of each sequence."""
+    return self._scores[0] / self._count
+
   def p_values(self, observed: np.ndarray) -> np.ndarray:
     """As `upper_tail`, of mean scores, float `[..., locations]`."""
     return upper_tail(

@@ -184,7 +184,7 @@ class EstimatorsTest(tf.test.TestCase):
 class ExactProbesTest(tf.test.TestCase):
   def _fit(self, features, labels, cuts=(), seed=0):
     probes = exact_probe.ExactProbes(
-      {'some': 8, 'wide': exact_probe.MAX_WIDTH + 1},
+      {'some': 8, 'wide': exact_probe.MAX_WIDE + 1},
       _SPEC,
       1,
       len(labels),
@@ -220,6 +220,33 @@ class ExactProbesTest(tf.test.TestCase):
     self.assertAllClose(
       kernel[1, :, 0, :3], sums.discriminant()[0][:, :3], atol=1e-5
     )
+
+  def test_wide_ones_from_the_first_steps(self):
+    features, labels = _steps(0, 6000)
+    labels[::10, 0, -1] = 0
+    for name, value in dict(
+      MAX_WIDTH=4, MAX_WIDE_STEPS=3000, _WIDE_BLOCK=700
+    ).items():
+      self.enterContext(mock.patch.object(exact_probe, name, value))
+    probes = self._fit(features.astype('f4'), labels, cuts=(100, 2500, 2600))
+    self.assertEqual(probes.names, ('some',))
+    self.assertEqual(probes.narrow, ())
+    self.assertEqual(probes.num_wide_steps, 3000)
+    (rows,) = np.nonzero(labels[:, 0, -1])
+    sums = exact_probe.StepSums(8, _SPEC)
+    sums.update(features[rows[:3000]], labels[rows[:3000]])
+    kernel, bias = probes.weights('some')
+    for probe in range(2):
+      for where, (weights, constant) in (
+        (slice(3, 5), sums.least_squares()),
+        (slice(0, 3), sums.discriminant()),
+      ):
+        self.assertAllClose(
+          kernel[probe, :, 0, where], weights[:, where], atol=1e-3, rtol=1e-3
+        )
+        self.assertAllClose(
+          bias[probe, 0, where], constant[where], atol=1e-3, rtol=1e-3
+        )
 
   def test_a_uniform_sample_where_they_do_not(self):
     features, labels = _steps(0, 2000)

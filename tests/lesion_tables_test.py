@@ -89,9 +89,13 @@ class LesionTablesTest(tf.test.TestCase, parameterized.TestCase):
     self.assertIn('intact, from step 250 on', table)
     row = table['read words: of another rollout']
     self.assertRegex(row[1], r'^\+43\.8 \(\+4[23]\.\d to \+4[45]\.\d\)$')
-    self.assertEqual([row[0], *row[2:4]], ['173.8', '10.0%', '0.5'])
+    self.assertEqual(
+      [row[0], *row[2:4]], ['173.8', '10.0% (9.7% to 10.3%)', '0.5']
+    )
     self.assertEqual(row[4], '-0.2500 (-0.2500 to -0.2500)')
-    self.assertEqual(table['no links'][1:3], ['+0 (+0 to +0)', '0.0%'])
+    self.assertEqual(
+      table['no links'][1:3], ['+0 (+0 to +0)', '0.0% (0.0% to 0.0%)']
+    )
     self.assertContainsSubset(
       [
         'read words: zeros',
@@ -138,12 +142,12 @@ class LesionTablesTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.named_parameters(
     (
       'used',
-      {**_USED, 'frozen_memory': (44.0, 0.1)},
+      {**_USED, 'frozen_memory': (50.0, 1.0)},
       'Yes: the model uses what it reads and what it stores:',
     ),
     (
       'small_part',
-      {**_USED, 'frozen_memory': (43.0, 1.0)},
+      {**_USED, 'frozen_memory': (44.0, 1.0)},
       'Yes, but hardly to remember: .* for a small part what it stores:',
     ),
     (

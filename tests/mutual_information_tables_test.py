@@ -32,6 +32,7 @@ def _result(**changes):
     standard_error=np.full([2, 4], 0.015),
     control=np.array([0.125, 0.0, 0.1, 0.1]),
     null=np.array([0.1, 0.0, 0.1, 0.2]),
+    shifted=np.array([0.11, 0.0, 0.1, 0.19]),
     null_deviation=np.array([0.01, 0, 0.01, 0.01]),
     p_values=np.array([[1e-9, 1, 0.5, 0.6], [0.4, 1, 0.3, 1e-120]]),
     empirical_p_values=np.array([[0.01, 1, 0.5, 0.6], [0.4, 1, 0.3, 0.01]]),
@@ -150,7 +151,10 @@ class VerdictTest(tf.test.TestCase):
   def test_yes(self):
     said = self._verdict(_result())
     self.assertStartsWith(said, 'Yes: 2 of the 4 numbers of the memory follow')
-    self.assertIn('slot 1, word 1, by 0.700 ± 0.0150 nats', said)
+    self.assertIn(
+      'slot 1, word 1, by 0.700 nats above chance (95 %: 0.671 to 0.729; the',
+      said,
+    )
     self.assertIn('at lag 5, where 2.30 are possible', said)
     self.assertNotIn('Elsewhere', said)
     said = mutual_information_tables.verdict(

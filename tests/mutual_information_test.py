@@ -272,7 +272,6 @@ class FromTracesTest(tf.test.TestCase):
         [rollout['classes'][:, 3] for rollout in rollouts],
         num_shifts=9,
         lags=(0, 1),
-        num_classes=32,
       )
       self.assertEqual(found[name].layout, layout)
       self.assertAllEqual(found[name].scores, expected.scores)

@@ -124,6 +124,7 @@ class SplitTest(tf.test.TestCase):
       tally,
       probe_scores.resamples(0, len(tally), 50),
       ['x'],
+      ['x'],
     )
 
   def test_seeds_are_averaged_and_exact_probes_stand_beside(self):
@@ -162,7 +163,9 @@ class SplitTest(tf.test.TestCase):
       better = 0.9 * predictions['x'] + 0.1 * np.float32(0)
       rollouts.append((labels, {'x': predictions['x'], 'y': better}))
     split = self._split(rollouts)
-    split = probe_scores.Split(**{**vars(split), 'exact': ['x', 'y']})
+    split = probe_scores.Split(
+      **{**vars(split), 'exact': ['x', 'y'], 'logistic': []}
+    )
     found = split.difference('y', 'x')[0]['size']
     expected = (
       split.scores('y')[0]['size']['exact']['r2']

@@ -89,6 +89,7 @@ def _result(memory=None, random=None, planted=0.5, more=0.0):
     num_steps=50_000,
     num_seeds=3,
     num_logistic_steps=20_000,
+    num_wide_steps=0,
     without_exact=('image',),
     attainable=dict.fromkeys(latents.NAMES[1:], 0.5),
     scores={'train': scores, 'test': copy.deepcopy(scores)},
@@ -104,15 +105,17 @@ class VerdictTest(tf.test.TestCase):
       'Yes: on 30 unseen rollouts a linear layer reads, beyond what it reads '
       'off random inputs and of shuffled labels, off the memory (256 numbers) '
       'of the current step x 0.300; of 5 steps before shape +0.100 (2 of these '
-      '2 more than off an untrained core); of what was planted it finds 100% '
-      'or more (R^2; of shape, accuracy above chance).',
+      '2 more than off the same of an untrained core); of what was planted it '
+      'finds 100% or more (R^2; of shape, accuracy above chance).',
     )
 
   def test_yes_but_an_untrained_core_holds_as_much(self):
     result = _result({(0, 'x_position'): 0.3})
     verdict = probe_verdict.verdict(result)
     self.assertStartsWith(verdict, 'No more than an untrained core: on 30')
-    self.assertIn('(0 of these 1 more than off an untrained core)', verdict)
+    self.assertIn(
+      '(0 of these 1 more than off the same of an untrained core)', verdict
+    )
     more = result.comparisons['memory']['untrained_memory'][0]
     result = _result(
       {(0, 'x_position'): 0.3, (0, 'scale'): 0.2, (5, 'scale'): 0.2}
@@ -121,7 +124,7 @@ class VerdictTest(tf.test.TestCase):
     for offset in (0, 5):
       more[offset]['scale']['interval'] = (0.1, 0.2)
     self.assertIn(
-      '(2 of these 3 more than off an untrained core)',
+      '(2 of these 3 more than off the same of an untrained core)',
       probe_verdict.verdict(result),
     )
 
@@ -223,13 +226,13 @@ class ProbeTablesTest(tf.test.TestCase):
     self.assertEqual(exact['input image (4096)'], ['-'] * 6)
     self.assertLen(exact[''], 6)
     self.assertEqual(selectivity['memory (256)'][0], '+0.250 [+0.240, +0.260]')
-    post = keras['post: Model A, read words (256)']
+    post = keras['post, training rollouts: Model A, read words (256)']
     # PROTOCOL: R^2 = 0.70 for x, 0.86 for y.
     self.assertEqual(post[0], '0.573040 (+0.094)')
     self.assertEqual(post[3], '0.026715 (+0.699)')
     self.assertEqual(post[4], '0.012845 (+0.855)')
-    self.assertNotIn('post: random inputs', found[3])
-    self.assertIn('post: random inputs', found[9])
+    self.assertNotIn('post, training rollouts: random inputs', found[3])
+    self.assertIn('post, training rollouts: random inputs', found[9])
     for title in ('## t-0: ', '## t-5: ', '## t+1: '):
       self.assertIn(title, text)
 
@@ -288,7 +291,7 @@ class ProbeTablesTest(tf.test.TestCase):
     kind = dict(varying=('x_position',), fixed=(('shape', 2), ('scale', 0)))
     text = probe_tables.probe_text(result, **kind)
     self.assertIn('x_position varies from sprite to sprite; shape is of', text)
-    self.assertNotRegex(text, r'\| post: |\bnan\b|\binf\b')
+    self.assertNotRegex(text, r'\| post, |\bnan\b|\binf\b')
     for table in testing_tables.rows(text):
       for row in list(table.values())[2:]:  # After header and rule.
         self.assertEqual(row[:2], ['does not vary'] * 2)
@@ -347,7 +350,9 @@ class ProbeTablesTest(tf.test.TestCase):
       read['predicting_the_mean'],
       [2 / 3, 7 / 240, 3.458579, 11 / 124, 11 / 124],
     )
-    self.assertEqual(read['post']['post: random inputs'][0], 0.66727)
+    self.assertEqual(
+      read['post']['post, training rollouts: random inputs'][0], 0.66727
+    )
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import tempfile
+from unittest import mock
 
 from absl.testing import parameterized
 import keras
@@ -187,7 +188,8 @@ class RunTest(parameterized.TestCase, tf.test.TestCase):
     alone = self.run_probe(offsets=(5,), representations=['late'])
     self.assertEqual(list(alone.widths), ['late', 'random_16', 'planted_16'])
     for split, scores in alone.scores.items():
-      for name in alone.widths:
+      # What is planted is of the first offset.
+      for name in ('late', 'random_16'):
         for latent in latents.NAMES:
           one = scores[name][5][latent]
           other = self.result.scores[split][name][5][latent]
@@ -200,7 +202,7 @@ class RunTest(parameterized.TestCase, tf.test.TestCase):
           self.assertBetween(one[gain], low - 1e-3, high + 1e-3)
 
   def test_too_wide_for_exact_probes(self):
-    with tf.compat.v1.test.mock.patch.object(exact_probe, 'MAX_WIDTH', 8):
+    with mock.patch.multiple(exact_probe, MAX_WIDTH=8, MAX_WIDE=8):
       result = self.run_probe(offsets=(0,), representations=['now'])
     self.assertEqual(result.without_exact, ('now', 'random_16'))
     for score in result.scores['test']['now'][0].values():
@@ -288,9 +290,9 @@ class ControlsTest(tf.test.TestCase):
     )
 
   def test_what_is_there_to_be_had(self):
-    self.assertEqual(self._result.without_exact, ('image',))
+    self.assertEqual(self._result.without_exact, ())
     scores = self._result.scores['test']
-    self.assertIsNone(scores['image'][0]['x_position']['exact'])
+    self.assertIsNone(scores['image'][0]['shape']['beside'])
     # With few rollouts Keras sees of 4,096 pixels at least where the sprite is.
     self.assertGreater(scores['image'][0]['x_position']['r2'], 0.3)
     # The action is next less current: half the variance of either.

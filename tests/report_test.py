@@ -113,7 +113,10 @@ class ReportTest(tf.test.TestCase):
       self.assertIn(about[fingerprint], self._text)
     self.assertEqual(about['versions']['tensorflow'], tf.__version__)
     # The post's table, beside ours.
-    self.assertIn('post: Model B, full memory (256)', self._text)
+    self.assertIn(
+      'post, training rollouts: Model B, full memory (256)', self._text
+    )
+    self.assertIn("### The post's table, beside ours", self._text)
 
   def test_every_figure_is_there_and_described(self):
     files = re.findall(r'!\[.+\]\(figures/(.+)\)\n\*(.{60,})\*', self._text)
