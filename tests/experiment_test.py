@@ -312,6 +312,20 @@ class WithoutMemoryTest(tf.test.TestCase):
     self.assertTrue(any('core=lstm has no memory;' in line for line in lines))
     self.assertNotIn('lesion', found)
     self.assertTrue(any('no Test 3' in line for line in lines))
+    # It is judged by its untrained twin.
+    self.assertEqual(
+      {k: list(v) for k, v in found['probe'].comparisons.items()},
+      {
+        name: [f'untrained_{name}']
+        for name in ('controller_hidden', 'controller_cell')
+      },
+    )
+    path = os.path.join(self._model_dir, experiment.EVALUATION_DIR, 'report.md')
+    with open(path, encoding='utf-8') as file:
+      text = file.read()
+    self.assertIn('the memory: a control.', text)
+    self.assertIn('can the latents be read off its state?', text)
+    self.assertIn('this network has no memory', text)
     self.assertTrue(any('squared error' in line for line in lines))
 
   def test_says_what_it_does_not_have(self):

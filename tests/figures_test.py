@@ -45,6 +45,15 @@ class FiguresTest(tf.test.TestCase):
     self.assertAllClose(_markers(axes, '<'), [(-0.1, 2)])
     self.assertLen(_markers(axes, 'o', 5), 2)
     self.assertAllClose(axes.get_xlim(), (-0.1, 1.0))
+    # A ring as well.
+    row = _ROWS[0]._replace(other=7.0)
+    (axes,) = figures.intervals([row], 'R²', bounds=(-0.1, 1.0)).axes
+    self.assertAllClose(_markers(axes, '>', 8), [(1.0, 0)])
+    self.assertEmpty(_markers(axes, 'o', 8))
+
+  def test_values_of_very_different_size(self):
+    (axes,) = figures.intervals(_ROWS, 'nats', linear=0.1).axes
+    self.assertEqual(axes.get_xscale(), 'symlog')
 
   def test_heat_map(self):
     values = np.arange(12.0).reshape([3, 4])

@@ -171,6 +171,20 @@ class VerdictTest(tf.test.TestCase):
     score['exact'].update(r2=0.5, interval=(0.4, 0.6))
     self.assertIn('scale 0.500', probe_verdict.verdict(result))
 
+  def test_no_says_what_might_be_there(self):
+    # The upper end of the interval of what comes nearest.
+    result = _result({(5, 'scale'): 0.005})
+    self.assertIn(
+      '(the most that might be there is scale of 5 steps before, up to 0.015',
+      probe_verdict.verdict(result),
+    )
+
+  def test_a_planted_memory_of_which_too_little_is_found(self):
+    # Half of 0.5 must be found for certain: 0.26 less 0.01.
+    self.assertStartsWith(probe_verdict.verdict(_result(planted=0.261)), 'No')
+    said = probe_verdict.verdict(_result(planted=0.255))
+    self.assertStartsWith(said, 'Cannot tell: what was planted is not found')
+
   def test_cannot_tell(self):
     for result, why in (
       (_result(random={(5, 'scale'): 0.2}), 'random inputs .256. seem to hold'),

@@ -71,6 +71,21 @@ def _export(path, splits, names):
   return traces.open_traces(path)
 
 
+class PlantedTest(tf.test.TestCase):
+  def test_is_of_the_first_offset(self):
+    rollouts = [_rollout(4, i, 60) for i in range(60)]
+    splits = {'train': rollouts[:40], 'test': rollouts[40:]}
+    path = os.path.join(self.get_temp_dir(), 'traces')
+    opened = _export(path, splits, ['late'])
+    for offset in (5, -1):
+      result = probe.run(opened, (offset, 0), num_seeds=1)
+      scores = result.scores['test']['planted_16']
+      there = result.attainable['scale']
+      found = scores[offset]['scale']['exact']['r2']
+      self.assertNear(found / there, 1, 0.15)
+      self.assertLess(scores[0]['scale']['exact']['r2'], 0.05)
+
+
 class CentredTest(tf.test.TestCase):
   def test_what_a_rollout_has_of_its_own_is_taken_away(self):
     """A code, and ten times as much that is another for every rollout."""
