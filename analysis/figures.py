@@ -140,9 +140,15 @@ def intervals(
         )
     if linear is not None:
       axes.set_xscale('symlog', linthresh=linear)
-      axes.tick_params(axis='x', labelsize=7)
     if bounds is not None:
       axes.set_xlim(*bounds)
+    if linear is not None:
+      low, high = axes.get_xlim()
+      powers = 10.0 ** np.arange(np.ceil(np.log10(linear)), 7)
+      ticks = np.concatenate([-powers[::-1], [0.0], powers])
+      ticks = ticks[(low <= ticks) & (ticks <= high)]
+      axes.set_xticks(ticks, [f'{x:g}' for x in ticks], minor=False)
+      axes.minorticks_off()
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.tick_params(axis='y', length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)

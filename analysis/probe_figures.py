@@ -70,11 +70,14 @@ def over_time(result: probe.ProbeResult, label: str) -> figures.figure.Figure:
     for offset in result.offsets if is_drawn else ():
       score = probe_verdict.best(of_offset[offset][label])
       low, high = score['interval'] or (score[gain],) * 2
-      words = f'{probe_verdict.in_words(name)}, {sprite(offset)}'
+      words = probe_verdict.in_words(name)
+      words = words.replace('untrained core: controller', 'untrained')
+      words = f'{words}, t{-offset:+d}' if offset else f'{words}, t'
       rows.append(figures.Row(words, score[gain], low, high, _kind(name)))
   return figures.intervals(
     rows,
     f'R² of {probe_verdict.in_words(label)}',
     [(0.0, 'nothing'), (1.0, 'all')],
     bounds=(-0.1, 1.0),
+    linear=0.1,
   )

@@ -242,8 +242,10 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
       'How much of the x position of earlier or later sprites a linear probe '
       'reads off what the network holds (of the Keras and the exact one, the '
       'probe that reads more), with 95 % intervals; grey, the controller of an '
-      'untrained network. The current sprite is what goes in at that very '
-      'step: to hold it is to pass it on. Only what is held of earlier ones is '
+      'untrained network. t is the current sprite, t-5 that of five steps '
+      'before; beyond 0.1 the axis is logarithmic. The current sprite is what '
+      'goes in at that very step: to hold it is to pass it on. Only what is '
+      'held of earlier ones is '
       'remembered, and of that only what an untrained controller does not hold '
       'as well was learned.',
     )

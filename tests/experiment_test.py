@@ -167,7 +167,13 @@ class ConfinedTest(tf.test.TestCase):
     )
     self.assertEqual(
       list(result.comparisons['read_words']),
-      ['untrained_read_words', 'controller_hidden', 'controller_cell'],
+      [
+        'untrained_read_words',
+        'controller_hidden',
+        'controller_cell',
+        'untrained_controller_hidden',
+        'untrained_controller_cell',
+      ],
     )
     name = 'probe_untrained_varying-*'
     trained = traces_lib.open_traces(self._folder('probe_varying-*'))

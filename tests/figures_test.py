@@ -54,6 +54,10 @@ class FiguresTest(tf.test.TestCase):
   def test_values_of_very_different_size(self):
     (axes,) = figures.intervals(_ROWS, 'nats', linear=0.1).axes
     self.assertEqual(axes.get_xscale(), 'symlog')
+    self.assertEqual(
+      [x.get_text() for x in axes.get_xticklabels()],
+      ['-1', '-0.1', '0', '0.1', '1'],
+    )
 
   def test_heat_map(self):
     values = np.arange(12.0).reshape([3, 4])
