@@ -135,6 +135,8 @@ def _length(spec: RolloutSpec, raw: np.ndarray) -> int:
 
 def length(spec: RolloutSpec, index: int) -> int:
   """The number of steps of rollout `index`."""
+  if spec.min_length == spec.max_length:
+    return spec.max_length
   return _length(spec, _raw(spec, index, _ROLLOUT, 1)[0])
 
 
