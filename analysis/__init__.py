@@ -5,7 +5,7 @@ probe_passes.py         the passes over the rollouts that it takes
 probe_inputs.py, probe_labels.py, planted.py
                         what probes read, what they are asked, what they must
                         find
-linear_probe.py, exact_probe.py, probe_scores.py
+linear_probe.py, exact_probe.py, step_sums.py, probe_scores.py
                         how they are trained and scored
 mutual_information.py   Test 2: each memory location against a sequence
 mutual_information_estimators.py

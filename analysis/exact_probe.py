@@ -2,10 +2,9 @@
 
 A probe that finds nothing may be a bad optimiser's. Least squares for values
 and the linear discriminant for classes follow from sums over all steps
-(`StepSums`): float64, gathered rollout by rollout, mergeable. The multinomial
-logistic regression, which is what the Keras probe's cross-entropy leads to, is
-scikit-learn's, on all steps or, where these are too many to be in memory, on a
-sample of them drawn uniformly beforehand.
+(`step_sums.py`). The multinomial logistic regression, which is what the Keras
+probe's cross-entropy leads to, is scikit-learn's, on all steps or, where these
+are too many to be in memory, on a sample of them drawn uniformly beforehand.
 """
 
 from collections.abc import Mapping
@@ -15,217 +14,16 @@ import numpy as np
 from sklearn import linear_model
 
 from analysis import probe_labels
+from analysis import step_sums
 
-# Added to the variance of each number, relative to the mean variance of all.
-# Numbers that only differ by float32's rounding, ten-thousandths of their
-# deviation, then count as equal; what is found changes by as little.
-RIDGE = 1e-8
 # The sums of a representation grow with its width squared: of the first steps
 # alone above the one, none above the other.
 MAX_WIDTH, MAX_WIDE = 1024, 4096
-MAX_WIDE_STEPS = 100_000
-# Their products are float32's, and summed up for so many steps at once.
-_WIDE_RIDGE = 1e-5
-_WIDE_BLOCK = 4096
 # Steps for the logistic regression, and bytes of them.
 MAX_SAMPLE_STEPS = 50_000
 MAX_SAMPLE_BYTES = 512 << 20
 _MAX_ITERATIONS = 1000
 _SAMPLE = 7
-# In place of the logarithm of a class's share, where it never occurs.
-_NEVER = -1e9
-
-
-def labelled_outputs(
-  spec: probe_labels.LabelSpec, labels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """Takes labels apart into what to put out and whether there is a label.
-
-  Args:
-    spec: the labels.
-    labels: `[time, task, label + 1]`, as `probe_labels.Labels.tasks`.
-
-  Returns:
-    float64 `[time, task, output]`, zeros without label; bool `[time, task]`.
-  """
-  has_label = labels[..., -1] > 0
-  return spec.as_outputs(labels) * has_label[..., np.newaxis], has_label
-
-
-class StepSums:
-  """Sums over steps from which exact probes of a representation follow.
-
-  Tasks share the products of the representation's numbers with each other; what
-  belongs to steps that lack a task's label is kept apart and subtracted.
-  """
-
-  def __init__(
-    self,
-    width: int,
-    spec: probe_labels.LabelSpec,
-    num_tasks: int = 1,
-    dtype: np.typing.DTypeLike = np.float64,
-    ridge: float = RIDGE,
-  ):
-    """Constructs the sums.
-
-    Args:
-      width: numbers per step.
-      spec: the labels.
-      num_tasks: see `probe_labels.Labels`.
-      dtype: of products of some steps; their sums are float64.
-      ridge: see `RIDGE`.
-    """
-    self._spec = spec
-    self._dtype = dtype
-    self._ridge = ridge
-    self._num_tasks = num_tasks
-    # Of each number, products of two, and steps: all, and those without label.
-    self._all = self._zeros(width)
-    self._missing = [self._zeros(width) for _ in range(num_tasks)]
-    # Of outputs, and products of a number with an output.
-    self._outputs = np.zeros([num_tasks, spec.num_outputs])
-    self._cross = np.zeros([width, num_tasks, spec.num_outputs])
-
-  @staticmethod
-  def _zeros(width: int) -> list[np.ndarray]:
-    return [np.zeros([width]), np.zeros([width, width]), np.zeros([])]
-
-  @staticmethod
-  def _add(sums: list[np.ndarray], features: np.ndarray) -> None:
-    sums[0] += features.sum(axis=0)
-    sums[1] += features.T @ features
-    sums[2] += len(features)
-
-  def update(self, features: np.ndarray, labels: np.ndarray) -> 'StepSums':
-    """Takes in steps.
-
-    Args:
-      features: `[time, width]`, about standardised: what deviates little from a
-        large mean is lost.
-      labels: `[time, task, label + 1]`, as `probe_labels.Labels.tasks`.
-    """
-    return self.add(features, *labelled_outputs(self._spec, labels))
-
-  def add(
-    self, features: np.ndarray, outputs: np.ndarray, has_label: np.ndarray
-  ) -> 'StepSums':
-    """The same, from what `labelled_outputs` made of the labels."""
-    features = features.astype(self._dtype)
-    self._add(self._all, features)
-    for task, sums in enumerate(self._missing):
-      without = ~has_label[:, task]
-      if without.any():
-        self._add(sums, features[without])
-    self._outputs += outputs.sum(axis=0)
-    flat = outputs.reshape([len(outputs), -1])
-    self._cross += (features.T @ flat).reshape(self._cross.shape)
-    return self
-
-  def merge(self, other: 'StepSums') -> 'StepSums':
-    """Takes in the sums over other steps."""
-    pairs = [(self._all, other._all), *zip(self._missing, other._missing)]
-    for mine, others in pairs:
-      for sums, more in zip(mine, others):
-        sums += more
-    self._outputs += other._outputs
-    self._cross += other._cross
-    return self
-
-  def _labelled(self, task: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Sums over the steps that have a label: of numbers, products, steps."""
-    total, products, count = (
-      whole - without for whole, without in zip(self._all, self._missing[task])
-    )
-    return total, products, float(count)
-
-  def _solve(self, covariance: np.ndarray, right: np.ndarray) -> np.ndarray:
-    variance = np.trace(covariance) / len(covariance)
-    if not variance > 0:
-      return np.zeros_like(right)
-    ridge = self._ridge * variance * np.eye(len(covariance))
-    return np.linalg.solve(covariance + ridge, right)
-
-  def least_squares(self, task: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """The linear map with the least squared error: kernel and bias.
-
-    Args:
-      task: which task.
-
-    Returns:
-      float64 `[width, output]`, `[output]`; zeros where no step has a label.
-    """
-    total, products, count = self._labelled(task)
-    cross, outputs = self._cross[:, task], self._outputs[task]
-    if not count:
-      return np.zeros_like(cross), np.zeros_like(outputs)
-    mean, mean_output = total / count, outputs / count
-    covariance = products / count - np.outer(mean, mean)
-    right = cross / count - np.outer(mean, mean_output)
-    kernel = self._solve(covariance, right)
-    return kernel, mean_output - mean @ kernel
-
-  def discriminant(self, task: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Fisher's linear discriminant of each categorical label: kernel and bias.
-
-    The most probable class, were the numbers of each class normal, with a mean
-    of their own and a covariance they share.
-
-    Args:
-      task: which task.
-
-    Returns:
-      float64 `[width, output]`, `[output]`; zeros for outputs that are values.
-    """
-    total, products, count = self._labelled(task)
-    kernel = np.zeros_like(self._cross[:, task])
-    bias = np.zeros_like(self._outputs[task])
-    if not count:
-      return kernel, bias
-    for _, where in self._spec.heads():
-      counts = self._outputs[task, where]
-      occurs = np.maximum(counts, 1)
-      means = self._cross[:, task, where] / occurs
-      between = (means * counts) @ means.T
-      found = self._solve((products - between) / count, means)
-      kernel[:, where] = found
-      log_share = np.where(counts > 0, np.log(occurs / count), _NEVER)
-      bias[where] = log_share - np.sum(means * found, axis=0) / 2
-    return kernel, bias
-
-
-class _WideSums:
-  """Sums over the first steps that have labels of all tasks."""
-
-  def __init__(self, width: int, spec: probe_labels.LabelSpec, num_tasks: int):
-    self._sums = StepSums(width, spec, num_tasks, np.float32, _WIDE_RIDGE)
-    self._waiting = []
-    self._num_waiting = 0
-    self.num_steps = 0
-
-  def add(
-    self, features: np.ndarray, outputs: np.ndarray, has_label: np.ndarray
-  ) -> None:
-    """Takes in steps, as `StepSums.add`, unless there are enough."""
-    left = MAX_WIDE_STEPS - self.num_steps
-    (rows,) = np.nonzero(has_label.all(axis=1))
-    rows = rows[:left]
-    self._waiting.append((features[rows], outputs[rows]))
-    self._num_waiting += len(rows)
-    self.num_steps += len(rows)
-    if self._num_waiting >= _WIDE_BLOCK:
-      self._flush()
-
-  def _flush(self) -> None:
-    if self._num_waiting:
-      features, outputs = map(np.concatenate, zip(*self._waiting))
-      self._sums.add(features, outputs, np.ones(outputs.shape[:2], bool))
-    self._waiting, self._num_waiting = [], 0
-
-  def sums(self) -> StepSums:
-    """Of all of them."""
-    self._flush()
-    return self._sums
 
 
 def whitening(features: np.ndarray) -> np.ndarray:
@@ -244,7 +42,7 @@ def whitening(features: np.ndarray) -> np.ndarray:
     return np.zeros([features.shape[1], 1], np.float32)
   covariance = np.cov(features.T, bias=True).reshape([features.shape[1]] * 2)
   variances, directions = np.linalg.eigh(covariance)
-  kept = variances > RIDGE * variances.mean()
+  kept = variances > step_sums.RIDGE * variances.mean()
   # One that is zero, where nothing varies.
   kept[-1] = True
   scale = np.sqrt(np.maximum(variances[kept], np.finfo(np.float32).tiny))
@@ -268,7 +66,7 @@ def logistic_regression(
     float64 `[width, class]`, `[class]`.
   """
   kernel = np.zeros([features.shape[1], num_classes])
-  bias = np.full([num_classes], _NEVER)
+  bias = np.full([num_classes], step_sums.NEVER)
   present = np.unique(classes)
   if len(present) < 2:
     bias[present] = 0
@@ -312,7 +110,7 @@ class LeastSquares(_Estimator):
     features, targets = np.asarray(features), np.asarray(targets)
     if self._sums is None:
       spec = probe_labels.LabelSpec({}, ('value',), {})
-      self._sums = StepSums(features.shape[1], spec)
+      self._sums = step_sums.StepSums(features.shape[1], spec)
     self._sums.update(features, _one_task(targets))
     return self
 
@@ -347,7 +145,7 @@ class LinearDiscriminant(_Estimator):
     features, targets = np.asarray(features), np.asarray(targets)
     if self._sums is None:
       spec = probe_labels.LabelSpec({'class': self._num_classes}, (), {})
-      self._sums = StepSums(features.shape[1], spec)
+      self._sums = step_sums.StepSums(features.shape[1], spec)
     self._sums.update(features, _one_task(targets))
     return self
 
@@ -370,7 +168,7 @@ class Rollout(NamedTuple):
   """The labels of a rollout, as `ExactProbes` pass them on.
 
   Attributes:
-    outputs: see `labelled_outputs`.
+    outputs: see `step_sums.labelled_outputs`.
     has_label: the same.
     rows: int `[sampled]`, which of the steps are in the sample.
     where: their places there.
@@ -419,10 +217,11 @@ class ExactProbes:
     self._spec = spec
     self._num_tasks = num_tasks
     self._sums = {
-      name: StepSums(widths[name], spec, num_tasks) for name in self.narrow
+      name: step_sums.StepSums(widths[name], spec, num_tasks)
+      for name in self.narrow
     }
     self._wide = {
-      name: _WideSums(widths[name], spec, num_tasks)
+      name: step_sums.WideSums(widths[name], spec, num_tasks)
       for name in self.names
       if name not in self.narrow
     }
@@ -457,7 +256,7 @@ class ExactProbes:
     rows = self._chosen[first:last] - self._seen
     self._labels[first:last] = labels[rows]
     self._seen = end
-    outputs, has_label = labelled_outputs(self._spec, labels)
+    outputs, has_label = step_sums.labelled_outputs(self._spec, labels)
     return Rollout(outputs, has_label, rows, slice(first, last))
 
   def add(self, name: str, features: np.ndarray, rollout: Rollout) -> None:
@@ -481,16 +280,9 @@ class ExactProbes:
 
   def _wide_weights(self, name: str) -> tuple[np.ndarray, np.ndarray]:
     """As `weights`; there is one probe, which stands for both."""
-    sums, kernels, biases = self._wide[name].sums(), [], []
-    for task in range(self._num_tasks):
-      kernel, bias = sums.least_squares(task)
-      if self._spec.classes:
-        discriminant = sums.discriminant(task)
-        for _, where in self._spec.heads():
-          kernel[:, where], bias[where] = (x[..., where] for x in discriminant)
-      kernels.append(np.stack([kernel] * len(self.PROBES)))
-      biases.append(np.stack([bias] * len(self.PROBES)))
-    return np.stack(kernels, axis=2), np.stack(biases, axis=1)
+    kernel, bias = self._wide[name].solve()
+    copies = len(self.PROBES)
+    return np.stack([kernel] * copies), np.stack([bias] * copies)
 
   def weights(self, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Solves for the probes of a representation.

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from analysis import exact_probe
 from analysis import probe_labels
+from analysis import step_sums
 
 _SPEC = probe_labels.LabelSpec({'kind': 3}, ('size', 'place'), {'kind': 1 / 3})
 
@@ -30,7 +31,7 @@ class StepSumsTest(parameterized.TestCase, tf.test.TestCase):
   def test_least_squares_is_numpys_and_scikit_learns(self):
     features, labels = _steps(0, 500)
     kernel, bias = (
-      exact_probe.StepSums(8, _SPEC).update(features, labels).least_squares()
+      step_sums.StepSums(8, _SPEC).update(features, labels).least_squares()
     )
     outputs = _SPEC.as_outputs(labels[:, 0])
     padded = np.concatenate([features, np.ones([500, 1])], axis=1)
@@ -43,7 +44,7 @@ class StepSumsTest(parameterized.TestCase, tf.test.TestCase):
   def test_discriminant_is_scikit_learns(self):
     features, labels = _steps(0, 500)
     kernel, bias = (
-      exact_probe.StepSums(8, _SPEC).update(features, labels).discriminant()
+      step_sums.StepSums(8, _SPEC).update(features, labels).discriminant()
     )
     model = discriminant_analysis.LinearDiscriminantAnalysis(solver='lsqr')
     model.fit(features, labels[:, 0, 0])
@@ -53,10 +54,10 @@ class StepSumsTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_sums_do_not_depend_on_how_they_are_cut(self):
     features, labels = _steps(0, 300)
-    whole = exact_probe.StepSums(8, _SPEC).update(features, labels)
-    merged = exact_probe.StepSums(8, _SPEC)
+    whole = step_sums.StepSums(8, _SPEC).update(features, labels)
+    merged = step_sums.StepSums(8, _SPEC)
     for rows in np.array_split(np.arange(300), [1, 7, 150, 299]):
-      part = exact_probe.StepSums(8, _SPEC).update(features[rows], labels[rows])
+      part = step_sums.StepSums(8, _SPEC).update(features[rows], labels[rows])
       merged.merge(part)
     for one, other in zip(
       [*whole.least_squares(), *whole.discriminant()],
@@ -69,9 +70,9 @@ class StepSumsTest(parameterized.TestCase, tf.test.TestCase):
     tasks = np.repeat(labels, 3, axis=1)
     tasks[:30, 1] = 0
     tasks[:, 2] = 0
-    sums = exact_probe.StepSums(8, _SPEC, num_tasks=3).update(features, tasks)
+    sums = step_sums.StepSums(8, _SPEC, num_tasks=3).update(features, tasks)
     for task, rows in enumerate([slice(None), slice(30, None)]):
-      alone = exact_probe.StepSums(8, _SPEC)
+      alone = step_sums.StepSums(8, _SPEC)
       alone.update(features[rows], labels[rows])
       for one, other in zip(
         [*sums.least_squares(task), *sums.discriminant(task)],
@@ -85,10 +86,10 @@ class StepSumsTest(parameterized.TestCase, tf.test.TestCase):
     features, labels = _steps(0, 500)
     twice = np.concatenate([features, features, np.zeros([500, 3])], axis=1)
     kernel, bias = (
-      exact_probe.StepSums(19, _SPEC).update(twice, labels).least_squares()
+      step_sums.StepSums(19, _SPEC).update(twice, labels).least_squares()
     )
     expected, _ = (
-      exact_probe.StepSums(8, _SPEC).update(features, labels).least_squares()
+      step_sums.StepSums(8, _SPEC).update(features, labels).least_squares()
     )
     self.assertAllClose(kernel[:8] + kernel[8:16], expected, atol=1e-5)
     self.assertAllEqual(kernel[16:], np.zeros([3, 5]))
@@ -98,7 +99,7 @@ class StepSumsTest(parameterized.TestCase, tf.test.TestCase):
     features, labels = _steps(0, 300)
     there = labels[:, 0, 0] != 1
     kernel, bias = (
-      exact_probe.StepSums(8, _SPEC)
+      step_sums.StepSums(8, _SPEC)
       .update(features[there], labels[there])
       .discriminant()
     )
@@ -212,7 +213,7 @@ class ExactProbesTest(tf.test.TestCase):
     self.assertAllClose(
       tf.nn.softmax(found), model.predict_proba(features), atol=0.02
     )
-    sums = exact_probe.StepSums(8, _SPEC).update(features, labels)
+    sums = step_sums.StepSums(8, _SPEC).update(features, labels)
     for probe in range(2):
       self.assertAllClose(
         kernel[probe, :, 0, 3:], sums.least_squares()[0][:, 3:], atol=1e-5
@@ -224,16 +225,17 @@ class ExactProbesTest(tf.test.TestCase):
   def test_wide_ones_from_the_first_steps(self):
     features, labels = _steps(0, 6000)
     labels[::10, 0, -1] = 0
-    for name, value in dict(
-      MAX_WIDTH=4, MAX_WIDE_STEPS=3000, _WIDE_BLOCK=700
-    ).items():
-      self.enterContext(mock.patch.object(exact_probe, name, value))
+    for patch in (
+      mock.patch.object(exact_probe, 'MAX_WIDTH', 4),
+      mock.patch.multiple(step_sums, MAX_WIDE_STEPS=3000, _WIDE_BLOCK=700),
+    ):
+      self.enterContext(patch)
     probes = self._fit(features.astype('f4'), labels, cuts=(100, 2500, 2600))
     self.assertEqual(probes.names, ('some',))
     self.assertEqual(probes.narrow, ())
     self.assertEqual(probes.num_wide_steps, 3000)
     (rows,) = np.nonzero(labels[:, 0, -1])
-    sums = exact_probe.StepSums(8, _SPEC)
+    sums = step_sums.StepSums(8, _SPEC)
     sums.update(features[rows[:3000]], labels[rows[:3000]])
     kernel, bias = probes.weights('some')
     for probe in range(2):
@@ -242,10 +244,10 @@ class ExactProbesTest(tf.test.TestCase):
         (slice(0, 3), sums.discriminant()),
       ):
         self.assertAllClose(
-          kernel[probe, :, 0, where], weights[:, where], atol=1e-3, rtol=1e-3
+          kernel[probe, :, 0, where], weights[:, where], atol=1e-6, rtol=1e-5
         )
         self.assertAllClose(
-          bias[probe, 0, where], constant[where], atol=1e-3, rtol=1e-3
+          bias[probe, 0, where], constant[where], atol=1e-6, rtol=1e-5
         )
 
   def test_a_uniform_sample_where_they_do_not(self):

@@ -6,6 +6,7 @@ import tensorflow as tf
 from analysis import exact_probe
 from analysis import linear_probe
 from analysis import probe_labels
+from analysis import step_sums
 
 _SPEC = probe_labels.LabelSpec({'kind': 3}, ('size', 'place'), {'kind': 1 / 3})
 
@@ -70,7 +71,7 @@ class LinearProbeTest(tf.test.TestCase):
     features, labels = _steps(0, 30_000)
     probe = linear_probe.LinearProbe({'x': 8}, _SPEC, learning_rate=1e-2)
     kernel, bias = probe.fit(_dataset(features, labels, 16)).weights()['x']
-    sums = exact_probe.StepSums(8, _SPEC).update(features, labels)
+    sums = step_sums.StepSums(8, _SPEC).update(features, labels)
     exact_kernel, exact_bias = sums.least_squares()
     self.assertAllClose(kernel[0, :, 0, 3:], exact_kernel[:, 3:], atol=0.05)
     self.assertAllClose(bias[0, 0, 3:], exact_bias[3:], atol=0.05)
