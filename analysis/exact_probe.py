@@ -187,7 +187,6 @@ class ExactProbes:
   the first steps, and no logistic regression.
 
   Attributes:
-    names: which these are.
     narrow: those with a logistic regression.
     num_sampled: steps that the logistic regression is given, all if there are
       no more than that.
@@ -212,8 +211,8 @@ class ExactProbes:
       num_steps: of all rollouts together.
       seed: of the sample.
     """
-    self.names = tuple(k for k, v in widths.items() if v <= MAX_WIDE)
-    self.narrow = tuple(k for k in self.names if widths[k] <= MAX_WIDTH)
+    self._widths = widths
+    self.narrow = tuple(k for k, v in widths.items() if v <= MAX_WIDTH)
     self._spec = spec
     self._num_tasks = num_tasks
     self._sums = {
@@ -222,8 +221,8 @@ class ExactProbes:
     }
     self._wide = {
       name: step_sums.WideSums(widths[name], spec, num_tasks)
-      for name in self.names
-      if name not in self.narrow
+      for name, width in widths.items()
+      if MAX_WIDTH < width <= MAX_WIDE
     }
     bytes_per_step = 4 * max(1, sum(widths[name] for name in self.narrow))
     bound = min(MAX_SAMPLE_STEPS, MAX_SAMPLE_BYTES // bytes_per_step)
@@ -272,6 +271,19 @@ class ExactProbes:
       self._sample[name][rollout.where] = features[rollout.rows]
     elif name in self._wide:
       self._wide[name].add(features, rollout.outputs, rollout.has_label)
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    """Which representations have exact probes.
+
+    Wide ones need steps with the labels of all tasks.
+    """
+    return tuple(
+      name
+      for name in self._widths
+      if name in self.narrow
+      or (name in self._wide and self._wide[name].num_steps)
+    )
 
   @property
   def num_wide_steps(self) -> int:

@@ -356,7 +356,13 @@ def _evaluate_repeat_copy(
         num_updates=num_updates,
         model_fingerprint=evaluation.fingerprint(core),
         training=dataclasses.asdict(training_config),
-        evaluation=dataclasses.asdict(config),
+        evaluation=dict(
+          tests=('lesion',),
+          num_lesioned=config.num_lesioned,
+          lesion_step=result.lesion_step,
+          reset_interval=result.reset_interval,
+          seed=config.seed,
+        ),
       )
       text = lesion_tables.lesion_text(result)
       data = lesion_tables.lesion_data(result, about)

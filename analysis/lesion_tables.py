@@ -100,19 +100,20 @@ def _change(value: float, interval: lesion.Interval) -> str:
 def _share(comparison: lesion.Comparison) -> str:
   if comparison.share is None:
     return ''
-  return _percent(comparison.share)
-
-
-def _percent(share: float) -> str:
-  return f'{round(share, 3) + 0.0:.1%}'
+  return f'{round(comparison.share, 3) + 0.0:.1%}'
 
 
 def _lost(comparison: lesion.Comparison) -> str:
   """The share and its interval."""
   if comparison.share is None:
     return ''
-  low, high = map(_percent, comparison.share_interval)
-  return f'{_percent(comparison.share)} ({low} to {high})'
+  low, high = comparison.share_interval
+  decimals = 1 if high - low > 0.01 else 2
+  share, low, high = (
+    f'{round(x, 2 + decimals) + 0.0:.{decimals}%}'
+    for x in (comparison.share, low, high)
+  )
+  return f'{share} ({low} to {high})'
 
 
 def _mean(scores: np.ndarray) -> str:

@@ -33,7 +33,8 @@ _HOW_TO_READ = (
   'How to read it: scores are in nats, averaged over the sequences. An '
   'estimate from finite sequences is not zero even for contents that have '
   'nothing to do with x. The bias is how large it then is: of random sequences '
-  'that the model never saw, and of the true ones shifted in a circle; the two '
+  'that the model never saw, the true ones in another order, and of the true '
+  'ones shifted in a circle; the two '
   'should agree. Excess is what a score has above the shifted ones, with the '
   'standard error over sequences. A location is significant (q <= '
   f'{mutual_information.LEVEL}) if shifted sequences hardly ever score as '
@@ -245,9 +246,14 @@ def verdict(results: Results) -> str:
   if result.num_different_shifts < LEAST_SHIFTS:
     return (
       'Cannot tell: chance is known from shifts of each sequence, of which '
-      f'{LEAST_SHIFTS} different ones are needed; some has '
-      f'{result.num_different_shifts}. Sequences must be longer, or lags less '
-      f'than {max(result.lags)}.'
+      f'{LEAST_SHIFTS} different ones are needed; there are '
+      f'{result.num_different_shifts}. '
+      + (
+        'More must be asked for.'
+        if result.num_different_shifts == result.num_shifts
+        else 'Sequences must be longer, or the longest lag, '
+        f'{max(result.lags)}, shorter.'
+      )
     )
   estimator = result.estimator.replace('_', ' ')
   of = f'{estimator}, over {result.num_sequences} sequences'

@@ -315,7 +315,8 @@ class ProbeResult:
       fitted; 0 without any.
     without_exact: representations too wide for exact probes.
     attainable: by label the R^2 that is to be had of the planted memory at
-      offset 0, None where labels do not vary; empty if nothing was planted.
+      the first offset, None where labels do not vary; empty if nothing was
+      planted.
     scores: scores[split][representation][offset][label]: a dict of
       `error`: the share of wrong classes, or the mean squared error;
       `accuracy_above_chance` or `r2`: the gain over knowing nothing, None if

@@ -59,7 +59,8 @@ _HOW_TO_READ = (
   'above that of labels shuffled across rollouts (selectivity is the gain less '
   'theirs). The Keras probe is trained for one epoch, as in the post: with few '
   'rollouts it finds less than there is. The exact probe finds all that is to '
-  'be had by a linear map of these steps: least squares for values; for '
+  'be had by a linear map of these steps, or of wide ones, as the input image, '
+  'of the first of them: least squares for values; for '
   'classes multinomial logistic regression, or, where that is given a sample '
   'of the steps alone, the linear discriminant, from all of them.'
 )
@@ -188,6 +189,8 @@ def post_table(
   """
   post = _post(varying)
   if result.spec.names != latents.NAMES or 0 not in result.offsets or not post:
+    return None
+  if not set(_LIKE_THE_POST) & set(result.widths):
     return None
   rows = [
     [
@@ -346,7 +349,8 @@ def _about(result: probe.ProbeResult) -> str:
     names = ', '.join(_named(result, name) for name in result.without_exact)
     sentences.append(
       f'No exact probes of {names}: wider than {exact_probe.MAX_WIDE:,} '
-      'numbers.'
+      f'numbers, or than {exact_probe.MAX_WIDTH:,} without steps that have the '
+      'labels of all offsets.'
     )
   if result.num_wide_steps:
     wide = ', '.join(

@@ -196,10 +196,10 @@ def _memory(
 def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
   composer.add(
     '## Test 1: can it be read off?',
-    'A linear layer, the *probe*, is trained to tell the latents of the '
-    'current sprite from the numbers that the network holds at that step. '
-    'What such a layer can read off is there in plain form; what it cannot '
-    'may still be there in another.',
+    'A linear layer, the *probe*, is trained to tell the latents of '
+    f'{probe_figures.sprite(result.offsets[0])} from the numbers that the '
+    'network holds at a step. What such a layer can read off is there in plain '
+    'form; what it cannot may still be there in another.',
   )
   sprite = probe_figures.sprite(result.offsets[0])
   post = probe_tables.post_table(result, about['evaluation']['varying'])
@@ -228,7 +228,8 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
       'representation (in brackets, how many numbers it has), '
       'on rollouts it was not trained on. Dot: the probe as in the post, with '
       'its 95 % interval over rollouts. Ring: the exact answer, the best '
-      'linear probe of the same training rollouts; an arrow is one that lies '
+      'linear probe of the same training rollouts (for the image, of the '
+      'first of them); an arrow is one that lies '
       'outside. Blue is the memory, green the controller, light blue what goes '
       'in, grey are controls: the planted memory holds these latents and must '
       'be found, random inputs must not; the untrained core shows what comes '
@@ -331,7 +332,9 @@ def _lesion(
     composer.add(
       'That the test can see use is shown by a network that has learned to '
       'copy sequences, which needs a memory: `python train.py '
-      '--task=repeat_copy`, then `python evaluate.py`.',
+      '--task=repeat_copy --num_bits=6 --min_length=2 --max_length=8 '
+      '--hidden_size=32 --num_training_iterations=12000`, then `python '
+      'evaluate.py`.',
     )
   for metric in result.metrics:
     rows = [

@@ -245,7 +245,7 @@ def _write_missing(
       ):
         if writing:
           writing.result()
-        records = _encoded(export, recorded)
+        records = _encoded(export, shard, recorded)
         writing = writer.submit(export.write, shard, records)
         done += shard.num_rollouts
         lines.done(done)
@@ -289,10 +289,12 @@ def _run_shards(
 
 
 def _encoded(
-  export: trace_export.Export, recorded: list[_Recorded]
+  export: trace_export.Export,
+  shard: trace_shards.Shard,
+  recorded: list[_Recorded],
 ) -> Iterator[bytearray]:
   """Yields the records of a shard's rollouts, each valid until the next."""
-  record = None
+  record, digits = None, export.fingerprint(shard)
   for batch, segments in recorded:
     for i, length in enumerate(batch.length):
       if not length:  # The batch was not filled.
@@ -303,7 +305,7 @@ def _encoded(
       record = trace_records.encode(
         export.widths,
         int(batch.index[i]),
-        export.fingerprint,
+        digits,
         arrays,
         into=record,
       )

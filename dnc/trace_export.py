@@ -41,7 +41,6 @@ class Export:
   Attributes:
     path: the folder.
     widths: numbers per step, for each representation.
-    fingerprint: what its rollouts carry of what they are of.
     missing: the shards that are to be written.
   """
 
@@ -69,13 +68,13 @@ class Export:
     self.widths = widths
     self._lengths = [n for rollouts in splits.values() for _, n in rollouts]
     self._metadata = metadata
-    self.fingerprint = trace_records.fingerprint(metadata)
     self._shards = trace_shards.plan(widths, splits, together)
     self._is_new = not trace_shards.has_begun(path)
     if not self._is_new:
       found, found_metadata = trace_shards.read_plan(path)
       trace_shards.check_metadata(path, found_metadata, metadata)
-      self.fingerprint = trace_records.fingerprint(found_metadata)
+      # It may say more.
+      self._metadata = found_metadata
       if found != self._shards:
         if trace_shards.num_bytes(found) != trace_shards.num_bytes(
           self._shards
@@ -99,6 +98,10 @@ class Export:
     return not self.missing and trace_shards.is_described(
       self.path, self.widths, self._shards
     )
+
+  def fingerprint(self, shard: trace_shards.Shard) -> str:
+    """What the rollouts of a shard carry."""
+    return trace_records.fingerprint(self._metadata, shard.file)
 
   @property
   def num_shards(self) -> int:

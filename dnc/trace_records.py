@@ -44,16 +44,18 @@ def _dtype(name: str) -> np.dtype:
   return LABELS.get(name, _REPRESENTATION)
 
 
-def fingerprint(metadata: Mapping[str, Any]) -> str:
-  """What every rollout carries of what it is of.
+def fingerprint(metadata: Mapping[str, Any], file: str) -> str:
+  """What every rollout carries of what it is of, and where it stands.
 
   Args:
-    metadata: anything that JSON holds.
+    metadata: of the traces; anything that JSON holds.
+    file: name of the shard.
 
   Returns:
     32 hexadecimal digits; the same after a JSON file and back.
   """
-  content = json.dumps(metadata, sort_keys=True)
+  there_and_back = json.loads(json.dumps(metadata))
+  content = json.dumps([there_and_back, file], sort_keys=True)
   return hashlib.sha256(content.encode()).hexdigest()[:_NUM_DIGITS]
 
 

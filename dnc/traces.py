@@ -5,8 +5,8 @@ A folder of traces is a TFDS dataset whose schema travels with it, so that
 one rollout:
 
 - `index`: int64, the index of the rollout;
-- `fingerprint`: text, of `metadata.json`, so that no shard of other traces can
-  stand among these;
+- `fingerprint`: text, of `metadata.json` and the shard's name, so that no shard
+  can stand for another;
 - one feature for each representation, some of `config.EXPORTS`, all float32:
   'read_words' `[time, R * W]` (head by head), 'memory' `[time, N * W]`
   (row-major: slot, then word), 'controller_hidden' and 'controller_cell'
@@ -98,16 +98,23 @@ def write(
   """
   longest = trace_records.size_in_bytes(widths, 0, max_steps)
   per_shard = trace_shards.rollouts_per_shard(longest)
-  fingerprint = trace_records.fingerprint(metadata)
   shards = []
   with files.atomic_directory(path) as folder:
     for split, rollouts in splits.items():
-      records = _encoded(
-        split, rollouts, widths, num_rollouts[split], fingerprint
-      )
       starts = range(0, num_rollouts[split], per_shard)
-      for number, first in enumerate(starts):
-        file = trace_shards.file_name(split, number, len(starts))
+      names = [
+        trace_shards.file_name(split, number, len(starts))
+        for number in range(len(starts))
+      ]
+      digits = [trace_records.fingerprint(metadata, file) for file in names]
+      records = _encoded(
+        split,
+        rollouts,
+        widths,
+        num_rollouts[split],
+        [x for x in digits for _ in range(per_shard)],
+      )
+      for file, first in zip(names, starts):
         size = trace_shards.write_shard(
           os.path.join(folder, file), itertools.islice(records, per_shard)
         )
@@ -124,7 +131,7 @@ def _encoded(
   rollouts: Iterable[Mapping[str, np.ndarray]],
   widths: Mapping[str, int],
   expected: int,
-  fingerprint: str,
+  digits: Sequence[str],
 ) -> Iterator[bytearray]:
   """Yields the records of a split, of as many rollouts as expected."""
   number = 0
@@ -136,7 +143,7 @@ def _encoded(
       for name in trace_records.all_widths(widths)
     }
     yield trace_records.encode(
-      widths, int(rollout['index']), fingerprint, arrays
+      widths, int(rollout['index']), digits[number - 1], arrays
     )
   if number != expected:
     found = 'more' if number > expected else f'{number} rollouts'
@@ -164,7 +171,6 @@ class Traces:
   ):
     self._builder = builder
     self._shards = shards
-    self._fingerprint = trace_records.fingerprint(metadata)
     self.path = path
     self.metadata = metadata
     self.widths = {
@@ -212,12 +218,23 @@ class Traces:
         read_config=read_config,
       )
 
-    def check(rollout):
-      found = rollout[trace_records.FINGERPRINT]
-      tf.debugging.assert_equal(found, self._fingerprint)
+    expected = [
+      self._fingerprint(shard)
+      for shard in self._shards
+      if shard.split == split
+      for _ in range(shard.num_rollouts)
+    ]
+
+    def check(rollout, digits):
+      tf.debugging.assert_equal(rollout[trace_records.FINGERPRINT], digits)
       return {name: rollout[name] for name in names}
 
-    return dataset.map(check)
+    # The rollouts first: where one is missing, TFDS says so.
+    there = tf.data.Dataset.from_tensor_slices(expected)
+    return tf.data.Dataset.zip(dataset, there).map(check)
+
+  def _fingerprint(self, shard: trace_shards.Shard) -> str:
+    return trace_records.fingerprint(self.metadata, shard.file)
 
   def _check_name(self, kind: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
@@ -250,7 +267,7 @@ class Traces:
       damaged = [
         shard
         for shard in self._shards
-        if not trace_shards.is_sound(self.path, shard, self._fingerprint)
+        if not trace_shards.is_sound(self.path, shard, self._fingerprint(shard))
       ]
       if not damaged:
         raise

@@ -250,6 +250,17 @@ class ExactProbesTest(tf.test.TestCase):
           bias[probe, 0, where], constant[where], atol=1e-6, rtol=1e-5
         )
 
+  def test_wide_ones_without_steps_that_have_all_labels(self):
+    features, labels = _steps(0, 600)
+    labels = np.concatenate([labels, labels], axis=1)
+    labels[:300, 0, -1] = labels[300:, 1, -1] = 0
+    self.enterContext(mock.patch.object(exact_probe, 'MAX_WIDTH', 4))
+    probes = exact_probe.ExactProbes({'some': 8, 'few': 3}, _SPEC, 2, 600, 0)
+    rollout = probes.begin(labels.astype('f4'))
+    probes.add('some', features.astype('f4'), rollout)
+    self.assertEqual(probes.names, ('few',))
+    self.assertEqual(probes.num_wide_steps, 0)
+
   def test_a_uniform_sample_where_they_do_not(self):
     features, labels = _steps(0, 2000)
     # Tells the step.

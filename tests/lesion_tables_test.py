@@ -90,11 +90,11 @@ class LesionTablesTest(tf.test.TestCase, parameterized.TestCase):
     row = table['read words: of another rollout']
     self.assertRegex(row[1], r'^\+43\.8 \(\+4[23]\.\d to \+4[45]\.\d\)$')
     self.assertEqual(
-      [row[0], *row[2:4]], ['173.8', '10.0% (9.7% to 10.3%)', '0.5']
+      [row[0], *row[2:4]], ['173.8', '10.00% (9.72% to 10.27%)', '0.5']
     )
     self.assertEqual(row[4], '-0.2500 (-0.2500 to -0.2500)')
     self.assertEqual(
-      table['no links'][1:3], ['+0 (+0 to +0)', '0.0% (0.0% to 0.0%)']
+      table['no links'][1:3], ['+0 (+0 to +0)', '0.00% (0.00% to 0.00%)']
     )
     self.assertContainsSubset(
       [

@@ -185,7 +185,9 @@ class VerdictTest(tf.test.TestCase):
   def test_cannot_tell_from_few_shifts(self):
     said = self._verdict(_result(num_different_shifts=19))
     self.assertStartsWith(said, 'Cannot tell: chance is known from shifts')
-    self.assertIn('some has 19.', said)
+    self.assertIn('there are 19. Sequences must be longer', said)
+    said = self._verdict(_result(num_shifts=9, num_different_shifts=9))
+    self.assertIn('there are 9. More must be asked for.', said)
 
   def test_without_memory_it_says_so(self):
     said = mutual_information_tables.verdict(

@@ -10,7 +10,7 @@ WIDTHS = {'read_words': 6, 'memory': 8}
 
 
 METADATA = {'model': 'abc', 'shape': (4, 2)}
-FINGERPRINT = trace_records.fingerprint(METADATA)
+FINGERPRINT = trace_records.fingerprint(METADATA, 'some.tfrecord')
 
 
 def rollout(index, num_steps, widths=None):
@@ -28,11 +28,11 @@ def rollout(index, num_steps, widths=None):
   }
 
 
-def encode(example, widths=None):
+def encode(example, widths=None, digits=FINGERPRINT):
   """The record of such a rollout."""
   arrays = {k: [v] for k, v in example.items() if k != 'index'}
   return trace_records.encode(
-    widths or WIDTHS, example['index'], FINGERPRINT, arrays
+    widths or WIDTHS, example['index'], digits, arrays
   )
 
 

@@ -51,10 +51,16 @@ def make_export(path, metadata=None, splits=None):
   )
 
 
+def fingerprint(shard):
+  return trace_records.fingerprint(testing_traces.METADATA, shard.file)
+
+
 def records(shard):
   own = _SPLITS[shard.split][shard.first : shard.first + shard.num_rollouts]
   for rollout in own:
-    yield testing_traces.encode(testing_traces.rollout(*rollout))
+    yield testing_traces.encode(
+      testing_traces.rollout(*rollout), digits=fingerprint(shard)
+    )
 
 
 class TraceExportTest(parameterized.TestCase, tf.test.TestCase):
@@ -185,7 +191,7 @@ class TraceExportTest(parameterized.TestCase, tf.test.TestCase):
     shards, _ = trace_shards.read_plan(self.path)
     testing_traces.DAMAGES[damage](os.path.join(self.path, shards[2].file))
     sound = [
-      trace_shards.is_sound(self.path, shard, testing_traces.FINGERPRINT)
+      trace_shards.is_sound(self.path, shard, fingerprint(shard))
       for shard in shards
     ]
     self.assertEqual(sound, [True, True, False, True, True, True])
@@ -193,13 +199,13 @@ class TraceExportTest(parameterized.TestCase, tf.test.TestCase):
   def test_a_shard_of_other_traces_is_told(self):
     self._write()
     shards, _ = trace_shards.read_plan(self.path)
-    for fingerprint, sound in (
-      (testing_traces.FINGERPRINT, True),
-      (trace_records.fingerprint({'model': 'xyz'}), False),
+    one, other = shards[:2]
+    self.assertTrue(trace_shards.is_sound(self.path, one, fingerprint(one)))
+    for digits in (
+      trace_records.fingerprint({'model': 'xyz'}, one.file),
+      fingerprint(other),
     ):
-      self.assertEqual(
-        trace_shards.is_sound(self.path, shards[0], fingerprint), sound
-      )
+      self.assertFalse(trace_shards.is_sound(self.path, one, digits))
 
   def test_what_was_set_aside_is_made_again(self):
     self._write()

@@ -1,5 +1,7 @@
 """Tests of the bytes of a rollout, against TFDS's own."""
 
+import json
+
 from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
@@ -43,6 +45,15 @@ class TraceRecordsTest(parameterized.TestCase, tf.test.TestCase):
       ),
       testing_traces.encode(rollout),
     )
+
+  def test_fingerprints(self):
+    metadata = {2: 'a', 10: (1, 2.5), 'b': None}
+    found = trace_records.fingerprint(metadata, 'one')
+    again = json.loads(json.dumps(metadata))
+    self.assertEqual(trace_records.fingerprint(again, 'one'), found)
+    self.assertNotEqual(trace_records.fingerprint(again, 'other'), found)
+    again['b'] = 0
+    self.assertNotEqual(trace_records.fingerprint(again, 'one'), found)
 
   def test_written_over(self):
     old = testing_traces.encode(testing_traces.rollout(3, 4))

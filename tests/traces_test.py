@@ -85,10 +85,13 @@ class TracesTest(parameterized.TestCase, tf.test.TestCase):
     )
     read = np.load(output)
     self.assertLen(read.files, 6 * 6)
-    fingerprint = trace_records.fingerprint(METADATA).encode()
     for split, rollouts in self.rollouts.items():
       for i, rollout in enumerate(rollouts):
-        self.assertEqual(read[f'{split}/{i}/fingerprint'], fingerprint)
+        file = os.path.basename(self._shard(split))
+        self.assertEqual(
+          read[f'{split}/{i}/fingerprint'],
+          trace_records.fingerprint(METADATA, file).encode(),
+        )
         for name, value in rollout.items():
           found = read[f'{split}/{i}/{name}']
           expected = np.asarray(value)
@@ -248,6 +251,19 @@ class TracesTest(parameterized.TestCase, tf.test.TestCase):
       with opened.explained_errors():
         list(opened.dataset('train', ['memory']))
     self.assertFalse(os.path.exists(self._shard('train')))
+
+  def test_shards_in_each_others_place_are_named(self):
+    self.rollouts['train'] = [testing_traces.rollout(i, 7) for i in range(5)]
+    shards = self._write_in_three()
+    opened = traces.open_traces(self.path)
+    os.rename(shards[0], self.path + '.aside')
+    os.rename(shards[1], shards[0])
+    os.rename(self.path + '.aside', shards[1])
+    with self.assertRaises(errors.UsageError) as caught:
+      with opened.explained_errors():
+        list(opened.dataset('train', ['memory']))
+    for i, shard in enumerate(shards):
+      self.assertEqual(shard in str(caught.exception), i < 2)
 
   def test_traces_of_an_older_version_are_refused(self):
     self._write()
