@@ -215,6 +215,23 @@ class ConfinedTest(tf.test.TestCase):
       for scores in (result.scores, result.null, result.p_values):
         self.assertTrue(np.isfinite(scores).all())
 
+  def test_fewer_representations_read_the_same_traces(self):
+    found, lines = self._evaluate(
+      tests=('probe',), representations=('read_words',), num_isolated=0
+    )
+    # But for the untrained core, of which only what is probed is written.
+    self.assertRegex(lines, 'traces: reading .*/probe_varying')
+    self.assertNotIn('memory', found['probe'].widths)
+    for split, scores in found['probe'].scores.items():
+      # Controls depend on what is probed; this does not.
+      before = self._found['probe'].scores[split]['read_words']
+      self.assertEqual(
+        scores['read_words'][0]['scale']['exact'], before[0]['scale']['exact']
+      )
+      self.assertAllClose(
+        scores['read_words'][0]['scale']['r2'], before[0]['scale']['r2']
+      )
+
   def test_chosen_locations_and_lags(self):
     found, lines = self._evaluate(
       tests=('mi',), locations=(7, 2), lags=(0, 3), num_rollouts=12
