@@ -150,8 +150,7 @@ class EvaluatedRun:
     )
     return Wanted('mi', dict(sequences=split), tuple(representations))
 
-  def _arguments(self, wanted: Wanted) -> dict[str, Any]:
-    """Of `exports.plan` and `exports.export_traces`."""
+  def _model_traces(self, wanted: Wanted) -> exports.ModelTraces:
     splits = wanted.splits.values()
     sizes = '+'.join(str(split.num_rollouts) for split in splits)
     num_updates = 0 if wanted.is_untrained else self.num_updates
@@ -160,7 +159,7 @@ class EvaluatedRun:
       f'x{self.evaluation.rollout_length}_seed{self.evaluation.seed}'
       f'_update{num_updates}'
     )
-    return dict(
+    return exports.ModelTraces(
       path=os.path.join(self.folder, _TRACES_DIR, name),
       predictor=self.untrained if wanted.is_untrained else self.predictor,
       table=self.table,
@@ -180,13 +179,13 @@ class EvaluatedRun:
     """
     trace_export.check_space(
       os.path.join(self.folder, _TRACES_DIR),
-      [exports.plan(**self._arguments(each)) for each in wanted],
+      [self._model_traces(each).plan() for each in wanted],
       self.log,
     )
 
   def traces(self, wanted: Wanted) -> traces_lib.Traces:
     """Writes traces, or finds them written."""
-    return exports.export_traces(**self._arguments(wanted), log=self.log)
+    return self._model_traces(wanted).export(self.log)
 
 
 def _splits(

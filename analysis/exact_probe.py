@@ -290,12 +290,6 @@ class ExactProbes:
     """Steps that the probes of wide ones are fitted to; 0 without any."""
     return max((wide.num_steps for wide in self._wide.values()), default=0)
 
-  def _wide_weights(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """As `weights`; there is one probe, which stands for both."""
-    kernel, bias = self._wide[name].solve()
-    copies = len(self.PROBES)
-    return np.stack([kernel] * copies), np.stack([bias] * copies)
-
   def weights(self, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Solves for the probes of a representation.
 
@@ -310,7 +304,10 @@ class ExactProbes:
       what all steps tell.
     """
     if name in self._wide:
-      return self._wide_weights(name)
+      # One probe, which stands for both.
+      return tuple(
+        np.stack([x] * len(self.PROBES)) for x in self._wide[name].solve()
+      )
     sums, kernels, biases = self._sums[name], [], []
     mixing = whitening(self._sample[name])
     sample = self._sample[name] @ mixing

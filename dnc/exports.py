@@ -6,7 +6,6 @@ from concurrent import futures
 import dataclasses
 import functools
 import itertools
-import os
 from typing import Any
 
 import numpy as np
@@ -85,79 +84,11 @@ def _check(flag: str, names: tuple[str, ...], had: list[str]) -> None:
     )
 
 
-def _describe(
-  predictor: predictor_lib.SpritePredictor,
-  table: sprites.SpriteTable,
-  splits: Mapping[str, evaluation.Split],
-  widths: Mapping[str, int],
-  metadata: Mapping[str, Any],
-) -> dict[str, Any]:
-  """All that traces say of themselves."""
-  return {
-    **metadata,
-    'model_fingerprint': evaluation.fingerprint(predictor),
-    'data_fingerprint': table.fingerprint,
-    'splits': {k: dataclasses.asdict(v) for k, v in splits.items()},
-    'representations': sorted(widths),
-  }
+@dataclasses.dataclass(frozen=True)
+class ModelTraces:
+  """Traces of a model: what they are of, and where they are or will be.
 
-
-def _together(
-  splits: Mapping[str, evaluation.Split], widths: Mapping[str, int]
-) -> int:
-  """How many rollouts to run together."""
-  longest = max(split.spec.max_length for split in splits.values())
-  return _batch_size(4 * longest * sum(widths.values()))
-
-
-def plan(
-  path: str | os.PathLike[str],
-  predictor: predictor_lib.SpritePredictor,
-  table: sprites.SpriteTable,
-  splits: Mapping[str, evaluation.Split],
-  widths: Mapping[str, int],
-  metadata: Mapping[str, Any],
-) -> trace_export.Export:
-  """Looks at what `export_traces` with these arguments would have to write.
-
-  Args:
-    path: as of `export_traces`, like all others.
-    predictor: the model.
-    table: the sprites.
-    splits: which rollouts.
-    widths: what to record.
-    metadata: what the traces are of.
-
-  Returns:
-    The export, of which nothing is written.
-
-  Raises:
-    UsageError: if `path` holds other traces.
-  """
-  return trace_export.Export(
-    os.fspath(path),
-    widths,
-    {name: _lengths(split) for name, split in splits.items()},
-    _together(splits, widths),
-    _describe(predictor, table, splits, widths, metadata),
-  )
-
-
-def export_traces(
-  path: str | os.PathLike[str],
-  predictor: predictor_lib.SpritePredictor,
-  table: sprites.SpriteTable,
-  splits: Mapping[str, evaluation.Split],
-  widths: Mapping[str, int],
-  metadata: Mapping[str, Any],
-  log: progress.Log | None = None,
-) -> traces_lib.Traces:
-  """Writes what a model holds at every step, unless it is written already.
-
-  Shards that are there stay as they are: what was interrupted is gone on with,
-  and what was lost is made again, the same bytes.
-
-  Args:
+  Attributes:
     path: the folder of the traces.
     predictor: the model.
     table: the sprites.
@@ -165,34 +96,79 @@ def export_traces(
     widths: what to record, some of `predictor.widths`.
     metadata: what the traces are of. Fingerprints of model and data, and the
       rollouts, are added.
-    log: takes a line of progress now and then.
-
-  Returns:
-    The traces, open for reading.
-
-  Raises:
-    UsageError: if `path` holds other traces, or the disk is too small.
   """
-  path, log = os.fspath(path), log or (lambda line: None)
-  export = plan(path, predictor, table, splits, widths, metadata)
-  if export.is_finished:
-    log(f'traces: reading {path}')
-  else:
-    export.begin(log)
-    batch_size = _together(splits, widths)
-    evaluator = _evaluator(predictor, tuple(widths), batch_size)
-    try:
-      _write_missing(export, evaluator, table, splits, batch_size, log)
-    except KeyboardInterrupt:
-      log(
-        f'traces: {export.num_there} of {export.num_shards} shards are there; '
-        'the same command goes on from here'
-      )
-      raise
-    export.finish()
-  return traces_lib.open_traces(
-    path, _describe(predictor, table, splits, widths, metadata)
-  )
+
+  path: str
+  predictor: predictor_lib.SpritePredictor
+  table: sprites.SpriteTable
+  splits: Mapping[str, evaluation.Split]
+  widths: Mapping[str, int]
+  metadata: Mapping[str, Any]
+
+  @functools.cached_property
+  def _all_metadata(self) -> dict[str, Any]:
+    return {
+      **self.metadata,
+      'model_fingerprint': evaluation.fingerprint(self.predictor),
+      'data_fingerprint': self.table.fingerprint,
+      'splits': {k: dataclasses.asdict(v) for k, v in self.splits.items()},
+      'representations': sorted(self.widths),
+    }
+
+  @functools.cached_property
+  def _together(self) -> int:
+    """How many rollouts to run together."""
+    longest = max(split.spec.max_length for split in self.splits.values())
+    return _batch_size(4 * longest * sum(self.widths.values()))
+
+  def plan(self) -> trace_export.Export:
+    """Looks at what `export` would have to write, and writes nothing.
+
+    Raises:
+      UsageError: if the folder holds other traces.
+    """
+    return trace_export.Export(
+      self.path,
+      self.widths,
+      {name: _lengths(split) for name, split in self.splits.items()},
+      self._together,
+      self._all_metadata,
+    )
+
+  def export(self, log: progress.Log | None = None) -> traces_lib.Traces:
+    """Writes what the model holds at every step, unless it is written already.
+
+    Shards that are there stay as they are: what was interrupted is gone on
+    with, and what was lost is made again, the same bytes.
+
+    Args:
+      log: takes a line of progress now and then.
+
+    Returns:
+      The traces, open for reading.
+
+    Raises:
+      UsageError: if the folder holds other traces, or the disk is too small.
+    """
+    log = log or (lambda line: None)
+    export = self.plan()
+    if export.is_finished:
+      log(f'traces: reading {self.path}')
+    else:
+      export.begin(log)
+      evaluator = _evaluator(self.predictor, tuple(self.widths), self._together)
+      try:
+        _write_missing(
+          export, evaluator, self.table, self.splits, self._together, log
+        )
+      except KeyboardInterrupt:
+        log(
+          f'traces: {export.num_there} of {export.num_shards} shards are '
+          'there; the same command goes on from here'
+        )
+        raise
+      export.finish()
+    return traces_lib.open_traces(self.path, self._all_metadata)
 
 
 @functools.lru_cache(maxsize=2)

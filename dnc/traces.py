@@ -78,7 +78,7 @@ def write(
 ) -> None:
   """Writes traces of any model, streamed: one rollout is in memory at a time.
 
-  The folder appears at `path` only once it is whole. `evaluation.export_traces`
+  The folder appears at `path` only once it is whole. `exports.ModelTraces`
   writes those of ours, and can be interrupted.
 
   Args:

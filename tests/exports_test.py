@@ -112,15 +112,14 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
     self.lines = []
 
   def _export(self, predictor=None, widths=None):
-    return exports.export_traces(
+    return exports.ModelTraces(
       self.path,
       predictor or self._predictor,
       self._table,
       self._splits,
       _WIDTHS if widths is None else widths,
       dict(num_updates=7),
-      self.lines.append,
-    )
+    ).export(self.lines.append)
 
   def _files(self):
     """Contents and stamps of all files."""

@@ -10,7 +10,7 @@ the turns, with the lowest and the highest, and so are ratios:
 *   forward: the model predicts and its loss is computed; nothing else is kept;
 *   segments: the same compiled segments as for the export, with all that they
     record, which is thrown away;
-*   export: written, as `exports.export_traces` does it, to a new folder, but
+*   export: written, as `exports.ModelTraces` does it, to a new folder, but
     for making its graph, which takes seconds once.
 
 All take their rollouts from the pipeline. Models: b; a, whose memory is not
