@@ -36,28 +36,25 @@ from dnc import summaries
 
 TITLE = '# What does this network keep in its memory?'
 
-_INTRODUCTION = """\
+_DNC = """\
 A Differentiable Neural Computer is a network with a memory: *slots* of numbers
-that its *heads* write and read at every step. This one was trained on
-sequences ("rollouts") of sprites, small white shapes on black. At each step it
-is shown the image of the current sprite and an *action*, which says how the
-next sprite will differ from it, and has to predict the image of the next. What
-a sprite looks like is decided by five *latents*: its shape (square, ellipse or
-heart), scale, orientation, and x and y position. The network is never told
-them. Do they stand in its memory all the same, and does it use what stands
-there?"""
-_ABOUT_LSTM = """\
+that its *heads* write and read at every step."""
+_TASK = """\
+trained on sequences ("rollouts") of sprites, small white shapes on black. At
+each step it is shown the image of the current sprite and an *action*, which
+says how the next sprite will differ from it, and has to predict the image of
+the next. What a sprite looks like is decided by five *latents*: its shape
+(square, ellipse or heart), scale, orientation, and x and y position. The
+network is never told them."""
+_INTRODUCTION = f"""\
+{_DNC} This one was {_TASK}
+Do they stand in its memory all the same, and does it use what stands there?"""
+_ABOUT_LSTM = f"""\
 This network is the controller of a Differentiable Neural Computer, an LSTM,
-without the memory: a control. It was trained on sequences ("rollouts") of
-sprites, small white shapes on black. At each step it is shown the image of the
-current sprite and an *action*, which says how the next sprite will differ from
-it, and has to predict the image of the next. What a sprite looks like is
-decided by five *latents*: its shape (square, ellipse or heart), scale,
-orientation, and x and y position. The network is never told them. Do they stand
-in its state all the same?"""
-_ABOUT_REPEAT_COPY = """\
-A Differentiable Neural Computer is a network with a memory: *slots* of numbers
-that its *heads* write and read at every step. This one was trained on
+without the memory: a control. It was {_TASK}
+Do they stand in its state all the same?"""
+_ABOUT_REPEAT_COPY = f"""\
+{_DNC} This one was trained on
 DeepMind's repeat-copy task. The network hears a pattern, vectors of bits one
 after the other, and a number, and has to say the pattern as many times. That
 cannot be done without remembering the pattern. It is the positive control of
@@ -70,9 +67,8 @@ _QUESTIONS = {
   'lesion': 'Test 3, is the memory used?',
 }
 _QUESTIONS_TO_LSTM = {
+  **_QUESTIONS,
   'probe': 'Test 1, can the latents be read off its state?',
-  'mi': 'Test 2, does a single number of it follow the x position?',
-  'lesion': 'Test 3, is the memory used?',
 }
 # Of what a network gains, the share up to which changes are drawn as they are.
 _LINEAR = 0.01

@@ -57,7 +57,6 @@ class StepSums:
       num_tasks: see `probe_labels.Labels`.
     """
     self._spec = spec
-    self._num_tasks = num_tasks
     # Of each number, products of two, and steps: all, and those without label.
     self._all = self._zeros(width)
     self._missing = [self._zeros(width) for _ in range(num_tasks)]
