@@ -15,12 +15,12 @@ import sys
 
 from absl import flags
 
-from dnc import command_line
 from dnc import config as config_lib
-from dnc import errors
-from dnc import runs
+from dnc.config import runs
 from dnc.dsprites import latents
 from dnc.dsprites import variation
+from dnc.system import command_line
+from dnc.system import errors
 
 FLAGS = flags.FLAGS
 

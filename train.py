@@ -15,13 +15,13 @@ import os
 
 from absl import flags
 
-from dnc import command_line
 from dnc import config as config_lib
-from dnc import errors
-from dnc import progress
-from dnc import runs
+from dnc.config import runs
 from dnc.dsprites import latents
 from dnc.dsprites import variation
+from dnc.system import command_line
+from dnc.system import errors
+from dnc.system import progress
 
 FLAGS = flags.FLAGS
 
@@ -186,12 +186,12 @@ def main(argv: Sequence[str]) -> int:
     initialize=_STRATEGY.value != config_lib.MULTI_WORKER
   )
   if _TASK.value == config_lib.REPEAT_COPY:
-    from dnc import repeat_copy_training
+    from dnc.repeat_copy import training as repeat_copy_training
 
     result = repeat_copy_training.train(config, model_dir, console)
   else:
-    from dnc import distribution
-    from dnc import training
+    from dnc.next_sprite import training
+    from dnc.training import distribution
 
     strategy = distribution.make_strategy(_STRATEGY.value, console)
     result = training.train(

@@ -8,16 +8,16 @@ import functools
 import os
 from typing import Any
 
-from analysis import tables
+from analysis.common import tables
 from dnc import config as config_lib
-from dnc import evaluation
-from dnc import exports
-from dnc import predictor as predictor_lib
-from dnc import rollouts
-from dnc import trace_export
-from dnc import traces as traces_lib
-from dnc.dsprites import sprites
+from dnc.dsprites import table as sprites
 from dnc.dsprites import variation
+from dnc.next_sprite import model as predictor_lib
+from dnc.next_sprite import recording as exports
+from dnc.next_sprite import rollouts
+from dnc.next_sprite import scoring as evaluation
+from dnc.traces import reading as traces_lib
+from dnc.traces import writing as trace_export
 
 # What varies in Test 2's sequences.
 MOVING = ('x_position',)

@@ -24,25 +24,25 @@ import numpy as np
 import tensorflow as tf
 
 from analysis import evaluated_run
-from analysis import lesion
-from analysis import lesion_tables
-from analysis import lesion_tasks
-from analysis import mutual_information
-from analysis import mutual_information_tables
-from analysis import probe
-from analysis import probe_inputs
-from analysis import probe_tables
-from analysis import report
-from analysis import tables
+from analysis.common import tables
+from analysis.lesion import comparison as lesion
+from analysis.lesion import tables as lesion_tables
+from analysis.lesion import tasks as lesion_tasks
+from analysis.mutual_information import scoring as mutual_information
+from analysis.mutual_information import tables as mutual_information_tables
+from analysis.probe import inputs as probe_inputs
+from analysis.probe import probing as probe
+from analysis.probe import tables as probe_tables
+from analysis.report import composer as report
 from dnc import config as config_lib
-from dnc import errors
-from dnc import evaluation
-from dnc import exports
-from dnc import files
-from dnc import repeat_copy_training
-from dnc import runs
-from dnc import training
-from dnc.dsprites import sprites
+from dnc.config import runs
+from dnc.dsprites import table as sprites
+from dnc.next_sprite import recording as exports
+from dnc.next_sprite import scoring as evaluation
+from dnc.next_sprite import training
+from dnc.repeat_copy import training as repeat_copy_training
+from dnc.system import errors
+from dnc.system import files
 
 EVALUATION_DIR = 'evaluation'
 

@@ -40,6 +40,7 @@ docs/PROTOCOL.md: the experiment, every number.
 """
 
 import importlib
+import importlib.util
 from typing import Any
 
 # TensorFlow takes seconds to import; who only renders sprites need not wait.
@@ -54,50 +55,11 @@ _EXPORTS = {
   'TemporalLinkageState': 'dnc.addressing',
   'weighted_softmax': 'dnc.addressing',
 }
-_MODULES = (
-  'access',
-  'addressing',
-  'checkpoints',
-  'config',
-  'distribution',
-  'dsprites',
-  'evaluation',
-  'exports',
-  'fast_access',
-  'fast_recurrence',
-  'lesioned_runs',
-  'lesions',
-  'lstm',
-  'machine',
-  'memory_trace',
-  'optimizers',
-  'pictures',
-  'predictor',
-  'progress',
-  'recurrence',
-  'reference_weights',
-  'repeat_copy',
-  'repeat_copy_training',
-  'rollouts',
-  'runs',
-  'session',
-  'summaries',
-  'tally',
-  'trace_export',
-  'trace_records',
-  'trace_shards',
-  'traces',
-  'trainer',
-  'training',
-  'training_loop',
-  'unroll',
-  'util',
-)
 
 
 def __getattr__(name: str) -> Any:
   if name in _EXPORTS:
     return getattr(importlib.import_module(_EXPORTS[name]), name)
-  if name in _MODULES:
+  if importlib.util.find_spec(f'dnc.{name}'):
     return importlib.import_module(f'dnc.{name}')
   raise AttributeError(f"module 'dnc' has no attribute '{name}'")

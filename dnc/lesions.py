@@ -41,7 +41,7 @@ import tensorflow as tf
 from dnc import access as access_lib
 from dnc import addressing
 from dnc import dnc
-from dnc import recurrence
+from dnc.recurrence import plain as recurrence
 
 INTACT = 'intact'
 # Lesions that give words in place of those read, and those of the memory.

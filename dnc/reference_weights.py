@@ -26,7 +26,7 @@ import tensorflow as tf
 
 from dnc import access
 from dnc import dnc
-from dnc import errors
+from dnc.system import errors
 
 _PREFIX = 'weights.'
 

@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from dnc import access
 from dnc import dnc
-from dnc import fast_recurrence
 from dnc import lstm
-from dnc import recurrence
+from dnc.recurrence import compiled as fast_recurrence
+from dnc.recurrence import plain as recurrence
 
 
 @functools.cache

@@ -13,7 +13,7 @@ import time
 from absl.testing import parameterized
 import tensorflow as tf
 
-from tests import testing_data
+from tests.support import data as testing_data
 
 _SMALL_MODEL = (
   '--preset=quick',

@@ -8,7 +8,7 @@ from unittest import mock
 import tensorflow as tf
 
 from dnc import unroll
-from tests import testing_data
+from tests.support import data as testing_data
 
 
 def _snippets():

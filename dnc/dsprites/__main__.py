@@ -8,13 +8,13 @@ from typing import NoReturn
 
 from absl import flags
 
-from dnc import command_line
-from dnc import errors
-from dnc import files
-from dnc.dsprites import original
+from dnc.dsprites import published_file as original
 from dnc.dsprites import render
 from dnc.dsprites import sheet
 from dnc.dsprites import verify
+from dnc.system import command_line
+from dnc.system import errors
+from dnc.system import files
 
 _PROGRAM = 'python -m dnc.dsprites'
 # As cmp and diff exit.

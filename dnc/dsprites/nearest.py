@@ -20,7 +20,7 @@ import numpy as np
 
 from dnc.dsprites import latents
 from dnc.dsprites import render
-from dnc.dsprites import sprites
+from dnc.dsprites import table as sprites
 
 _NUM_ORIENTATIONS = latents.SIZES[2]
 _NUM_POSITIONS = latents.SIZES[3] * latents.SIZES[4]

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import operator
 
-from dnc import errors
 from dnc.dsprites import latents
+from dnc.system import errors
 
 Varying = tuple[str, ...]
 # Pairs of name and class, so that what holds them can be hashed.

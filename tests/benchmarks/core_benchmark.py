@@ -41,12 +41,12 @@ import sonnet as snt
 import tensorflow as tf
 
 from dnc import dnc
-from dnc import fast_recurrence
-from dnc import optimizers
-from dnc import predictor
-from dnc import rollouts
 from dnc import unroll as unroll_lib
 from dnc import util
+from dnc.next_sprite import model as predictor
+from dnc.next_sprite import rollouts
+from dnc.recurrence import compiled as fast_recurrence
+from dnc.training import optimizers
 
 _MODELS = flags.DEFINE_list('models', ['a', 'b'], 'Of a, b.')
 _LENGTHS = flags.DEFINE_list('lengths', ['100', '500'], 'Steps of a sequence.')

@@ -42,10 +42,10 @@ import numpy as np
 import tensorflow as tf
 
 from dnc import config as config_lib
-from dnc import rollouts
-from dnc import trainer as trainer_lib
-from dnc import training
-from dnc.dsprites import sprites
+from dnc.dsprites import table as sprites
+from dnc.next_sprite import rollouts
+from dnc.next_sprite import trainer as trainer_lib
+from dnc.next_sprite import training
 
 # Memory before anything else has used some.
 _PARTS = ('padding', 'memory', 'speed', 'training')

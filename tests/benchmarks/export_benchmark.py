@@ -37,13 +37,13 @@ from absl import flags
 import numpy as np
 
 from dnc import config as config_lib
-from dnc import evaluation
-from dnc import exports
-from dnc import predictor as predictor_lib
-from dnc import rollouts
-from dnc import trace_export
-from dnc import trace_shards
-from dnc.dsprites import sprites
+from dnc.dsprites import table as sprites
+from dnc.next_sprite import model as predictor_lib
+from dnc.next_sprite import recording as exports
+from dnc.next_sprite import rollouts
+from dnc.next_sprite import scoring as evaluation
+from dnc.traces import shards as trace_shards
+from dnc.traces import writing as trace_export
 
 _MODELS = flags.DEFINE_list('models', ['b', 'a', 'a_memory'], 'Some of these.')
 _BYTES = flags.DEFINE_integer('megabytes', 256, 'To write in a turn.')

@@ -21,8 +21,8 @@ from absl import app
 from absl import flags
 import numpy as np
 
-from analysis import mutual_information
-from dnc import progress
+from analysis.mutual_information import scoring as mutual_information
+from dnc.system import progress
 
 _ESTIMATOR = flags.DEFINE_enum(
   'estimator', 'binned', list(mutual_information.NUM_SHIFTS), 'Which.'

@@ -24,11 +24,11 @@ from absl import app
 from absl import flags
 import numpy as np
 
-from analysis import planted
-from analysis import probe
-from analysis import probe_inputs
-from dnc import traces as traces_lib
+from analysis.probe import inputs as probe_inputs
+from analysis.probe import planted
+from analysis.probe import probing as probe
 from dnc.dsprites import latents
+from dnc.traces import reading as traces_lib
 
 _NUM_ROLLOUTS = flags.DEFINE_integer(
   'num_rollouts', 10_000, 'To train on; a tenth as many are scored besides.'

@@ -25,9 +25,9 @@ import h5py
 import numpy as np
 
 from dnc.dsprites import latents
-from dnc.dsprites import original
+from dnc.dsprites import published_file as original
 from dnc.dsprites import render
-from dnc.dsprites import sprites
+from dnc.dsprites import table as sprites
 
 _FOLDER = flags.DEFINE_string(
   'folder', '/tmp/dsprites_stress', 'Where the files are kept.'
@@ -133,7 +133,7 @@ def prepare(name: str, folder: str) -> None:
   """Prepares a dataset of TFDS's."""
   import tensorflow_datasets as tfds
 
-  from tests import original_files
+  from tests.support import published_files as original_files
 
   builder = tfds.builder(name, data_dir=os.path.join(folder, 'tfds'))
   with original_files.known_to_tfds(_manual_file(folder)):

@@ -20,8 +20,8 @@ from absl import flags
 import numpy as np
 import tensorflow as tf
 
-from tests import testing_data
-from tests import testing_runs
+from tests.support import data as testing_data
+from tests.support import training_runs as testing_runs
 
 _KILLS = flags.DEFINE_integer('kills', 20, 'How often.', lower_bound=1)
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the moments.', lower_bound=0)

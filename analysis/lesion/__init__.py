@@ -1,0 +1,1 @@
+"""Test 3: does a model use what its memory holds?"""

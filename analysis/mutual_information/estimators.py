@@ -1,0 +1,323 @@
+"""Estimators of the mutual information of real numbers and classes, in nats.
+
+Each takes contents, float `[time, locations]`, and several sequences of
+classes, int `[sequences, time]`: the true one, controls, shifted ones. It
+returns what scikit-learn gives for every pair, float64 `[sequences,
+locations]`, much faster for many of them:
+
+- `binned`: contents cut into quantile bins, as `sklearn.metrics.
+  mutual_info_score` of the bins;
+- `nearest_neighbours`: `sklearn.feature_selection.mutual_info_classif`, after
+  Ross, "Mutual Information between Discrete and Continuous Data Sets", 2014.
+
+Both are biased: binned scores of independent data average about
+(bins - 1) (classes - 1) / (2 time), nearest-neighbour scores are cut off at 0.
+Read a score against those of sequences that have nothing to do with the
+contents, not against zero.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent import futures
+import os
+
+import numpy as np
+from scipy import special
+from sklearn import preprocessing
+
+from analysis.mutual_information import plain_scores
+
+# Laid out together.
+_LOCATIONS_AT_ONCE = 256
+# Steps of all sequences that are counted together, for a core's cache.
+_NUMBERS_AT_ONCE = 24_000
+_NEIGHBOURS = 3
+
+# Told how many more pairs of a location and a sequence have been scored.
+Done = Callable[[int], None]
+
+
+def varies(contents: np.ndarray) -> np.ndarray:
+  """Returns which locations ever change: bool `[locations]`."""
+  return (contents != contents[0]).any(axis=0)
+
+
+def quantile_bins(contents: np.ndarray, num_bins: int) -> np.ndarray:
+  """Cuts each location's contents into bins of about equal number.
+
+  Args:
+    contents: float `[time, locations]`.
+    num_bins: most bins; equal numbers share a bin, so ties make them fewer.
+
+  Returns:
+    int16 `[time, locations]`, numbered from 0 upwards, some perhaps unused.
+  """
+  return _bins(np.ascontiguousarray(contents.T), num_bins).T
+
+
+def _bins(rows: np.ndarray, num_bins: int) -> np.ndarray:
+  """As `quantile_bins`, with time last."""
+  num_steps = rows.shape[1]
+  ranks = np.unique(np.arange(1, num_bins) * num_steps // num_bins)
+  edges = np.sort(rows, axis=1)[:, ranks]
+  bins = np.zeros(rows.shape, np.int16)
+  for edge in edges.T:
+    bins += rows >= edge[:, np.newaxis]
+  return bins
+
+
+class _Counter:
+  """Sequences, laid out to be counted together with the bins of locations."""
+
+  def __init__(self, sequences: np.ndarray, num_bins: int):
+    """Lays them out.
+
+    Args:
+      sequences: int `[sequences, time]`, classes from 0 upwards.
+      num_bins: the locations' number of bins.
+    """
+    num_steps = sequences.shape[1]
+    self._num_bins = num_bins
+    self._num_classes = int(sequences.max()) + 1
+    self._table = plain_scores.n_log_n(num_steps)
+    # Each sequence has cells of its own.
+    at_once = max(1, _NUMBERS_AT_ONCE // num_steps)
+    cells = num_bins * self._num_classes
+    self._blocks = [
+      sequences[start : start + at_once]
+      + cells * np.arange(min(at_once, len(sequences) - start))[:, np.newaxis]
+      for start in range(0, len(sequences), at_once)
+    ]
+    self._of_classes = np.array(
+      [self._table[np.bincount(x)].sum() for x in sequences]
+    )
+
+  def score(self, bins: np.ndarray) -> np.ndarray:
+    """Scores a location against all sequences.
+
+    With joint counts n_ij that sum to n, n_i and n_j, the mutual information is
+    log n + (sum n_ij log n_ij - sum n_i log n_i - sum n_j log n_j) / n.
+
+    Args:
+      bins: int `[time]`.
+
+    Returns:
+      float64 `[sequences]`.
+    """
+    num_steps = len(bins)
+    rows = bins * self._num_classes
+    joint = []
+    for block in self._blocks:
+      size = [len(block), self._num_bins * self._num_classes]
+      counts = np.bincount((block + rows).ravel(), minlength=np.prod(size))
+      joint.append(self._table[counts].reshape(size).sum(axis=1))
+    of_bins = self._table[np.bincount(bins)].sum()
+    scores = np.concatenate(joint) - of_bins - self._of_classes
+    return np.maximum(scores / num_steps + np.log(num_steps), 0)
+
+
+def binned(
+  contents: np.ndarray,
+  sequences: np.ndarray,
+  num_bins: int = 10,
+  done: Done | None = None,
+) -> np.ndarray:
+  """Scores contents, cut into quantile bins, against sequences of classes.
+
+  Args:
+    contents: float `[time, locations]`.
+    sequences: int `[sequences, time]`, classes from 0 upwards.
+    num_bins: see `quantile_bins`.
+    done: see `Done`.
+
+  Returns:
+    float64 `[sequences, locations]`; exactly 0 for a constant location.
+  """
+  scores = np.zeros([len(sequences), contents.shape[1]])
+  counter = _Counter(sequences, num_bins)
+  for start in range(0, contents.shape[1], _LOCATIONS_AT_ONCE):
+    rows = np.ascontiguousarray(
+      contents[:, start : start + _LOCATIONS_AT_ONCE].T
+    )
+    varying = np.flatnonzero((rows != rows[:, :1]).any(axis=1))
+    for i, bins in zip(varying, _bins(rows[varying], num_bins)):
+      scores[:, start + i] = counter.score(bins.astype(np.intp))
+    if done:
+      done(len(sequences) * len(rows))
+  return scores
+
+
+def _in_threads(
+  function: Callable[[np.ndarray], np.ndarray], items: list[np.ndarray]
+) -> Iterator[np.ndarray]:
+  """Applies a function to all items, on all cores."""
+  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    yield from pool.map(function, items)
+
+
+def _scaled(contents: np.ndarray, seed: int) -> np.ndarray:
+  """Contents as scikit-learn prepares them: scaled, and ties parted by noise.
+
+  Args:
+    contents: float `[time, locations]`, none of them constant.
+    seed: of the noise.
+
+  Returns:
+    float64 `[locations, time]`.
+  """
+  scaled = preprocessing.scale(contents.astype(np.float64), with_mean=False)
+  size = np.maximum(1, np.abs(scaled).mean(axis=0))
+  noise = np.random.RandomState(seed).standard_normal(scaled.shape)
+  return np.ascontiguousarray((scaled + 1e-10 * size * noise).T)
+
+
+def _radii(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
+  """Returns each number's distance to its third neighbour in its class.
+
+  In smaller classes, to the furthest number. In order the nearest three are
+  next to it: they and itself are four in a row.
+
+  Args:
+    values: float64 `[sequences, time]`, by class and in order in each; and
+    classes: of the same shape, these classes.
+
+  Returns:
+    float64 of the same shape; infinite in classes of one.
+  """
+  radii = np.full(values.shape, np.inf)
+  last = np.empty(classes.shape, bool)
+  last[:, -1] = True
+  np.not_equal(classes[:, 1:], classes[:, :-1], out=last[:, :-1])
+  for size in range(2, _NEIGHBOURS + 2):
+    width = values.shape[1] - size + 1
+    if width < 1:
+      break
+    low, high = values[:, :width], values[:, size - 1 :]
+    in_one = classes[:, :width] == classes[:, size - 1 :]
+    if size <= _NEIGHBOURS:
+      # Only if it is the whole of the class.
+      in_one &= last[:, size - 1 :]
+      in_one[:, 1:] &= last[:, : width - 1]
+    for i in range(size):
+      middle = values[:, i : i + width]
+      radius = np.where(in_one, np.maximum(middle - low, high - middle), np.inf)
+      part = radii[:, i : i + width]
+      np.minimum(part, radius, out=part)
+  return radii
+
+
+def _count_within(
+  ordered: np.ndarray, values: np.ndarray, radii: np.ndarray
+) -> np.ndarray:
+  """Returns how many numbers are nearer to each value than its radius.
+
+  Args:
+    ordered: float64 `[time]`, the numbers in order.
+    values: float64 `[...]`, some of them.
+    radii: float64 `[...]`.
+
+  Returns:
+    int64 `[...]`, itself among them.
+  """
+  end = len(ordered) - 1
+  first = np.searchsorted(ordered, values - radii)
+  past = np.searchsorted(ordered, values + radii, side='right')
+  # The sums are rounded: what lies on the edge may be on the wrong side of it.
+  first += values - ordered[np.minimum(first, end)] >= radii
+  past -= ordered[np.maximum(past - 1, 0)] - values >= radii
+  return past - first
+
+
+def _ross(values: np.ndarray, sequences: np.ndarray) -> np.ndarray:
+  """Scores one location against all sequences.
+
+  Args:
+    values: float64 `[time]`, no two equal.
+    sequences: unsigned int `[sequences, time]`, no class of one step.
+
+  Returns:
+    float64 `[sequences]`.
+  """
+  order = np.argsort(values)
+  ordered = values[order]
+  labels = sequences[:, order]
+  by_class = np.argsort(labels, axis=1, kind='stable')
+  labels = np.take_along_axis(labels, by_class, axis=1)
+  grouped = ordered[by_class]
+  size = int(labels.max()) + 1
+  rows = np.arange(len(labels))[:, np.newaxis] * size
+  sizes = np.bincount((rows + labels).ravel(), minlength=size * len(labels))
+  sizes = sizes[rows + labels]
+  near = _count_within(ordered, grouped, _radii(grouped, labels))
+  # From 1 upwards.
+  digamma = special.digamma(np.arange(1, len(values) + 1))
+  terms = (
+    digamma[np.minimum(sizes - 1, _NEIGHBOURS) - 1]
+    - digamma[sizes - 1]
+    - digamma[near - 1]
+  )
+  return np.maximum(digamma[-1] + terms.mean(axis=1), 0)
+
+
+def _ross_all(values: np.ndarray, sequences: np.ndarray) -> np.ndarray:
+  """As `_ross`, where classes of one, which have no neighbours, do not count.
+
+  Args:
+    values: float64 `[time]`, no two equal.
+    sequences: unsigned int `[sequences, time]`.
+
+  Returns:
+    float64 `[sequences]`.
+  """
+  sizes = np.stack([np.bincount(x)[x] for x in sequences])
+  whole = (sizes > 1).all(axis=1)
+  scores = np.zeros(len(sequences))
+  if whole.any():
+    scores[whole] = _ross(values, sequences[whole])
+  for i in np.flatnonzero(~whole):
+    counts = sizes[i] > 1
+    if counts.any():
+      scores[i] = _ross(values[counts], sequences[i : i + 1, counts])[0]
+  return scores
+
+
+def nearest_neighbours(
+  contents: np.ndarray,
+  sequences: np.ndarray,
+  seed: int = 0,
+  done: Done | None = None,
+) -> np.ndarray:
+  """Scores contents against sequences of classes without binning.
+
+  To what `sklearn.feature_selection.mutual_info_classif` gives with three
+  neighbours, which looks for them anew for every sequence, with a k-d tree for
+  every class; numbers in order have them at their side. (In classes of less
+  than eight steps it computes distances with a rounding error instead, and its
+  scores are off by chance.) A little noise parts ties, the same for every
+  sequence.
+
+  Args:
+    contents: float `[time, locations]`.
+    sequences: int `[sequences, time]`, classes from 0 upwards.
+    seed: of the noise.
+    done: see `Done`.
+
+  Returns:
+    float64 `[sequences, locations]`; exactly 0 for a constant location, where
+    scikit-learn would score its own noise.
+  """
+  scores = np.zeros([len(sequences), contents.shape[1]])
+  (varying,) = np.nonzero(varies(contents))
+  # In few bytes, they are sorted without comparisons.
+  small = sequences.astype(np.min_scalar_type(int(sequences.max())))
+  for start in range(0, len(varying), _LOCATIONS_AT_ONCE):
+    chunk = varying[start : start + _LOCATIONS_AT_ONCE]
+    rows = _scaled(contents[:, chunk], seed)
+    found = _in_threads(lambda row: _ross_all(row, small), list(rows))
+    for location, some in zip(chunk, found):
+      scores[:, location] = some
+      if done:
+        done(len(some))
+  if done:
+    done(scores.size - len(varying) * len(sequences))
+  return scores

@@ -1,0 +1,410 @@
+"""Test 2: does any memory location follow the sequence of x positions?
+
+PROTOCOL, 'Test 2: mutual information'; the post's section of that name. For
+each location of a memory, or of another representation, the mutual information
+(in nats) between its contents over a sequence and the class of x at each step,
+or some steps before. A map of the file:
+
+- `score`: contents and sequences, plain arrays, to a `MutualInformationResult`;
+- `Scorer`: the same with one sequence in memory at a time;
+- `from_traces`: several representations, in one pass over traces.
+
+The estimators are in mutual_information_estimators.py. What a score means is
+told by three others of the same contents:
+
+- of the random control sequence, which the model never saw: the bias of the
+  estimator on data that are independent by design;
+- of the true sequence shifted in a circle (`controls.circular_shifts`): the
+  bias again, and how far scores spread by chance, from which p-values follow
+  (significance.py);
+- the post's, which has no estimator for real numbers (plain_scores.py).
+
+A location is scored at all lags on the same steps, those that have a label at
+the furthest one. If contents have nothing to do with a stationary sequence,
+then all its shifts, by a lag or by any other number of steps, fit them equally
+well on these steps: one null serves all lags, whatever the autocorrelation of
+contents and sequence. (Labels of the first steps, which a shift brings from the
+end, are no exception.)
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from analysis.common import controls
+from analysis.mutual_information import estimators
+from analysis.mutual_information import plain_scores
+from analysis.mutual_information import significance
+from dnc.dsprites import latents
+from dnc.system import errors
+from dnc.system import progress
+from dnc.traces import reading as traces_lib
+
+_X = latents.NAMES.index('x_position')
+# The post's measure of 'virtually no mutual information', in nats.
+NEGLIGIBLE = 1e-8
+# The share of the significant locations that may be so by chance.
+LEVEL = 0.05
+LAGS = (0, 1, 5, 10)
+# Of every sequence. Thousands over all sequences together, so that the spread
+# of a mean score by chance is known to some 2 %.
+NUM_SHIFTS = {'binned': 99, 'nearest_neighbours': 49}
+
+
+@dataclasses.dataclass(frozen=True)
+class MutualInformationResult:
+  """What Test 2 found of a representation; nats, averaged over the sequences.
+
+  Attributes:
+    estimator: 'binned' or 'nearest_neighbours'.
+    num_bins: bins for 'binned', else None.
+    num_sequences: number of sequences.
+    num_shifts: number of shifts of each.
+    num_different_shifts: how many of those of a sequence differ, at least:
+      short ones cannot be shifted in many ways.
+    lags: how many steps before the class was that contents are scored against.
+    layout: the representation's shape, e.g. (slots, words).
+    locations: int64 `[locations]`, which of its numbers, row by row.
+    scores: float64 `[lags, locations]`, against the true sequences.
+    standard_error: float64 `[lags, locations]`, of what `scores` have above
+      `null`, from its spread over sequences; NaN of a single one.
+    control: float64 `[locations]`, against random sequences.
+    null: float64 `[locations]`, against shifts of the true sequences: what is
+      expected by chance, the bias of the estimator.
+    shifted: float64 `[locations]`, against one shift of each true sequence: a
+      score by chance.
+    null_deviation: float64 `[locations]`, the standard deviation of a score by
+      chance.
+    p_values: float64 `[lags, locations]`, from a Pearson type III law with the
+      null's mean, variance and skewness.
+    empirical_p_values: float64 `[lags, locations]`, the scores' rank among
+      those of shifts: at least 1 / (shifts + 1).
+    q_values: float64 `[lags, locations]`, `p_values` adjusted for the number of
+      locations and lags (Benjamini-Hochberg).
+    control_q_values: float64 `[locations]`, the same of `control`.
+    constant: bool `[locations]`, whether the contents never changed within any
+      sequence.
+    plain: float64 `[2, locations]` by name, of `plain_scores.NAMES`: against
+      the true and the random sequences, all steps.
+    plain_negligible: float64 `[2, locations]` by name: of how many sequences
+      that score is below `NEGLIGIBLE`, as a share.
+    entropy: of the true sequences: no score can be higher.
+  """
+
+  estimator: str
+  num_bins: int | None
+  num_sequences: int
+  num_shifts: int
+  num_different_shifts: int
+  lags: tuple[int, ...]
+  layout: tuple[int, ...]
+  locations: np.ndarray
+  scores: np.ndarray
+  standard_error: np.ndarray
+  control: np.ndarray
+  null: np.ndarray
+  shifted: np.ndarray
+  null_deviation: np.ndarray
+  p_values: np.ndarray
+  empirical_p_values: np.ndarray
+  q_values: np.ndarray
+  control_q_values: np.ndarray
+  constant: np.ndarray
+  plain: dict[str, np.ndarray]
+  plain_negligible: dict[str, np.ndarray]
+  entropy: float
+
+  @property
+  def excess(self) -> np.ndarray:
+    """float64 `[lags, locations]`: what `scores` have above `null`."""
+    return self.scores - self.null
+
+  @property
+  def significant(self) -> np.ndarray:
+    """Bool `[lags, locations]`."""
+    return self.q_values <= LEVEL
+
+  @property
+  def ceiling(self) -> float:
+    """The most that a score could be."""
+    bins = np.inf if self.num_bins is None else np.log(self.num_bins)
+    return float(min(bins, self.entropy))
+
+  def summary(self) -> dict[str, Any]:
+    """Returns the numbers that stand for all locations together."""
+    return {
+      'num_locations': len(self.locations),
+      'num_significant': int(self.significant.any(axis=0).sum()),
+      'num_significant_by_lag': self.significant.sum(axis=1).tolist(),
+      'num_significant_control': int((self.control_q_values <= LEVEL).sum()),
+      'mean_by_lag': self.scores.mean(axis=1).tolist(),
+      'max_by_lag': self.scores.max(axis=1).tolist(),
+      'mean_excess_by_lag': self.excess.mean(axis=1).tolist(),
+      'max_excess_by_lag': self.excess.max(axis=1).tolist(),
+      'bias_by_random_sequences': float(self.control.mean()),
+      'bias_by_shifts': float(self.null.mean()),
+      'share_constant': float(self.constant.mean()),
+      'ceiling': self.ceiling,
+    }
+
+
+class Scorer:
+  """Scores the locations of one representation, sequence by sequence."""
+
+  def __init__(
+    self,
+    lags: Sequence[int] = LAGS,
+    estimator: str = 'binned',
+    num_shifts: int | None = None,
+    seed: int = 0,
+    num_bins: int = 10,
+    locations: Sequence[int] | None = None,
+    layout: tuple[int, ...] | None = None,
+    done: estimators.Done | None = None,
+  ):
+    """Constructs the scorer.
+
+    Args:
+      lags: see `MutualInformationResult`; from 0 upwards.
+      estimator: 'binned' or 'nearest_neighbours'.
+      num_shifts: shifts of each sequence, at least 3; `NUM_SHIFTS` if None.
+      seed: of the random sequences, shifts and scikit-learn's noise.
+      num_bins: for 'binned', see `quantile_bins`.
+      locations: which to score; all if None.
+      layout: see `MutualInformationResult`; a row if None.
+      done: see `estimators.Done`.
+
+    Raises:
+      errors.UsageError: if the estimator is unknown.
+      ValueError: if there are too few shifts, or a lag is negative.
+    """
+    self._estimate = _estimator(estimator, num_bins, seed, done)
+    self._num_shifts = (
+      NUM_SHIFTS[estimator] if num_shifts is None else num_shifts
+    )
+    if self._num_shifts < 3 or not lags or min(lags) < 0:
+      raise ValueError(
+        f'lags {lags}, {self._num_shifts} shifts: lags must be 0 or more, and '
+        'shifts at least 3'
+      )
+    self._locations = None if locations is None else np.asarray(locations)
+    self._about = dict(
+      estimator=estimator,
+      num_bins=num_bins if estimator == 'binned' else None,
+      num_shifts=self._num_shifts,
+      lags=tuple(lags),
+    )
+    self._layout = layout
+    self._seed = seed
+    self._null = significance.NullMoments()
+    self._count = 0
+    self._different_shifts = self._num_shifts
+    self._sums = dict.fromkeys(
+      ['scores', 'control', 'excess', 'squares', 'varied', 'entropy'], 0.0
+    )
+    self._plain = dict.fromkeys(plain_scores.NAMES, 0.0)
+    self._plain_negligible = dict.fromkeys(plain_scores.NAMES, 0)
+
+  @property
+  def num_scores(self) -> int:
+    """How many scores each location has for each sequence."""
+    return len(self._about['lags']) + 1 + self._num_shifts
+
+  def add(self, contents: np.ndarray, sequence: np.ndarray) -> None:
+    """Takes in a sequence.
+
+    Args:
+      contents: float `[time, locations]`, finite.
+      sequence: `[time]`, labels of any kind.
+
+    Raises:
+      ValueError: if it is too short for the lags, or shapes differ.
+    """
+    contents = np.asarray(contents)
+    if contents.ndim != 2 or np.shape(sequence) != contents.shape[:1]:
+      raise ValueError(
+        f'contents of shape {contents.shape} and a sequence of '
+        f'{np.shape(sequence)}: must be [time, locations] and [time]'
+      )
+    if self._layout is None:
+      self._layout = contents.shape[1:]
+    if self._locations is None:
+      self._locations = np.arange(contents.shape[1])
+    contents = contents[:, self._locations]
+    _, true = np.unique(sequence, return_inverse=True)
+    random = controls.random_sequence(self._seed, self._count, true)
+    lags = self._about['lags']
+    shifts = controls.circular_shifts(
+      self._seed, self._count, len(true), self._num_shifts, max(lags)
+    )
+    self._different_shifts = min(self._different_shifts, len(set(shifts)))
+    rows = [np.roll(true, lag) for lag in lags]
+    rows += [random, *(np.roll(true, shift) for shift in shifts)]
+    first = max(lags)
+    found = self._estimate(contents[first:], np.stack(rows)[:, first:])
+    scores, control, null = np.split(found, [len(lags), len(lags) + 1])
+    excess = scores - null.mean(axis=0)
+    self._null.add(null)
+    for name, value in dict(
+      scores=scores,
+      control=control[0],
+      excess=excess,
+      squares=excess**2,
+      varied=estimators.varies(contents),
+      entropy=stats.entropy(np.bincount(true)),
+    ).items():
+      self._sums[name] = self._sums[name] + value
+    plain = plain_scores.plain_scores(contents, np.stack([true, random]))
+    for name, value in plain.items():
+      self._plain[name] = self._plain[name] + value
+      below = value < NEGLIGIBLE
+      self._plain_negligible[name] = self._plain_negligible[name] + below
+    self._count += 1
+
+  def result(self) -> MutualInformationResult:
+    """Returns what was found so far.
+
+    Raises:
+      errors.UsageError: if there was no sequence.
+    """
+    if not self._count:
+      raise errors.UsageError('mutual information: no sequence to score')
+    means = {k: v / self._count for k, v in self._sums.items()}
+    variance = means['squares'] - means['excess'] ** 2
+    with np.errstate(divide='ignore', invalid='ignore'):
+      variance = np.maximum(variance, 0) / np.float64(self._count - 1)
+    p_values = self._null.p_values(means['scores'])
+    return MutualInformationResult(
+      **self._about,
+      num_sequences=self._count,
+      num_different_shifts=self._different_shifts,
+      layout=self._layout,
+      locations=self._locations,
+      scores=means['scores'],
+      standard_error=np.sqrt(variance),
+      control=means['control'],
+      null=self._null.mean,
+      shifted=self._null.draw,
+      null_deviation=self._null.deviation,
+      p_values=p_values,
+      empirical_p_values=self._null.empirical(means['scores']),
+      q_values=significance.adjusted(p_values),
+      control_q_values=significance.adjusted(
+        self._null.p_values(means['control'])
+      ),
+      constant=means['varied'] == 0,
+      plain={k: v / self._count for k, v in self._plain.items()},
+      plain_negligible={
+        k: v / self._count for k, v in self._plain_negligible.items()
+      },
+      entropy=float(means['entropy']),
+    )
+
+
+def _estimator(
+  name: str, num_bins: int, seed: int, done: estimators.Done | None
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+  if name == 'binned':
+    return functools.partial(estimators.binned, num_bins=num_bins, done=done)
+  if name == 'nearest_neighbours':
+    return functools.partial(
+      estimators.nearest_neighbours, seed=seed, done=done
+    )
+  raise errors.UsageError(
+    f'estimator {name!r}: must be one of {", ".join(NUM_SHIFTS)}'
+  )
+
+
+def score(
+  contents: np.ndarray | Sequence[np.ndarray],
+  sequences: np.ndarray | Sequence[np.ndarray],
+  **options: Any,
+) -> MutualInformationResult:
+  """Scores contents against sequences of labels.
+
+  >>> rng = np.random.default_rng(0)
+  >>> x = rng.integers(8, size=(5, 400))
+  >>> contents = rng.standard_normal((5, 400, 3))
+  >>> contents[:, 2:, 1] += x[:, :-2]  # Holds x two steps ago.
+  >>> score(contents, x, lags=(0, 1, 2)).significant.astype(int)
+  array([[0, 0, 0],
+         [0, 0, 0],
+         [0, 1, 0]])
+
+  Args:
+    contents: float `[time, locations]`, or several of them, whose lengths may
+      differ.
+    sequences: labels of any kind, `[time]`, or as many of them.
+    **options: what `Scorer` takes.
+
+  Raises:
+    errors.UsageError: as `Scorer`.
+    ValueError: as `Scorer`.
+  """
+  if np.ndim(contents[0]) == 1:
+    contents, sequences = [contents], [sequences]
+  scorer = Scorer(**options)
+  for some, sequence in zip(contents, sequences, strict=True):
+    scorer.add(some, sequence)
+  return scorer.result()
+
+
+def from_traces(
+  traces: traces_lib.Traces,
+  split: str,
+  layouts: Mapping[str, tuple[int, ...]],
+  log: progress.Log | None = None,
+  **options: Any,
+) -> dict[str, MutualInformationResult]:
+  """Runs Test 2 on traces of sequences in which x moves, in one pass.
+
+  Args:
+    traces: the traces.
+    split: which of them.
+    layouts: shapes of the representations to score, by name.
+    log: takes a line of progress now and then.
+    **options: what `Scorer` takes.
+
+  Returns:
+    By name, in the order of `layouts`.
+
+  Raises:
+    errors.UsageError: if the traces lack a representation, are damaged, or hold
+      numbers that are not finite; or as `Scorer`.
+  """
+  scored = 0
+
+  def done(number: int) -> None:
+    nonlocal scored
+    scored += number
+    lines.done(scored)
+
+  scorers = {
+    name: Scorer(layout=layout, done=done, **options)
+    for name, layout in layouts.items()
+  }
+  chosen = options.get('locations')
+  num_sequences = traces.num_rollouts[split]
+  total = num_sequences * sum(
+    scorer.num_scores * len(chosen or range(traces.width(name)))
+    for name, scorer in scorers.items()
+  )
+  lines = progress.Lines(log, 'mutual information: scores', total)
+  with traces.explained_errors():
+    dataset = traces.dataset(split, [*layouts, 'classes'])
+    for example in dataset.as_numpy_iterator():
+      for name, scorer in scorers.items():
+        contents = example[name]
+        if not np.isfinite(contents).all():
+          raise errors.UsageError(
+            f'{traces.path}: {name} holds numbers that are not finite; the '
+            'model has diverged: train it anew, with a lower learning rate'
+          )
+        scorer.add(contents, example['classes'][:, _X])
+  return {name: scorer.result() for name, scorer in scorers.items()}

@@ -1,0 +1,292 @@
+"""The Keras probe: a linear layer, trained by Adam for one epoch.
+
+PROTOCOL, 'Test 1: linear probe': one linear layer, no activation; softmax
+cross-entropy for the shape, mean squared error for the other four; Adam,
+mini-batch 256, one epoch over all steps. One model trains the layers of all
+representations, tasks and seeds together; none shares a parameter with another.
+
+Choices that PROTOCOL leaves open: the layer starts from zero weights and, for
+bias, the mean of the training labels (log-frequencies for the shape). The loss
+is convex, so where it starts only changes how soon it arrives; starting there,
+a probe that learns nothing scores what predicting the mean scores.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from concurrent import futures
+import functools
+import logging
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from analysis.probe import labels as probe_labels
+from dnc.system import progress
+
+_SHUFFLE = 3
+
+
+def initial_bias(
+  spec: probe_labels.LabelSpec, mean: np.ndarray, num_steps: int
+) -> np.ndarray:
+  """What a probe that knows nothing puts out: float64 `[output]`.
+
+  Args:
+    spec: the labels.
+    mean: float `[output]`, of `LabelSpec.as_outputs`.
+    num_steps: over how many steps. A class that never occurs gets the
+      log-frequency of half a step.
+  """
+  bias = mean.copy()
+  for _, where in spec.heads():
+    counts = np.maximum(mean[where], 0.5 / num_steps)
+    bias[where] = np.log(counts / counts.sum())
+  return bias
+
+
+def _loss(
+  spec: probe_labels.LabelSpec, labels: tf.Tensor, predictions: tf.Tensor
+) -> tf.Tensor:
+  """Sums the losses of all probes.
+
+  Args:
+    spec: the labels.
+    labels: `[batch, 1, seed, task, label + 1]`; see `probe_labels.at_offset`.
+    predictions: `[batch, representation, seed, task, output]`.
+
+  Returns:
+    Scalar: cross-entropies of the classes plus squared errors of the values,
+    each the mean over the steps that have a label, summed over all else.
+  """
+  first_value = spec.num_outputs - len(spec.values)
+  losses = tf.reduce_sum(
+    tf.square(predictions[..., first_value:] - spec.values_of(labels)), axis=-1
+  )
+  for column, where in spec.heads():
+    true = tf.one_hot(
+      tf.cast(labels[..., column], tf.int32), where.stop - where.start
+    )
+    log_likelihood = tf.nn.log_softmax(predictions[..., where])
+    losses -= tf.reduce_sum(true * log_likelihood, axis=-1)
+  has_label = labels[..., -1]
+  total = tf.reduce_sum(losses * has_label, axis=0)
+  return tf.reduce_sum(
+    tf.math.divide_no_nan(total, tf.reduce_sum(has_label, axis=0))
+  )
+
+
+class LinearProbe:
+  """Linear layers from representations to labels, one for each task and seed.
+
+  Attributes:
+    model: the `keras.Model`, from a list of `[batch, seed, width]` to
+      `[batch, representation, seed, task, output]`.
+  """
+
+  def __init__(
+    self,
+    widths: Mapping[str, int],
+    spec: probe_labels.LabelSpec,
+    num_tasks: int = 1,
+    num_seeds: int = 1,
+    bias: np.ndarray | None = None,
+    learning_rate: float = 1e-3,
+  ):
+    """Builds the model.
+
+    Args:
+      widths: width of each representation.
+      spec: the labels.
+      num_tasks: see `probe_labels.Labels`.
+      num_seeds: copies, which will see the steps in different orders.
+      bias: float `[output]`, where it starts; zeros if None.
+      learning_rate: Adam's.
+    """
+    self._names = tuple(widths)
+    self._shape = (num_seeds, num_tasks, spec.num_outputs)
+    num_columns = num_tasks * spec.num_outputs
+    inputs, outputs, self._layers = [], [], []
+    for width in widths.values():
+      inputs.append(keras.Input([num_seeds, width]))
+      layer = keras.layers.EinsumDense(
+        'bsw,swo->bso',
+        output_shape=[num_seeds, num_columns],
+        bias_axes='so',
+        kernel_initializer='zeros',
+      )
+      flat = layer(inputs[-1])
+      outputs.append(keras.ops.reshape(flat, [-1, 1, *self._shape]))
+      if bias is not None:
+        layer.bias.assign(np.tile(bias, [num_seeds, num_tasks]))
+      self._layers.append(layer)
+    output = keras.ops.concatenate(outputs, axis=1)
+    self.model = keras.Model(inputs, output)
+    self.model.compile(
+      optimizer=keras.optimizers.Adam(learning_rate),
+      loss=functools.partial(_loss, spec),
+      steps_per_execution=32,
+      jit_compile=False,
+    )
+
+  def fit(self, dataset: tf.data.Dataset) -> 'LinearProbe':
+    """Trains once on every step; called again, it goes on with others.
+
+    Args:
+      dataset: mini-batches of (tuple of float32 `[batch, seed, width]`, float32
+        `[batch, 1, seed, task, label + 1]`): Keras guesses what is meant where
+        labels have not as many dimensions as predictions.
+    """
+    self.model.fit(dataset, epochs=1, verbose=0, shuffle=False)
+    return self
+
+  def weights(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """For each representation its kernel and bias.
+
+    Returns:
+      By name float32 `[seed, width, task, output]`, `[seed, task, output]`.
+    """
+    found = {}
+    num_seeds, *columns = self._shape
+    for name, layer in zip(self._names, self._layers):
+      kernel, bias = layer.get_weights()
+      found[name] = (
+        kernel.reshape([num_seeds, -1, *columns]),
+        bias.reshape(self._shape),
+      )
+    return found
+
+
+# All copies of the features of the first representation, of the second, ...,
+# float32 `[steps, width]` each; and labels, float32 `[steps, task, label + 1]`.
+Steps = tuple[list[np.ndarray], np.ndarray]
+
+
+def blocks(rollouts: Iterator[Steps], num_steps: int) -> Iterator[Steps]:
+  """Joins rollouts to blocks of so many steps, of which the last has fewer."""
+  waiting, number = [], 0
+
+  def join(pieces):
+    features, labels = zip(*pieces)
+    return [np.concatenate(x) for x in zip(*features)], np.concatenate(labels)
+
+  for features, labels in rollouts:
+    while number + len(labels) >= num_steps:
+      cut = num_steps - number
+      waiting.append(([x[:cut] for x in features], labels[:cut]))
+      yield join(waiting)
+      features, labels = [x[cut:] for x in features], labels[cut:]
+      waiting, number = [], 0
+    if len(labels):
+      waiting.append((features, labels))
+      number += len(labels)
+  if waiting:
+    yield join(waiting)
+
+
+def batches(
+  block: Steps,
+  copies: Sequence[int],
+  seed: int,
+  number: int,
+  num_seeds: int,
+  batch_size: int,
+) -> tf.data.Dataset:
+  """Cuts a block into mini-batches of its steps, for every seed in its order.
+
+  Args:
+    block: the steps.
+    copies: how many each representation has: 1, or `num_seeds` if every seed
+      has its own.
+    seed: of the orders.
+    number: of the block, for the orders.
+    num_seeds: how many orders.
+    batch_size: steps in a mini-batch.
+
+  Returns:
+    What `LinearProbe.fit` takes.
+  """
+  features = [tf.convert_to_tensor(x) for x in block[0]]
+  labels = tf.convert_to_tensor(block[1])
+  ends = np.cumsum(copies)
+  features = [features[end - n : end] for n, end in zip(copies, ends)]
+  key = tf.constant([seed, _SHUFFLE], tf.int64)
+  key = tf.random.fold_in(key, tf.constant(number, tf.int64))
+  orders = [
+    tf.argsort(
+      tf.random.stateless_uniform([len(block[1])], tf.random.fold_in(key, copy))
+    )
+    for copy in range(num_seeds)
+  ]
+
+  def take(rows):
+    inputs = [
+      tf.gather(own[0], rows)
+      if len(own) == 1
+      else tf.stack(
+        [tf.gather(x, rows[:, i]) for i, x in enumerate(own)], axis=1
+      )
+      for own in features
+    ]
+    return tuple(inputs), tf.gather(labels, rows)[:, tf.newaxis]
+
+  dataset = tf.data.Dataset.from_tensor_slices(tf.stack(orders, axis=1))
+  return dataset.batch(batch_size).map(take).prefetch(8)
+
+
+def _ahead(items: Iterator[Steps]) -> Iterator[Steps]:
+  """The same, each made by a thread while the one before is used."""
+  with futures.ThreadPoolExecutor(1) as pool:
+    future = pool.submit(next, items, None)
+    while (item := future.result()) is not None:
+      future = pool.submit(next, items, None)
+      yield item
+
+
+def fit(
+  probe: LinearProbe,
+  rollouts: Iterator[Steps],
+  copies: Sequence[int],
+  seed: int,
+  num_seeds: int,
+  num_steps: int,
+  batch_size: int,
+  block_steps: int,
+  log: progress.Log | None,
+) -> LinearProbe:
+  """Trains for one epoch over rollouts, block by block.
+
+  Keras gets blocks that are in memory already. Were it to read rollouts from a
+  generator that itself reads a `tf.data.Dataset`, either could wait for the
+  threads that the other holds, for ever on a machine of two processors.
+
+  Args:
+    probe: the probe.
+    rollouts: the steps of each.
+    copies: see `batches`.
+    seed: see `batches`.
+    num_seeds: see `batches`.
+    num_steps: of all rollouts together.
+    batch_size: see `batches`.
+    block_steps: about how many steps are shuffled together.
+    log: takes a line of progress now and then.
+
+  Returns:
+    The probe.
+  """
+  block_steps = max(1, block_steps // batch_size) * batch_size
+  lines = progress.Lines(log, 'probe: steps trained on', num_steps)
+  done = 0
+  # Keras makes a graph for each model; TensorFlow thinks that a mistake.
+  logger = tf.get_logger()
+  level = logger.level
+  logger.setLevel(logging.ERROR)
+  try:
+    for number, block in enumerate(_ahead(blocks(rollouts, block_steps))):
+      probe.fit(batches(block, copies, seed, number, num_seeds, batch_size))
+      done += len(block[1])
+      lines.done(done)
+  finally:
+    logger.setLevel(level)
+  return probe

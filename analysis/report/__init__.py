@@ -1,0 +1,1 @@
+"""Everything that was found of a run, on one page; learning curves."""

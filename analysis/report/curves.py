@@ -1,0 +1,82 @@
+"""Learning curves of runs, drawn as SVG.
+
+  python -m analysis.report.curves --out=curves.svg runs/one runs/other
+
+Two panels: intersection over union and loss on unseen rollouts, over the steps
+trained on.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import os
+
+from absl import app
+from absl import flags
+
+from analysis.common import figures
+from dnc.system import errors
+from dnc.system import files
+from dnc.training import session
+
+_PANELS = {'iou': 'intersection over union', 'loss': 'loss'}
+
+
+def read(model_dirs: Sequence[str]) -> dict[str, dict[str, figures.Points]]:
+  """The learning curves of runs on sprites.
+
+  Args:
+    model_dirs: their folders.
+
+  Returns:
+    By title of the panel and name of the run, points: millions of steps, and
+    the score.
+
+  Raises:
+    UsageError: if one has not reported yet.
+  """
+  panels: dict[str, dict[str, figures.Points]] = {
+    title: {} for title in _PANELS.values()
+  }
+  for model_dir in model_dirs:
+    rows = [
+      row for row in session.read_metrics(model_dir) if row['kind'] == 'report'
+    ]
+    if not rows or 'iou' not in rows[0]['validation']:
+      raise errors.UsageError(
+        f'{model_dir}: no {session.METRICS_FILE} of a training on sprites there'
+      )
+    name = os.path.basename(os.path.normpath(model_dir))
+    if name in panels['loss']:
+      raise errors.UsageError(f'{model_dir}: a second run called {name}')
+    for score, title in _PANELS.items():
+      panels[title][name] = [
+        (row['num_steps'] / 1e6, row['validation'][score])
+        for row in rows
+        if row['validation'][score] is not None
+      ]
+  return panels
+
+
+def draw(panels: Mapping[str, Mapping[str, figures.Points]]) -> bytes:
+  """Draws panels, from `read`, as SVG."""
+  return figures.to_svg(figures.curves(panels, 'million steps'))
+
+
+_OUT = flags.DEFINE_string('out', 'curves.svg', 'The picture.')
+
+
+def main(argv: Sequence[str]) -> None:
+  """Draws."""
+  if len(argv) < 2:
+    raise app.UsageError('name the folders of some runs')
+  try:
+    picture = draw(read(argv[1:]))
+    with files.atomic_file(_OUT.value) as file:
+      file.write(picture)
+  except (OSError, ValueError) as e:
+    raise app.UsageError(str(e)) from e
+  print(_OUT.value)
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,339 @@
+"""The published dSprites files, read as they are.
+
+Google DeepMind publishes dSprites as one file in two formats,
+`dsprites_ndarray_co1sh3sc6or40x32y32_64x64` `.npz` and `.hdf5`. Both hold the
+images, one byte a pixel, and each image's latents as classes and as values; six
+columns, of which the first, the colour, never changes. They are streamed: the
+images alone would fill 3 GB.
+
+A `dataset` that is such a file is named by its path. The content's checksum is
+added where it is first met, `/path/to/file.npz@sha256:...`, so that whoever
+keeps the name can tell whether it still means the same images, wherever the
+file has moved to.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import dataclasses
+import hashlib
+import os
+import re
+import zipfile
+
+import numpy as np
+
+from dnc.dsprites import latents
+from dnc.dsprites import render
+from dnc.system import errors
+
+SUFFIXES = ('.npz', '.hdf5', '.h5')
+FILE_NAME = 'dsprites_ndarray_co1sh3sc6or40x32y32_64x64'
+COLUMNS = ('color', 'shape', 'scale', 'orientation', 'posX', 'posY')
+
+_IDENTIFIED = re.compile(r'(.+)@sha256:([0-9a-f]{64})', re.DOTALL)
+# 32 MB of pixels.
+_IMAGES_PER_BLOCK = 8192
+# The latents' steps are 0.03 and more; float32 in between costs 1e-6.
+_TOLERANCE = 1e-5
+# A prime: the sample meets every class of every latent.
+_SAMPLE_STEP = 1021
+# Ours and the original are one or two pixels apart, if any.
+_MAX_PIXELS_APART = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class _Field:
+  """An array of the file.
+
+  Attributes:
+    in_npz: its name there.
+    in_hdf5: its name there.
+    row: shape of what belongs to one image.
+    dtype: of its numbers.
+    streamed: whether it is too large to be read at once.
+  """
+
+  in_npz: str
+  in_hdf5: str
+  row: tuple[int, ...]
+  dtype: type[np.generic]
+  streamed: bool = False
+
+  def check(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    wanted = (latents.NUM_SPRITES, *self.row)
+    if shape != wanted or dtype != self.dtype:
+      raise ValueError(
+        f'{name} is {dtype} {list(shape)} instead of '
+        f'{np.dtype(self.dtype)} {list(wanted)}'
+      )
+
+
+_CLASSES = _Field('latents_classes', 'latents/classes', (6,), np.int64)
+_VALUES = _Field('latents_values', 'latents/values', (6,), np.float64)
+_IMAGES = _Field(
+  'imgs',
+  'imgs',
+  (render.IMAGE_SIZE, render.IMAGE_SIZE),
+  np.uint8,
+  streamed=True,
+)
+
+_Blocks = Callable[[str, _Field], Iterator[np.ndarray]]
+
+
+def is_file(dataset: str) -> bool:
+  """Whether `dataset` names a file, by its ending."""
+  return _split(dataset)[0].lower().endswith(SUFFIXES)
+
+
+def identify(dataset: str) -> str:
+  """Adds the content's checksum to the name of a file.
+
+  Args:
+    dataset: path of a file, or what this function returned.
+
+  Returns:
+    '<absolute path>@sha256:<64 hexadecimal digits>'. A name that has its
+    checksum is returned as it is: the file need not be there.
+
+  Raises:
+    errors.UsageError: if the file cannot be read.
+  """
+  path, checksum = _split(dataset)
+  if checksum:
+    return dataset
+  path = os.path.abspath(os.path.expanduser(path))
+  try:
+    return f'{path}@sha256:{_checksum(path)}'
+  except OSError as error:
+    raise errors.UsageError(
+      f'--dataset={path} cannot be read: {error.strerror or error}'
+    ) from error
+
+
+def content(dataset: str) -> str:
+  """What decides the images of a dataset: of a file, only its checksum."""
+  checksum = _split(dataset)[1]
+  return f'sha256:{checksum}' if checksum else dataset
+
+
+def _split(dataset: str) -> tuple[str, str]:
+  """Path and checksum, '' if there is none."""
+  match = _IDENTIFIED.fullmatch(dataset)
+  return match.groups() if match else (dataset, '')
+
+
+def _checksum(path: str) -> str:
+  with open(path, 'rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def read_identified(dataset: str) -> np.ndarray:
+  """Reads a file that `identify` named.
+
+  Args:
+    dataset: what `identify` returned.
+
+  Returns:
+    uint8 [737280, 64, 8], as `read_bits`.
+
+  Raises:
+    errors.UsageError: as `read_bits`; and if the file is gone or has changed
+      since, or its images are far from those of their latents.
+  """
+  path, checksum = _split(dataset)
+  try:
+    found = f'its sha256 is {_checksum(path)}'
+  except OSError as error:
+    found = error.strerror or str(error)
+  if not found.endswith(checksum):
+    raise errors.UsageError(
+      f'--dataset={path} is not there as it was ({found}): name the file whose '
+      f'sha256 is {checksum}, wherever it is now'
+    )
+  bits = read_bits(path)
+  _check_sample(path, bits)
+  return bits
+
+
+def read_bits(path: str | os.PathLike[str]) -> np.ndarray:
+  """Reads the images of a published file, checking all that it says of them.
+
+  Images are only checked to be of 0 and 1; it takes half a minute at most and
+  little more memory than it returns.
+
+  Args:
+    path: a file whose name ends as one of `SUFFIXES`; .hdf5 and .h5 need h5py.
+
+  Returns:
+    uint8 [737280, 64, 8] in the order of `latents.classes_to_index`;
+    `np.unpackbits(_, axis=-1)` gives 0/1 pixels.
+
+  Raises:
+    errors.UsageError: if it cannot be read, is truncated or corrupt, or is not
+      dSprites: other arrays, shapes or dtypes, other latents or another order.
+  """
+  path = os.path.expanduser(os.fspath(path))
+  blocks = _npz_blocks if path.lower().endswith('.npz') else _hdf5_blocks
+  try:
+    # So that a path that leads nowhere is told as such.
+    with open(path, 'rb'):
+      pass
+    _check_latents(path, blocks)
+    return _pack_images(path, blocks)
+  except (errors.UsageError, MemoryError):
+    raise
+  except Exception as error:  # zipfile, zlib and h5py raise all sorts.
+    if isinstance(error, OSError) and error.strerror:
+      raise errors.UsageError(
+        f'{path} cannot be read: {error.strerror}'
+      ) from error
+    text = ' '.join(str(error).split())[:300] or type(error).__name__
+    raise errors.UsageError(
+      f'{path} is not dSprites: {text}; it must be {FILE_NAME}.npz or .hdf5 as '
+      'published'
+    ) from error
+
+
+def _npz_blocks(path: str, field: _Field) -> Iterator[np.ndarray]:
+  """Yields an array of an .npz file, [rows, ...] at a time."""
+  name = field.in_npz
+  with zipfile.ZipFile(path) as archive:
+    if f'{name}.npy' not in archive.namelist():
+      raise ValueError(f'it has no {name}')
+    # Pickles are nowhere read: `metadata` is one.
+    with archive.open(f'{name}.npy') as member:
+      shape, fortran_order, dtype = _npy_header(member)
+      field.check(name, shape, dtype)
+      if fortran_order and field.streamed:
+        raise ValueError(f'{name} is stored in Fortran order')
+      order = 'F' if fortran_order else 'C'
+      rows_per_block = _IMAGES_PER_BLOCK if field.streamed else shape[0]
+      for start in range(0, shape[0], rows_per_block):
+        rows = min(rows_per_block, shape[0] - start)
+        yield _read_array(member, (rows, *field.row), dtype, order)
+      # Its end, where zipfile compares the checksum.
+      if member.read1(1):
+        raise ValueError(f'{name} is longer than its shape')
+
+
+def _npy_header(
+  member: zipfile.ZipExtFile,
+) -> tuple[tuple[int, ...], bool, np.dtype]:
+  """Reads shape, Fortran order and dtype."""
+  version = np.lib.format.read_magic(member)
+  if version == (1, 0):
+    return np.lib.format.read_array_header_1_0(member)
+  return np.lib.format.read_array_header_2_0(member)
+
+
+def _read_array(
+  member: zipfile.ZipExtFile,
+  shape: tuple[int, ...],
+  dtype: np.dtype,
+  order: str,
+) -> np.ndarray:
+  """Reads the next numbers; `member.read` would copy them many times."""
+  array = np.empty(shape, dtype, order)
+  buffer = memoryview(array.ravel('K')).cast('B')
+  filled = 0
+  while filled < len(buffer):
+    data = member.read1(len(buffer) - filled)
+    if not data:
+      raise ValueError(f'{member.name} ends too soon')
+    buffer[filled : filled + len(data)] = data
+    filled += len(data)
+  return array
+
+
+def _hdf5_blocks(path: str, field: _Field) -> Iterator[np.ndarray]:
+  """Yields an array of an HDF5 file, [rows, ...] at a time."""
+  try:
+    import h5py  # Not a dependency: only this needs it.
+  except ImportError as error:
+    raise errors.UsageError(
+      f'{path} takes h5py to read: pip install h5py, or use {FILE_NAME}.npz'
+    ) from error
+
+  name = field.in_hdf5
+  with h5py.File(path, 'r') as file:
+    array = file.get(name)
+    if not isinstance(array, h5py.Dataset):
+      raise ValueError(f'it has no {name}')
+    field.check(name, array.shape, array.dtype)
+    rows_per_block = _IMAGES_PER_BLOCK if field.streamed else len(array)
+    if array.chunks:
+      # Else the chunks at the border would be decompressed twice.
+      rows_per_block = -(-rows_per_block // array.chunks[0]) * array.chunks[0]
+    for start in range(0, len(array), rows_per_block):
+      yield array[start : start + rows_per_block]
+
+
+def _check_latents(path: str, blocks: _Blocks) -> None:
+  """Raises ValueError unless the latents are dSprites', in its order."""
+  (found,) = blocks(path, _CLASSES)
+  classes = latents.index_to_classes(np.arange(latents.NUM_SPRITES))
+  wanted = np.pad(classes, ((0, 0), (1, 0)))
+  _check_rows('latent classes', found, wanted, found == wanted)
+
+  (found,) = blocks(path, _VALUES)
+  wanted = np.pad(
+    latents.class_values(classes), ((0, 0), (1, 0)), constant_values=1
+  )
+  close = np.isclose(found, wanted, rtol=0, atol=_TOLERANCE)
+  _check_rows('latent values', found, wanted, close)
+
+
+def _check_rows(
+  name: str, found: np.ndarray, wanted: np.ndarray, same: np.ndarray
+) -> None:
+  """Raises ValueError with the first row that is not the same."""
+  wrong = np.flatnonzero(~same.all(axis=1))
+  if wrong.size:
+    row = wrong[0]
+    pairs = zip(COLUMNS, found[row], wanted[row], same[row])
+    what = ', '.join(f'{c} {f:g} ({w:g})' for c, f, w, s in pairs if not s)
+    raise ValueError(
+      f'{name} of {wrong.size} images are not those of their place, first '
+      f'image {row}: {what} found (expected)'
+    )
+
+
+def _pack_images(path: str, blocks: _Blocks) -> np.ndarray:
+  """Reads the images: uint8 [737280, 64, 8]."""
+  bits = np.empty(
+    [latents.NUM_SPRITES, render.IMAGE_SIZE, render.ROW_BYTES], np.uint8
+  )
+  start = 0
+  for block in blocks(path, _IMAGES):
+    if block.max() > 1:
+      image = np.flatnonzero(block.max(axis=(1, 2)) > 1)[0]
+      raise ValueError(
+        f'image {start + image} has a pixel of {block[image].max()}: pixels '
+        'must be 0 or 1'
+      )
+    bits[start : start + len(block)] = np.packbits(block, axis=-1)
+    start += len(block)
+  return bits
+
+
+def _check_sample(path: str, bits: np.ndarray) -> None:
+  """Compares some images with what their latents look like.
+
+  Args:
+    path: for the message.
+    bits: uint8 [737280, 64, 8].
+
+  Raises:
+    errors.UsageError: if one is far from the sprite of its latents.
+  """
+  sample = np.arange(0, len(bits), _SAMPLE_STEP)
+  rendered = render.render_images(latents.index_to_classes(sample))
+  found = np.unpackbits(bits[sample], axis=-1)
+  apart = (found != rendered).sum(axis=(1, 2))
+  if apart.max() > _MAX_PIXELS_APART:
+    worst = apart.argmax()
+    raise errors.UsageError(
+      f'{path} is not dSprites: image {sample[worst]} is {apart[worst]} pixels '
+      'away from the sprite of its latents'
+    )

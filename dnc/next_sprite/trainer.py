@@ -1,0 +1,223 @@
+"""One update of the predictor, and all that a run carries from one to the next.
+
+An update is one segment of `tbptt_length` steps of a batch of rollouts. The
+state is carried over to the next segment, without its gradient, and starts
+again from zeros with the next batch.
+"""
+
+from typing import Any
+
+import sonnet as snt
+import tensorflow as tf
+
+from dnc import config as config_lib
+from dnc.dsprites import table as sprites
+from dnc.next_sprite import model as predictor_lib
+from dnc.next_sprite import rollouts
+from dnc.training import distribution
+from dnc.training import optimizers
+from dnc.training import tally as tally_lib
+
+# Of Adam: learns faster than with 0.999, see docs/RESULTS.md.
+_BETA2 = 0.99
+
+
+def _variable(
+  value: tf.Tensor | float | str, dtype: tf.DType | None = None
+) -> tf.Variable:
+  return tf.Variable(value, dtype=dtype, trainable=False)
+
+
+class Trainer(snt.Module):
+  """The predictor, its optimizer, and how far the run has come.
+
+  All of it is in a checkpoint, so that a run that goes on from one does what it
+  would have done.
+
+  Attributes:
+    predictor: the `SpritePredictor`.
+    optimizer: of `predictor.learned_variables`.
+    learning_rate: float32 variable, of the optimizer; falls with every batch.
+    num_batches: int64 variable, batches of rollouts finished so far.
+    start: int32 variable, steps of the current batch trained on so far.
+    tally: `Tally` of updates and steps.
+    run_name: string variable, tells whose checkpoint it is.
+    update_graph: the graph of `update`.
+  """
+
+  def __init__(
+    self,
+    config: config_lib.TrainingConfig,
+    table: sprites.SpriteTable,
+    strategy: tf.distribute.Strategy | None = None,
+    name: str = 'trainer',
+  ):
+    """Constructs the model and its optimizer, with all variables.
+
+    Args:
+      config: the run.
+      table: the sprites; gives the mean image that the output starts from.
+      strategy: whose replicas share the work; one by default. Their number
+        must divide the batch size.
+      name: name of the module.
+
+    Raises:
+      LostWorkerError: if another worker is gone.
+    """
+    super().__init__(name=name)
+    self._config = config
+    self._strategy = strategy or tf.distribute.get_strategy()
+    # Workers cannot send each other a string.
+    self.run_name = _variable(config.name())
+    with distribution.told_losses(), self._strategy.scope():
+      self._create_variables(table)
+    # One for every length: the signature's time is None.
+    self.update_graph = tf.function(
+      self._update,
+      input_signature=[
+        rollouts.batch_spec(config.batch_size),
+        tf.TensorSpec([], tf.bool),
+      ],
+    )
+
+  def _create_variables(self, table: sprites.SpriteTable) -> None:
+    config = self._config
+    self.predictor = predictor_lib.SpritePredictor(config, table.mean_image())
+    self.learning_rate = _variable(config.learning_rate)
+    self.optimizer = optimizers.make(
+      config.optimizer,
+      self.learning_rate,
+      self.predictor.learned_variables,
+      beta2=_BETA2,
+    )
+    self.num_batches = _variable(0, tf.int64)
+    self.start = _variable(0, tf.int32)
+    self.tally = tally_lib.Tally()
+    self._initial_state = self.predictor.initial_state(config.batch_size)
+    self._carried = [_variable(x) for x in tf.nest.flatten(self._initial_state)]
+
+  def _scheduled_learning_rate(self) -> tf.Tensor:
+    """Linear from the first batch of the run to the last."""
+    config = self._config
+    last = max(1, config.num_batches - 1)
+    done = tf.minimum(1.0, tf.cast(self.num_batches, tf.float32) / last)
+    return config.learning_rate + done * (
+      config.final_learning_rate - config.learning_rate
+    )
+
+  def _find_update(
+    self, batch: rollouts.RolloutBatch, stop: tf.Tensor
+  ) -> dict[str, Any]:
+    """One replica's share of an update, up to what it will change.
+
+    Returns:
+      What `update` returns, with `gradients`, the `state` to carry and
+      `stop_at`, its first step: the same for all replicas.
+    """
+    part = distribution.Part()
+    end = tf.reduce_max(batch.length)
+    start = self.start.read_value()
+    stop_at = tf.minimum(start + self._config.segment_length, end)
+    mask = rollouts.mask(batch.length, stop_at - start, offset=start)
+    num_steps = tf.reduce_sum(mask)
+    segment = rollouts.segment(batch, start, stop_at)
+    segment = rollouts.RolloutBatch(
+      *(part.take(x, axis=min(x.shape.rank - 1, 1)) for x in segment)
+    )
+    state = tf.nest.pack_sequence_as(
+      self._initial_state,
+      [part.take(x.read_value(), axis=0) for x in self._carried],
+    )
+    variables = self.predictor.learned_variables
+    # What is frozen needs no gradient, and takes no time for one.
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+      tape.watch(variables)
+      logits, state, _ = self.predictor(rollouts.model_inputs(segment), state)
+      losses = self.predictor.loss(logits, rollouts.model_targets(segment))
+      # This replica's share of the mean over the whole batch.
+      loss = tf.reduce_sum(losses * part.take(mask, axis=1)) / num_steps
+    *gradients, loss, stop = part.sum(
+      [*tape.gradient(loss, variables), loss, tf.cast(stop, tf.float32)]
+    )
+    state = part.join(tf.nest.flatten(state))
+    gradients, norm = tf.clip_by_global_norm(
+      gradients, self._config.max_grad_norm
+    )
+    with tf.control_dependencies([*gradients, *state, stop]):
+      finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
+    return dict(
+      gradients=gradients,
+      state=state,
+      stop_at=stop_at,
+      loss=loss,
+      grad_norm=norm,
+      num_steps=num_steps,
+      finite=finite,
+      finished=tf.equal(stop_at, end),
+      stop=stop > 0,
+    )
+
+  def _make_update(self, found: dict[str, Any]) -> None:
+    """Changes one replica's variables to what `_find_update` found."""
+    # With the weights: an interrupt cannot come in between.
+    distribution.assign(self.learning_rate, self._scheduled_learning_rate())
+    self.optimizer.apply(found['gradients'], self.predictor.learned_variables)
+    finished = found['finished']
+    for variable, value in zip(self._carried, found['state']):
+      value = tf.where(finished, tf.zeros_like(value), value)
+      distribution.assign(variable, value)
+    distribution.assign(self.start, tf.where(finished, 0, found['stop_at']))
+    num_batches = self.num_batches + tf.cast(finished, tf.int64)
+    distribution.assign(self.num_batches, num_batches)
+    self.tally.add(found['loss'], found['grad_norm'], found['num_steps'])
+
+  @property
+  def is_alone(self) -> bool:
+    """Whether one replica does all the work."""
+    return self._strategy.num_replicas_in_sync == 1
+
+  def _update(
+    self, batch: rollouts.RolloutBatch, stop: tf.Tensor
+  ) -> dict[str, tf.Tensor]:
+    """`update`, of all replicas, which return the same."""
+    found = self._strategy.run(self._find_update, args=(batch, stop))
+    local = self._strategy.experimental_local_results
+    # Nothing is changed before all replicas have all from the others.
+    finite = tf.reduce_all(local(found['finite']))
+
+    def make(found, finite):
+      tf.cond(finite, lambda: self._make_update(found), lambda: None)
+
+    self._strategy.run(make, args=(found, finite))
+    return {
+      name: local(found[name])[0]
+      for name in (
+        'loss',
+        'grad_norm',
+        'num_steps',
+        'finite',
+        'finished',
+        'stop',
+      )
+    }
+
+  def update(
+    self, batch: rollouts.RolloutBatch, stop: bool = False
+  ) -> dict[str, tf.Tensor]:
+    """Trains on the next segment of `batch`.
+
+    Args:
+      batch: the current batch of rollouts, whole.
+      stop: whether this process wants to stop.
+
+    Returns:
+      Scalars: `loss`, mean per image over the segment's real steps;
+      `grad_norm`, before clipping; `num_steps`, real steps; `finite`, whether
+      both are finite: if not, nothing was changed; `finished`, whether this was
+      the batch's last segment; `stop`, whether a process wants to stop.
+
+    Raises:
+      LostWorkerError: if another worker is gone; nothing was changed.
+    """
+    with distribution.told_losses():
+      return self.update_graph(batch, tf.constant(stop))

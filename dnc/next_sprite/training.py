@@ -1,0 +1,338 @@
+"""Training of the predictor: rollouts in; weights, reports, pictures out."""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+import threading
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dnc import config as config_lib
+from dnc.config import runs
+from dnc.dsprites import table as sprites
+from dnc.next_sprite import model as predictor_lib
+from dnc.next_sprite import rollouts
+from dnc.next_sprite import scoring as evaluation
+from dnc.next_sprite import trainer as trainer_lib
+from dnc.system import errors
+from dnc.system import files
+from dnc.system import progress
+from dnc.training import checkpoints as checkpoints_lib
+from dnc.training import distribution
+from dnc.training import loop as training_loop
+from dnc.training import machine
+from dnc.training import session as session_lib
+from dnc.training import tally as tally_lib
+
+_NUM_VALIDATION_ROLLOUTS = 8
+
+
+def rollout_spec(
+  config: config_lib.TrainingConfig, stream: str
+) -> rollouts.RolloutSpec:
+  """The rollouts that a run trains on, or its `validation` ones."""
+  return rollouts.RolloutSpec(
+    seed=config.seed,
+    stream=stream,
+    min_length=config.min_length,
+    max_length=config.max_length,
+    varying=config.varying,
+    fixed=config.fixed,
+  )
+
+
+def _remaining_batches(
+  config: config_lib.TrainingConfig,
+  table: sprites.SpriteTable,
+  first_batch: int,
+) -> Iterator[rollouts.RolloutBatch]:
+  """The run's batches from `first_batch` on."""
+  spec = rollout_spec(config, 'train')
+  per_epoch = config.batches_per_epoch
+  for epoch in range(first_batch // per_epoch, config.num_epochs):
+    batches = rollouts.batch_indices(
+      spec,
+      config.rollouts_per_epoch,
+      config.batch_size,
+      first_index=epoch * config.rollouts_per_epoch,
+    )
+    done = max(0, first_batch - epoch * per_epoch)
+    yield from rollouts.dataset(table, spec, batches[done:])
+
+
+def _updates(
+  config: config_lib.TrainingConfig,
+  table: sprites.SpriteTable,
+  trainer: trainer_lib.Trainer,
+  stop_requested: threading.Event,
+) -> Iterator[Mapping[str, Any]]:
+  """Trains on what is left of the run, as `Session.updates`."""
+  for batch in _remaining_batches(
+    config, table, int(trainer.num_batches.numpy())
+  ):
+    finished = False
+    while not finished:
+      metrics = {**trainer.update(batch, stop_requested.is_set())}
+      finished = bool(metrics['finished'])
+      if trainer.is_alone:
+        # It need not ask with the next update.
+        del metrics['stop']
+      yield {**metrics, 'batch': batch}
+
+
+class _Session(session_lib.Session):
+  """A training of the predictor under way."""
+
+  REPLAY = 'dnc.training.replay(model_dir)'
+
+  def __init__(
+    self,
+    config: config_lib.TrainingConfig,
+    model_dir: str,
+    trainer: trainer_lib.Trainer,
+    console: progress.Console,
+    table: sprites.SpriteTable,
+  ):
+    super().__init__(config, model_dir, trainer, console)
+    self._table = table
+    self._scorer = evaluation.Scorer(
+      trainer.predictor,
+      table,
+      rollout_spec(config, 'validation'),
+      _NUM_VALIDATION_ROLLOUTS,
+    )
+
+  def updates(
+    self, stop_requested: threading.Event
+  ) -> Iterator[Mapping[str, Any]]:
+    return _updates(self.config, self._table, self.trainer, stop_requested)
+
+  def is_finished(self) -> bool:
+    return int(self.trainer.num_batches.numpy()) >= self.config.num_batches
+
+  def measure(self) -> dict[str, float]:
+    return self._scorer.score()
+
+  def inspect(self) -> dict[str, float]:
+    return self._scorer.sprite_errors()
+
+  def draw(self) -> None:
+    memory = seen = None
+    if self.config.core == config_lib.DNC:
+      memory, seen = self._scorer.trace_memory()
+    self.summaries.pictures(
+      int(self.trainer.tally.num_updates.numpy()),
+      self._scorer.picture(),
+      memory,
+      seen,
+    )
+
+  def settings(self) -> dict[str, float]:
+    return dict(learning_rate=float(self.trainer.learning_rate.numpy()))
+
+  def cause(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(
+      seed=self.config.seed,
+      rollouts=[int(index) for index in metrics['batch'].index],
+      first_step=int(self.trainer.start.numpy()),
+      num_steps=self.config.segment_length,
+    )
+
+  def place(self) -> str:
+    config = self.config
+    done = int(self.trainer.num_batches.numpy())
+    epoch = min(done // config.batches_per_epoch, config.num_epochs - 1)
+    rollout = (done - epoch * config.batches_per_epoch) * config.batch_size
+    rollout = min(rollout, config.rollouts_per_epoch)
+    return (
+      f'epoch {epoch + 1}/{config.num_epochs}  '
+      f'rollout {rollout:,}/{config.rollouts_per_epoch:,}'
+    )
+
+  def left(self, steps_per_second: float, updates_per_second: float) -> float:
+    del updates_per_second
+    config = self.config
+    mean_length = (config.min_length + config.max_length) / 2
+    done = int(self.trainer.tally.num_steps.numpy())
+    return (config.num_rollouts * mean_length - done) / steps_per_second
+
+  def quality(self, scores: Mapping[str, float]) -> str:
+    return f'IoU {scores["iou"]:.3f}'
+
+
+def restore_predictor(
+  model_dir: str, kind: str = 'newest', log: progress.Log = print
+) -> tuple[config_lib.TrainingConfig, predictor_lib.SpritePredictor, int]:
+  """Rebuilds the model of a run.
+
+  Args:
+    model_dir: the run's folder.
+    kind: `newest`, or `best` by validation.
+    log: takes a line where a damaged checkpoint is passed over.
+
+  Returns:
+    The run's config, its predictor with the weights of the checkpoint, and the
+    number of updates it was trained for.
+
+  Raises:
+    UsageError: if the folder holds no run or no sound checkpoint.
+  """
+  config = runs.load(model_dir)
+  predictor = predictor_lib.SpritePredictor(config)
+  tally = tally_lib.Tally()
+  checkpoints_lib.restore_parts(
+    model_dir, config, kind, log, predictor=predictor, tally=tally
+  )
+  return config, predictor, int(tally.num_updates.numpy())
+
+
+def train(
+  config: config_lib.TrainingConfig,
+  model_dir: str,
+  data_dir: str | None = None,
+  log: progress.Log = print,
+  strategy: tf.distribute.Strategy | None = None,
+) -> dict[str, float] | None:
+  """Trains a predictor, or goes on with training it.
+
+  Args:
+    config: the run.
+    model_dir: its folder, made if need be: `config.json`, `checkpoints/`,
+      `metrics.jsonl`, `summaries/` for TensorBoard and, at the end,
+      `training.json`. All workers of a strategy must see the same.
+    data_dir: where the table of sprites is kept; TFDS's folder by default.
+    log: takes each line of the report; where it is a `progress.Console` it is
+      told of every update, too.
+    strategy: how to divide the work, from `distribution.make_strategy`; it does
+      not change what is computed but for rounding. Of several workers only the
+      chief reports and writes.
+
+  Returns:
+    The last validation: `loss`, `pixel_error` and `iou`, means over the
+    validation rollouts' steps, and `evaluation.Scorer.sprite_errors`; nothing
+    for a worker that is not the chief. None if Ctrl-C or SIGTERM ended it
+    early: its progress is saved.
+
+  Raises:
+    UsageError: if the folder holds another run, the data cannot be had, the
+      memory is too small, the loss is not finite or another worker is lost.
+  """
+  console = progress.as_console(log)
+  strategy = strategy or tf.distribute.get_strategy()
+  machine.check_memory(
+    config,
+    machine.training_memory(
+      config,
+      rollouts.INPUT_SIZE,
+      rollouts.NUM_PIXELS,
+      min(config.segment_length, config.max_length),
+      config.core,
+      distribution.num_workers(strategy),
+    ),
+  )
+  distribution.check_batch_size(config.batch_size, strategy)
+  work = _lead if distribution.is_chief(strategy) else _follow
+  try:
+    if not distribution.same_everywhere(strategy, config.name()):
+      raise errors.UsageError(
+        'the workers were given different flags; start all with the same'
+      )
+    return work(config, model_dir, data_dir, console, strategy)
+  except distribution.LostWorkerError as e:
+    raise errors.UsageError(
+      f'a worker is lost ({e}); start all again to go on from the last '
+      f'checkpoint in {model_dir}'
+    ) from e
+
+
+def _check_place(
+  trainer: trainer_lib.Trainer,
+  model_dir: str,
+  strategy: tf.distribute.Strategy,
+) -> None:
+  """Checks that all workers go on from the same checkpoint."""
+  number = int(trainer.tally.num_updates.numpy())
+  if not distribution.same_everywhere(strategy, str(number)):
+    raise errors.UsageError(
+      f'--model_dir={model_dir}: {number:,} updates were made here, but other '
+      'workers find another number; all must see the same folder'
+    )
+
+
+def _lead(
+  config: config_lib.TrainingConfig,
+  model_dir: str,
+  data_dir: str | None,
+  console: progress.Console,
+  strategy: tf.distribute.Strategy,
+) -> dict[str, float] | None:
+  """`train`, of the chief or a process that is alone."""
+  with runs.opened(config, model_dir):
+    table = sprites.load_table(config.dataset, data_dir)
+    runs.save(config, model_dir)
+    trainer = trainer_lib.Trainer(config, table, strategy)
+
+    def make_session():
+      _check_place(trainer, model_dir, strategy)
+      return _Session(config, model_dir, trainer, console, table)
+
+    return training_loop.run(
+      trainer,
+      make_session,
+      checkpoints_lib.Checkpoints(model_dir, config, trainer, console),
+      model_dir,
+      console,
+    )
+
+
+def _follow(
+  config: config_lib.TrainingConfig,
+  model_dir: str,
+  data_dir: str | None,
+  log: progress.Log,
+  strategy: tf.distribute.Strategy,
+) -> dict[str, float] | None:
+  """`train`, of another worker: the chief does all but the updates."""
+  table = sprites.load_table(config.dataset, data_dir)
+  trainer = trainer_lib.Trainer(config, table, strategy)
+  with files.explained_errors(model_dir):
+    checkpoints_lib.restore(model_dir, config, trainer, log)
+  number = int(trainer.tally.num_updates.numpy())
+  log(f'working with the chief, from {number:,} updates on')
+  _check_place(trainer, model_dir, strategy)
+  with training_loop.stop_requests(log) as stop_requested:
+    for metrics in _updates(config, table, trainer, stop_requested):
+      if not metrics['finite']:
+        raise errors.UsageError('training diverged; the chief says more')
+      if metrics['stop']:
+        log('stopped; the same command on all workers goes on')
+        return None
+  log('done: the chief has the result')
+  return {}
+
+
+def replay(model_dir: str, data_dir: str | None = None) -> dict[str, Any]:
+  """Makes the update again at which a run diverged.
+
+  Args:
+    model_dir: the run's folder, with what `train` left under `diverged/`.
+    data_dir: as in `train`.
+
+  Returns:
+    What the update returned (`trainer.Trainer`), as NumPy values; with
+    `trainer`, the `Trainer` in the state before it, and `batch`, its rollouts.
+
+  Raises:
+    UsageError: if no run diverged there.
+  """
+  config = runs.load(model_dir)
+  folder, cause = training_loop.diverged(model_dir)
+  table = sprites.load_table(config.dataset, data_dir)
+  trainer = trainer_lib.Trainer(config, table)
+  checkpoints_lib.read(folder, config, trainer)
+  batch = rollouts.make_batch(
+    table, rollout_spec(config, 'train'), np.array(cause['rollouts'])
+  )
+  metrics = {k: v.numpy() for k, v in trainer.update(batch).items()}
+  return {**metrics, 'trainer': trainer, 'batch': batch}

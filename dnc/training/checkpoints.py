@@ -1,0 +1,293 @@
+"""The checkpoints of a run: the newest few and the best, each whole or absent.
+
+A checkpoint is a folder, `checkpoints/<updates>/`, with what
+`tf.train.Checkpoint.write` writes and a checksum of every file. It is written
+beside, synced and renamed; a damaged one is noticed before it is read.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import glob
+import hashlib
+import json
+import os
+import re
+import shutil
+from typing import Protocol
+
+import sonnet as snt
+import tensorflow as tf
+
+from dnc import config as config_lib
+from dnc.config import runs
+from dnc.system import errors
+from dnc.system import files
+from dnc.system import progress
+
+_PREFIX = 'trainer'
+_CHECKSUMS = 'checksums.json'
+_BEST = 'best_'
+
+
+class Trainer(Protocol):
+  """What is saved: a module, and among its variables whose it is.
+
+  Attributes:
+    run_name: string variable, the name of the run.
+  """
+
+  run_name: tf.Variable
+
+
+def _checksum(path: str) -> str:
+  with open(path, 'rb') as file:
+    return hashlib.file_digest(file, 'blake2b').hexdigest()
+
+
+def write(folder: str, trackable: snt.Module) -> None:
+  """Writes a checkpoint; nothing of it is left where that fails.
+
+  Args:
+    folder: of the checkpoint; must not exist.
+    trackable: what to save.
+
+  Raises:
+    OSError: or what TensorFlow makes of one, if it cannot be written.
+  """
+  with files.atomic_directory(folder) as partial:
+    checkpoint = tf.train.Checkpoint(trainer=trackable)
+    checkpoint.write(os.path.join(partial, _PREFIX))
+    checksums = {
+      name: _checksum(os.path.join(partial, name))
+      for name in sorted(os.listdir(partial))
+    }
+    files.write_json(os.path.join(partial, _CHECKSUMS), checksums)
+
+
+def _damage(folder: str) -> str | None:
+  """What is wrong with a checkpoint's files; None if nothing is."""
+  try:
+    with open(os.path.join(folder, _CHECKSUMS), encoding='utf-8') as file:
+      checksums = json.load(file)
+    for name, checksum in checksums.items():
+      if _checksum(os.path.join(folder, name)) != checksum:
+        return f'{name} is not as it was written'
+  except FileNotFoundError as e:
+    return f'{os.path.basename(e.filename)} is missing'
+  except (OSError, AttributeError, ValueError) as e:
+    return f'it cannot be read: {e}'
+  return None
+
+
+def read(
+  folder: str,
+  config: config_lib.Config,
+  trackable: Trainer,
+  partially: bool = False,
+) -> None:
+  """Restores a checkpoint whose files are sound.
+
+  Args:
+    folder: of the checkpoint.
+    config: the run that it must be of.
+    trackable: what is restored; has `run_name`.
+    partially: whether the checkpoint may hold more than is asked for.
+
+  Raises:
+    UsageError: if it is another run's, or does not fit.
+  """
+  checkpoint = tf.train.Checkpoint(trainer=trackable)
+  problem = None
+  try:
+    status = checkpoint.read(os.path.join(folder, _PREFIX))
+    if partially:
+      status.expect_partial().assert_existing_objects_matched()
+    else:
+      status.assert_consumed()
+    found = trackable.run_name.numpy().decode()
+    if found != config.name():
+      problem = f'it is of {found}, {runs.CONFIG_FILE} of {config.name()}'
+  # TensorFlow's reader raises whatever its parts do.
+  except (AssertionError, IndexError, ValueError, tf.errors.OpError) as e:
+    problem = ' '.join(str(e).split())[:200]
+  if problem:
+    raise errors.UsageError(
+      f'{folder}: does not fit {runs.CONFIG_FILE} beside it ({problem}); '
+      'restore the files or train in another --model_dir'
+    )
+
+
+def _parent(model_dir: str) -> str:
+  return os.path.join(model_dir, runs.CHECKPOINT_DIR)
+
+
+def _numbered(model_dir: str, prefix: str = '') -> list[tuple[int, str]]:
+  """Checkpoints as (updates, folder), the newest first."""
+  parent = _parent(model_dir)
+  found = []
+  with contextlib.suppress(FileNotFoundError):
+    for name in os.listdir(parent):
+      match = re.fullmatch(rf'{prefix}(\d+)', name)
+      if match:
+        found.append((int(match[1]), os.path.join(parent, name)))
+  return sorted(found, reverse=True)
+
+
+def sound(
+  model_dir: str, log: progress.Log, kind: str = 'newest'
+) -> Iterator[str]:
+  """Finds a run's checkpoints, the newest first, and passes over damaged ones.
+
+  Args:
+    model_dir: the run's folder.
+    log: takes a line for every damaged one.
+    kind: one of `config.CHECKPOINTS`.
+
+  Yields:
+    Folders.
+
+  Raises:
+    UsageError: if there are some and all are damaged.
+  """
+  folders = _numbered(model_dir, _BEST if kind == 'best' else '')
+  all_damaged = bool(folders)
+  for _, folder in folders:
+    damage = _damage(folder)
+    if damage:
+      log(f'{folder} is damaged ({damage}): passed over')
+    else:
+      all_damaged = False
+      yield folder
+  if all_damaged:
+    raise errors.UsageError(
+      f'{_parent(model_dir)}: every checkpoint is '
+      'damaged; restore the files or train in another --model_dir'
+    )
+
+
+def restore(
+  model_dir: str,
+  config: config_lib.Config,
+  trainer: Trainer,
+  log: progress.Log,
+) -> bool:
+  """Restores the newest sound checkpoint of a run.
+
+  Args:
+    model_dir: the run's folder.
+    config: the run.
+    trainer: what is restored, with all its variables.
+    log: takes a line for every checkpoint that is damaged.
+
+  Returns:
+    Whether there is one.
+
+  Raises:
+    UsageError: if all are damaged, or it is another run's.
+  """
+  for folder in sound(model_dir, log):
+    read(folder, config, trainer)
+    return True
+  return False
+
+
+def restore_parts(
+  model_dir: str,
+  config: config_lib.Config,
+  kind: str,
+  log: progress.Log,
+  **parts: snt.Module,
+) -> None:
+  """Restores some of what a run saved, from its newest or best checkpoint.
+
+  Args:
+    model_dir: the run's folder.
+    config: the run.
+    kind: as for `sound`.
+    log: as for `sound`.
+    **parts: attributes of its trainer, by name.
+
+  Raises:
+    UsageError: if there is no sound checkpoint, or it does not fit.
+  """
+  with files.explained_errors(model_dir):
+    for folder in sound(model_dir, log, kind):
+      trackable = tf.train.Checkpoint(run_name=tf.Variable(''), **parts)
+      read(folder, config, trackable, partially=True)
+      return
+  raise errors.UsageError(
+    f'--model_dir={model_dir}: no checkpoint there yet; let train.py run '
+    'until its first checkpoint'
+  )
+
+
+class Checkpoints:
+  """Saves a run's progress and finds it again."""
+
+  def __init__(
+    self,
+    model_dir: str,
+    config: config_lib.Config,
+    trainer: Trainer,
+    log: progress.Log,
+    max_to_keep: int = 3,
+  ):
+    """Constructs what keeps the checkpoints.
+
+    Args:
+      model_dir: the run's folder.
+      config: the run.
+      trainer: what is saved, with all its variables.
+      log: takes a line for every checkpoint that is found damaged.
+      max_to_keep: how many of the newest stay, beside the best.
+    """
+    self._model_dir = model_dir
+    self._config = config
+    self._trainer = trainer
+    self._log = log
+    self._max_to_keep = max_to_keep
+
+  def _folder(self, name: str) -> str:
+    return os.path.join(_parent(self._model_dir), name)
+
+  def restore(self) -> bool:
+    """Restores the newest sound checkpoint; returns whether there is one.
+
+    Raises:
+      UsageError: if all are damaged, or it is another run's.
+    """
+    self._remove_partial()
+    if glob.glob(os.path.join(glob.escape(self._folder('')), '*.index')):
+      raise errors.UsageError(
+        f'{self._folder("")} holds checkpoints of an earlier version of this '
+        'program, which it does not go on from; train in another --model_dir'
+      )
+    return restore(self._model_dir, self._config, self._trainer, self._log)
+
+  def save(self, num_updates: int) -> None:
+    """Saves the newest, unless that is done, and drops what is too old."""
+    self._write(self._folder(f'{num_updates:08}'))
+    for _, folder in _numbered(self._model_dir)[self._max_to_keep :]:
+      shutil.rmtree(folder)
+
+  def save_best(self, num_updates: int) -> None:
+    """Saves the best, unless that is done, and drops the best before it."""
+    self._write(self._folder(f'{_BEST}{num_updates:08}'))
+    for _, folder in _numbered(self._model_dir, _BEST)[1:]:
+      shutil.rmtree(folder)
+
+  def _write(self, folder: str) -> None:
+    if os.path.exists(folder):
+      # The run has been here before; it does the same again.
+      if not _damage(folder):
+        return
+      shutil.rmtree(folder)
+    write(folder, self._trainer)
+
+  def _remove_partial(self) -> None:
+    """Removes what a process left that was killed while it wrote."""
+    parent = _parent(self._model_dir)
+    with contextlib.suppress(FileNotFoundError):
+      for name in os.listdir(parent):
+        if name.endswith('.partial'):
+          shutil.rmtree(os.path.join(parent, name))

@@ -1,0 +1,229 @@
+"""Training on several devices or machines: the same numbers, divided.
+
+Every replica holds all variables, goes through the same batches and takes its
+own part of each. Gradients are summed over the replicas, the carried state is
+put together again, and every replica then makes the same update to its own
+copies. So a run can be stopped under one strategy and go on under another.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+import contextlib
+import hashlib
+import json
+import os
+import re
+import signal
+from typing import Any
+
+import tensorflow as tf
+
+from dnc import config as config_lib
+from dnc.system import errors
+
+# What TensorFlow makes of a worker that does not answer, or that is about to
+# end since another does not.
+_LOSSES = (
+  tf.errors.AbortedError,
+  tf.errors.CancelledError,
+  tf.errors.DeadlineExceededError,
+  tf.errors.FailedPreconditionError,
+  tf.errors.UnavailableError,
+)
+
+
+class LostWorkerError(Exception):
+  """Another worker is gone; nothing of this one's state was changed by it."""
+
+
+@contextlib.contextmanager
+def told_losses() -> Iterator[None]:
+  """Wraps what workers do together.
+
+  Yields:
+    None.
+
+  Raises:
+    LostWorkerError: in place of what TensorFlow makes of it.
+  """
+  try:
+    yield
+  except _LOSSES as e:
+    found = re.search(r'/job:(\w+)(?:/replica:\d+)?/task:(\d+)', str(e))
+    raise LostWorkerError(
+      f'{found[1]} {found[2]} does not answer' if found else 'no answer'
+    ) from e
+
+
+def assign(variable: tf.Variable, value: tf.Tensor) -> None:
+  """Sets a variable or, in a replica, the replica's own copy of it.
+
+  Unlike `variable.assign`, which under a strategy wants to know how to make one
+  value of the replicas': here they are equal.
+
+  Args:
+    variable: of any type.
+    value: for it.
+  """
+  tf.raw_ops.AssignVariableOp(
+    resource=variable.handle, value=tf.cast(value, variable.dtype)
+  )
+
+
+def make_strategy(
+  name: str, log: Callable[[str], None] = print
+) -> tf.distribute.Strategy:
+  """Makes a strategy, before anything else is done with TensorFlow.
+
+  Args:
+    name: `default`: one device; `mirrored`: all devices of this machine;
+      `multi_worker`: all workers that the environment variable TF_CONFIG names,
+      as TensorFlow's guide to distributed training documents.
+    log: takes a line before the wait for other workers, which ends when all are
+      there, or with Ctrl-C.
+
+  Returns:
+    The strategy.
+
+  Raises:
+    UsageError: if TF_CONFIG is not as it must be, or a worker cannot be had.
+  """
+  if name == config_lib.DEFAULT:
+    return tf.distribute.get_strategy()
+  if name == config_lib.MIRRORED:
+    return tf.distribute.MirroredStrategy()
+  cluster = check_tf_config()['cluster']
+  addresses = [address for job in cluster.values() for address in job]
+  # TensorFlow waits where Python's own handler would never be called.
+  handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
+  try:
+    log(f'waiting for {len(addresses)} workers: {", ".join(addresses)}')
+    return tf.distribute.MultiWorkerMirroredStrategy()
+  except (ValueError, RuntimeError, tf.errors.OpError) as e:
+    raise errors.UsageError(
+      f'TF_CONFIG={os.environ["TF_CONFIG"]}: the workers cannot be had: '
+      f'{str(e).splitlines()[0]}'
+    ) from e
+  finally:
+    signal.signal(signal.SIGINT, handler)
+
+
+def check_tf_config() -> dict[str, Any]:
+  """Reads TF_CONFIG.
+
+  Returns:
+    Its content.
+
+  Raises:
+    UsageError: if it does not name this worker among the workers.
+  """
+  text = os.environ.get('TF_CONFIG', '')
+  try:
+    found = json.loads(text)
+    workers = found['cluster']['worker']
+    task = found['task']
+    if task['type'] not in ('chief', 'worker') or (
+      task['type'] == 'worker' and not 0 <= task['index'] < len(workers)
+    ):
+      raise ValueError
+  except (KeyError, TypeError, ValueError) as e:
+    example = dict(
+      cluster=dict(worker=['host1:12345', 'host2:12345']),
+      task=dict(type='worker', index=0),
+    )
+    raise errors.UsageError(
+      f'--strategy={config_lib.MULTI_WORKER}: the environment variable '
+      f'TF_CONFIG is {text!r}; it must name the workers and which of them '
+      'this is, e.g. '
+      f'{json.dumps(example)}'
+    ) from e
+  return found
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+  """Whether this process is the one that writes."""
+  resolver = strategy.cluster_resolver
+  if resolver is None or not resolver.task_type:
+    return True
+  if resolver.task_type == 'chief':
+    return True
+  has_chief = 'chief' in resolver.cluster_spec().as_dict()
+  return not has_chief and resolver.task_id == 0
+
+
+def num_workers(strategy: tf.distribute.Strategy) -> int:
+  """Processes that share the work, one on each machine."""
+  if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    cluster = strategy.cluster_resolver.cluster_spec().as_dict()
+    return sum(map(len, cluster.values()))
+  return 1
+
+
+def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy) -> None:
+  """Raises `UsageError` where replicas cannot have equal parts of a batch."""
+  number = strategy.num_replicas_in_sync
+  if batch_size % number:
+    raise errors.UsageError(
+      f'--batch_size={batch_size}: must be a multiple of {number}, the number '
+      'of replicas'
+    )
+
+
+def same_everywhere(strategy: tf.distribute.Strategy, text: str) -> bool:
+  """Whether all workers come here with the same text.
+
+  Args:
+    strategy: the workers'.
+    text: of this worker.
+
+  Returns:
+    Whether it is the same, to all workers alike.
+
+  Raises:
+    LostWorkerError: if another worker is gone.
+  """
+  if strategy.num_replicas_in_sync == 1:
+    return True
+  digest = hashlib.blake2b(text.encode(), digest_size=7).digest()
+  number = tf.constant([int.from_bytes(digest)], tf.int64)
+  with told_losses():
+    return len(set(_gather(strategy, number).numpy())) == 1
+
+
+@tf.function
+def _gather(strategy: tf.distribute.Strategy, number: tf.Tensor) -> tf.Tensor:
+  """The numbers of all replicas, each an int64 `[1]`, as one tensor."""
+  # As the replica's own: it must be on its device.
+  found = strategy.run(lambda: Part().join([tf.identity(number)])[0])
+  return strategy.experimental_local_results(found)[0]
+
+
+class Part:
+  """A replica's part of what is divided; all of it where there is but one."""
+
+  def __init__(self):
+    """Constructs the part of the replica that this is called in."""
+    self._context = tf.distribute.get_replica_context()
+    self._number = self._context.num_replicas_in_sync
+
+  def take(self, whole: tf.Tensor, axis: int) -> tf.Tensor:
+    """This replica's part along an axis."""
+    if self._number == 1:
+      return whole
+    return tf.gather(
+      tf.split(whole, self._number, axis=axis),
+      self._context.replica_id_in_sync_group,
+    )
+
+  def join(self, parts: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """The inverse of `take` along axis 0, for every replica."""
+    if self._number == 1:
+      return list(parts)
+    return [self._context.all_gather(part, axis=0) for part in parts]
+
+  def sum(self, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Sums over the replicas, for every replica."""
+    if self._number == 1:
+      return list(values)
+    return self._context.all_reduce(tf.distribute.ReduceOp.SUM, list(values))

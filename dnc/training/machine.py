@@ -1,0 +1,133 @@
+"""What a training needs of this machine, told before it starts."""
+
+import os
+
+from dnc import config as config_lib
+from dnc.system import errors
+
+_FLOAT = 4
+# TensorFlow and what it loads.
+_LIBRARIES = 600 << 20
+# Tensors as large as the images of a segment that exist at the same time:
+# inputs, targets, logits, their gradient.
+_IMAGES = 4
+# As `fast_recurrence.CHUNK_STEPS`, which is not light to import.
+_CHUNK_STEPS = 25
+_CGROUP_LIMITS = (
+  '/sys/fs/cgroup/memory.max',
+  '/sys/fs/cgroup/memory/memory.limit_in_bytes',
+)
+
+
+def available_memory() -> int:
+  """Bytes of memory that a process may still take, as the system says.
+
+  The least of what is free or can be freed, and of a container's limit.
+  """
+  try:
+    with open('/proc/meminfo', encoding='ascii') as file:
+      fields = dict(line.split(':') for line in file)
+    available = int(fields['MemAvailable'].split()[0]) << 10
+  except (OSError, KeyError):
+    # Not Linux: what there is.
+    available = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+  for path in _CGROUP_LIMITS:
+    try:
+      with open(path, encoding='ascii') as file:
+        limit = file.read().strip()
+    except OSError:
+      continue
+    if limit.isdecimal():
+      available = min(available, int(limit))
+  return available
+
+
+def _state_size(config: config_lib.Config) -> int:
+  """Numbers in the state of one sequence."""
+  slots, heads = config.memory_size, config.num_write_heads
+  words = slots + config.num_read_heads
+  weights = slots * (config.num_read_heads + 2 * heads + 1)
+  return (
+    words * config.word_size
+    + weights
+    + heads * slots**2
+    + 2 * config.hidden_size
+  )
+
+
+def training_memory(
+  config: config_lib.Config,
+  input_size: int,
+  output_size: int,
+  num_steps: int,
+  core: str = config_lib.DNC,
+  num_workers: int = 1,
+) -> dict[tuple[str, ...], int]:
+  """The least memory that a training takes, in bytes, by what takes it.
+
+  Args:
+    config: the run.
+    input_size: numbers that go into a step.
+    output_size: numbers that come out of it.
+    num_steps: of the longest segment.
+    core: one of `config.CORES`.
+    num_workers: processes that share a batch, each on a machine of its own.
+
+  Returns:
+    Bytes, by the fields of the config that decide over them.
+  """
+  hidden = config.hidden_size
+  has_memory = core == config_lib.DNC
+  words = config.num_read_heads * config.word_size if has_memory else 0
+  weights = 4 * hidden * (input_size + words + hidden)
+  weights += output_size * (hidden + words)
+  batch_size = config.batch_size / num_workers
+  steps = num_steps * batch_size
+  # Gates, their gradients and the hidden states.
+  images = steps * (_IMAGES * max(input_size, output_size) + 9 * hidden)
+  state = _state_size(config) if has_memory else 2 * hidden
+  # One at each border of a chunk, and one at each step of a chunk.
+  states = (
+    batch_size
+    * state
+    * (num_steps // _CHUNK_STEPS + min(num_steps, _CHUNK_STEPS))
+  )
+  length = 'tbptt_length' if hasattr(config, 'tbptt_length') else 'max_length'
+  return {
+    ('hidden_size', 'num_read_heads', 'word_size'): 4 * weights * _FLOAT,
+    ('batch_size', length): round(images * _FLOAT),
+    (
+      'memory_size',
+      'word_size',
+      'num_read_heads',
+      'num_write_heads',
+      'batch_size',
+    ): round(states * _FLOAT),
+  }
+
+
+def check_memory(
+  config: config_lib.Config, parts: dict[tuple[str, ...], int]
+) -> None:
+  """Refuses a training that cannot fit.
+
+  Args:
+    config: the run.
+    parts: from `training_memory`.
+
+  Raises:
+    UsageError: if it needs more memory than there is.
+  """
+  needed, available = _LIBRARIES + sum(parts.values()), available_memory()
+  if needed > available:
+    largest = max(parts, key=parts.get)
+    sizes = ' '.join(f'--{name}={getattr(config, name)}' for name in largest)
+    raise errors.UsageError(
+      f'{sizes}: training needs at least {_gigabytes(needed)} of memory, most '
+      f'of it for these, and {_gigabytes(available)} are available; choose '
+      'smaller ones'
+    )
+
+
+def _gigabytes(number: int) -> str:
+  return f'{number / 1e9:,.1f} GB'

@@ -1,0 +1,81 @@
+"""How far a training has come, and what it has seen since its last report."""
+
+import sonnet as snt
+import tensorflow as tf
+
+from dnc.training import distribution
+
+
+def _variable(value: float, dtype: tf.DType) -> tf.Variable:
+  return tf.Variable(value, dtype=dtype, trainable=False)
+
+
+class Tally(snt.Module):
+  """Counts and sums, as variables: a checkpoint holds them.
+
+  So a run that goes on from a checkpoint reports what it would have reported.
+
+  Attributes:
+    num_updates: int64 variable, updates so far.
+    num_steps: int64 variable, real steps (batch x time) so far.
+    loss_sum: float64 variable, of the losses of the steps since the last
+      report; and
+    grad_norm_sum: float64 variable, of the gradient norms of its updates; and
+    steps_since: int64 variable, its steps; and
+    updates_since: int64 variable, its updates.
+    best_loss: float64 variable, the lowest of all validations.
+  """
+
+  def __init__(self, name: str = 'tally'):
+    """Constructs the tally of a run that has not begun."""
+    super().__init__(name=name)
+    self.num_updates = _variable(0, tf.int64)
+    self.num_steps = _variable(0, tf.int64)
+    self.loss_sum = _variable(0, tf.float64)
+    self.grad_norm_sum = _variable(0, tf.float64)
+    self.steps_since = _variable(0, tf.int64)
+    self.updates_since = _variable(0, tf.int64)
+    self.best_loss = _variable(float('inf'), tf.float64)
+
+  def add(
+    self, loss: tf.Tensor, grad_norm: tf.Tensor, num_steps: tf.Tensor
+  ) -> None:
+    """Takes in an update, in its graph.
+
+    Args:
+      loss: mean over its steps, scalar.
+      grad_norm: of its gradient, scalar.
+      num_steps: its real steps, scalar.
+    """
+    for variable, number in (
+      (self.num_updates, 1),
+      (self.num_steps, num_steps),
+      (self.loss_sum, loss * tf.cast(num_steps, loss.dtype)),
+      (self.grad_norm_sum, grad_norm),
+      (self.steps_since, num_steps),
+      (self.updates_since, 1),
+    ):
+      distribution.assign(variable, variable + tf.cast(number, variable.dtype))
+
+  def finish_report(self) -> dict[str, float]:
+    """Means since the last call: `loss` by steps, `grad_norm` by updates."""
+    means = dict(
+      loss=float(self.loss_sum.numpy()) / float(self.steps_since.numpy()),
+      grad_norm=float(self.grad_norm_sum.numpy())
+      / float(self.updates_since.numpy()),
+    )
+    for variable in (
+      self.loss_sum,
+      self.grad_norm_sum,
+      self.steps_since,
+      self.updates_since,
+    ):
+      variable.assign(tf.zeros_like(variable))
+    return means
+
+  def validate(self, loss: float) -> bool:
+    """Notes a validation; returns whether its loss is the lowest so far."""
+    best = loss < float(self.best_loss.numpy())
+    if best:
+      self.best_loss.assign(loss)
+    return best

@@ -1,0 +1,99 @@
+"""Tests of figures: that they show the numbers they were given."""
+
+from xml.etree import ElementTree
+
+import numpy as np
+import tensorflow as tf
+
+from analysis.common import figures
+
+_ROWS = [
+  figures.Row('memory', 0.2, 0.1, 0.3, 'memory', 0.25),
+  figures.Row('planted', 0.9, 0.8, 0.95, 'control'),
+  figures.Row('far off', -3.0, -4.0, -2.0, 'control'),
+]
+
+
+def _markers(axes, marker, size=None):
+  """Places of the markers of a kind."""
+  return [
+    (float(line.get_xdata()[0]), float(line.get_ydata()[0]))
+    for line in axes.lines
+    if line.get_marker() == marker and size in (None, line.get_markersize())
+  ]
+
+
+class FiguresTest(tf.test.TestCase):
+  def test_intervals(self):
+    drawn = figures.intervals(_ROWS, 'R²', [(0.0, 'nothing')])
+    (axes,) = drawn.axes
+    self.assertAllClose(_markers(axes, 'o', 5), [(0.2, 0), (0.9, 1), (-3.0, 2)])
+    self.assertAllClose(_markers(axes, 'o', 8), [(0.25, 0)])
+    bars = [x.get_xdata() for x in axes.lines if x.get_marker() == 'None']
+    self.assertAllClose(
+      bars, [(0.1, 0.3), (0.8, 0.95), (-4.0, -2.0), (0.0, 0.0)]
+    )
+    self.assertEqual(
+      [x.get_text() for x in axes.get_yticklabels()],
+      [row.name for row in _ROWS],
+    )
+    # The first row is on top.
+    self.assertGreater(axes.get_ylim()[0], axes.get_ylim()[1])
+
+  def test_what_is_out_of_bounds_is_an_arrow_at_the_bound(self):
+    (axes,) = figures.intervals(_ROWS, 'R²', bounds=(-0.1, 1.0)).axes
+    self.assertAllClose(_markers(axes, '<'), [(-0.1, 2)])
+    self.assertLen(_markers(axes, 'o', 5), 2)
+    self.assertAllClose(axes.get_xlim(), (-0.1, 1.0))
+    # A ring as well.
+    row = _ROWS[0]._replace(other=7.0)
+    (axes,) = figures.intervals([row], 'R²', bounds=(-0.1, 1.0)).axes
+    self.assertAllClose(_markers(axes, '>', 8), [(1.0, 0)])
+    self.assertEmpty(_markers(axes, 'o', 8))
+
+  def test_values_of_very_different_size(self):
+    (axes,) = figures.intervals(_ROWS, 'nats', linear=0.1).axes
+    self.assertEqual(axes.get_xscale(), 'symlog')
+    self.assertEqual(
+      [x.get_text() for x in axes.get_xticklabels()],
+      ['-1', '-0.1', '0', '0.1', '1'],
+    )
+
+  def test_heat_map(self):
+    values = np.arange(12.0).reshape([3, 4])
+    marked = values > 9
+    axes, bar = figures.heat_map(values, marked, 'nats', 'slot').axes
+    self.assertAllEqual(axes.images[0].get_array(), values)
+    places = axes.collections[0].get_offsets()
+    self.assertAllEqual(places, [(2, 2), (3, 2)])
+    self.assertEqual(axes.get_ylabel(), 'slot')
+    self.assertEqual(bar.get_ylabel(), 'nats')
+
+  def test_histogram(self):
+    samples = {'one': np.array([0.0, 0.0, 1.0, 4.0]), 'other': np.full(2, 2.0)}
+    kinds = {'one': 'memory', 'other': 'control'}
+    (axes,) = figures.histogram(samples, 'nats', kinds).axes
+    for patch, values in zip(axes.patches, samples.values(), strict=True):
+      shares, edges, _ = patch.get_data()
+      self.assertAlmostEqual(shares.sum(), 1)
+      self.assertAllClose(shares * len(values), np.histogram(values, edges)[0])
+    # All the same.
+    figures.histogram({'one': np.zeros(3)}, 'nats', kinds)
+
+  def test_files_are_the_same_each_time(self):
+    first, second = (
+      figures.to_svg(figures.intervals(_ROWS, 'R²')) for _ in range(2)
+    )
+    self.assertEqual(first, second)
+    ElementTree.fromstring(first)
+    pixels = figures.to_pixels(figures.intervals(_ROWS, 'R²'))
+    self.assertEqual(pixels.dtype, np.uint8)
+    self.assertEqual(pixels.shape[2], 3)
+    self.assertGreater(pixels.shape[1], pixels.shape[0])
+    self.assertAllEqual(pixels[0, 0], [255] * 3)
+    # Something is drawn, in the colour of memories.
+    self.assertTrue((pixels == [0x00, 0x72, 0xB2]).all(axis=2).any())
+
+
+if __name__ == '__main__':
+  tf.test.main()

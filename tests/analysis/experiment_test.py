@@ -1,0 +1,370 @@
+"""Tests of analysis.experiment on a run whose rollouts are confined.
+
+commands_test puts a run on the usual rollouts to the tests.
+"""
+
+import glob
+import json
+import os
+import shutil
+import tempfile
+from unittest import mock
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+from analysis import experiment
+from dnc import config as config_lib
+from dnc import unroll
+from dnc.dsprites import latents
+from dnc.next_sprite import training
+from dnc.system import errors
+from dnc.traces import reading as traces_lib
+from tests.support import data as testing_data
+
+_TRAINING = config_lib.TrainingConfig(
+  memory_size=5,
+  word_size=4,
+  hidden_size=8,
+  num_epochs=1,
+  rollouts_per_epoch=4,
+  min_length=20,
+  max_length=30,
+  batch_size=2,
+  tbptt_length=10,
+  varying=('scale', 'y_position'),
+  fixed={'shape': 2, 'x_position': 4},
+)
+_EVALUATION = dict(
+  num_rollouts=12,
+  num_sequences=3,
+  rollout_length=15,
+  num_seeds=2,
+  num_isolated=3,
+  num_lesioned=5,
+)
+
+
+class ConfinedTest(tf.test.TestCase):
+  """Hearts grow and move up and down; their angle is drawn for a rollout."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    # Most of a minute, and what is computed is the same.
+    cls.enterClassContext(
+      mock.patch.object(unroll, 'can_compile', return_value=False)
+    )
+    folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+    cls._model_dir = os.path.join(folder, 'run')
+    data_dir = testing_data.data_dir()
+    training.train(_TRAINING, cls._model_dir, data_dir, log=lambda line: None)
+    cls._found, cls._lines = cls._evaluate()
+
+  @classmethod
+  def _evaluate(cls, model_dir=None, **changes):
+    lines = []
+    config = config_lib.EvaluationConfig(**{**_EVALUATION, **changes})
+    with warnings.catch_warnings():
+      # NumPy's, of divisions by zero.
+      warnings.simplefilter('error', RuntimeWarning)
+      found = experiment.evaluate(
+        model_dir or cls._model_dir,
+        config,
+        testing_data.data_dir(),
+        log=lines.append,
+      )
+    return found, '\n'.join(lines)
+
+  def _folder(self, name, model_dir=None):
+    """The one folder of traces that is called like that."""
+    folder = os.path.join(
+      model_dir or self._model_dir, experiment.EVALUATION_DIR, 'traces'
+    )
+    (path,) = glob.glob(os.path.join(folder, name))
+    return path
+
+  def _classes(self, name, split):
+    traces = traces_lib.open_traces(self._folder(name))
+    return [
+      x['classes']
+      for x in traces.dataset(split, ['classes']).as_numpy_iterator()
+    ]
+
+  def _json(self, name):
+    path = os.path.join(self._model_dir, experiment.EVALUATION_DIR, name)
+    with open(path, encoding='utf-8') as file:
+      return json.load(file)
+
+  def test_rollouts_are_like_those_of_the_training(self):
+    name = 'probe_varying-scale-y_position_fixed-shape2-x_position4_12+2x15_*'
+    rollouts = [x for s in ('train', 'test') for x in self._classes(name, s)]
+    self.assertLen(rollouts, 14)
+    for classes in rollouts:
+      self.assertAllEqual(np.unique(classes[:, [0, 3]], axis=0), [[2, 4]])
+      self.assertLen(np.unique(classes[:, 2]), 1)
+      self.assertGreater(len(np.unique(classes[:, 1])), 3)
+      self.assertGreater(len(np.unique(classes[:, 4])), 5)
+    self.assertGreater(len({classes[0, 2] for classes in rollouts}), 5)
+    # Test 2 moves x, and x alone; what else was fixed still is.
+    for classes in self._classes('mi_fixed-shape2_3x15_*', 'sequences'):
+      self.assertAllEqual(np.unique(classes[:, 0]), [2])
+      self.assertLen(np.unique(classes[:, [1, 2, 4]], axis=0), 1)
+      self.assertGreater(len(np.unique(classes[:, 3])), 5)
+    self.assertIn('x_position, which did not vary in training', self._lines)
+
+  def test_what_does_not_vary_has_no_score(self):
+    for scores in self._found['probe'].scores.values():
+      for of_offset in scores.values():
+        for of_latent in of_offset.values():
+          for name, score in of_latent.items():
+            gain = score['accuracy_above_chance' if name == 'shape' else 'r2']
+            self.assertTrue(np.isfinite(score['error']))
+            if name in ('shape', 'x_position'):
+              self.assertIsNone(gain)
+            else:
+              self.assertTrue(np.isfinite(gain))
+    text = self._lines[self._lines.index('# Test 1') :]
+    self.assertIn('scale and y_position vary from sprite to sprite', text)
+    self.assertNotRegex(text, r'\bnan\b|\binf\b')
+    row = '| predicting the mean (exact)'
+    rows = [x for x in text.splitlines() if x.startswith(row)]
+    # Two splits, three offsets, two probes.
+    self.assertLen(rows, 12)
+    for row in rows:
+      cells = [cell.strip() for cell in row.strip('|').split('|')]
+      self.assertEqual([cells[1], cells[4]], ['does not vary'] * 2)
+      self.assertEqual(cells[3], '3.458579 (+0.000)')
+
+  def test_what_varies_is_put_to_the_test_alone(self):
+    isolated = self._found['probe'].isolated
+    self.assertEqual(list(isolated), ['scale', 'y_position'])
+    for latent, result in isolated.items():
+      self.assertEqual(result.num_rollouts, {'train': 3, 'test': 20})
+      self.assertEqual(list(result.scores['test']['memory'][0]), [latent])
+      name = f'probe_alone_varying-{latent}_fixed-*'
+      for classes in self._classes(name, 'test'):
+        varies = [len(np.unique(x)) > 1 for x in classes.T]
+        self.assertEqual(
+          [latents.NAMES[i] for i in np.flatnonzero(varies)], [latent]
+        )
+    self.assertIn('## Each latent in isolation', self._lines)
+
+  def test_controls_stand_beside(self):
+    result = self._found['probe']
+    self.assertContainsSubset(
+      [
+        'memory',
+        'untrained_memory',
+        'untrained_controller_cell',
+        'image',
+        'action',
+        'random_20',
+        'planted_20',
+      ],
+      result.widths,
+    )
+    self.assertEqual(
+      list(result.comparisons['read_words']),
+      [
+        'untrained_read_words',
+        'controller_hidden',
+        'controller_cell',
+        'untrained_controller_hidden',
+        'untrained_controller_cell',
+      ],
+    )
+    name = 'probe_untrained_varying-*'
+    trained = traces_lib.open_traces(self._folder('probe_varying-*'))
+    untrained = traces_lib.open_traces(self._folder(name))
+    self.assertEqual(untrained.metadata['num_updates'], 0)
+    self.assertNotEqual(
+      untrained.metadata['model_fingerprint'],
+      trained.metadata['model_fingerprint'],
+    )
+    for split in ('train', 'test'):
+      for one, other in zip(
+        self._classes('probe_varying-*', split), self._classes(name, split)
+      ):
+        self.assertAllEqual(one, other)
+
+  def test_reports_say_what_they_are_of(self):
+    probe = self._json('probe.json')
+    self.assertAllEqual(
+      np.equal(probe['predicting_the_mean'], 0), [1, 0, 0, 1, 0]
+    )
+    self.assertEqual(
+      probe['config']['evaluation']['varying'], ['scale', 'y_position']
+    )
+    self.assertEqual(
+      probe['config']['evaluation']['fixed'], [['shape', 2], ['x_position', 4]]
+    )
+    self.assertIn('only x moves; fixed: shape:2.', self._lines)
+    found = self._found['mi']
+    self.assertEqual(
+      {name: result.layout for name, result in found.items()},
+      dict(
+        memory=(5, 4),
+        read_words=(4, 4),
+        controller_hidden=(8,),
+        controller_cell=(8,),
+      ),
+    )
+    for result in found.values():
+      for scores in (result.scores, result.null, result.p_values):
+        self.assertTrue(np.isfinite(scores).all())
+
+  def test_fewer_representations_read_the_same_traces(self):
+    found, lines = self._evaluate(
+      tests=('probe',), representations=('read_words',), num_isolated=0
+    )
+    # But for the untrained core, of which only what is probed is written.
+    self.assertRegex(lines, 'traces: reading .*/probe_varying')
+    self.assertNotIn('memory', found['probe'].widths)
+    for split, scores in found['probe'].scores.items():
+      # Controls depend on what is probed; this does not.
+      before = self._found['probe'].scores[split]['read_words']
+      self.assertEqual(
+        scores['read_words'][0]['scale']['exact'], before[0]['scale']['exact']
+      )
+      self.assertAllClose(
+        scores['read_words'][0]['scale']['r2'], before[0]['scale']['r2']
+      )
+
+  def test_chosen_locations_and_lags(self):
+    found, lines = self._evaluate(
+      tests=('mi',), locations=(7, 2), lags=(0, 3), num_rollouts=12
+    )
+    self.assertIn('traces: reading', lines)
+    self.assertEqual(list(found['mi']), ['memory'])
+    self.assertEqual(found['mi']['memory'].scores.shape, (2, 2))
+    self.assertEqual(found['mi']['memory'].lags, (0, 3))
+    with self.assertRaisesRegex(
+      errors.UsageError, '--locations=20: must be of 0 to 19'
+    ):
+      self._evaluate(tests=('mi',), locations=(20,))
+
+  def test_lesions_of_the_same_rollouts(self):
+    result, data = self._found['lesion'], self._json('lesion.json')
+    self.assertEqual((result.num_sequences, result.num_steps), (5, 15))
+    self.assertEqual((result.lesion_step, result.reset_interval), (7, 10))
+    self.assertEqual(data['config']['evaluation']['num_lesioned'], 5)
+    self.assertIn('model_fingerprint', data['config'])
+    self.assertAllClose(
+      data['scores']['no_link']['loss'], result.scores['no_link']['loss']
+    )
+    self.assertIn(data['verdict'], self._lines)
+    self.assertIn('| memory reset every 10 steps', self._lines)
+    found, _ = self._evaluate(
+      tests=('lesion',), num_lesioned=3, lesion_step=0, reset_interval=14
+    )
+    self.assertEqual(set(found), {'prediction', 'lesion'})
+    again = found['lesion']
+    self.assertEqual((again.lesion_step, again.reset_interval), (0, 14))
+    for metric in ('loss', 'iou'):
+      np.testing.assert_allclose(
+        again.scores['intact'][metric],
+        result.scores['intact'][metric][:3],
+        rtol=1e-5,
+      )
+
+  def test_other_rollouts_have_other_traces(self):
+    model_dir = os.path.join(self.get_temp_dir(), 'run')
+    shutil.copytree(self._model_dir, model_dir)
+    fast = dict(tests=('probe',), num_isolated=0, num_seeds=1)
+    _, lines = self._evaluate(model_dir, **fast)
+    self.assertNotIn('traces: writing', lines)
+    _, lines = self._evaluate(model_dir, varying=latents.NAMES, **fast)
+    self.assertIn('traces: writing', lines)
+    usual = self._folder('probe_12+2x15_*', model_dir)
+    # As if it had been renamed.
+    confined = self._folder('probe_varying-*', model_dir)
+    shutil.rmtree(usual)
+    shutil.copytree(confined, usual)
+    with self.assertRaisesRegex(errors.UsageError, 'traces with splits'):
+      self._evaluate(model_dir, varying=latents.NAMES, **fast)
+
+
+class WithoutMemoryTest(tf.test.TestCase):
+  """A core of which there is only the controller to probe."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+    cls._model_dir = os.path.join(folder, 'run')
+    config = config_lib.TrainingConfig(
+      core='lstm',
+      loss='mean_squared_error',
+      hidden_size=8,
+      num_epochs=1,
+      rollouts_per_epoch=4,
+      min_length=20,
+      max_length=30,
+      batch_size=2,
+      tbptt_length=10,
+    )
+    training.train(
+      config, cls._model_dir, testing_data.data_dir(), log=lambda line: None
+    )
+
+  def _evaluate(self, **changes):
+    lines = []
+    config = config_lib.EvaluationConfig(
+      **{**_EVALUATION, 'num_isolated': 0, **changes}
+    )
+    found = experiment.evaluate(
+      self._model_dir,
+      config,
+      testing_data.data_dir(),
+      lines.append,
+      checkpoint='best',
+    )
+    return found, lines
+
+  def test_probes_the_controller(self):
+    found, lines = self._evaluate()
+    self.assertContainsSubset(
+      ['controller_hidden', 'controller_cell'], found['probe'].scores['test']
+    )
+    self.assertNotIn('memory', found['probe'].scores['test'])
+    self.assertEqual(
+      list(found['mi']), ['controller_hidden', 'controller_cell']
+    )
+    self.assertTrue(any('core=lstm has no memory;' in line for line in lines))
+    self.assertNotIn('lesion', found)
+    self.assertTrue(any('no Test 3' in line for line in lines))
+    # It is judged by its untrained twin.
+    self.assertEqual(
+      {k: list(v) for k, v in found['probe'].comparisons.items()},
+      {
+        name: [f'untrained_{name}']
+        for name in ('controller_hidden', 'controller_cell')
+      },
+    )
+    path = os.path.join(self._model_dir, experiment.EVALUATION_DIR, 'report.md')
+    with open(path, encoding='utf-8') as file:
+      text = file.read()
+    self.assertIn('the memory: a control.', text)
+    self.assertIn('can the latents be read off its state?', text)
+    self.assertIn('this network has no memory', text)
+    self.assertTrue(any('squared error' in line for line in lines))
+
+  def test_says_what_it_does_not_have(self):
+    with self.assertRaisesRegex(
+      errors.UsageError, '--locations=0: .*no memory'
+    ):
+      self._evaluate(tests=('mi',), locations=(0,))
+    with self.assertRaisesRegex(
+      errors.UsageError, '--test=lesion: .*no memory'
+    ):
+      self._evaluate(tests=('lesion',))
+    with self.assertRaisesRegex(
+      errors.UsageError, 'representations=memory.* it has controller_hidden'
+    ):
+      self._evaluate(tests=('probe',), representations=('memory',))
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,232 @@
+"""Tests of what is put to Test 3, and that it sees use where there is some."""
+
+import json
+import os
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from analysis.lesion import comparison as lesion
+from analysis.lesion import side_by_side as lesioned_runs
+from analysis.lesion import tables as lesion_tables
+from analysis.lesion import tasks as lesion_tasks
+from dnc import config as config_lib
+from dnc import dnc
+from dnc import lesions
+from dnc import reference_weights
+from dnc.next_sprite import model as predictor_lib
+from dnc.next_sprite import rollouts
+from dnc.next_sprite import scoring as evaluation
+from dnc.repeat_copy import data as repeat_copy
+from dnc.repeat_copy import training as repeat_copy_training
+from dnc.system import errors
+from tests.support import data as testing_data
+
+_CHECKPOINT_FOLDER = os.path.join(
+  testing_data.ROOT, 'testdata', 'tf1_checkpoint'
+)
+_OUR_FOLDER = os.path.join(testing_data.ROOT, 'testdata', 'repeat_copy_run')
+
+
+class SpriteTaskTest(tf.test.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    config = config_lib.TrainingConfig(
+      memory_size=3, word_size=2, num_read_heads=2, hidden_size=4
+    )
+    table = testing_data.rendered_table()
+    cls._predictor = predictor_lib.SpritePredictor(config, table.mean_image())
+    cls._spec = rollouts.RolloutSpec(
+      seed=3, stream='evaluation', min_length=30, max_length=70
+    )
+    cls._task = lesion_tasks.SpriteTask(cls._predictor, table, cls._spec)
+    cls._batch = rollouts.make_batch(table, cls._spec, range(4))
+    cls._table = table
+
+  def test_intact_scores_are_those_of_the_evaluation(self):
+    result = lesion.run(self._task, 4, reset_interval=20)
+    self.assertEqual((result.lesion_step, result.num_steps), (35, 70))
+    evaluator = evaluation.Evaluator(self._predictor)
+    for i in range(4):
+      alone = rollouts.make_batch(self._table, self._spec, [i])
+      means = predictor_lib.means(evaluator.run(alone)[0])
+      for name in ('loss', 'iou'):
+        self.assertAllClose(
+          result.scores[lesions.INTACT][name][i], means[name], rtol=1e-5
+        )
+
+  def test_the_mean_image_is_of_these_rollouts(self):
+    result = lesion.run(self._task, 4)
+    lengths = self._batch.length
+    images = np.concatenate(
+      [
+        rollouts.model_targets(self._batch).numpy()[:length, i]
+        for i, length in enumerate(lengths)
+      ]
+    ).astype(np.float64)
+    mean = np.clip(images.mean(axis=0), 1e-6, 1 - 1e-6)
+    nats = -(images * np.log(mean) + (1 - images) * np.log1p(-mean)).sum(axis=1)
+    found = result.scores[lesion.BASELINE]['loss']
+    ends = np.cumsum(lengths)
+    for i, (start, end) in enumerate(zip([0, *ends[:-1]], ends)):
+      self.assertAllClose(found[i], nats[start:end].mean(), rtol=1e-4)
+
+  def test_segments_are_the_rollouts(self):
+    segments = list(self._task.segments(0, 4))
+    self.assertLen(segments, -(-len(self._batch.image) // 50))
+    self.assertGreater(len(segments), 1)
+    self.assertAllEqual(
+      tf.concat([s.inputs for s in segments], 0),
+      rollouts.model_inputs(self._batch),
+    )
+    self.assertAllEqual(
+      np.concatenate([s.is_real for s in segments]),
+      rollouts.mask(self._batch.length, len(self._batch.image)) > 0,
+    )
+    second = next(self._task.segments(1, 2))
+    self.assertAllEqual(
+      second.targets, rollouts.model_targets(self._batch)[:50, 2:]
+    )
+
+
+class RepeatCopyTaskTest(tf.test.TestCase, parameterized.TestCase):
+  """On the model that DeepMind's own code trained."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    with open(os.path.join(_CHECKPOINT_FOLDER, 'config.json')) as file:
+      sizes = json.load(file)
+    cls._core = dnc.DNC(
+      sizes['access_config'],
+      sizes['controller_config'],
+      sizes['output_size'],
+      sizes['clip_value'],
+    )
+    reference_weights.load_checkpoint(
+      cls._core, os.path.join(_CHECKPOINT_FOLDER, 'model.ckpt-3000')
+    )
+    cls._config = config_lib.RepeatCopyConfig(**sizes['task'])
+    cls._task = lesion_tasks.RepeatCopyTask(cls._core, cls._config)
+    cls._result = lesion.run(cls._task, 200)
+
+  def _mean(self, name, metric):
+    return np.nanmean(self._result.scores[name][metric])
+
+  def test_scores_are_those_of_the_training(self):
+    (segment,) = self._task.segments(0, 25)
+    batch = repeat_copy.make_batch(self._config, 'validation', 1, 25)
+    np.testing.assert_array_equal(segment.inputs, batch.observations)
+    outputs = lesioned_runs.outputs(self._core, segment.inputs)[
+      'read_words_zero'
+    ]
+    scores = self._task.scores(outputs, segment.targets)
+    found = {
+      metric.name: [
+        metric.of_sequence(values[counts])
+        for values, counts in zip(
+          scores[metric.name].numpy().T, segment.counts[metric.name].T
+        )
+      ]
+      for metric in self._task.metrics
+    }
+    expected = repeat_copy.score(outputs, batch.target, batch.mask)
+    self.assertAllClose(np.mean(found['sequence_accuracy']), expected.sequences)
+    copied = segment.counts['bit_accuracy'].sum(axis=0)
+    self.assertAllClose(
+      np.average(found['bit_accuracy'], weights=copied), expected.bits
+    )
+    loss = repeat_copy.masked_sigmoid_cross_entropy(
+      outputs, batch.target, batch.mask
+    )
+    self.assertAllClose(np.mean(found['loss']), loss, rtol=1e-5)
+
+  def test_real_steps_end_with_the_end_marker(self):
+    (segment,) = self._task.segments(0, 25)
+    for i in range(25):
+      end = segment.targets[:, i, -1].numpy().argmax()
+      self.assertAllEqual(
+        segment.is_real[:, i], np.arange(len(segment.is_real)) <= end
+      )
+
+  def test_batches_are_other_sequences(self):
+    first, second = (next(self._task.segments(b, 25)) for b in (0, 1))
+    reported = repeat_copy.make_batch(self._config, 'validation', 0, 25)
+    seen = {
+      x.numpy().tobytes()
+      for x in (first.inputs, second.inputs, reported.observations)
+    }
+    self.assertLen(seen, 3)
+
+  def _change(self, name, metric):
+    return self._result.comparisons[name][metric]
+
+  def test_intact_it_does_most_of_the_task(self):
+    # As it was published: 3,000 updates had not taught it every sequence.
+    self.assertGreater(self._mean(lesions.INTACT, 'bit_accuracy'), 0.9)
+    self.assertGreater(self._mean(lesions.INTACT, 'sequence_accuracy'), 0.5)
+    self.assertLess(self._mean(lesion.BASELINE, 'bit_accuracy'), 0.55)
+
+  @parameterized.parameters(
+    *lesions.OF_READ_WORDS, 'frozen_memory', 'reset_memory'
+  )
+  def test_lesions_break_it(self, name):
+    loss = self._change(name, 'loss')
+    self.assertGreater(loss.share_interval[0], 0.4)
+    bits = self._change(name, 'bit_accuracy')
+    self.assertLess(bits.interval[1], -0.04)
+    # Of the sequences it had right, next to none is left.
+    self.assertLess(self._mean(name, 'sequence_accuracy'), 0.15)
+    self.assertLess(self._change(name, 'sequence_accuracy').interval[1], -0.3)
+
+  @parameterized.parameters('exchanged_memory', 'no_usage')
+  def test_other_lesions_harm_it(self, name):
+    self.assertGreater(self._change(name, 'loss').share_interval[0], 0.1)
+    self.assertLess(self._change(name, 'sequence_accuracy').interval[1], -0.05)
+
+  def test_links_are_not_what_it_does_it_with(self):
+    # Patterns of two steps at most can be found by content.
+    self.assertAllClose(self._change('no_link', 'loss').share, 0.0, atol=0.01)
+    self.assertEqual(self._change('no_link', 'bit_accuracy').difference, 0.0)
+
+  def test_a_step_after_which_nothing_counts(self):
+    last = self._task.num_steps - 1
+    with self.assertRaisesRegex(
+      errors.UsageError, f'^--lesion_step={last}: bit_accuracy counts in 0 of'
+    ):
+      lesion.run(self._task, 4, lesion_step=last)
+
+  def test_verdict(self):
+    self.assertStartsWith(
+      lesion_tables.verdict(self._result),
+      'Yes: the model uses what it reads and what it stores:',
+    )
+
+
+class WholeControlTest(tf.test.TestCase, parameterized.TestCase):
+  """On a model of ours that remembers longer patterns, and does so always."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    config, core, num_updates = repeat_copy_training.restore_core(_OUR_FOLDER)
+    assert num_updates == config.num_training_iterations
+    task = lesion_tasks.RepeatCopyTask(core, config)
+    cls._result = lesion.run(task, 100)
+
+  def test_intact_it_does_the_task(self):
+    intact = self._result.scores[lesions.INTACT]
+    self.assertEqual(np.nanmean(intact['sequence_accuracy']), 1.0)
+
+  @parameterized.parameters(*lesions.NAMES)
+  def test_every_lesion_breaks_it(self, name):
+    comparison = self._result.comparisons[name]
+    self.assertGreater(comparison['loss'].share_interval[0], 1.0)
+    self.assertLess(comparison['bit_accuracy'].interval[1], -0.2)
+    self.assertLess(comparison['sequence_accuracy'].interval[1], -0.8)
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,93 @@
+"""Tests for analysis.probe_labels."""
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from analysis.probe import labels as probe_labels
+
+_SPEC = probe_labels.LabelSpec(
+  {'shape': 3, 'colour': 2}, ('size',), {'shape': 1 / 3, 'colour': 0.5}
+)
+
+
+def _rollouts(lengths):
+  """Labels of which the value tells rollout and step: 100 * rollout + step."""
+  rollouts = []
+  for rollout, length in enumerate(lengths):
+    steps = np.arange(length)
+    rollouts.append(
+      np.stack([steps % 3, steps % 2, 100 * rollout + steps], 1).astype('f4')
+    )
+  return rollouts
+
+
+class LabelSpecTest(tf.test.TestCase):
+  def test_outputs_are_one_for_each_class_and_value(self):
+    self.assertEqual(_SPEC.names, ('shape', 'colour', 'size'))
+    self.assertEqual(_SPEC.num_outputs, 6)
+    outputs = _SPEC.as_outputs(np.array([[[2.0, 0.0, 0.5, 1.0]]]))
+    self.assertAllEqual(outputs, [[[0, 0, 1, 1, 0, 0.5]]])
+
+
+class LabelsTest(parameterized.TestCase, tf.test.TestCase):
+  @parameterized.parameters(0, 1, 3, 7, 20, -1, -4, -20)
+  def test_offsets_agree_with_a_loop(self, offset):
+    (labels,) = _rollouts([7])
+    found = probe_labels.at_offset(labels, offset, 7)
+    for step in range(7):
+      if 0 <= step - offset < 7:
+        self.assertAllEqual(found[step], [*labels[step - offset], 1])
+      else:
+        self.assertAllEqual(found[step], [0, 0, 0, 0])
+
+  @parameterized.parameters(2, 3, 10, 101)
+  def test_partners_are_never_their_own(self, number):
+    for seed in range(20):
+      partners = probe_labels.other_rollouts(seed, number)
+      self.assertAllEqual(np.sort(partners), np.arange(number))
+      self.assertFalse(np.any(partners == np.arange(number)))
+
+  def test_partners_depend_on_the_seed_alone(self):
+    first = probe_labels.other_rollouts(0, 50)
+    self.assertAllEqual(first, probe_labels.other_rollouts(0, 50))
+    self.assertNotAllEqual(first, probe_labels.other_rollouts(1, 50))
+
+  def test_true_tasks_then_shuffled_ones(self):
+    rollouts = _rollouts([6, 6, 4])
+    labels = probe_labels.Labels(
+      _SPEC, rollouts, lambda x: x, offsets=(0, 2), seed=3
+    )
+    partners = probe_labels.other_rollouts(3, 3)
+    self.assertEqual(labels.num_tasks, 4)
+    for position, own in enumerate(rollouts):
+      tasks = labels.tasks(position, len(own))
+      self.assertEqual(tasks.shape, (len(own), 4, 4))
+      other = rollouts[partners[position]]
+      for step in range(len(own)):
+        for task, (source, offset) in enumerate(
+          [(own, 0), (own, 2), (other, 0), (other, 2)]
+        ):
+          # The shorter rollout has no label past its end.
+          there = 0 <= step - offset < len(source)
+          self.assertEqual(tasks[step, task, -1], there)
+          if there:
+            self.assertEqual(tasks[step, task, 2], source[step - offset, 2])
+
+  def test_a_single_rollout_has_no_shuffled_labels(self):
+    labels = probe_labels.Labels(_SPEC, _rollouts([5]), lambda x: x)
+    tasks = labels.tasks(0, 5)
+    self.assertAllEqual(tasks[:, 0, -1], np.ones([5]))
+    self.assertAllEqual(tasks[:, 1], np.zeros([5, 4]))
+
+  def test_moments_are_those_of_all_steps(self):
+    rollouts = _rollouts([6, 6, 4])
+    labels = probe_labels.Labels(_SPEC, rollouts, lambda x: x)
+    outputs = _SPEC.as_outputs(np.concatenate(rollouts))
+    mean, covariance = labels.moments()
+    self.assertAllClose(mean, outputs.mean(0))
+    self.assertAllClose(covariance, np.cov(outputs.T, bias=True))
+
+
+if __name__ == '__main__':
+  tf.test.main()

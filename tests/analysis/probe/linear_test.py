@@ -1,0 +1,155 @@
+"""Tests for analysis.linear_probe."""
+
+import numpy as np
+import tensorflow as tf
+
+from analysis.probe import exact as exact_probe
+from analysis.probe import labels as probe_labels
+from analysis.probe import linear as linear_probe
+from analysis.probe import sums as step_sums
+
+_SPEC = probe_labels.LabelSpec({'kind': 3}, ('size', 'place'), {'kind': 1 / 3})
+
+
+def _steps(seed, number, width=8):
+  """Standardised features that hold the labels, with noise; and the labels."""
+  rng = np.random.default_rng(seed)
+  labels = np.ones([number, 1, 4], np.float32)
+  labels[:, 0, 0] = rng.integers(3, size=number)
+  labels[:, 0, 1:3] = rng.standard_normal((number, 2))
+  mixing = np.random.default_rng(9).standard_normal((5, width))
+  features = _SPEC.as_outputs(labels[:, 0]) @ mixing
+  features += rng.standard_normal((number, width))
+  features = (features - features.mean(0)) / features.std(0)
+  return features.astype(np.float32), labels
+
+
+def _dataset(features, labels, batch_size):
+  """One representation, one seed."""
+  dataset = tf.data.Dataset.from_tensor_slices(
+    ((features[:, np.newaxis],), labels[:, np.newaxis, np.newaxis])
+  )
+  return dataset.batch(batch_size)
+
+
+class LinearProbeTest(tf.test.TestCase):
+  def test_loss_of_a_probe_worked_out_by_hand(self):
+    probe = linear_probe.LinearProbe(
+      {'x': 2}, _SPEC, num_tasks=2, bias=np.array([0, 1, 0, 1, 2])
+    )
+    labels = np.zeros([4, 2, 4], np.float32)
+    labels[:, 0] = [
+      [1, 1, 2, 1],  # All right.
+      [0, 3, 2, 1],  # Class wrong, size 2 away.
+      [1, 1, 3, 1],  # Place 1 away.
+      [0, 0, 0, 0],  # No label.
+    ]
+    labels[0, 1] = [1, 1, 2, 1]
+    log_z = np.log(2 + np.e)
+    cross_entropy = np.mean([log_z - 1, log_z, log_z - 1])
+    expected = cross_entropy + 4 / 3 + 1 / 3 + (log_z - 1)
+    dataset = _dataset(np.ones([4, 2], np.float32), labels, 4)
+    loss = probe.model.evaluate(dataset, verbose=0)
+    self.assertNear(loss, expected, 1e-5)
+
+  def test_steps_without_a_label_count_for_nothing(self):
+    features, labels = _steps(0, 64)
+    labels[:5] = 0
+    garbage = features.copy()
+    garbage[:5] = 1e3
+    kernels = []
+    for x in (features, garbage):
+      probe = linear_probe.LinearProbe({'x': 8}, _SPEC)
+      weights = probe.fit(_dataset(x, labels, 16)).weights()['x']
+      self.assertEqual(weights[0].shape, (1, 8, 1, 5))
+      self.assertEqual(weights[1].shape, (1, 1, 5))
+      kernels.append(weights[0])
+    self.assertNotAllEqual(kernels[0], np.zeros([1, 8, 1, 5]))
+    self.assertAllEqual(kernels[0], kernels[1])
+
+  def test_approaches_the_exact_answer(self):
+    features, labels = _steps(0, 30_000)
+    probe = linear_probe.LinearProbe({'x': 8}, _SPEC, learning_rate=1e-2)
+    kernel, bias = probe.fit(_dataset(features, labels, 16)).weights()['x']
+    sums = step_sums.StepSums(8, _SPEC).update(features, labels)
+    exact_kernel, exact_bias = sums.least_squares()
+    self.assertAllClose(kernel[0, :, 0, 3:], exact_kernel[:, 3:], atol=0.05)
+    self.assertAllClose(bias[0, 0, 3:], exact_bias[3:], atol=0.05)
+    logistic = exact_probe.logistic_regression(
+      features, labels[:, 0, 0].astype(int), 3
+    )
+
+    def probabilities(kernel, bias):
+      return tf.nn.softmax(features @ kernel + bias)
+
+    # It goes on growing where classes are far apart: in the mean over steps.
+    apart = probabilities(kernel[0, :, 0, :3], bias[0, 0, :3]) - probabilities(
+      *(x.astype(np.float32) for x in logistic)
+    )
+    self.assertLess(np.abs(apart).mean(), 0.02)
+
+  def test_knows_the_mean_before_it_learns(self):
+    bias = linear_probe.initial_bias(
+      _SPEC, np.array([0.25, 0.75, 0, 5, -1]), num_steps=100
+    )
+    self.assertAllClose(bias[:2], np.log([0.25, 0.75]), atol=0.01)
+    self.assertNear(bias[2], np.log(0.005 / 1.005), 1e-6)
+    self.assertAllEqual(bias[3:], [5, -1])
+
+
+class BatchesTest(tf.test.TestCase):
+  def _batches(self, seed=0, num_seeds=2, block_steps=800):
+    """Steps of 10 rollouts of 99 to 101; the features tell which."""
+    lengths = [99 + i % 3 for i in range(10)]
+    ends = np.cumsum(lengths)
+    rows = np.split(np.arange(ends[-1]), ends[:-1])
+
+    def rollouts():
+      for row in rows:
+        shared = row[:, np.newaxis].astype(np.float32)
+        own = [shared + 10_000 * i for i in range(num_seeds)]
+        yield [shared, *own], shared[:, np.newaxis]
+
+    found = []
+    for number, block in enumerate(
+      linear_probe.blocks(rollouts(), block_steps)
+    ):
+      found += linear_probe.batches(
+        block, [1, num_seeds], seed, number, num_seeds, batch_size=8
+      ).as_numpy_iterator()
+    sizes = [len(labels) for _, labels in found]
+    self.assertEqual(sizes, [8] * (ends[-1] // 8) + [ends[-1] % 8])
+    shared, own = (
+      np.concatenate([inputs[i] for inputs, _ in found])[..., 0]
+      for i in range(2)
+    )
+    labels = np.concatenate([labels for _, labels in found])[:, 0, :, 0, 0]
+    return shared, own, labels
+
+  def test_every_step_once_for_every_seed_with_its_label(self):
+    shared, own, labels = self._batches()
+    self.assertEqual(shared.shape, (999, 2))
+    for seed in range(2):
+      self.assertAllEqual(np.sort(shared[:, seed]), np.arange(999))
+      self.assertAllEqual(shared[:, seed], labels[:, seed])
+      # Every seed has numbers of its own in the same order.
+      self.assertAllEqual(own[:, seed], shared[:, seed] + 10_000 * seed)
+    self.assertNotAllEqual(shared[:, 0], shared[:, 1])
+
+  def test_mini_batches_mix_rollouts(self):
+    shared, _, _ = self._batches()
+    # The first block is of 800 steps, from eight rollouts.
+    self.assertAllEqual(np.sort(shared[:800, 0]), np.arange(800))
+    mixed = [len(set(x // 100)) for x in shared[:800, 0].reshape([-1, 8])]
+    # Eight draws from eight rollouts: 5.3 different ones on average.
+    self.assertGreater(np.mean(mixed), 5)
+
+  def test_orders_depend_on_the_seed_alone(self):
+    shared, _, _ = self._batches()
+    self.assertAllEqual(shared, self._batches()[0])
+    self.assertAllEqual(shared[:, :1], self._batches(num_seeds=1)[0])
+    self.assertNotAllEqual(shared, self._batches(seed=1)[0])
+
+
+if __name__ == '__main__':
+  tf.test.main()

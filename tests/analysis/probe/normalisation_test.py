@@ -1,0 +1,62 @@
+"""Tests for analysis.normalisation."""
+
+import numpy as np
+import tensorflow as tf
+
+from analysis.probe import normalisation
+
+
+class StepNormaliserTest(tf.test.TestCase):
+  def test_each_step_has_its_own_statistics(self):
+    normaliser = normalisation.StepNormaliser()
+    normaliser.update(np.array([[1.0, 5.0], [10.0, 3.0]], np.float32))
+    normaliser.update(
+      np.array([[3.0, 5.0], [10.0, 9.0], [4.0, 4.0]], np.float32)
+    )
+    self.assertAllEqual(normaliser.mean, [[2, 5], [10, 6], [4, 4]])
+    self.assertAllEqual(normaliser.deviation, [[1, 0], [0, 3], [0, 0]])
+    features = np.array([[1.5, 6.0], [10.0, 7.5]], np.float32)
+    # What does not vary at a step is zero there.
+    self.assertAllEqual(normaliser.transform()(features), [[-0.5, 0], [0, 0.5]])
+    self.assertAllEqual(features, [[1.5, 6.0], [10.0, 7.5]])
+
+  def test_unseen_features_go_no_further_than_seen_ones_can(self):
+    normaliser = normalisation.StepNormaliser()
+    for feature in (0.0, 0.0, 0.0, 0.0, 1e-3):
+      normaliser.update(np.array([[feature]], np.float32))
+    normalise = normaliser.transform()
+
+    def of(feature):
+      return normalise(np.array([[feature]], np.float32))
+
+    # The most that one of five can be away from the mean of all.
+    self.assertAllClose(of(1e-3), [[2.0]])
+    self.assertAllEqual(of(1.0), [[2.0]])
+    self.assertAllEqual(of(-1.0), [[-2.0]])
+
+  def test_agrees_with_numpy_far_from_zero(self):
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((50, 4, 3)) + 1e7
+    normaliser = normalisation.StepNormaliser()
+    for rollout in features:
+      normaliser.update(rollout)
+    self.assertAllClose(normaliser.mean, features.mean(0), rtol=1e-12)
+    self.assertAllClose(normaliser.deviation, features.std(0), rtol=1e-6)
+
+  def test_bits_are_counted(self):
+    rng = np.random.default_rng(0)
+    counted = normalisation.BitNormaliser()
+    summed = normalisation.StepNormaliser()
+    for num_steps in (3, 5, 4, 5):
+      bits = rng.integers(2, size=(num_steps, 6)).astype(np.uint8)
+      counted.update(bits)
+      summed.update(bits)
+    self.assertAllClose(counted.mean, summed.mean, rtol=1e-12)
+    self.assertAllClose(counted.deviation, summed.deviation, rtol=1e-12)
+    normalised = counted.transform()(bits)
+    self.assertEqual(normalised.dtype, np.float32)
+    self.assertAllClose(normalised, summed.transform()(bits))
+
+
+if __name__ == '__main__':
+  tf.test.main()

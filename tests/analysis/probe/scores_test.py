@@ -1,0 +1,188 @@
+"""Tests for analysis.probe_scores."""
+
+import numpy as np
+import tensorflow as tf
+
+from analysis.probe import labels as probe_labels
+from analysis.probe import scores as probe_scores
+
+_SPEC = probe_labels.LabelSpec({'kind': 3}, ('size', 'place'), {'kind': 1 / 3})
+
+
+def _tally(rollouts):
+  """Of rollouts (labels `[time, task, 4]`, predictions)."""
+  tally = probe_scores.Tally(_SPEC)
+  for labels, predictions in rollouts:
+    tally.update(
+      labels, {k: tally.count(labels, x) for k, x in predictions.items()}
+    )
+  return tally
+
+
+def _random_rollouts(seed, number, num_tasks=2, num_probes=3):
+  rng = np.random.default_rng(seed)
+  for _ in range(number):
+    num_steps = rng.integers(5, 9)
+    labels = np.ones([num_steps, num_tasks, 4], np.float32)
+    labels[..., 0] = rng.integers(3, size=labels.shape[:2])
+    labels[..., 1:3] = rng.standard_normal([*labels.shape[:2], 2])
+    # Of some steps nothing is asked.
+    labels[: rng.integers(3), 1] = 0
+    shape = [num_steps, num_probes, num_tasks, 5]
+    yield labels, {'x': rng.standard_normal(shape).astype(np.float32)}
+
+
+class TallyTest(tf.test.TestCase):
+  def test_scores_of_a_probe_worked_out_by_hand(self):
+    labels = np.array(
+      [
+        [[1, 1, 2, 1]],  # All right.
+        [[0, 3, 2, 1]],  # Class wrong, size 2 away.
+        [[1, 1, 2, 1]],
+        [[0, 0, 0, 0]],  # No label.
+      ],
+      np.float32,
+    )
+    predictions = np.tile(np.float32([0, 1, 0, 1, 2]), [4, 1, 1, 1])
+    tally = _tally([(labels, {'x': predictions})])
+    error, gain = tally.score('x', np.ones([1, 1]))
+    self.assertAllClose(error[0, 0, 0], [1 / 3, 4 / 3, 0])
+    # Sizes 1, 3, 1 have variance 8/9; the place is always the same.
+    self.assertAllClose(gain[0, 0, 0, :2], [1 / 3, 1 - (4 / 3) / (8 / 9)])
+    self.assertTrue(np.isnan(gain[0, 0, 0, 2]))
+
+  def test_resamples_are_scored_as_if_they_were_the_rollouts(self):
+    rollouts = list(_random_rollouts(0, 6))
+    weights = probe_scores.resamples(0, 6, 20)
+    self.assertAllEqual(weights[0], np.ones([6]))
+    self.assertAllEqual(weights.sum(1), np.full([21], 6))
+    error, gain = _tally(rollouts).score('x', weights)
+    self.assertEqual(error.shape, (21, 3, 2, 3))
+    for i in (0, 7, 20):
+      drawn = np.repeat(np.arange(6), weights[i].astype(int))
+      alone = _tally([rollouts[j] for j in drawn]).score('x', np.ones([1, 6]))
+      self.assertAllClose(error[i], alone[0][0], rtol=1e-5, atol=1e-6)
+      self.assertAllClose(gain[i], alone[1][0], rtol=1e-5, atol=1e-5)
+
+  def test_agrees_with_all_steps_together(self):
+    rollouts = list(_random_rollouts(1, 8))
+    error, gain = _tally(rollouts).score('x', np.ones([1, 8]))
+    labels = np.concatenate([labels for labels, _ in rollouts])
+    predicted = np.concatenate([x['x'] for _, x in rollouts])
+    for task in range(2):
+      there = labels[:, task, -1] > 0
+      true = labels[there, task]
+      for probe in range(3):
+        found = predicted[there, probe, task]
+        wrong = (found[:, :3].argmax(1) != true[:, 0]).mean()
+        squares = np.square(found[:, 3:] - true[:, 1:3]).mean(0)
+        self.assertAllClose(error[0, probe, task], [wrong, *squares])
+        r2 = 1 - squares / true[:, 1:3].var(0)
+        self.assertAllClose(gain[0, probe, task], [2 / 3 - wrong, *r2])
+
+
+class IntervalTest(tf.test.TestCase):
+  def test_covers_as_often_as_it_says(self):
+    covered = 0
+    for seed in range(300):
+      rng = np.random.default_rng(seed)
+      # Errors of a rollout's steps go together: of mean 1 over all rollouts.
+      errors = rng.exponential(size=40)
+      weights = probe_scores.resamples(seed, 40, 400)
+      means = weights @ errors / 40
+      low, high = probe_scores.interval(means[1:])
+      covered += low <= 1 <= high
+    # 95 % of 300, +- 4 standard deviations, less what 40 skewed errors cost.
+    self.assertBetween(covered, 263, 297)
+
+  def test_wider_for_rollouts_than_for_steps(self):
+    rng = np.random.default_rng(0)
+    errors = np.repeat(rng.exponential(size=[30, 1]), 100, axis=1)
+
+    def width(errors):
+      number = len(errors)
+      means = probe_scores.resamples(0, number, 500) @ errors / number
+      low, high = probe_scores.interval(means[1:])
+      return high - low
+
+    self.assertGreater(width(errors.mean(1)), 5 * width(errors.ravel()))
+
+  def test_what_never_varies_has_none(self):
+    self.assertIsNone(probe_scores.interval(np.full([10], np.nan)))
+    self.assertEqual(
+      probe_scores.interval(np.array([np.nan, 1.0, 1.0])), (1.0, 1.0)
+    )
+
+
+class SplitTest(tf.test.TestCase):
+  def _split(self, rollouts, num_seeds=2):
+    tally = _tally(rollouts)
+    return probe_scores.Split(
+      _SPEC,
+      (0,),
+      num_seeds,
+      tally,
+      probe_scores.resamples(0, len(tally), 50),
+      ['x'],
+      ['x'],
+    )
+
+  def test_seeds_are_averaged_and_exact_probes_stand_beside(self):
+    # Two seeds, and the exact and the discriminant probe.
+    rollouts = list(_random_rollouts(0, 6, num_probes=4))
+    split = self._split(rollouts)
+    error, gain = split.tally.score('x', np.ones([1, 6]))
+    scores = split.scores('x')[0]
+    self.assertNear(scores['size']['error'], error[0, :2, 0, 1].mean(), 1e-9)
+    self.assertNear(scores['size']['r2'], gain[0, :2, 0, 1].mean(), 1e-9)
+    self.assertAllClose(scores['size']['range'], np.sort(gain[0, :2, 0, 1]))
+    self.assertNear(
+      scores['size']['shuffled']['r2'], gain[0, :2, 1, 1].mean(), 1e-9
+    )
+    self.assertNear(
+      scores['size']['selectivity'],
+      scores['size']['r2'] - scores['size']['shuffled']['r2'],
+      1e-9,
+    )
+    self.assertNear(scores['size']['exact']['r2'], gain[0, 2, 0, 1], 1e-9)
+    kind = scores['kind']
+    self.assertNear(
+      kind['beside']['accuracy_above_chance'], gain[0, 3, 0, 0], 1e-9
+    )
+    self.assertNotIn('beside', scores['size'])
+    for score in (kind, kind['shuffled'], scores['place']['exact']):
+      low, high = score['error_interval']
+      self.assertBetween(score['error'], low, high)
+    low, high = scores['size']['selectivity_interval']
+    self.assertBetween(scores['size']['selectivity'], low, high)
+
+  def test_difference_is_of_the_same_resamples(self):
+    rollouts = []
+    for labels, predictions in _random_rollouts(0, 10, num_probes=4):
+      # Both are wrong in the same steps, one a little less.
+      better = 0.9 * predictions['x'] + 0.1 * np.float32(0)
+      rollouts.append((labels, {'x': predictions['x'], 'y': better}))
+    split = self._split(rollouts)
+    split = probe_scores.Split(
+      **{**vars(split), 'exact': ['x', 'y'], 'logistic': []}
+    )
+    found = split.difference('y', 'x')[0]['size']
+    expected = (
+      split.scores('y')[0]['size']['exact']['r2']
+      - split.scores('x')[0]['size']['exact']['r2']
+    )
+    self.assertNear(found['difference'], expected, 1e-9)
+    low, high = found['interval']
+    self.assertBetween(expected, low, high)
+    alone = split.scores('y')[0]['size']['exact']['interval']
+    self.assertLess(high - low, 0.5 * (alone[1] - alone[0]))
+
+  def test_one_rollout_has_no_interval(self):
+    split = self._split(list(_random_rollouts(0, 1, num_probes=4)))
+    score = split.scores('x')[0]['size']
+    self.assertIsNotNone(score['r2'])
+    self.assertIsNone(score['interval'])
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,257 @@
+"""Tests of what is written of a model, and of writing it."""
+
+import os
+from unittest import mock
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from dnc import config as config_lib
+from dnc import unroll
+from dnc.next_sprite import model as predictor_lib
+from dnc.next_sprite import recording as exports
+from dnc.next_sprite import rollouts
+from dnc.next_sprite import scoring as evaluation
+from dnc.system import errors
+from dnc.traces import reading as traces_lib
+from dnc.traces import shards as trace_shards
+from tests.support import data as testing_data
+from tests.support import random_traces as testing_traces
+
+_CONFIG = config_lib.TrainingConfig(
+  memory_size=3, word_size=2, num_read_heads=2, hidden_size=4
+)
+_WIDTHS = predictor_lib.widths(_CONFIG)
+_WITHOUT_MEMORY = predictor_lib.widths(config_lib.TrainingConfig(core='lstm'))
+_ALL_BUT_MEMORY = tuple(x for x in config_lib.EXPORTS if x != 'memory')
+
+
+class ChoiceTest(parameterized.TestCase, tf.test.TestCase):
+  def _widths(self, **sizes):
+    return predictor_lib.widths(config_lib.TrainingConfig(**sizes))
+
+  @parameterized.parameters(
+    # Model B, then Model A.
+    (dict(), 16, config_lib.EXPORTS),
+    (dict(), 256, _ALL_BUT_MEMORY),
+    (dict(representations=('memory',)), 256, config_lib.EXPORTS),
+    (dict(export=('memory',)), 256, ('memory',)),
+    (dict(export=('loss', 'memory')), 16, ('memory', 'loss')),
+    (dict(export=('usage',), tests=('mi',)), 16, ('usage',)),
+  )
+  def test_what_is_written(self, options, memory_size, expected):
+    widths = self._widths(memory_size=memory_size, word_size=64)
+    config = config_lib.EvaluationConfig(**options)
+    self.assertEqual(exports.exported(config, widths), expected)
+
+  @parameterized.parameters(
+    (dict(), 16, config_lib.REPRESENTATIONS),
+    (dict(), 256, ('read_words', 'controller_hidden', 'controller_cell')),
+    (dict(export=('memory', 'usage')), 256, ('memory',)),
+    (dict(representations=('memory', 'read_words')), 256, None),
+    (
+      dict(
+        export=('memory', 'loss', 'read_words'), representations=('memory',)
+      ),
+      16,
+      None,
+    ),
+  )
+  def test_what_is_probed(self, options, memory_size, expected):
+    widths = self._widths(memory_size=memory_size, word_size=64)
+    config = config_lib.EvaluationConfig(**options)
+    self.assertEqual(
+      exports.probed(config, widths), expected or options['representations']
+    )
+
+  def test_core_without_a_memory(self):
+    config = config_lib.EvaluationConfig()
+    names = ('controller_hidden', 'controller_cell', 'loss')
+    self.assertEqual(exports.exported(config, _WITHOUT_MEMORY), names)
+    self.assertEqual(exports.probed(config, _WITHOUT_MEMORY), names[:2])
+    for flag, choose in dict(
+      export=exports.exported, representations=exports.probed
+    ).items():
+      config = config_lib.EvaluationConfig(
+        **{flag: ('controller_cell', 'memory')}
+      )
+      with self.assertRaisesRegex(
+        errors.UsageError,
+        f'--{flag}=controller_cell,memory: this core has no memory; it has '
+        'controller_hidden, controller_cell',
+      ):
+        choose(config, _WITHOUT_MEMORY)
+
+
+class ExportTest(parameterized.TestCase, tf.test.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    for patch in (
+      # What is computed is the same, and this does not wait for XLA.
+      mock.patch.object(unroll, 'can_compile', return_value=False),
+      # Four rollouts a shard.
+      mock.patch.object(exports, '_BATCH_SIZE', 4),
+      mock.patch.object(trace_shards, '_SHARD_BYTES', 1),
+    ):
+      cls.enterClassContext(patch)
+    cls._table = testing_data.rendered_table()
+    cls._predictor = predictor_lib.SpritePredictor(_CONFIG)
+    cls._spec = rollouts.RolloutSpec(
+      seed=3, stream='evaluation', min_length=90, max_length=130
+    )
+    cls._splits = dict(
+      train=evaluation.Split(cls._spec, 0, 10),
+      test=evaluation.Split(cls._spec, 10, 3),
+    )
+
+  def setUp(self):
+    super().setUp()
+    self.path = os.path.join(self.get_temp_dir(), 'traces')
+    self.lines = []
+
+  def _export(self, predictor=None, widths=None):
+    return exports.ModelTraces(
+      self.path,
+      predictor or self._predictor,
+      self._table,
+      self._splits,
+      _WIDTHS if widths is None else widths,
+      dict(num_updates=7),
+    ).export(self.lines.append)
+
+  def _files(self):
+    """Contents and stamps of all files."""
+    found = {}
+    for name in os.listdir(self.path):
+      file = os.path.join(self.path, name)
+      with open(file, 'rb') as opened:
+        found[name] = (opened.read(), os.stat(file).st_mtime_ns)
+    return found
+
+  def _assert_remade(self, before, remade):
+    """The same bytes everywhere, and only `remade` written anew."""
+    after = self._files()
+    self.assertCountEqual(before, after)
+    for name, (content, stamp) in before.items():
+      self.assertEqual(after[name][0], content, msg=name)
+      if name not in remade:
+        self.assertEqual(after[name][1], stamp, msg=name)
+
+  def _interrupted(self, number):
+    """Within, Ctrl-C is pressed while batch `number` runs."""
+    record, calls = evaluation.Evaluator.record, []
+
+    def interrupted(evaluator, batch):
+      calls.append(batch)
+      if len(calls) > number:
+        raise KeyboardInterrupt
+      yield from record(evaluator, batch)
+
+    return mock.patch.object(evaluation.Evaluator, 'record', interrupted)
+
+  def test_exports_every_rollout(self):
+    traces = self._export()
+    self.assertEqual(traces.num_rollouts, dict(train=10, test=3))
+    self.assertEqual(traces.widths, _WIDTHS)
+    self.assertLen([x for x in os.listdir(self.path) if 'tfrecord' in x], 4)
+    names = [*_WIDTHS, 'index', 'classes', 'values']
+    found = [
+      rollout
+      for split in ('train', 'test')
+      for rollout in traces.dataset(split, names).as_numpy_iterator()
+    ]
+    self.assertEqual([r['index'] for r in found], list(range(13)))
+    evaluator = evaluation.Evaluator(self._predictor, tuple(_WIDTHS))
+    for index in (0, 9, 12):
+      batch = rollouts.make_batch(self._table, self._spec, [index])
+      rollout = found[index]
+      np.testing.assert_array_equal(rollout['classes'], batch.classes[:, 0])
+      np.testing.assert_array_equal(rollout['values'], batch.values[:, 0])
+      sums, recorded = evaluator.run(batch)
+      for name in _WIDTHS:
+        self.assertAllClose(
+          rollout[name], recorded[name][:, 0], rtol=1e-5, atol=1e-6
+        )
+      self.assertAllClose(sums.loss, rollout['loss'].sum(), rtol=1e-5)
+
+  def test_written_once(self):
+    self._export()
+    before = self._files()
+    self.assertRegex(self.lines[0], 'traces: writing')
+    self.assertRegex(self.lines[1], 'traces: 13 rollouts x 9.* to 1.* steps: ')
+    self.lines.clear()
+    self._export()
+    self.assertEqual(self.lines, [f'traces: reading {self.path}'])
+    self.assertEqual(self._files(), before)
+
+  def test_another_model_is_refused(self):
+    with self._interrupted(2), self.assertRaises(KeyboardInterrupt):
+      self._export()
+    other = predictor_lib.SpritePredictor(_CONFIG)
+    other.core.output_linear.b.assign_add(tf.ones([4096]))
+    # Both half-finished and whole.
+    for _ in range(2):
+      with self.assertRaisesRegex(errors.UsageError, 'model_fingerprint'):
+        self._export(other)
+      with self.assertRaisesRegex(errors.UsageError, 'representations'):
+        self._export(widths={'memory': 6})
+      self._export()
+
+  def test_goes_on_after_an_interruption(self):
+    with self._interrupted(2), self.assertRaises(KeyboardInterrupt):
+      self._export()
+    self.assertEqual(
+      self.lines[-1],
+      'traces: 2 of 4 shards are there; the same command goes on from here',
+    )
+    with self.assertRaisesRegex(errors.UsageError, 'unfinished, 2 of 4'):
+      traces_lib.open_traces(self.path)
+    before = self._files()
+    self._export()
+    self.assertRegex('\n'.join(self.lines), 'going on with .* 2 of 4 shards')
+    after = self._files()
+    for name, value in before.items():
+      self.assertEqual(after[name], value)
+    # As in one go.
+    self.path = os.path.join(self.get_temp_dir(), 'other')
+    self._export()
+    self._assert_remade(after, after)
+
+  @parameterized.parameters(*testing_traces.DAMAGES)
+  def test_what_is_damaged_is_made_again(self, damage):
+    opened = self._export()
+    before = self._files()
+    # The last of the training rollouts: a batch that was not filled.
+    name = 'dnc_traces-train.tfrecord-00002-of-00003'
+    file = os.path.join(self.path, name)
+    testing_traces.DAMAGES[damage](file)
+    if damage == 'flipped':
+      with self.assertRaisesRegex(errors.UsageError, f'{file}: damaged'):
+        with opened.explained_errors():
+          list(opened.dataset('train', ['usage']))
+    self.lines.clear()
+    self._export()
+    self._assert_remade(before, [name])
+    log = '\n'.join(self.lines)
+    self.assertIn('3 of 4 shards are there', log)
+    if damage != 'gone':
+      self.assertIn(f'{file} is damaged and is made again', log)
+
+  def test_an_error_of_the_writer_is_told(self):
+    full = tf.errors.ResourceExhaustedError(None, None, 'No space left')
+    with mock.patch.object(tf.io, 'TFRecordWriter', side_effect=full):
+      with self.assertRaisesRegex(tf.errors.ResourceExhaustedError, 'space'):
+        self._export()
+    self.assertCountEqual(
+      os.listdir(self.path), ['shards.json', 'metadata.json']
+    )
+
+  def test_wide_models_run_in_smaller_batches(self):
+    for size, expected in ((1, 4), (80 << 20, 4), (81 << 20, 2), (1 << 40, 1)):
+      self.assertEqual(exports._batch_size(size), expected)
+
+
+if __name__ == '__main__':
+  tf.test.main()

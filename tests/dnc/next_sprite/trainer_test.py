@@ -1,0 +1,196 @@
+"""Tests of one update, on real sprites, with models of a few units."""
+
+import dataclasses
+import functools
+from unittest import mock
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from dnc import unroll
+from dnc.next_sprite import model as predictor_lib
+from dnc.next_sprite import rollouts
+from dnc.next_sprite import trainer as trainer_lib
+from dnc.next_sprite import training
+from tests.support import data as testing_data
+from tests.support import training_runs as testing_runs
+
+_CONFIG = testing_runs.CONFIG
+
+# What a core without a memory does not have is left at its default.
+_NO_MEMORY = dict(memory_size=16, word_size=16, num_read_heads=4)
+
+
+class TrainerTest(tf.test.TestCase, parameterized.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    # Compiling takes seconds for every graph, and computes the same.
+    cls.enterClassContext(
+      mock.patch.object(unroll, 'can_compile', return_value=False)
+    )
+    cls._table = testing_data.rendered_table()
+
+  @classmethod
+  @functools.cache
+  def _cached_trainer(cls, config):
+    """A trainer, and the values of its variables before any update."""
+    trainer = trainer_lib.Trainer(config, cls._table)
+    return trainer, [v.numpy() for v in trainer.variables]
+
+  def _trainer(self, **changes):
+    """A trainer as it is before any update; making its graph takes seconds."""
+    trainer, initial = self._cached_trainer(
+      dataclasses.replace(_CONFIG, **changes)
+    )
+    for variable, value in zip(trainer.variables, initial, strict=True):
+      variable.assign(value)
+    return trainer
+
+  def _batch(self, indices, config=_CONFIG):
+    spec = training.rollout_spec(config, 'train')
+    return rollouts.make_batch(self._table, spec, indices)
+
+  def test_starts_by_predicting_the_mean_image(self):
+    batch = self._batch([0, 1])
+    loss = self._trainer().update(batch)['loss']
+    mean = self._table.mean_image().clip(1e-3, 1 - 1e-3).astype(np.float64)
+    true = np.unpackbits(batch.target[:8], axis=-1)
+    cost = -np.log(np.where(true, mean, 1 - mean)).sum(axis=(2, 3)).mean()
+    # Random weights change a little of what the mean image alone would cost.
+    self.assertAllClose(loss, cost, rtol=0.1)
+
+  def test_padding_counts_for_nothing(self):
+    # The same two rollouts; the second batch has room for longer ones.
+    plain = self._batch([0, 1])
+    time = [(0, 8)]
+    padded = plain._replace(
+      **{
+        name: np.pad(
+          value, time + [(0, 0)] * (value.ndim - 1), constant_values=7
+        )
+        for name, value in plain._asdict().items()
+        if name not in ('length', 'index')
+      }
+    )
+    results = []
+    for batch in (plain, padded):
+      trainer = self._trainer()
+      metrics = []
+      while not trainer.num_batches.numpy():
+        metrics.append(trainer.update(batch))
+      weights = [v.numpy() for v in trainer.predictor.variables]
+      results.append((metrics, weights))
+    self.assertAllClose(*results, rtol=0, atol=0)
+
+  def test_filler_rollouts_count_for_nothing(self):
+    filled = self._trainer().update(self._batch([0, -1]))
+    alone = self._trainer(batch_size=1).update(self._batch([0]))
+    self.assertAllClose(filled['loss'], alone['loss'])
+    self.assertAllClose(filled['grad_norm'], alone['grad_norm'])
+    self.assertAllEqual(filled['num_steps'], 8)
+
+  def test_state_is_carried_over_between_segments(self):
+    batch = self._batch([0, 1])
+    end = int(batch.length.max())
+    trainer = self._trainer(learning_rate=1e-30, final_learning_rate=1e-30)
+    losses, steps = [], []
+    while not trainer.num_batches.numpy():
+      metrics = trainer.update(batch)
+      losses.append(metrics['loss'] * metrics['num_steps'])
+      steps.append(int(metrics['num_steps']))
+    self.assertLen(steps, -(-end // 8))
+    self.assertEqual(sum(steps), batch.length.sum())
+    predictor = trainer.predictor
+    logits, _, _ = predictor(
+      rollouts.model_inputs(batch), predictor.initial_state(2)
+    )
+    expected = predictor_lib.score(
+      logits, rollouts.model_targets(batch), rollouts.mask(batch.length, end)
+    )
+    self.assertAllClose(sum(losses), expected.loss, rtol=1e-5)
+    # And it starts from zeros again with the next batch.
+    self.assertAllClose(trainer.update(batch)['loss'] * 16, losses[0])
+
+  def test_a_gradient_that_is_not_finite_changes_nothing(self):
+    trainer = self._trainer()
+    trainer.predictor.core.output_linear.b.assign(tf.fill([4096], np.nan))
+    before = [v.numpy() for v in trainer.variables]
+    self.assertFalse(trainer.update(self._batch([0, 1]))['finite'])
+    for variable, value in zip(trainer.variables, before):
+      np.testing.assert_array_equal(variable, value)
+
+  def test_one_graph_for_every_length(self):
+    trainer = self._trainer()
+    for indices in ([0, 1], [2, 3], [4, -1]):
+      batch = self._batch(indices)
+      while not trainer.update(batch)['finished']:
+        pass
+    self.assertEqual(int(trainer.num_batches), 3)
+    self.assertEqual(trainer.update_graph.experimental_get_tracing_count(), 1)
+
+  def test_learning_rate_falls_from_first_batch_to_last(self):
+    trainer = self._trainer()
+    rates = []
+    for _ in range(_CONFIG.num_batches):
+      finished = False
+      while not finished:
+        finished = trainer.update(self._batch([0, 1]))['finished']
+      rates.append(float(trainer.learning_rate))
+    self.assertLen(rates, 2 * 3)
+    self.assertAllClose(rates, np.linspace(5e-3, 1e-4, 6), rtol=1e-5)
+
+  def _short(self, **changes):
+    """A batch of short rollouts, and a trainer to learn it by heart."""
+    changes = dict(min_length=10, max_length=10, **changes)
+    batch = self._batch([0, 1], dataclasses.replace(_CONFIG, **changes))
+    return batch, self._trainer(
+      hidden_size=64, tbptt_length=0, num_epochs=60, **changes
+    )
+
+  def test_learns(self):
+    batch, trainer = self._short()
+    losses = [float(trainer.update(batch)['loss']) for _ in range(60)]
+    self.assertLess(losses[-1], losses[0] / 2)
+
+  def test_frozen_core_stays_and_output_layer_learns(self):
+    trainer = self._trainer(freeze_core=True)
+    core = trainer.predictor.core
+    output = core.output_linear.trainable_variables
+    before = {v.ref(): v.numpy() for v in core.trainable_variables}
+    trainer.update(self._batch([0, 1]))
+    learned = {v.ref() for v in output}
+    for variable in core.trainable_variables:
+      changed = np.any(variable.numpy() != before[variable.ref()])
+      self.assertEqual(changed, variable.ref() in learned, variable.name)
+    # The same gradient as in training it all.
+    whole = self._trainer()
+    whole.update(self._batch([0, 1]))
+    for a, b in zip(output, whole.predictor.core.output_linear.variables):
+      self.assertAllClose(a, b, rtol=1e-4, atol=1e-6)
+
+  @parameterized.parameters(
+    dict(),
+    dict(loss='mean_squared_error'),
+    dict(optimizer='rmsprop', learning_rate=2e-3),
+  )
+  def test_learns_without_a_memory(self, **changes):
+    batch, trainer = self._short(core='lstm', **_NO_MEMORY, **changes)
+    losses = [float(trainer.update(batch)['loss']) for _ in range(60)]
+    self.assertLess(losses[-1], losses[0] / 2)
+
+  def test_squared_error_is_of_probabilities(self):
+    trainer = self._trainer(
+      core='lstm', loss='mean_squared_error', **_NO_MEMORY
+    )
+    batch = self._batch([0, 1])
+    loss = trainer.update(batch)['loss']
+    mean = self._table.mean_image().clip(1e-3, 1 - 1e-3).astype(np.float64)
+    true = np.unpackbits(batch.target[:8], axis=-1)
+    cost = ((mean - true) ** 2).sum(axis=(2, 3)).mean()
+    self.assertAllClose(loss, cost, rtol=0.1)
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,145 @@
+"""Tests of files that are whole or absent."""
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+
+import tensorflow as tf
+
+from dnc.system import errors
+from dnc.system import files
+from tests.support import data as testing_data
+
+
+class AtomicFileTest(tf.test.TestCase):
+  def setUp(self):
+    super().setUp()
+    self._path = os.path.join(self.get_temp_dir(), self.id(), 'file')
+
+  def _names(self):
+    return os.listdir(os.path.dirname(self._path))
+
+  def _read(self):
+    with open(self._path) as file:
+      return file.read()
+
+  def test_appears_whole(self):
+    with files.atomic_file(self._path) as file:
+      file.write(b'half, ')
+      self.assertFalse(os.path.exists(self._path))
+      file.write(b'whole')
+    self.assertEqual(self._read(), 'half, whole')
+    self.assertEqual(self._names(), ['file'])
+
+  def test_a_failure_leaves_what_was_there(self):
+    files.write_text(self._path, 'old')
+    with self.assertRaises(KeyboardInterrupt), files.atomic_file(self._path):
+      raise KeyboardInterrupt
+    self.assertEqual(self._read(), 'old')
+    self.assertEqual(self._names(), ['file'])
+
+  def test_written_by_name(self):
+    with files.atomic_path(self._path) as partial:
+      with open(partial, 'w') as file:
+        file.write('whole')
+      self.assertFalse(os.path.exists(self._path))
+    self.assertEqual(self._read(), 'whole')
+    self.assertEqual(self._names(), ['file'])
+
+  def test_permissions_follow_the_umask(self):
+    umask = os.umask(0o027)
+    try:
+      files.write_text(self._path, 'text')
+    finally:
+      os.umask(umask)
+    self.assertEqual(stat.S_IMODE(os.stat(self._path).st_mode), 0o640)
+
+
+class AtomicDirectoryTest(tf.test.TestCase):
+  def setUp(self):
+    super().setUp()
+    self._path = os.path.join(self.get_temp_dir(), self.id(), 'folder')
+
+  def test_appears_whole(self):
+    with files.atomic_directory(self._path) as folder:
+      files.write_text(os.path.join(folder, 'sub', 'file'), 'text')
+      self.assertFalse(os.path.exists(self._path))
+    self.assertTrue(os.path.exists(os.path.join(self._path, 'sub', 'file')))
+    self.assertEqual(os.listdir(os.path.dirname(self._path)), ['folder'])
+
+  def test_a_failure_leaves_nothing(self):
+    with self.assertRaises(KeyboardInterrupt):
+      with files.atomic_directory(self._path) as folder:
+        files.write_text(os.path.join(folder, 'file'), 'text')
+        raise KeyboardInterrupt
+    self.assertEqual(os.listdir(os.path.dirname(self._path)), [])
+
+  def test_what_a_killed_process_left_is_not_kept(self):
+    files.write_text(os.path.join(self._path + '.partial', 'old'), 'text')
+    with files.atomic_directory(self._path) as folder:
+      files.write_text(os.path.join(folder, 'new'), 'text')
+    self.assertEqual(os.listdir(self._path), ['new'])
+
+  def test_never_overwrites(self):
+    os.makedirs(self._path)
+    with self.assertRaises(FileExistsError):
+      with files.atomic_directory(self._path):
+        self.fail('entered')
+
+
+class OnlyWriterTest(tf.test.TestCase):
+  def test_a_second_process_is_refused_while_the_first_lives(self):
+    folder = self.get_temp_dir()
+    hold = (
+      'import sys\n'
+      'from dnc import files\n'
+      'with files.only_writer(sys.argv[1]):\n'
+      '  print("held", flush=True)\n'
+      '  sys.stdin.read()\n'
+    )
+    process = subprocess.Popen(
+      [sys.executable, '-c', hold, folder],
+      cwd=testing_data.ROOT,
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+    )
+    self.assertEqual(process.stdout.readline(), b'held\n')
+    with self.assertRaisesRegex(errors.UsageError, 'in use by another process'):
+      with files.only_writer(folder):
+        self.fail('entered')
+    process.kill()
+    process.communicate()
+    with files.only_writer(folder):
+      pass
+
+
+class ExplainedErrorsTest(tf.test.TestCase):
+  def test_errors_of_the_system_take_one_line(self):
+    with self.assertRaisesRegex(
+      errors.UsageError, '^/folder cannot be used: No space left on device$'
+    ):
+      with files.explained_errors('/folder'):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+  def test_a_full_disk_as_tensorflow_tells_it(self):
+    with self.assertRaisesRegex(errors.UsageError, 'no space'):
+      with files.explained_errors('/folder'):
+        raise tf.errors.ResourceExhaustedError(None, None, 'no space')
+
+  def test_too_little_memory_as_tensorflow_tells_it(self):
+    with self.assertRaisesRegex(MemoryError, 'OOM when allocating'):
+      with files.explained_errors('/folder'):
+        raise tf.errors.ResourceExhaustedError(
+          None, None, 'OOM when allocating tensor'
+        )
+
+  def test_other_errors_pass(self):
+    with self.assertRaises(ZeroDivisionError):
+      with files.explained_errors('/folder'):
+        _ = 1 / 0
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,30 @@
+"""Tests that a training which is killed, and goes on, loses nothing."""
+
+import os
+import tempfile
+
+import tensorflow as tf
+
+from tests.stress import kill_resume
+from tests.support import training_runs as testing_runs
+
+_NUM_KILLS = 3
+_ROLLOUTS = kill_resume.ROLLOUTS * _NUM_KILLS
+
+
+class KillResumeTest(tf.test.TestCase):
+  def test_killed_run_ends_as_one_never_stopped(self):
+    folder = self.enterContext(tempfile.TemporaryDirectory())
+    whole, parts = (os.path.join(folder, name) for name in ('whole', 'parts'))
+    # A core that starts in no time; that of the stress test has a memory.
+    more = '--core=lstm', f'--rollouts_per_epoch={_ROLLOUTS}'
+    process = kill_resume.start(whole, *more)
+    lines = kill_resume.kill_and_resume(parts, _NUM_KILLS, 0, *more)
+    kill_resume.finish(process)
+    self.assertIn('training in', lines[0])
+    self.assertRegex(lines[-1], r'resuming .* after [1-9]')
+    testing_runs.assert_same(self, whole, parts)
+
+
+if __name__ == '__main__':
+  tf.test.main()

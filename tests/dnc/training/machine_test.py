@@ -1,0 +1,94 @@
+"""Tests of the estimate of memory against what trainings take."""
+
+import dataclasses
+import os
+import tempfile
+from unittest import mock
+
+from absl.testing import absltest
+
+from dnc import config as config_lib
+from dnc.recurrence import compiled as fast_recurrence
+from dnc.system import errors
+from dnc.system import files
+from dnc.training import machine
+
+_MODEL_A = config_lib.TrainingConfig(memory_size=256, word_size=64)
+
+
+def _gigabytes(config, num_steps, core=config_lib.DNC):
+  parts = machine.training_memory(config, 4101, 4096, num_steps, core)
+  return sum(parts.values()) / 1e9
+
+
+class MachineTest(absltest.TestCase):
+  def test_estimate_of_model_a(self):
+    # Peak resident memory, with 0.6 GB of libraries, as
+    # tests/benchmarks/core_benchmark.py measures it: 2.3 GB at 500 steps and
+    # 3.3 GB at 1,000.
+    self.assertBetween(_gigabytes(_MODEL_A, 500) + 0.6, 1.5, 2.3)
+    self.assertBetween(_gigabytes(_MODEL_A, 1000) + 0.6, 2.2, 3.3)
+
+  def test_estimate_grows_with_every_size(self):
+    least = _gigabytes(_MODEL_A, 100)
+    for name in ('memory_size', 'word_size', 'batch_size', 'hidden_size'):
+      larger = dataclasses.replace(_MODEL_A, **{name: 2**12})
+      self.assertGreater(_gigabytes(larger, 100), least, name)
+    self.assertGreater(_gigabytes(_MODEL_A, 200), least)
+    without = dataclasses.replace(
+      config_lib.TrainingConfig(), core=config_lib.LSTM
+    )
+    self.assertLess(_gigabytes(without, 100, config_lib.LSTM), least)
+
+  def test_workers_share_a_batch(self):
+    alone = machine.training_memory(_MODEL_A, 4101, 4096, 100)
+    shared = machine.training_memory(_MODEL_A, 4101, 4096, 100, num_workers=2)
+    for names, size in alone.items():
+      share = 2 if 'batch_size' in names else 1
+      self.assertEqual(shared[names], size // share, names)
+
+  def test_chunks_are_those_of_the_recurrence(self):
+    self.assertEqual(machine._CHUNK_STEPS, fast_recurrence.CHUNK_STEPS)
+
+  def test_there_is_some_memory_here(self):
+    self.assertBetween(machine.available_memory(), 1 << 28, 1 << 50)
+
+  def test_a_containers_limit_counts(self):
+    folder = self.enterContext(tempfile.TemporaryDirectory())
+    limit, none = os.path.join(folder, 'limit'), os.path.join(folder, 'none')
+    files.write_text(limit, '1000000\n')
+    files.write_text(none, 'max\n')
+    with mock.patch.object(machine, '_CGROUP_LIMITS', (limit,)):
+      self.assertEqual(machine.available_memory(), 1_000_000)
+    with mock.patch.object(machine, '_CGROUP_LIMITS', (none, '/no/such')):
+      self.assertGreater(machine.available_memory(), 1_000_000)
+
+  def test_what_fits_and_what_does_not(self):
+    parts = machine.training_memory(_MODEL_A, 4101, 4096, 1000)
+    with mock.patch.object(machine, 'available_memory', return_value=64 << 30):
+      machine.check_memory(_MODEL_A, parts)
+    with mock.patch.object(machine, 'available_memory', return_value=10**9):
+      with self.assertRaisesRegex(
+        errors.UsageError,
+        r'--batch_size=16 --tbptt_length=25: training needs at least 2\.\d GB '
+        r'.* and 1\.0 GB are available',
+      ):
+        machine.check_memory(_MODEL_A, parts)
+
+  def test_every_size_that_is_too_large_is_named(self):
+    for name in (
+      'memory_size',
+      'word_size',
+      'num_read_heads',
+      'num_write_heads',
+      'hidden_size',
+      'batch_size',
+    ):
+      config = dataclasses.replace(_MODEL_A, **{name: 10**7})
+      parts = machine.training_memory(config, 4101, 4096, 25)
+      with self.assertRaisesRegex(errors.UsageError, f'--{name}=10000000'):
+        machine.check_memory(config, parts)
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,199 @@
+"""Looks at a run's summaries with a real TensorBoard in a real browser."""
+
+import dataclasses
+import os
+import tempfile
+
+from selenium.common import exceptions
+from selenium.webdriver.support import wait
+from tensorboard.backend.event_processing import event_accumulator
+import tensorflow as tf
+
+from dnc import config as config_lib
+from dnc.next_sprite import rollouts
+from dnc.next_sprite import scoring as evaluation
+from dnc.next_sprite import trainer as trainer_lib
+from dnc.next_sprite import training
+from dnc.training import summaries
+from tests.support import browser as testing_browser
+from tests.support import data as testing_data
+from tests.support import tensorboard_process
+
+_CONFIG = config_lib.TrainingConfig(
+  memory_size=8,
+  word_size=4,
+  num_read_heads=2,
+  hidden_size=16,
+  min_length=40,
+  max_length=40,
+  batch_size=2,
+  tbptt_length=20,
+)
+_SEEDS = (3, 4)
+_TIMEOUT = 30
+# TensorBoard's pages are trees of shadow roots.
+_WALK = """
+const found = [];
+const walk = node => {
+  if (node.nodeType === 1 && node.matches(arguments[0])) found.push(node);
+  if (node.shadowRoot) walk(node.shadowRoot);
+  node.childNodes.forEach(walk);
+};
+walk(document.body);
+"""
+
+
+def _write_run(model_dir, config):
+  """A few updates of a real training, and what it shows of them."""
+  table = testing_data.rendered_table()
+  trainer = trainer_lib.Trainer(config, table)
+  spec = training.rollout_spec(config, 'train')
+  validator = evaluation.Scorer(
+    trainer.predictor, table, training.rollout_spec(config, 'validation'), 1
+  )
+  writer = summaries.Summaries(model_dir, config.identity())
+  for index in range(2):
+    batch = rollouts.make_batch(table, spec, [2 * index, 2 * index + 1])
+    metrics = trainer.update(batch)
+    step = int(trainer.tally.num_updates)
+    writer.training(
+      step, {name: float(metrics[name]) for name in ('loss', 'grad_norm')}
+    )
+    scores = validator.score()
+    writer.validation(step, scores)
+    writer.pictures(step, validator.picture(), *validator.trace_memory())
+  writer.close()
+  return scores
+
+
+def _written_pictures(model_dir):
+  """Width and height of each picture that was written, by tag."""
+  events = event_accumulator.EventAccumulator(
+    os.path.join(model_dir, summaries.SUMMARY_DIR)
+  ).Reload()
+  sizes = {
+    tag: events.Tensors(tag)[-1].tensor_proto.string_val[:2]
+    for tag in events.Tags()['tensors']
+    if tag in summaries.PICTURES
+  }
+  return {tag: tuple(map(int, size)) for tag, size in sizes.items()}
+
+
+class TensorBoardTest(tf.test.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    # First of all: without a browser there is no test.
+    cls._browser = cls.enterClassContext(testing_browser.browser(1600, 2400))
+    folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+    logdir = os.path.join(folder, 'runs')
+    cls._scores = {
+      f'seed{seed}': _write_run(
+        os.path.join(logdir, f'seed{seed}'),
+        dataclasses.replace(_CONFIG, seed=seed),
+      )
+      for seed in _SEEDS
+    }
+    cls._pictures = _written_pictures(os.path.join(logdir, 'seed3'))
+    cls._address = cls.enterClassContext(
+      tensorboard_process.tensorboard(logdir)
+    )
+    tensorboard_process.wait_for_scalar(
+      cls._address, 'validation/iou', len(_SEEDS)
+    )
+
+  def _open(self, tab):
+    # Another tab's elements would stay in a page that is only turned over.
+    self._browser.get('about:blank')
+    self._browser.get(f'{self._address}#{tab}')
+
+  def _elements(self, selector):
+    """Elements that can be seen, whatever shadow root they are in."""
+    return self._browser.execute_script(
+      _WALK + 'return found.filter(x => x.getClientRects().length);', selector
+    )
+
+  def _texts(self, selector, *, hidden=False):
+    """The texts of elements that can be seen, or of all."""
+    seen = 'true' if hidden else 'x.getClientRects().length'
+    return self._browser.execute_script(
+      _WALK
+      + f'return found.filter(x => {seen}).map(x => x.textContent.trim());',
+      selector,
+    )
+
+  def _wait(self, ready):
+    return wait.WebDriverWait(self._browser, _TIMEOUT).until(lambda _: ready())
+
+  def _wait_for_texts(self, expected, selector, *, hidden=False):
+    """Waits until there are elements with all the texts `expected`."""
+
+    def missing():
+      return set(expected) - set(self._texts(selector, hidden=hidden))
+
+    try:
+      self._wait(lambda: not missing())
+    except exceptions.TimeoutException:
+      self.assertEmpty(missing())
+
+  def _assert_described(self, descriptions):
+    """They are in the page, and a click on an (i) shows the first."""
+    # Texts of Markdown's paragraphs; hidden until asked for.
+    self._wait_for_texts(descriptions, 'p', hidden=True)
+    self.assertNotIn(descriptions[0], self._texts('p'))
+    self._elements('paper-icon-button[icon="info"]')[0].click()
+    self._wait_for_texts(descriptions[:1], 'p')
+
+  def _loaded(self, selector):
+    """Sizes of images once there are some and none is still loading."""
+    sizes = self._browser.execute_script(
+      _WALK + 'return found.map(x => [x.naturalWidth, x.naturalHeight]);',
+      selector,
+    )
+    return [tuple(size) for size in sizes] if all(map(all, sizes)) else []
+
+  def test_scalars(self):
+    self._open('scalars')
+    tags = [f'training/{name}' for name in ('grad_norm', 'loss')]
+    tags += [f'validation/{name}' for name in self._scores['seed3']]
+    self._wait_for_texts(tags, '.heading-label span')
+    descriptions = [summaries.TRAINING[x.split('/')[1]] for x in tags[:2]]
+    descriptions += [summaries.VALIDATION[x.split('/')[1]] for x in tags[2:]]
+    self._assert_described(descriptions)
+    testing_browser.screenshot(self._browser, 'scalars')
+
+  def test_pictures(self):
+    self._open('images')
+    self._wait_for_texts(self._pictures, '.heading-label span')
+    expected = sorted([*self._pictures.values()] * len(_SEEDS))
+
+    def shown():
+      return sorted(self._loaded('#main-image-container img'))
+
+    try:
+      self._wait(lambda: shown() == expected)
+    except exceptions.TimeoutException:
+      self.assertEqual(shown(), expected)
+    testing_browser.screenshot(self._browser, 'images')
+    self._assert_described(
+      [summaries.PICTURES[tag] for tag in sorted(self._pictures)]
+    )
+
+  def test_first_page(self):
+    self._open('timeseries')
+    shown = self._wait(lambda: self._loaded('image-card img'))
+    testing_browser.screenshot(self._browser, 'timeseries')
+    self.assertContainsSubset(shown, self._pictures.values())
+
+  def test_hyper_parameters(self):
+    self._open('hparams')
+    losses = [f'{scores["loss"]:.5g}' for scores in self._scores.values()]
+    self._wait_for_texts(
+      ['seed', 'validation/loss', *(f'{s}.0000' for s in _SEEDS), *losses],
+      '.table-cell, .table-header',
+    )
+    testing_browser.screenshot(self._browser, 'hparams')
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,27 @@
+"""What several tests read: built once a process, removed when it ends."""
+
+import functools
+import os
+import tempfile
+
+from dnc.dsprites import table as sprites
+
+ROOT = os.path.abspath(os.path.join(__file__, *['..'] * 3))
+DSPRITES_FRAMES = os.path.join(ROOT, 'testdata', 'dsprites_frames.npz')
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory:
+  return tempfile.TemporaryDirectory(prefix='dnc_test_data_')
+
+
+def data_dir() -> str:
+  """A --data_dir that holds the rendered table of sprites."""
+  rendered_table()
+  return _folder().name
+
+
+@functools.cache
+def rendered_table() -> sprites.SpriteTable:
+  """The table of all rendered sprites."""
+  return sprites.load_table(sprites.RENDERED, _folder().name)

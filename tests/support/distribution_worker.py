@@ -1,0 +1,116 @@
+"""A worker of `distribution_test`: goes through what two of them do together.
+
+Its arguments are a folder, a --data_dir and its number, 0 for the chief, or
+`mirrored`. It writes what came of each training as a line of JSON to stdout.
+"""
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+
+import tensorflow as tf
+
+from dnc import config as config_lib
+from dnc.next_sprite import training
+from dnc.system import errors
+from dnc.training import distribution
+
+CONFIG = config_lib.TrainingConfig(
+  memory_size=4,
+  word_size=3,
+  num_read_heads=2,
+  hidden_size=8,
+  num_epochs=1,
+  rollouts_per_epoch=5,
+  min_length=12,
+  max_length=20,
+  batch_size=2,
+  tbptt_length=4,
+  report_interval=3,
+  checkpoint_interval=100,
+)
+# Made sooner.
+LSTM = dataclasses.replace(
+  CONFIG, core='lstm', memory_size=16, word_size=16, num_read_heads=4
+)
+
+
+class _Worker:
+  """Trains and tells what came of it."""
+
+  def __init__(self, folder: str, data_dir: str, strategy):
+    self._folder = folder
+    self._data_dir = data_dir
+    self._strategy = strategy
+
+  def train(self, name, config=CONFIG, log=None):
+    lines = []
+    try:
+      result = training.train(
+        config,
+        os.path.join(self._folder, name),
+        self._data_dir,
+        log or lines.append,
+        self._strategy,
+      )
+    except errors.UsageError as e:
+      result = str(e)
+    print(json.dumps([name, result, lines]), flush=True)
+
+
+class _Signal:
+  """Sends the own process a signal before its update of some number."""
+
+  def __init__(self, number, at):
+    self._number = number
+    self._left = at
+    self._updates = training._updates
+
+  def __call__(self, *args):
+    for metrics in self._updates(*args):
+      self._left -= 1
+      if not self._left:
+        os.kill(os.getpid(), self._number)
+      yield metrics
+
+
+def _mirrored(folder: str, data_dir: str) -> None:
+  """Trains on two devices of this process."""
+  (cpu,) = tf.config.list_physical_devices('CPU')
+  tf.config.set_logical_device_configuration(
+    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+  )
+  strategy = distribution.make_strategy(config_lib.MIRRORED)
+  _Worker(folder, data_dir, strategy).train('mirrored', LSTM)
+
+
+def _multi_worker(folder: str, data_dir: str, follows: bool) -> None:
+  """Trains with another worker, and loses it."""
+  strategy = distribution.make_strategy(config_lib.MULTI_WORKER, [].append)
+  worker = _Worker(folder, data_dir, strategy)
+  worker.train('odd', dataclasses.replace(CONFIG, batch_size=3))
+  worker.train('flags', dataclasses.replace(CONFIG, seed=int(follows)))
+  updates = training._updates
+  if follows:
+    training._updates = _Signal(signal.SIGTERM, at=4)
+  worker.train('stopped')
+  training._updates = updates
+  worker.train('elsewhere' if follows else 'stopped')
+  worker.train('stopped')
+  if follows:
+    training._updates = _Signal(signal.SIGKILL, at=4)
+  worker.train('lost')
+
+
+def main() -> None:
+  folder, data_dir, role = sys.argv[1:]
+  if role == 'mirrored':
+    _mirrored(folder, data_dir)
+  else:
+    _multi_worker(folder, data_dir, follows=role != '0')
+
+
+if __name__ == '__main__':
+  main()
