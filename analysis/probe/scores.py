@@ -19,36 +19,19 @@ from typing import Any
 
 import numpy as np
 
+from analysis.common import statistics
 from analysis.probe import exact as exact_probe
 from analysis.probe import labels as probe_labels
 
 NUM_RESAMPLES = 1000
-_PERCENTILES = (2.5, 97.5)
 _BOOTSTRAP = 8
 
-Interval = tuple[float, float] | None
+Interval = statistics.Interval | None
 
 
 def gain_name(spec: probe_labels.LabelSpec, label: str) -> str:
   """What the gain of a label is called in scores."""
   return 'accuracy_above_chance' if label in spec.classes else 'r2'
-
-
-def interval(replicates: np.ndarray) -> Interval:
-  """The 95 % confidence interval of a bootstrap.
-
-  Args:
-    replicates: `[resample]`. Those that are not a number, because labels did
-      not vary in a resample, are left out.
-
-  Returns:
-    Lower and upper end; None if nothing varied.
-  """
-  finite = replicates[np.isfinite(replicates)]
-  if not len(finite):
-    return None
-  low, high = np.percentile(finite, _PERCENTILES)
-  return float(low), float(high)
 
 
 def resamples(seed: int, number: int, num_resamples: int) -> np.ndarray:
@@ -291,7 +274,7 @@ class Split:
     """Of a score and its resamples `[1 + resample]`; None of one rollout."""
     if len(self.tally) < 2 or not np.isfinite(scores[0]):
       return None
-    return interval(scores[1:])
+    return statistics.interval(scores[1:])
 
 
 def _number(score: float) -> float | None:
