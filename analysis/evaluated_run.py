@@ -10,7 +10,7 @@ from typing import Any
 
 from analysis.common import tables
 from dnc import config as config_lib
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 from dnc.dsprites import variation
 from dnc.next_sprite import model as predictor_lib
 from dnc.next_sprite import recording as exports
@@ -64,7 +64,7 @@ class EvaluatedRun:
   evaluation: config_lib.EvaluationConfig
   predictor: predictor_lib.SpritePredictor
   num_updates: int
-  table: sprites.SpriteTable
+  table: table_lib.SpriteTable
   folder: str
   log: Log
 

@@ -36,7 +36,7 @@ from analysis.probe import tables as probe_tables
 from analysis.report import composer as report
 from dnc import config as config_lib
 from dnc.config import runs
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 from dnc.next_sprite import recording as exports
 from dnc.next_sprite import scoring as evaluation
 from dnc.next_sprite import training
@@ -94,7 +94,7 @@ def evaluate(
     evaluation=config.for_run(training_config),
     predictor=predictor,
     num_updates=num_updates,
-    table=sprites.load_table(
+    table=table_lib.load_table(
       config.dataset or training_config.dataset, data_dir
     ),
     folder=os.path.join(model_dir, EVALUATION_DIR),

@@ -13,7 +13,7 @@ import tensorflow as tf
 from analysis.lesion import comparison as lesion
 from dnc import config as config_lib
 from dnc import dnc
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 from dnc.next_sprite import model as predictor_lib
 from dnc.next_sprite import rollouts
 from dnc.repeat_copy import data as repeat_copy
@@ -36,7 +36,7 @@ class SpriteTask(lesion.Task):
   def __init__(
     self,
     predictor: predictor_lib.SpritePredictor,
-    table: sprites.SpriteTable,
+    table: table_lib.SpriteTable,
     spec: rollouts.RolloutSpec,
   ):
     """Constructs the task.

@@ -21,7 +21,7 @@ from analysis.probe import exact as exact_probe
 from analysis.probe import labels as probe_labels
 from analysis.probe import planted
 from dnc.dsprites import latents
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 from dnc.next_sprite import rollouts
 from dnc.traces import reading as traces_lib
 
@@ -112,7 +112,7 @@ class InputsOf(NamedTuple):
 
 
 def sprite_inputs(
-  table: sprites.SpriteTable, spec: rollouts.RolloutSpec
+  table: table_lib.SpriteTable, spec: rollouts.RolloutSpec
 ) -> InputsOf:
   """The image and the action that went into a model of sprites.
 

@@ -16,6 +16,7 @@ from typing import Any
 from analysis.probe import inputs as probe_inputs
 from analysis.probe import probing as probe
 from analysis.probe import scores as probe_scores
+from dnc.system import wording
 
 # With fewer, intervals over rollouts are too narrow: of pure noise 13 % of
 # verdicts are then 'Yes' with 6, 3 % with 20.
@@ -113,7 +114,7 @@ class _Verdict:
     spec = self.result.spec
     units = ['R^2'] if spec.values else []
     if spec.classes:
-      shown = _and([in_words(label) for label in spec.classes])
+      shown = wording.join([in_words(label) for label in spec.classes])
       units.append(f'of {shown}, accuracy above chance')
     return '; '.join(units)
 
@@ -174,9 +175,11 @@ class _Verdict:
     parts = []
     for offset in dict.fromkeys(offset for offset, _ in held):
       labels = [label for other, label in held if other == offset]
-      shown = _and([self.shown(name, offset, label) for label in labels])
+      shown = wording.join(
+        [self.shown(name, offset, label) for label in labels]
+      )
       parts.append(f'of {when(offset)} {shown}')
-    more = _and(list(self._more_than(name, held)))
+    more = wording.join(self._more_than(name, held))
     clause = f'off the {what} {"; ".join(parts)}'
     return f'{clause} ({more})' if more else clause
 
@@ -218,11 +221,6 @@ def when(offset: int) -> str:
     return 'the current step'
   steps = 'step' if abs(offset) == 1 else 'steps'
   return f'{abs(offset)} {steps} {"before" if offset > 0 else "ahead"}'
-
-
-def _and(words: Sequence[str]) -> str:
-  *first, last = words or ['']
-  return f'{", ".join(first)} and {last}' if first else last
 
 
 def verdict(result: probe.ProbeResult) -> str:

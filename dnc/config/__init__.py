@@ -10,8 +10,8 @@ from typing import Any
 from typing import ClassVar
 
 from dnc.config import checks
-from dnc.dsprites import published_file as original
-from dnc.dsprites import table as sprites
+from dnc.dsprites import published_file
+from dnc.dsprites import table
 from dnc.dsprites import variation
 
 # What train.py trains on: rollouts of sprites, or DeepMind's repeat-copy task.
@@ -153,7 +153,7 @@ class TrainingConfig(Config):
   num_write_heads: int = 1
   hidden_size: int = 256
   clip_value: float = 20.0
-  dataset: str = sprites.RENDERED
+  dataset: str = table.RENDERED
   num_epochs: int = 5
   rollouts_per_epoch: int = 10_000
   min_length: int = 500
@@ -195,12 +195,13 @@ class TrainingConfig(Config):
     checks.require_at_least(self, 0, 'tbptt_length')
     checks.require_positive(self, 'final_learning_rate')
     # The way of frozen dataclasses.
-    object.__setattr__(self, 'dataset', sprites.check_dataset(self.dataset))
+    table.check_dataset(self.dataset)
+    object.__setattr__(self, 'dataset', published_file.identify(self.dataset))
     checks.require_order(self, 'min_length', 'max_length')
 
   def identity(self) -> dict[str, Any]:
     """As in the base class; of a file, its content counts and not its path."""
-    dataset = original.content(self.dataset)
+    dataset = published_file.content(self.dataset)
     return {**super().identity(), 'dataset': dataset}
 
   def _kind(self) -> str:
@@ -390,7 +391,8 @@ class EvaluationConfig:
     )
     checks.require_seed(self)
     if self.dataset is not None:
-      object.__setattr__(self, 'dataset', sprites.check_dataset(self.dataset))
+      table.check_dataset(self.dataset)
+      object.__setattr__(self, 'dataset', published_file.identify(self.dataset))
     for name, allowed in dict(
       tests=TESTS, export=EXPORTS, representations=REPRESENTATIONS
     ).items():

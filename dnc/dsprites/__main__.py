@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from absl import flags
 
-from dnc.dsprites import published_file as original
+from dnc.dsprites import published_file
 from dnc.dsprites import render
 from dnc.dsprites import sheet
 from dnc.dsprites import verify
@@ -91,7 +91,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 def _verify(arguments: argparse.Namespace) -> int:
   print(f'reading {arguments.file}', flush=True)
   comparison = verify.Comparison(
-    original.read_bits(arguments.file), render.render_all()
+    published_file.read_bits(arguments.file), render.render_all()
   )
   report = verify.text(comparison, arguments.file, arguments.num_listed)
   print(report, end='', flush=True)

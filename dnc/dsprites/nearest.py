@@ -20,7 +20,7 @@ import numpy as np
 
 from dnc.dsprites import latents
 from dnc.dsprites import render
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 
 _NUM_ORIENTATIONS = latents.SIZES[2]
 _NUM_POSITIONS = latents.SIZES[3] * latents.SIZES[4]
@@ -69,7 +69,7 @@ def _windows(rows: np.ndarray, height: int) -> np.ndarray:
 
 # 15 MB, and there is hardly ever a second table.
 @functools.lru_cache(maxsize=1)
-def _groups(table: sprites.SpriteTable) -> _Groups:
+def _groups(table: table_lib.SpriteTable) -> _Groups:
   """Makes the groups of a table; nothing is assumed of its images."""
   kinds = _words(table.bits).reshape(
     _NUM_KINDS, _NUM_ORIENTATIONS, _NUM_POSITIONS, render.IMAGE_SIZE
@@ -102,7 +102,7 @@ def _bound(
 
 
 def _search(
-  table: sprites.SpriteTable, groups: _Groups, image: np.ndarray
+  table: table_lib.SpriteTable, groups: _Groups, image: np.ndarray
 ) -> tuple[int, int]:
   """Finds the sprite nearest to an image.
 
@@ -146,7 +146,7 @@ def _search(
 
 
 def find_nearest(
-  table: sprites.SpriteTable, images: np.ndarray
+  table: table_lib.SpriteTable, images: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """Finds the sprite nearest to each image, in differing pixels.
 

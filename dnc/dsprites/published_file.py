@@ -87,20 +87,20 @@ def is_file(dataset: str) -> bool:
 
 
 def identify(dataset: str) -> str:
-  """Adds the content's checksum to the name of a file.
+  """Adds the checksum of a file's content to its name. Reads the whole file.
 
   Args:
-    dataset: path of a file, or what this function returned.
+    dataset: path of a file, or any other name of a dataset.
 
   Returns:
-    '<absolute path>@sha256:<64 hexadecimal digits>'. A name that has its
-    checksum is returned as it is: the file need not be there.
+    '<absolute path>@sha256:<64 hexadecimal digits>'. Names that end in a
+    checksum already, and names that are not of a file, are returned unchanged.
 
   Raises:
-    errors.UsageError: if the file cannot be read.
+    UsageError: if the file cannot be read.
   """
   path, checksum = _split(dataset)
-  if checksum:
+  if checksum or not is_file(path):
     return dataset
   path = os.path.abspath(os.path.expanduser(path))
   try:

@@ -24,7 +24,7 @@ from absl import logging
 import numpy as np
 
 from dnc.dsprites import latents
-from dnc.dsprites import published_file as original
+from dnc.dsprites import published_file
 from dnc.dsprites import render
 from dnc.system import errors
 from dnc.system import files
@@ -38,7 +38,7 @@ _SHAPE = (latents.NUM_SPRITES, render.IMAGE_SIZE, render.ROW_BYTES)
 _NUM_BYTES = latents.NUM_SPRITES * render.IMAGE_SIZE * render.ROW_BYTES
 _HEADER_BYTES = 4096
 _FORMAT = 1
-_ORIGINAL_FILE = f'{original.FILE_NAME}.hdf5 (28,024,106 bytes)'
+_ORIGINAL_FILE = f'{published_file.FILE_NAME}.hdf5 (28,024,106 bytes)'
 _READ_BATCH = 4096
 _PROBE_SECONDS = 20
 # What the operating system says when the folder, not the network, is at fault.
@@ -60,7 +60,7 @@ class SpriteTable:
   """All sprites of a dataset, one bit a pixel.
 
   Attributes:
-    name: the dataset, as `check_dataset` returns it.
+    name: the dataset, as `published_file.identify` returns it.
     bits: uint8 [737280, 64, 8], read-only, in the order of
       `latents.classes_to_index`; `np.unpackbits(bits[i], axis=-1)` is image i.
     fingerprint: hexadecimal checksum of `bits`; equal tables have equal ones.
@@ -116,7 +116,7 @@ def _checksum(bits: np.ndarray) -> str:
 def _header(dataset: str, checksum: str) -> dict[str, object]:
   return {
     'format': _FORMAT,
-    'dataset': original.content(dataset),
+    'dataset': published_file.content(dataset),
     # What is read does not depend on our renderer.
     'recipe': render.RECIPE if dataset == RENDERED else None,
     'shape': list(_SHAPE),
@@ -195,30 +195,24 @@ def _is_at(file: BinaryIO, path: str) -> bool:
     return False
 
 
-def check_dataset(dataset: str) -> str:
-  """Checks the name of a dataset.
+def check_dataset(dataset: str) -> None:
+  """Checks the name of a dataset, without reading any file.
 
   Args:
-    dataset: one of `DATASETS` or the path of a published file, see `original`.
-
-  Returns:
-    The name; of a file, its absolute path with the checksum of its content.
+    dataset: one of `DATASETS`, or the path of a published file.
 
   Raises:
-    errors.UsageError: if there is no such dataset or file.
+    UsageError: if it is neither.
   """
-  if original.is_file(dataset):
-    return original.identify(dataset)
-  if dataset not in DATASETS:
+  if dataset not in DATASETS and not published_file.is_file(dataset):
     raise errors.UsageError(
       f'--dataset={dataset} is unknown: use one of {", ".join(DATASETS)}, or '
-      f'the path of {original.FILE_NAME}.npz or .hdf5'
+      f'the path of {published_file.FILE_NAME}.npz or .hdf5'
     )
-  return dataset
 
 
 def _table_name(dataset: str) -> str:
-  name, _, checksum = original.content(dataset).partition(':')
+  name, _, checksum = published_file.content(dataset).partition(':')
   return f'original_{checksum[:16]}.bits' if checksum else f'{name}.bits'
 
 
@@ -228,7 +222,7 @@ def _build(dataset: str, data_dir: str) -> np.ndarray:
     return render.render_all()
   if dataset == ORIGINAL:
     return _pack_original(data_dir)
-  return original.read_identified(dataset)
+  return published_file.read_identified(dataset)
 
 
 def load_table(
@@ -239,7 +233,8 @@ def load_table(
   Args:
     dataset: 'dsprites_rendered', images from `render`; 'dsprites', the original
       images by way of TFDS's own builder; or the path of a published file. A
-      file that `check_dataset` named is only needed to build its table.
+      file that `published_file.identify` named is only needed to build its
+      table.
     data_dir: folder of datasets, as for TFDS; by default `default_data_dir()`.
 
   Returns:
@@ -249,7 +244,8 @@ def load_table(
     errors.UsageError: if the dataset is unknown or cannot be had, or `data_dir`
       cannot be used.
   """
-  dataset = check_dataset(dataset)
+  check_dataset(dataset)
+  dataset = published_file.identify(dataset)
   data_dir = os.fspath(data_dir or default_data_dir())
   if '://' in data_dir:
     raise errors.UsageError(

@@ -13,6 +13,7 @@ import operator
 
 from dnc.dsprites import latents
 from dnc.system import errors
+from dnc.system import wording
 
 Varying = tuple[str, ...]
 # Pairs of name and class, so that what holds them can be hashed.
@@ -110,11 +111,8 @@ def in_words(varying: Varying, fixed: Fixed) -> str:
   drawn = [name for name in latents.NAMES if name in still]
   if drawn:
     verb = 'is' if len(drawn) == 1 else 'are'
-    kept.append(f'{_and(drawn)} {verb} drawn once for each rollout')
-  moving = f'{_and(varying)} {"varies" if len(varying) == 1 else "vary"}'
+    kept.append(f'{wording.join(drawn)} {verb} drawn once for each rollout')
+  moving = (
+    f'{wording.join(varying)} {"varies" if len(varying) == 1 else "vary"}'
+  )
   return '; '.join([f'{moving} from sprite to sprite', *kept])
-
-
-def _and(names: Sequence[str]) -> str:
-  *first, last = names
-  return f'{", ".join(first)} and {last}' if first else last

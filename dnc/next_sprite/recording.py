@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dnc import config as config_lib
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 from dnc.next_sprite import model as predictor_lib
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring as evaluation
@@ -100,7 +100,7 @@ class ModelTraces:
 
   path: str
   predictor: predictor_lib.SpritePredictor
-  table: sprites.SpriteTable
+  table: table_lib.SpriteTable
   splits: Mapping[str, evaluation.Split]
   widths: Mapping[str, int]
   metadata: Mapping[str, Any]
@@ -199,7 +199,7 @@ def _lengths(split: evaluation.Split) -> list[tuple[int, int]]:
 def _write_missing(
   export: trace_export.Export,
   evaluator: evaluation.Evaluator,
-  table: sprites.SpriteTable,
+  table: table_lib.SpriteTable,
   splits: Mapping[str, evaluation.Split],
   batch_size: int,
   log: progress.Log,
@@ -235,7 +235,7 @@ _Recorded = tuple[rollouts.RolloutBatch, list[dict[str, np.ndarray]]]
 
 def _run_shards(
   evaluator: evaluation.Evaluator,
-  table: sprites.SpriteTable,
+  table: table_lib.SpriteTable,
   split: evaluation.Split,
   shards: list[trace_shards.Shard],
   batch_size: int,

@@ -28,7 +28,7 @@ import tensorflow as tf
 
 from dnc.dsprites import latents
 from dnc.dsprites import render
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 from dnc.dsprites import variation
 from dnc.system import errors
 
@@ -166,7 +166,7 @@ def sample_classes(spec: RolloutSpec, index: int) -> np.ndarray:
 
 
 def batch_from_classes(
-  table: sprites.SpriteTable,
+  table: table_lib.SpriteTable,
   rollouts: Sequence[np.ndarray],
   index: Sequence[int] | None = None,
 ) -> RolloutBatch:
@@ -209,7 +209,7 @@ def batch_from_classes(
 
 
 def make_batch(
-  table: sprites.SpriteTable, spec: RolloutSpec, indices: Sequence[int]
+  table: table_lib.SpriteTable, spec: RolloutSpec, indices: Sequence[int]
 ) -> RolloutBatch:
   """Draws rollouts and lays them out as a batch.
 
@@ -303,7 +303,7 @@ def batch_spec(batch_size: int | None = None) -> RolloutBatch:
 
 
 def dataset(
-  table: sprites.SpriteTable, spec: RolloutSpec, batches: np.ndarray
+  table: table_lib.SpriteTable, spec: RolloutSpec, batches: np.ndarray
 ) -> tf.data.Dataset:
   """Batches of rollouts, built while the previous ones are being used.
 

@@ -16,7 +16,7 @@ from dnc.dsprites import latent_errors
 from dnc.dsprites import latents
 from dnc.dsprites import nearest
 from dnc.dsprites import render
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 from dnc.next_sprite import model as predictor_lib
 from dnc.next_sprite import rollouts
 from dnc.visualize import memory_trace
@@ -200,7 +200,7 @@ class Scorer:
   def __init__(
     self,
     predictor: predictor_lib.SpritePredictor,
-    table: sprites.SpriteTable,
+    table: table_lib.SpriteTable,
     spec: rollouts.RolloutSpec,
     num_rollouts: int,
   ):

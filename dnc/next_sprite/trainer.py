@@ -11,7 +11,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from dnc import config as config_lib
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 from dnc.next_sprite import model as predictor_lib
 from dnc.next_sprite import rollouts
 from dnc.training import distribution
@@ -48,7 +48,7 @@ class Trainer(snt.Module):
   def __init__(
     self,
     config: config_lib.TrainingConfig,
-    table: sprites.SpriteTable,
+    table: table_lib.SpriteTable,
     strategy: tf.distribute.Strategy | None = None,
     name: str = 'trainer',
   ):
@@ -80,7 +80,7 @@ class Trainer(snt.Module):
       ],
     )
 
-  def _create_variables(self, table: sprites.SpriteTable) -> None:
+  def _create_variables(self, table: table_lib.SpriteTable) -> None:
     config = self._config
     self.predictor = predictor_lib.SpritePredictor(config, table.mean_image())
     self.learning_rate = _variable(config.learning_rate)

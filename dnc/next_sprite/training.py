@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc.config import runs
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 from dnc.next_sprite import model as predictor_lib
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring as evaluation
@@ -44,7 +44,7 @@ def rollout_spec(
 
 def _remaining_batches(
   config: config_lib.TrainingConfig,
-  table: sprites.SpriteTable,
+  table: table_lib.SpriteTable,
   first_batch: int,
 ) -> Iterator[rollouts.RolloutBatch]:
   """The run's batches from `first_batch` on."""
@@ -63,7 +63,7 @@ def _remaining_batches(
 
 def _updates(
   config: config_lib.TrainingConfig,
-  table: sprites.SpriteTable,
+  table: table_lib.SpriteTable,
   trainer: trainer_lib.Trainer,
   stop_requested: threading.Event,
 ) -> Iterator[Mapping[str, Any]]:
@@ -92,7 +92,7 @@ class _Session(session_lib.Session):
     model_dir: str,
     trainer: trainer_lib.Trainer,
     console: progress.Console,
-    table: sprites.SpriteTable,
+    table: table_lib.SpriteTable,
   ):
     super().__init__(config, model_dir, trainer, console)
     self._table = table
@@ -269,7 +269,7 @@ def _lead(
 ) -> dict[str, float] | None:
   """`train`, of the chief or a process that is alone."""
   with runs.opened(config, model_dir):
-    table = sprites.load_table(config.dataset, data_dir)
+    table = table_lib.load_table(config.dataset, data_dir)
     runs.save(config, model_dir)
     trainer = trainer_lib.Trainer(config, table, strategy)
 
@@ -294,7 +294,7 @@ def _follow(
   strategy: tf.distribute.Strategy,
 ) -> dict[str, float] | None:
   """`train`, of another worker: the chief does all but the updates."""
-  table = sprites.load_table(config.dataset, data_dir)
+  table = table_lib.load_table(config.dataset, data_dir)
   trainer = trainer_lib.Trainer(config, table, strategy)
   with files.explained_errors(model_dir):
     checkpoints_lib.restore(model_dir, config, trainer, log)
@@ -328,7 +328,7 @@ def replay(model_dir: str, data_dir: str | None = None) -> dict[str, Any]:
   """
   config = runs.load(model_dir)
   folder, cause = training_loop.diverged(model_dir)
-  table = sprites.load_table(config.dataset, data_dir)
+  table = table_lib.load_table(config.dataset, data_dir)
   trainer = trainer_lib.Trainer(config, table)
   checkpoints_lib.read(folder, config, trainer)
   batch = rollouts.make_batch(

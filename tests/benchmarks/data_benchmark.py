@@ -42,7 +42,7 @@ import numpy as np
 import tensorflow as tf
 
 from dnc import config as config_lib
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import trainer as trainer_lib
 from dnc.next_sprite import training
@@ -91,7 +91,7 @@ def _config() -> config_lib.TrainingConfig:
 
 
 def _pipeline(
-  table: sprites.SpriteTable, form: str, num_batches: int
+  table: table_lib.SpriteTable, form: str, num_batches: int
 ) -> tf.data.Dataset:
   """Batches of equal lengths, as training gets them or as floats."""
   spec = training.rollout_spec(_config(), 'train')
@@ -143,7 +143,7 @@ def _spread(speeds: Mapping[str, float]) -> list[str]:
   return [f'{speeds[k]:,.0f}' for k in ('median', 'lowest', 'highest')]
 
 
-def _measure_speed(table: sprites.SpriteTable) -> dict[str, Any]:
+def _measure_speed(table: table_lib.SpriteTable) -> dict[str, Any]:
   """Steps a second of ready batches."""
 
   def turn(form: str) -> None:
@@ -221,7 +221,7 @@ def _resident() -> dict[str, float]:
   return {k: int(lines[v].split()[0]) / 1024 for k, v in kinds.items()}
 
 
-def _measure_memory(table: sprites.SpriteTable) -> list[dict[str, float]]:
+def _measure_memory(table: table_lib.SpriteTable) -> list[dict[str, float]]:
   """Resident memory while an epoch goes by."""
   spec = _epoch_spec()
   batches = rollouts.batch_indices(spec, _EPOCH.value, _BATCH_SIZE.value)
@@ -273,7 +273,7 @@ def _train(
       pass
 
 
-def _measure_training(table: sprites.SpriteTable) -> dict[str, Any]:
+def _measure_training(table: table_lib.SpriteTable) -> dict[str, Any]:
   """Steps a second of training with and without the pipeline."""
   number = _TRAINING_BATCHES.value
   turns = {}
@@ -333,7 +333,7 @@ def main(argv: Sequence[str]) -> None:
     raise app.UsageError(
       f'--parts={",".join(_CHOSEN.value)}: must be some of {", ".join(_PARTS)}'
     )
-  table = sprites.load_table(sprites.RENDERED, _DATA_DIR.value)
+  table = table_lib.load_table(table_lib.RENDERED, _DATA_DIR.value)
   measures = dict(
     padding=_measure_padding,
     memory=lambda: _measure_memory(table),

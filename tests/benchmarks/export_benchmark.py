@@ -37,7 +37,7 @@ from absl import flags
 import numpy as np
 
 from dnc import config as config_lib
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 from dnc.next_sprite import model as predictor_lib
 from dnc.next_sprite import recording as exports
 from dnc.next_sprite import rollouts
@@ -68,7 +68,7 @@ class _Case:
   def __init__(
     self,
     model: str,
-    table: sprites.SpriteTable,
+    table: table_lib.SpriteTable,
     num_rollouts: int | None = None,
   ):
     memory_size, word_size = _SIZES[model]
@@ -165,7 +165,7 @@ def _print(title: str, header: Sequence[str], rows: Iterable[Sequence]) -> None:
     print(f'| {" | ".join(row)} |', flush=True)
 
 
-def _measure_speed(model: str, table: sprites.SpriteTable) -> dict[str, Any]:
+def _measure_speed(model: str, table: table_lib.SpriteTable) -> dict[str, Any]:
   """Steps a second, each way."""
   case = _Case(model, table)
   num_bytes = case.export()
@@ -231,7 +231,7 @@ def _resident() -> dict[str, float]:
   return {k: int(lines[v].split()[0]) / 1024 for k, v in kinds.items()}
 
 
-def _measure_memory(table: sprites.SpriteTable) -> list[dict[str, float]]:
+def _measure_memory(table: table_lib.SpriteTable) -> list[dict[str, float]]:
   """Resident memory while traces of Model B are written."""
   case = _Case('b', table, _MEMORY_ROLLOUTS.value)
   found = [_resident()]
@@ -258,7 +258,7 @@ def main(argv: Sequence[str]) -> None:
     raise app.UsageError(
       f'--models={",".join(_MODELS.value)}: must be some of {", ".join(_SIZES)}'
     )
-  table = sprites.load_table(sprites.RENDERED, _DATA_DIR.value)
+  table = table_lib.load_table(table_lib.RENDERED, _DATA_DIR.value)
   found = {}
   # Memory before anything else has used some.
   if _MEMORY_ROLLOUTS.value:

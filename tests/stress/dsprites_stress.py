@@ -25,9 +25,9 @@ import h5py
 import numpy as np
 
 from dnc.dsprites import latents
-from dnc.dsprites import published_file as original
+from dnc.dsprites import published_file
 from dnc.dsprites import render
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 
 _FOLDER = flags.DEFINE_string(
   'folder', '/tmp/dsprites_stress', 'Where the files are kept.'
@@ -62,8 +62,8 @@ def _measured(
     raise SystemExit(f'{step.__name__} failed')
 
 
-def _rendered(folder: str) -> sprites.SpriteTable:
-  return sprites.load_table(data_dir=folder)
+def _rendered(folder: str) -> table_lib.SpriteTable:
+  return table_lib.load_table(data_dir=folder)
 
 
 def _image_blocks(folder: str) -> Iterator[np.ndarray]:
@@ -117,13 +117,13 @@ def write_hdf5(path: str, folder: str) -> None:
 
 def read_bits(path: str, folder: str) -> Callable[[], None]:
   """Reads a file."""
-  bits = original.read_bits(path)
+  bits = published_file.read_bits(path)
   return lambda: np.testing.assert_array_equal(bits, _rendered(folder).bits)
 
 
 def load_table(path: str, folder: str) -> Callable[[], None]:
   """As train.py does; the first time the table is made."""
-  fingerprint = sprites.load_table(path, folder).fingerprint
+  fingerprint = table_lib.load_table(path, folder).fingerprint
   return lambda: np.testing.assert_equal(
     fingerprint, _rendered(folder).fingerprint
   )
@@ -133,10 +133,10 @@ def prepare(name: str, folder: str) -> None:
   """Prepares a dataset of TFDS's."""
   import tensorflow_datasets as tfds
 
-  from tests.support import published_files as original_files
+  from tests.support import published_files
 
   builder = tfds.builder(name, data_dir=os.path.join(folder, 'tfds'))
-  with original_files.known_to_tfds(_manual_file(folder)):
+  with published_files.known_to_tfds(_manual_file(folder)):
     builder.download_and_prepare()
 
 
@@ -167,7 +167,7 @@ def compare(folder: str) -> None:
 
 def _manual_file(folder: str) -> str:
   return os.path.join(
-    folder, 'tfds', 'downloads', 'manual', f'{original.FILE_NAME}.hdf5'
+    folder, 'tfds', 'downloads', 'manual', f'{published_file.FILE_NAME}.hdf5'
   )
 
 
@@ -176,9 +176,9 @@ def main(argv: Sequence[str]) -> None:
   del argv
   folder = os.path.abspath(_FOLDER.value)
   hdf5 = _manual_file(folder)
-  npz = os.path.join(folder, f'{original.FILE_NAME}.npz')
+  npz = os.path.join(folder, f'{published_file.FILE_NAME}.npz')
   os.makedirs(os.path.dirname(hdf5), exist_ok=True)
-  _measured(load_table, sprites.RENDERED, folder)
+  _measured(load_table, table_lib.RENDERED, folder)
   for path, write in ((npz, write_npz), (hdf5, write_hdf5)):
     if not os.path.exists(path):
       _measured(write, path, folder)

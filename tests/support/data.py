@@ -4,7 +4,7 @@ import functools
 import os
 import tempfile
 
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table
 
 ROOT = os.path.abspath(os.path.join(__file__, *['..'] * 3))
 DSPRITES_FRAMES = os.path.join(ROOT, 'testdata', 'dsprites_frames.npz')
@@ -22,6 +22,6 @@ def data_dir() -> str:
 
 
 @functools.cache
-def rendered_table() -> sprites.SpriteTable:
+def rendered_table() -> table.SpriteTable:
   """The table of all rendered sprites."""
-  return sprites.load_table(sprites.RENDERED, _folder().name)
+  return table.load_table(table.RENDERED, _folder().name)

@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 from dnc.dsprites import builder
 from dnc.dsprites import latents
 from tests.support import data as testing_data
-from tests.support import published_files as original_files
+from tests.support import published_files
 
 # More than a block, and the last one not full.
 _NUM_SPRITES = 2500
@@ -43,12 +43,12 @@ class SameAsTfdsTest(tf.test.TestCase):
       data_dir,
       'downloads/manual/dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5',
     )
-    cls.arrays = original_files.arrays_of(np.arange(_NUM_SPRITES))
-    original_files.write_hdf5(path, cls.arrays)
+    cls.arrays = published_files.arrays_of(np.arange(_NUM_SPRITES))
+    published_files.write_hdf5(path, cls.arrays)
     # As many as the whole set is written to.
     config = tfds.download.DownloadConfig(num_shards=4)
     cls.theirs = tfds.builder('dsprites:2.1.0', data_dir=data_dir)
-    with original_files.known_to_tfds(path):
+    with published_files.known_to_tfds(path):
       cls.theirs.download_and_prepare(download_config=config)
     cls.ours = tfds.builder('dsprites_rendered', data_dir=data_dir)
     with mock.patch.object(latents, 'NUM_SPRITES', _NUM_SPRITES):
@@ -128,7 +128,7 @@ class RegistrationTest(tf.test.TestCase):
     output = self._run(
       'import sys\n'
       'import dnc.dsprites\n'
-      'from dnc.dsprites import sprites\n'
+      'from dnc.dsprites import table as table_lib\n'
       'print([m for m in sys.modules if m.startswith("tensorflow")])'
     )
     self.assertEqual(output.strip(), '[]')

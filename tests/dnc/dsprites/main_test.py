@@ -14,7 +14,7 @@ import tensorflow as tf
 from dnc import dsprites
 from dnc.dsprites import __main__ as dsprites_main
 from dnc.dsprites import latents
-from dnc.dsprites import published_file as original
+from dnc.dsprites import published_file
 from dnc.dsprites import render
 from dnc.dsprites import sheet
 from dnc.dsprites import verify
@@ -55,7 +55,7 @@ class VerifyTest(tf.test.TestCase):
   def _verify(self, bits, *flags):
     with (
       mock.patch.object(
-        original, 'read_bits', autospec=True, return_value=bits
+        published_file, 'read_bits', autospec=True, return_value=bits
       ) as read_bits,
       mock.patch.object(render, 'render_all', return_value=self.rendered),
     ):

@@ -10,7 +10,7 @@ from dnc.dsprites import latent_errors
 from dnc.dsprites import latents
 from dnc.dsprites import nearest
 from dnc.dsprites import spec
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 from tests.support import data as testing_data
 
 _BATCH = 8192
@@ -174,7 +174,7 @@ class NearestTest(tf.test.TestCase, parameterized.TestCase):
     bits[changed] ^= np.packbits(noise, axis=-1)
     bits[changed[0]] = 0
     bits[changed[1]] = 255
-    table = sprites.SpriteTable('changed', bits, '')
+    table = table_lib.SpriteTable('changed', bits, '')
     images = table.images(changed[:4])
     images[2, 0, :3] ^= 1
     index, _ = self._check(images, table)

@@ -1,4 +1,4 @@
-"""Tests of dnc.dsprites.original, on a dSprites of its first sprites."""
+"""Tests of dnc.dsprites.published_file, on a dSprites of its first sprites."""
 
 import functools
 import os
@@ -13,16 +13,16 @@ import numpy as np
 import tensorflow as tf
 
 from dnc.dsprites import latents
-from dnc.dsprites import published_file as original
+from dnc.dsprites import published_file
 from dnc.system import errors
-from tests.support import published_files as original_files
+from tests.support import published_files
 
 _NUM_SPRITES = 1500
 
 
 @functools.cache
 def _arrays():
-  return original_files.arrays_of(np.arange(_NUM_SPRITES))
+  return published_files.arrays_of(np.arange(_NUM_SPRITES))
 
 
 class _Pickled:
@@ -41,7 +41,9 @@ class _FilesTest(tf.test.TestCase):
   def setUp(self):
     super().setUp()
     self.enterContext(mock.patch.object(latents, 'NUM_SPRITES', _NUM_SPRITES))
-    self.enterContext(mock.patch.object(original, '_IMAGES_PER_BLOCK', 512))
+    self.enterContext(
+      mock.patch.object(published_file, '_IMAGES_PER_BLOCK', 512)
+    )
     self.arrays = {name: a.copy() for name, a in _arrays().items()}
     self.bits = np.packbits(self.arrays['imgs'], axis=-1)
     self.folder = self.enterContext(tempfile.TemporaryDirectory())
@@ -52,10 +54,10 @@ class _FilesTest(tf.test.TestCase):
     if suffix == '.npz':
       np.savez_compressed(path, **arrays)
     else:
-      original_files.write_hdf5(path, arrays, compression='gzip')
+      published_files.write_hdf5(path, arrays, compression='gzip')
     return path
 
-  def _assert_refused(self, path, pattern, function=original.read_bits):
+  def _assert_refused(self, path, pattern, function=published_file.read_bits):
     with self.assertRaisesRegex(errors.UsageError, pattern) as caught:
       function(path)
     message = str(caught.exception)
@@ -66,7 +68,7 @@ class _FilesTest(tf.test.TestCase):
 class ReadBitsTest(_FilesTest, parameterized.TestCase):
   @parameterized.parameters('.npz', '.hdf5', '.h5')
   def test_as_published(self, suffix):
-    bits = original.read_bits(self._write(suffix))
+    bits = published_file.read_bits(self._write(suffix))
     self.assertEqual(bits.dtype, np.uint8)
     self.assertAllEqual(bits, self.bits)
 
@@ -74,22 +76,22 @@ class ReadBitsTest(_FilesTest, parameterized.TestCase):
     path = os.path.join(self.folder, 'dsprites.NPZ')
     with open(path, 'wb') as file:
       np.savez(file, **self.arrays)
-    self.assertAllEqual(original.read_bits(path), self.bits)
+    self.assertAllEqual(published_file.read_bits(path), self.bits)
     path = os.path.join(self.folder, 'dsprites.hdf5')
-    original_files.write_hdf5(path, self.arrays)
-    self.assertAllEqual(original.read_bits(path), self.bits)
+    published_files.write_hdf5(path, self.arrays)
+    self.assertAllEqual(published_file.read_bits(path), self.bits)
 
   @parameterized.parameters(200, 512, 700, 1500)
   def test_chunks_of_hdf5(self, rows):
     path = os.path.join(self.folder, 'dsprites.hdf5')
-    original_files.write_hdf5(path, self.arrays, chunks=(rows, 2, 4))
-    self.assertAllEqual(original.read_bits(path), self.bits)
+    published_files.write_hdf5(path, self.arrays, chunks=(rows, 2, 4))
+    self.assertAllEqual(published_file.read_bits(path), self.bits)
 
   def test_metadata_is_not_unpickled(self):
     trace = os.path.join(self.folder, 'unpickled')
     metadata = np.array(_Pickled(trace), dtype=object)
     path = self._write(arrays={**self.arrays, 'metadata': metadata})
-    self.assertAllEqual(original.read_bits(path), self.bits)
+    self.assertAllEqual(published_file.read_bits(path), self.bits)
     self.assertFalse(os.path.exists(trace))
     with np.load(path, allow_pickle=True) as file:
       file['metadata']
@@ -98,19 +100,21 @@ class ReadBitsTest(_FilesTest, parameterized.TestCase):
   def test_latents_in_fortran_order(self):
     for name in ('latents_classes', 'latents_values'):
       self.arrays[name] = np.asfortranarray(self.arrays[name])
-    self.assertAllEqual(original.read_bits(self._write()), self.bits)
+    self.assertAllEqual(published_file.read_bits(self._write()), self.bits)
 
   def test_latents_by_way_of_float32(self):
     self.arrays['latents_values'] = (
       self.arrays['latents_values'].astype(np.float32).astype(np.float64)
     )
-    self.assertAllEqual(original.read_bits(self._write()), self.bits)
+    self.assertAllEqual(published_file.read_bits(self._write()), self.bits)
 
   def test_images_are_streamed(self):
     path = self._write()
-    self.enterContext(mock.patch.object(original, '_IMAGES_PER_BLOCK', 100))
+    self.enterContext(
+      mock.patch.object(published_file, '_IMAGES_PER_BLOCK', 100)
+    )
     tracemalloc.start()
-    original.read_bits(path)
+    published_file.read_bits(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     self.assertLess(peak, 0.5 * self.arrays['imgs'].nbytes)
@@ -195,7 +199,7 @@ class RefusalTest(_FilesTest, parameterized.TestCase):
         file.seek(place)
         file.write(bytes([sound[place] ^ 16]))
       try:
-        self.assertAllEqual(original.read_bits(path), self.bits)
+        self.assertAllEqual(published_file.read_bits(path), self.bits)
       except errors.UsageError as error:
         self.assertNotIn('\n', str(error))
         told += 1
@@ -245,47 +249,50 @@ class IdentityTest(_FilesTest, parameterized.TestCase):
     ('d.h5@sha256:' + 63 * 'a', False),
   )
   def test_is_file(self, dataset, expected):
-    self.assertEqual(original.is_file(dataset), expected)
+    self.assertEqual(published_file.is_file(dataset), expected)
 
   def test_moved_and_changed(self):
     path = self._write()
-    identified = original.identify(path)
+    identified = published_file.identify(path)
     self.assertRegex(identified, f'^{path}@sha256:[0-9a-f]{{64}}$')
-    self.assertEqual(original.identify(os.path.relpath(path)), identified)
-    self.assertAllEqual(original.read_identified(identified), self.bits)
+    self.assertEqual(published_file.identify(os.path.relpath(path)), identified)
+    self.assertAllEqual(published_file.read_identified(identified), self.bits)
 
     moved = os.path.join(self.folder, 'moved.npz')
     os.rename(path, moved)
     self.assertEqual(
-      original.content(original.identify(moved)), original.content(identified)
+      published_file.content(published_file.identify(moved)),
+      published_file.content(identified),
     )
     # It is named already: there is nothing to read.
-    self.assertEqual(original.identify(identified), identified)
+    self.assertEqual(published_file.identify(identified), identified)
     checksum = identified[-64:]
     with self.assertRaisesRegex(
       errors.UsageError,
       f'^--dataset={path} is not there as it was .No such file or directory.: '
       f'name the file whose sha256 is {checksum}',
     ):
-      original.read_identified(identified)
+      published_file.read_identified(identified)
 
     self._write(arrays={**self.arrays, 'more': np.zeros(1)})
     self.assertNotEqual(
-      original.content(original.identify(path)), original.content(identified)
+      published_file.content(published_file.identify(path)),
+      published_file.content(identified),
     )
     with self.assertRaisesRegex(
       errors.UsageError, f'its sha256 is [0-9a-f]* *.: name .* {checksum}'
     ):
-      original.read_identified(identified)
+      published_file.read_identified(identified)
 
   def test_content_of_names(self):
-    self.assertEqual(original.content('dsprites'), 'dsprites')
+    self.assertEqual(published_file.content('dsprites'), 'dsprites')
+    self.assertEqual(published_file.identify('dsprites'), 'dsprites')
 
   def test_no_file(self):
     with self.assertRaisesRegex(
       errors.UsageError, '^--dataset=/none.npz cannot be read: No such file'
     ):
-      original.identify('/none.npz')
+      published_file.identify('/none.npz')
 
   def test_other_images(self):
     # Latents and shapes are dSprites'; only a look at the images tells.
@@ -294,13 +301,15 @@ class IdentityTest(_FilesTest, parameterized.TestCase):
     self._assert_refused(
       path,
       'image 1021 is [0-9]+ pixels away from the sprite of its latents',
-      lambda path: original.read_identified(original.identify(path)),
+      lambda path: published_file.read_identified(
+        published_file.identify(path)
+      ),
     )
 
   def test_a_few_pixels_are_no_reason(self):
     self.arrays['imgs'][1021, 40, 10:20] ^= 1
     path = self._write()
-    bits = original.read_identified(original.identify(path))
+    bits = published_file.read_identified(published_file.identify(path))
     self.assertAllEqual(np.packbits(self.arrays['imgs'], axis=-1), bits)
 
 

@@ -1,4 +1,4 @@
-"""Tests of dnc.dsprites.sprites."""
+"""Tests of dnc.dsprites.table."""
 
 import errno
 import os
@@ -16,20 +16,20 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from dnc.dsprites import latents
-from dnc.dsprites import published_file as original
+from dnc.dsprites import published_file
 from dnc.dsprites import render
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 from dnc.system import errors
 from dnc.system import files
 from tests.support import data as testing_data
-from tests.support import published_files as original_files
+from tests.support import published_files
 
 # When this must change, so must render.RECIPE.
 _FINGERPRINT = 'd87051110129588763690ef265768489'
 _HDF5 = 'dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5'
 
 
-def _packed_path(data_dir, dataset=sprites.RENDERED):
+def _packed_path(data_dir, dataset=table_lib.RENDERED):
   return os.path.join(data_dir, 'dsprites_packed', f'{dataset}.bits')
 
 
@@ -76,7 +76,7 @@ class SpriteTableTest(tf.test.TestCase):
 class CacheTest(tf.test.TestCase, parameterized.TestCase):
   def test_second_load_renders_nothing(self):
     with mock.patch.object(render, 'render_all', side_effect=AssertionError):
-      table = sprites.load_table(data_dir=testing_data.data_dir())
+      table = table_lib.load_table(data_dir=testing_data.data_dir())
     self.assertEqual(table.fingerprint, _FINGERPRINT)
 
   def test_second_load_takes_less_than_a_second(self):
@@ -85,7 +85,7 @@ class CacheTest(tf.test.TestCase, parameterized.TestCase):
     for _ in range(3):
       # What others do on the machine does not count.
       start = time.process_time()
-      sprites.load_table(data_dir=testing_data.data_dir())
+      table_lib.load_table(data_dir=testing_data.data_dir())
       seconds.append(time.process_time() - start)
     self.assertLess(min(seconds), 1.0)
 
@@ -127,7 +127,7 @@ class CacheTest(tf.test.TestCase, parameterized.TestCase):
         ) as render_all,
       ):
         damage()
-        again = sprites.load_table(data_dir=data_dir)
+        again = table_lib.load_table(data_dir=data_dir)
         render_all.assert_called_once()
         self.assertEqual(again.fingerprint, _FINGERPRINT)
 
@@ -139,7 +139,7 @@ class CacheTest(tf.test.TestCase, parameterized.TestCase):
       mock.patch.object(render, 'render_all', side_effect=KeyboardInterrupt),
       self.assertRaises(KeyboardInterrupt),
     ):
-      sprites.load_table(data_dir=data_dir)
+      table_lib.load_table(data_dir=data_dir)
     self.assertEmpty(os.listdir(os.path.dirname(path)))
 
   def test_two_processes_at_once(self):
@@ -147,9 +147,9 @@ class CacheTest(tf.test.TestCase, parameterized.TestCase):
     code = (
       'import sys\n'
       'from absl import logging\n'
-      'from dnc.dsprites import sprites\n'
+      'from dnc.dsprites import table as table_lib\n'
       'logging.set_verbosity("info")\n'
-      'print(sprites.load_table(data_dir=sys.argv[1]).fingerprint)\n'
+      'print(table_lib.load_table(data_dir=sys.argv[1]).fingerprint)\n'
     )
     processes = [
       subprocess.Popen(
@@ -172,12 +172,12 @@ class CacheTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_default_data_dir(self):
     with mock.patch.dict(os.environ, TFDS_DATA_DIR=testing_data.data_dir()):
-      table = sprites.load_table()
+      table = table_lib.load_table()
     self.assertEqual(table.bits.filename, _packed_path(testing_data.data_dir()))
     with mock.patch.dict(os.environ, HOME='/home/me'):
       os.environ.pop('TFDS_DATA_DIR', None)
       self.assertEqual(
-        os.path.expanduser(sprites.default_data_dir()),
+        os.path.expanduser(table_lib.default_data_dir()),
         '/home/me/tensorflow_datasets',
       )
 
@@ -185,7 +185,7 @@ class CacheTest(tf.test.TestCase, parameterized.TestCase):
 class UsageErrorTest(tf.test.TestCase):
   def _assert_usage_error(self, pattern, *args):
     with self.assertRaisesRegex(errors.UsageError, pattern) as caught:
-      sprites.load_table(*args)
+      table_lib.load_table(*args)
     self.assertNotIn('\n', str(caught.exception))
 
   def test_unknown_dataset(self):
@@ -202,12 +202,12 @@ class UsageErrorTest(tf.test.TestCase):
   def test_data_dir_is_a_file(self):
     path = os.path.abspath(__file__)
     self._assert_usage_error(
-      f'^--data_dir={path} .*Not a directory', sprites.RENDERED, path
+      f'^--data_dir={path} .*Not a directory', table_lib.RENDERED, path
     )
 
   def test_data_dir_is_remote(self):
     self._assert_usage_error(
-      '^--data_dir=gs://bucket .* folder', sprites.RENDERED, 'gs://bucket'
+      '^--data_dir=gs://bucket .* folder', table_lib.RENDERED, 'gs://bucket'
     )
 
   def test_disk_full(self):
@@ -219,7 +219,7 @@ class UsageErrorTest(tf.test.TestCase):
     ):
       self._assert_usage_error(
         f'^--data_dir={data_dir} .*No space left.* 377 MB free',
-        sprites.RENDERED,
+        table_lib.RENDERED,
         data_dir,
       )
 
@@ -231,11 +231,11 @@ class FullDiskTest(tf.test.TestCase):
     data_dir = self.enterContext(tempfile.TemporaryDirectory())
     code = (
       'import resource, sys\n'
-      'from dnc import errors\n'
-      'from dnc.dsprites import sprites\n'
+      'from dnc.system import errors\n'
+      'from dnc.dsprites import table as table_lib\n'
       'resource.setrlimit(resource.RLIMIT_FSIZE, (10**8, 10**8))\n'
       'try:\n'
-      '  sprites.load_table(data_dir=sys.argv[1])\n'
+      '  table_lib.load_table(data_dir=sys.argv[1])\n'
       'except errors.UsageError as error:\n'
       '  print(error)\n'
     )
@@ -253,7 +253,7 @@ class FullDiskTest(tf.test.TestCase):
 
 
 class FileTest(tf.test.TestCase):
-  """Tables of published files; what reads them is tested with `original`.
+  """Tables of published files; what reads them is tested with `published_file`.
 
   Of the first sprites: how large a table is makes no difference here.
   """
@@ -263,23 +263,23 @@ class FileTest(tf.test.TestCase):
     self.bits = np.array(testing_data.rendered_table().bits[:2000])
     self.enterContext(
       mock.patch.multiple(
-        sprites, _SHAPE=self.bits.shape, _NUM_BYTES=self.bits.nbytes
+        table_lib, _SHAPE=self.bits.shape, _NUM_BYTES=self.bits.nbytes
       )
     )
     self.data_dir = self.enterContext(tempfile.TemporaryDirectory())
     self.path = os.path.join(self.data_dir, 'dsprites.npz')
     files.write_text(self.path, 'a file')
     self.read = self.enterContext(
-      mock.patch.object(original, 'read_bits', return_value=self.bits)
+      mock.patch.object(published_file, 'read_bits', return_value=self.bits)
     )
 
   def _load(self, dataset):
-    return sprites.load_table(dataset, self.data_dir)
+    return table_lib.load_table(dataset, self.data_dir)
 
   def test_is_read_once_and_found_again_wherever_it_is(self):
     table = self._load(self.path)
     self.assertAllEqual(table.bits, self.bits)
-    self.assertEqual(table.name, sprites.check_dataset(self.path))
+    self.assertEqual(table.name, published_file.identify(self.path))
     moved = os.path.join(self.data_dir, 'moved.h5')
     os.rename(self.path, moved)
     for dataset in (moved, table.name):
@@ -329,19 +329,19 @@ class OriginalTest(tf.test.TestCase):
 
   def _write_hdf5(self, indices):
     """Writes a file of the original's layout."""
-    original_files.write_hdf5(
-      self.manual_file, original_files.arrays_of(indices)
+    published_files.write_hdf5(
+      self.manual_file, published_files.arrays_of(indices)
     )
 
   def _known_checksum(self):
-    return original_files.known_to_tfds(self.manual_file)
+    return published_files.known_to_tfds(self.manual_file)
 
   def _assert_usage_error(self, pattern):
     with self.assertRaisesRegex(errors.UsageError, pattern) as caught:
-      sprites.load_table(sprites.ORIGINAL, self.data_dir)
+      table_lib.load_table(table_lib.ORIGINAL, self.data_dir)
     self.assertNotIn('\n', str(caught.exception))
     self.assertFalse(
-      os.path.exists(_packed_path(self.data_dir, sprites.ORIGINAL))
+      os.path.exists(_packed_path(self.data_dir, table_lib.ORIGINAL))
     )
 
   def test_prepares_a_manual_file_and_refuses_an_incomplete_one(self):
@@ -354,7 +354,7 @@ class OriginalTest(tf.test.TestCase):
       )
     builder = tfds.builder('dsprites', data_dir=self.data_dir)
     examples = builder.as_dataset(split='train', batch_size=64)
-    bits, counts = sprites.pack_examples(tfds.as_numpy(examples))
+    bits, counts = table_lib.pack_examples(tfds.as_numpy(examples))
     self.assertAllEqual(np.flatnonzero(counts), np.sort(indices))
     self.assertEqual(counts.sum(), 500)
     self.assertAllEqual(
@@ -383,12 +383,12 @@ class OriginalTest(tf.test.TestCase):
       mock.patch.object(tfds, 'builder', return_value=builder),
       mock.patch.object(tfds, 'as_numpy', side_effect=lambda batches: batches),
     ):
-      original = sprites.load_table(sprites.ORIGINAL, self.data_dir)
+      original = table_lib.load_table(table_lib.ORIGINAL, self.data_dir)
     self.assertEqual(original.name, 'dsprites')
     self.assertEqual(original.fingerprint, _FINGERPRINT)
     # From here on TFDS is not asked again.
     with mock.patch.object(tfds, 'builder', side_effect=AssertionError):
-      sprites.load_table(sprites.ORIGINAL, self.data_dir)
+      table_lib.load_table(table_lib.ORIGINAL, self.data_dir)
 
   def test_pack_examples_refuses_other_images(self):
     batch = {
@@ -396,7 +396,7 @@ class OriginalTest(tf.test.TestCase):
       **{f'label_{name}': np.zeros([1], np.int64) for name in latents.NAMES},
     }
     with self.assertRaisesRegex(ValueError, 'pixels of 0 and 1'):
-      sprites.pack_examples([batch])
+      table_lib.pack_examples([batch])
 
   def test_no_network(self):
     with mock.patch.object(

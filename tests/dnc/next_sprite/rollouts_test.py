@@ -170,9 +170,9 @@ class SampleClassesTest(tf.test.TestCase, parameterized.TestCase):
 # Another process draws rollout 7,123 of an epoch of the post's.
 _SAME_IN_ANOTHER_PROCESS = """
 import sys
-from dnc.dsprites import table as sprites
+from dnc.dsprites import table as table_lib
 from tests.dnc.next_sprite import rollouts_test
-table = sprites.load_table(data_dir=sys.argv[1])
+table = table_lib.load_table(data_dir=sys.argv[1])
 print(rollouts_test.digest_of_one(table, [7123]))
 """
 EPOCH = rollouts.RolloutSpec(0, 'train', 500, 1000)

@@ -94,7 +94,7 @@ class OnlyWriterTest(tf.test.TestCase):
     folder = self.get_temp_dir()
     hold = (
       'import sys\n'
-      'from dnc import files\n'
+      'from dnc.system import files\n'
       'with files.only_writer(sys.argv[1]):\n'
       '  print("held", flush=True)\n'
       '  sys.stdin.read()\n'
