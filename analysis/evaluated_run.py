@@ -19,12 +19,9 @@ from dnc.next_sprite import scoring as evaluation
 from dnc.traces import reading as traces_lib
 from dnc.traces import writing as trace_export
 
-# What varies in Test 2's sequences.
-MOVING = ('x_position',)
 _TRACES_DIR = 'traces'
 # Unseen rollouts of Test 1: an interval wants more than one.
 _LEAST_UNSEEN, _LEAST_ALONE = 2, 20
-_OF_TEST_2 = 'mutual_information'
 
 Log = Callable[[str], None]
 
@@ -78,21 +75,9 @@ class EvaluatedRun:
     """The model before its first update."""
     return predictor_lib.SpritePredictor(self.training)
 
-  def spec(self, stream: str = 'evaluation') -> rollouts.RolloutSpec:
-    """The rollouts of Test 1, or with only x moving of Test 2."""
-    length = longest = self.evaluation.rollout_length
-    varying, fixed = self.evaluation.varying, self.evaluation.fixed
-    if stream != 'evaluation':
-      longest, varying = 2 * length, MOVING
-      fixed = [pair for pair in fixed if pair[0] not in MOVING]
-    return rollouts.RolloutSpec(
-      seed=self.evaluation.seed,
-      stream=stream,
-      min_length=length,
-      max_length=longest,
-      varying=varying,
-      fixed=fixed,
-    )
+  def spec(self) -> rollouts.RolloutSpec:
+    """The rollouts of Tests 1 and 3."""
+    return rollouts.evaluation_spec(self.evaluation)
 
   def about(self) -> dict[str, Any]:
     """What the results are of, for their JSON."""
@@ -146,7 +131,7 @@ class EvaluatedRun:
   def for_mutual_information(self, representations: Iterable[str]) -> Wanted:
     """The traces of Test 2."""
     split = evaluation.Split(
-      self.spec(_OF_TEST_2), 0, self.evaluation.num_sequences
+      rollouts.moving_spec(self.evaluation), 0, self.evaluation.num_sequences
     )
     return Wanted('mi', dict(sequences=split), tuple(representations))
 
@@ -201,8 +186,8 @@ def _splits(
 def _confined(spec: rollouts.RolloutSpec) -> str:
   """For a folder's name: how a test's rollouts differ from the usual."""
   usual = variation.resolve(None, spec.fixed)[0]
-  if spec.stream == _OF_TEST_2:
-    usual = MOVING
+  if spec.stream == 'mutual_information':
+    usual = rollouts.MOVING
   name = ''
   if spec.varying != usual:
     name += f'_varying-{"-".join(spec.varying)}'

@@ -27,7 +27,6 @@ from analysis import evaluated_run
 from analysis.common import tables
 from analysis.lesion import comparison as lesion
 from analysis.lesion import tables as lesion_tables
-from analysis.lesion import tasks as lesion_tasks
 from analysis.mutual_information import scoring as mutual_information
 from analysis.mutual_information import tables as mutual_information_tables
 from analysis.probe import inputs as probe_inputs
@@ -38,8 +37,11 @@ from dnc import config as config_lib
 from dnc.config import runs
 from dnc.dsprites import table as table_lib
 from dnc.next_sprite import recording as exports
+from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring as evaluation
+from dnc.next_sprite import sequences as sprite_sequences
 from dnc.next_sprite import training
+from dnc.repeat_copy import sequences as copy_sequences
 from dnc.repeat_copy import training as repeat_copy_training
 from dnc.system import errors
 from dnc.system import files
@@ -85,15 +87,14 @@ def evaluate(
   """
   if runs.load(model_dir, task=None).TASK == config_lib.REPEAT_COPY:
     return _evaluate_repeat_copy(model_dir, config, log, checkpoint, command)
-  training_config, predictor, num_updates = training.restore_predictor(
-    model_dir, checkpoint, log
-  )
-  log(f'evaluating {model_dir} after {num_updates} updates')
+  trained = training.restore(model_dir, checkpoint, log)
+  training_config = trained.config
+  log(f'evaluating {model_dir} after {trained.num_updates} updates')
   run = _Run(
     training=training_config,
     evaluation=config.for_run(training_config),
-    predictor=predictor,
-    num_updates=num_updates,
+    predictor=trained.model,
+    num_updates=trained.num_updates,
     table=table_lib.load_table(
       config.dataset or training_config.dataset, data_dir
     ),
@@ -270,7 +271,7 @@ def _run_mutual_information(
   run: _Run,
 ) -> dict[str, mutual_information.MutualInformationResult]:
   """Test 2."""
-  if not set(evaluated_run.MOVING) <= set(run.training.varying):
+  if not set(rollouts.MOVING) <= set(run.training.varying):
     run.log('Test 2 moves x_position, which did not vary in training')
   layouts = _layouts(run.training)
   wanted = run.for_mutual_information(layouts)
@@ -303,7 +304,7 @@ def _run_lesion(run: _Run) -> lesion.LesionResult:
   """Test 3."""
   evaluated = run.evaluation
   result = lesion.run(
-    lesion_tasks.SpriteTask(run.predictor, run.table, run.spec()),
+    sprite_sequences.SpriteSequences(run.predictor, run.table, run.spec()),
     evaluated.num_lesioned,
     evaluated.lesion_step,
     evaluated.reset_interval,
@@ -331,9 +332,9 @@ def _evaluate_repeat_copy(
       f'--test={config.tests[0]}: {model_dir} is a run of --task=repeat_copy, '
       'for which there is --test=lesion alone'
     )
-  training_config, core, num_updates = repeat_copy_training.restore_core(
-    model_dir, checkpoint, log
-  )
+  trained = repeat_copy_training.restore(model_dir, checkpoint, log)
+  training_config, num_updates = trained.config, trained.num_updates
+  core = trained.core
   log(f'evaluating {model_dir} after {num_updates} updates')
   if config.tests != ('lesion',):
     log('only Test 3: the others are for runs of --task=dsprites')
@@ -342,7 +343,7 @@ def _evaluate_repeat_copy(
     os.makedirs(folder, exist_ok=True)
     with files.only_writer(folder):
       result = lesion.run(
-        lesion_tasks.RepeatCopyTask(
+        copy_sequences.CopySequences(
           core, dataclasses.replace(training_config, seed=config.seed)
         ),
         config.num_lesioned,

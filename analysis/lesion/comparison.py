@@ -12,22 +12,20 @@ How much is much? Beside a change stands its share of what the model gains over
 a constant prediction, the mean of the targets (for sprites, the mean image).
 """
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 from typing import NamedTuple
-from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from analysis.lesion import side_by_side as lesioned_runs
-from dnc import dnc
 from dnc import lesions
 from dnc.system import errors
 from dnc.system import progress
+from dnc.training import sequences
 
 BASELINE = 'predicting_the_mean'
 
@@ -151,80 +149,14 @@ def compare(
   )
 
 
-class Segment(NamedTuple):
-  """Some steps of some sequences.
-
-  Attributes:
-    inputs: float32 tensor `[time, batch, input_size]`.
-    targets: float32 tensor `[time, batch, output_size]` of 0 and 1.
-    is_real: bool `[time, batch]`, whether the sequence has such a step.
-    counts: for each metric, bool `[time, batch]`, whether the step does.
-  """
-
-  inputs: tf.Tensor
-  targets: tf.Tensor
-  is_real: np.ndarray
-  counts: Mapping[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class Metric:
-  """How well the steps of a sequence are predicted, as one number.
-
-  Attributes:
-    name: e.g. 'loss'.
-    of_sequence: from the scores of the steps that count, float `[steps]`.
-    lower_is_better: whether it is.
-  """
-
-  name: str
-  of_sequence: Callable[[np.ndarray], float]
-  lower_is_better: bool = False
-
-
-class Task(Protocol):
-  """What a model does, and how that is scored.
-
-  Attributes:
-    name: as `config.TASK` of its runs.
-    core: the model.
-    input_size: size of its inputs.
-    num_steps: of the longest sequence.
-    metrics: the first is the loss.
-    loss_unit: e.g. 'nats an image'.
-    unit: what a sequence is called, e.g. 'rollout'.
-    lesion_step: the first step of `frozen_memory`, by default.
-    reset_interval: steps between resets, and exchanges, of the memory, by
-      default.
-  """
-
-  name: str
-  core: dnc.DNC
-  input_size: int
-  num_steps: int
-  metrics: tuple[Metric, ...]
-  loss_unit: str
-  unit: str
-  lesion_step: int
-  reset_interval: int
-
-  def segments(self, batch: int, batch_size: int) -> Iterator[Segment]:
-    """The steps, in order, of a batch of unseen sequences."""
-
-  def scores(
-    self, outputs: tf.Tensor, targets: tf.Tensor
-  ) -> Mapping[str, tf.Tensor]:
-    """Each metric's score of each step, float tensors `[time, batch]`."""
-
-
 @dataclasses.dataclass(frozen=True)
 class LesionResult:
   """What Test 3 found.
 
   Attributes:
-    task: as `Task.name`; and
-    unit: as `Task.unit`; and
-    loss_unit: as `Task.loss_unit`.
+    task: as `Sequences.name`; and
+    unit: as `Sequences.unit`; and
+    loss_unit: as `Sequences.loss_unit`.
     num_sequences: sequences that were run.
     num_steps: steps of the longest.
     lesion_step: the first step of `frozen_memory`.
@@ -263,7 +195,10 @@ class _Means(NamedTuple):
 
 
 def _find_means(
-  task: Task, runs: lesioned_runs.LesionedRuns, num_sequences: int, size: int
+  task: sequences.Sequences,
+  runs: lesioned_runs.LesionedRuns,
+  num_sequences: int,
+  size: int,
 ) -> _Means:
   """The first pass: intact, for what the lesions need of all sequences."""
   sums, counts = [0.0, 0.0], [0, 0]
@@ -285,7 +220,10 @@ def _find_means(
 
 
 def _of_sequences(
-  metric: Metric, values: np.ndarray, counts: np.ndarray, first_step: int
+  metric: sequences.Metric,
+  values: np.ndarray,
+  counts: np.ndarray,
+  first_step: int,
 ) -> np.ndarray:
   """A metric of each sequence from `[time, batch]`: float64 `[batch]`."""
   found = np.full(values.shape[1], np.nan)
@@ -297,7 +235,7 @@ def _of_sequences(
 
 
 def _batch_scores(
-  task: Task,
+  task: sequences.Sequences,
   runs: lesioned_runs.LesionedRuns,
   means: _Means,
   batch: int,
@@ -321,7 +259,7 @@ def _batch_scores(
 
 
 def _find_scores(
-  task: Task,
+  task: sequences.Sequences,
   runs: lesioned_runs.LesionedRuns,
   means: _Means,
   num_sequences: int,
@@ -376,7 +314,7 @@ def _check(flag: str, value: int, least: int, most: int) -> None:
 
 
 def run(
-  task: Task,
+  task: sequences.Sequences,
   num_sequences: int,
   lesion_step: int | None = None,
   reset_interval: int | None = None,
@@ -415,7 +353,7 @@ def run(
     task, runs, means, num_sequences, size, lesion_step, log
   )
   return LesionResult(
-    task=task.name,
+    task=task.task,
     unit=task.unit,
     loss_unit=task.loss_unit,
     num_sequences=num_sequences,
@@ -432,7 +370,7 @@ def run(
 
 
 def _comparisons(
-  task: Task,
+  task: sequences.Sequences,
   scores: _Scores,
   late: _Scores,
   seed: int,

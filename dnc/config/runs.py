@@ -12,6 +12,7 @@ import os
 from typing import Any
 
 from dnc import config as config_lib
+from dnc import tasks
 from dnc.config import checks as config_checks
 from dnc.system import errors
 from dnc.system import files
@@ -32,16 +33,8 @@ def save(config: config_lib.Config, model_dir: str) -> None:
   )
 
 
-def _from_json(
-  task: str = config_lib.DSPRITES, **fields: Any
-) -> config_lib.Config:
-  """A config; one without a task is of a time when there was only one."""
-  configs = {
-    c.TASK: c for c in (config_lib.TrainingConfig, config_lib.RepeatCopyConfig)
-  }
-  if task not in configs:
-    raise ValueError(f'unknown task {task}')
-  return configs[task](**fields)
+def _from_json(task: str, **fields: Any) -> config_lib.Config:
+  return tasks.get(task).config_class(**fields)
 
 
 def load(

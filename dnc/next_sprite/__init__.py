@@ -1,9 +1,17 @@
 """The post's task: predict the next sprite of a rollout.
 
-rollouts    what is trained on and evaluated with
-model       the predictor: core, loss
-scoring     how well it predicts
-trainer     one update
-training    a whole training
-recording   what the model held, step by step, written as traces
+A map, in the way of the data:
+
+  rollouts    the sequences of sprites, pure in (seed, index)
+  model       the predictor: a core and its loss
+  trainer     one update: loss, gradient, new weights
+  training    a whole training
+  scoring     how well a predictor predicts
+  recording   what it holds at every step, written as traces
+  sequences   rollouts as Test 3 needs them
+  task        the object of the registry, `TASK`
 """
+
+from dnc.next_sprite.task import TASK
+
+__all__ = ('TASK',)

@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from dnc import config as config_lib
 from dnc.dsprites import latents
 from dnc.dsprites import render
 from dnc.dsprites import table as table_lib
@@ -34,6 +35,8 @@ from dnc.system import errors
 
 # Their numbers are part of every rollout's identity: append, never reorder.
 STREAMS = ('train', 'validation', 'evaluation', 'mutual_information')
+# What varies in Test 2's sequences.
+MOVING = ('x_position',)
 NUM_PIXELS = render.IMAGE_SIZE**2
 INPUT_SIZE = NUM_PIXELS + latents.NUM_LATENTS
 
@@ -86,6 +89,47 @@ class RolloutSpec:
     resolved = variation.resolve(self.varying, self.fixed)
     for name, value in zip(('varying', 'fixed'), resolved):
       object.__setattr__(self, name, value)
+
+
+def training_spec(
+  config: config_lib.TrainingConfig, stream: str = 'train'
+) -> RolloutSpec:
+  """The rollouts that a run trains on, or its `validation` rollouts."""
+  return RolloutSpec(
+    seed=config.seed,
+    stream=stream,
+    min_length=config.min_length,
+    max_length=config.max_length,
+    varying=config.varying,
+    fixed=config.fixed,
+  )
+
+
+def evaluation_spec(config: config_lib.EvaluationConfig) -> RolloutSpec:
+  """The rollouts of Tests 1 and 3."""
+  return RolloutSpec(
+    seed=config.seed,
+    stream='evaluation',
+    min_length=config.rollout_length,
+    max_length=config.rollout_length,
+    varying=config.varying,
+    fixed=config.fixed,
+  )
+
+
+def moving_spec(config: config_lib.EvaluationConfig) -> RolloutSpec:
+  """The sequences of Test 2, in which `MOVING` alone varies.
+
+  They have from `rollout_length` to twice as many steps.
+  """
+  return RolloutSpec(
+    seed=config.seed,
+    stream='mutual_information',
+    min_length=config.rollout_length,
+    max_length=2 * config.rollout_length,
+    varying=MOVING,
+    fixed=[pair for pair in config.fixed if pair[0] not in MOVING],
+  )
 
 
 class RolloutBatch(NamedTuple):

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from dnc import config as config_lib
+from dnc import tasks
 from dnc.config import runs
 from dnc.dsprites import table as table_lib
 from dnc.next_sprite import model as predictor_lib
@@ -28,27 +29,13 @@ from dnc.training import tally as tally_lib
 _NUM_VALIDATION_ROLLOUTS = 8
 
 
-def rollout_spec(
-  config: config_lib.TrainingConfig, stream: str
-) -> rollouts.RolloutSpec:
-  """The rollouts that a run trains on, or its `validation` ones."""
-  return rollouts.RolloutSpec(
-    seed=config.seed,
-    stream=stream,
-    min_length=config.min_length,
-    max_length=config.max_length,
-    varying=config.varying,
-    fixed=config.fixed,
-  )
-
-
 def _remaining_batches(
   config: config_lib.TrainingConfig,
   table: table_lib.SpriteTable,
   first_batch: int,
 ) -> Iterator[rollouts.RolloutBatch]:
   """The run's batches from `first_batch` on."""
-  spec = rollout_spec(config, 'train')
+  spec = rollouts.training_spec(config)
   per_epoch = config.batches_per_epoch
   for epoch in range(first_batch // per_epoch, config.num_epochs):
     batches = rollouts.batch_indices(
@@ -99,7 +86,7 @@ class _Session(session_lib.Session):
     self._scorer = evaluation.Scorer(
       trainer.predictor,
       table,
-      rollout_spec(config, 'validation'),
+      rollouts.training_spec(config, 'validation'),
       _NUM_VALIDATION_ROLLOUTS,
     )
 
@@ -161,30 +148,19 @@ class _Session(session_lib.Session):
     return f'IoU {scores["iou"]:.3f}'
 
 
-def restore_predictor(
-  model_dir: str, kind: str = 'newest', log: progress.Log = print
-) -> tuple[config_lib.TrainingConfig, predictor_lib.SpritePredictor, int]:
-  """Rebuilds the model of a run.
-
-  Args:
-    model_dir: the run's folder.
-    kind: `newest`, or `best` by validation.
-    log: takes a line where a damaged checkpoint is passed over.
-
-  Returns:
-    The run's config, its predictor with the weights of the checkpoint, and the
-    number of updates it was trained for.
-
-  Raises:
-    UsageError: if the folder holds no run or no sound checkpoint.
-  """
+def restore(
+  model_dir: str, checkpoint: str = 'newest', log: progress.Log = print
+) -> tasks.TrainedModel:
+  """Rebuilds the predictor of a run; see `tasks.Task.restore`."""
   config = runs.load(model_dir)
   predictor = predictor_lib.SpritePredictor(config)
   tally = tally_lib.Tally()
   checkpoints_lib.restore_parts(
-    model_dir, config, kind, log, predictor=predictor, tally=tally
+    model_dir, config, checkpoint, log, predictor=predictor, tally=tally
   )
-  return config, predictor, int(tally.num_updates.numpy())
+  return tasks.TrainedModel(
+    config, predictor, predictor.core, int(tally.num_updates.numpy())
+  )
 
 
 def train(
@@ -332,7 +308,7 @@ def replay(model_dir: str, data_dir: str | None = None) -> dict[str, Any]:
   trainer = trainer_lib.Trainer(config, table)
   checkpoints_lib.read(folder, config, trainer)
   batch = rollouts.make_batch(
-    table, rollout_spec(config, 'train'), np.array(cause['rollouts'])
+    table, rollouts.training_spec(config), np.array(cause['rollouts'])
   )
   metrics = {k: v.numpy() for k, v in trainer.update(batch).items()}
   return {**metrics, 'trainer': trainer, 'batch': batch}

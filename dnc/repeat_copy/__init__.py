@@ -1,5 +1,14 @@
-"""DeepMind's repeat-copy task: one that cannot be done without memory.
+"""DeepMind's repeat-copy task, which cannot be done without memory.
 
-data       sequences and their scores
-training   an update, and a whole training
+A map:
+
+  data        sequences and their scores
+  trainer     one update: loss, gradient, new weights
+  training    a whole training
+  sequences   sequences as Test 3 needs them
+  task        the object of the registry, `TASK`
 """
+
+from dnc.repeat_copy.task import TASK
+
+__all__ = ('TASK',)

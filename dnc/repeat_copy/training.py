@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc import dnc
+from dnc import tasks
 from dnc import unroll
 from dnc.config import runs
 from dnc.next_sprite import model as predictor_lib
@@ -158,29 +159,16 @@ class _Session(session_lib.Session):
     )
 
 
-def restore_core(
-  model_dir: str, kind: str = 'newest', log: progress.Log = print
-) -> tuple[config_lib.RepeatCopyConfig, dnc.DNC, int]:
-  """Rebuilds the model of a run, as `training.restore_predictor` does.
-
-  Args:
-    model_dir: the run's folder.
-    kind: `newest`, or `best` by validation.
-    log: takes a line where a damaged checkpoint is passed over.
-
-  Returns:
-    The run's config, its core with the weights of the checkpoint, and the
-    number of updates it was trained for.
-
-  Raises:
-    UsageError: if the folder holds no run or no sound checkpoint.
-  """
+def restore(
+  model_dir: str, checkpoint: str = 'newest', log: progress.Log = print
+) -> tasks.TrainedModel:
+  """Rebuilds the core of a run; see `tasks.Task.restore`."""
   config = runs.load(model_dir, config_lib.REPEAT_COPY)
   core, tally = _make_core(config), tally_lib.Tally()
   checkpoints_lib.restore_parts(
-    model_dir, config, kind, log, core=core, tally=tally
+    model_dir, config, checkpoint, log, core=core, tally=tally
   )
-  return config, core, int(tally.num_updates.numpy())
+  return tasks.TrainedModel(config, core, core, int(tally.num_updates.numpy()))
 
 
 def train(

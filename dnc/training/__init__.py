@@ -9,16 +9,36 @@ session        what a training reports
 summaries      what TensorBoard shows
 loop           updates, reports, checkpoints, an end
 machine        the memory that a training needs
+
+`train` and `replay` are those of the task that a run's config names.
 """
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from typing import Any
 
-def train(*args, **kwargs):
-  from dnc.next_sprite import training
+from dnc import config as config_lib
+from dnc import tasks
+from dnc.config import runs
 
-  return training.train(*args, **kwargs)
+if TYPE_CHECKING:
+  import tensorflow as tf
 
 
-def replay(*args, **kwargs):
-  from dnc.next_sprite import training
+def train(
+  config: config_lib.Config,
+  model_dir: str,
+  data_dir: str | None = None,
+  log: Callable[[str], None] = print,
+  strategy: 'tf.distribute.Strategy | None' = None,
+) -> dict[str, float] | None:
+  """Trains a model of any task; arguments and result as of `Task.train`."""
+  return tasks.get(config.TASK).train(
+    config, model_dir, data_dir, log, strategy
+  )
 
-  return training.replay(*args, **kwargs)
+
+def replay(model_dir: str, data_dir: str | None = None) -> dict[str, Any]:
+  """Repeats the update at which a run diverged; see `Task.replay`."""
+  config = runs.load(model_dir, task=None)
+  return tasks.get(config.TASK).replay(model_dir, data_dir)

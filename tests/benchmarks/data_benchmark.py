@@ -45,7 +45,6 @@ from dnc import config as config_lib
 from dnc.dsprites import table as table_lib
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import trainer as trainer_lib
-from dnc.next_sprite import training
 
 # Memory before anything else has used some.
 _PARTS = ('padding', 'memory', 'speed', 'training')
@@ -94,7 +93,7 @@ def _pipeline(
   table: table_lib.SpriteTable, form: str, num_batches: int
 ) -> tf.data.Dataset:
   """Batches of equal lengths, as training gets them or as floats."""
-  spec = training.rollout_spec(_config(), 'train')
+  spec = rollouts.training_spec(_config(), 'train')
   size = _BATCH_SIZE.value
   batches = rollouts.batch_indices(spec, num_batches * size, size)
   dataset = rollouts.dataset(table, spec, batches)
@@ -184,7 +183,7 @@ def _measure_speed(table: table_lib.SpriteTable) -> dict[str, Any]:
 
 
 def _epoch_spec() -> rollouts.RolloutSpec:
-  return training.rollout_spec(config_lib.TrainingConfig(), 'train')
+  return rollouts.training_spec(config_lib.TrainingConfig(), 'train')
 
 
 def _measure_padding() -> dict[str, float]:

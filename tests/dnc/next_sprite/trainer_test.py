@@ -12,7 +12,6 @@ from dnc import unroll
 from dnc.next_sprite import model as predictor_lib
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import trainer as trainer_lib
-from dnc.next_sprite import training
 from tests.support import data as testing_data
 from tests.support import training_runs as testing_runs
 
@@ -49,7 +48,7 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
     return trainer
 
   def _batch(self, indices, config=_CONFIG):
-    spec = training.rollout_spec(config, 'train')
+    spec = rollouts.training_spec(config, 'train')
     return rollouts.make_batch(self._table, spec, indices)
 
   def test_starts_by_predicting_the_mean_image(self):

@@ -102,7 +102,7 @@ class TrainTest(tf.test.TestCase):
 
   @staticmethod
   def _num_steps():
-    spec = training.rollout_spec(_CONFIG, 'train')
+    spec = rollouts.training_spec(_CONFIG, 'train')
     number = _CONFIG.num_epochs * _CONFIG.rollouts_per_epoch
     return sum(rollouts.length(spec, index) for index in range(number))
 
@@ -152,7 +152,7 @@ class TrainTest(tf.test.TestCase):
       os.listdir(folder),
       [*(f'{n:08}' for n in sorted(losses)[-3:]), f'best_{best:08}'],
     )
-    _, _, number = training.restore_predictor(self._whole, 'best')
+    number = training.restore(self._whole, 'best').num_updates
     self.assertEqual(number, best)
 
   def test_stopped_and_resumed_is_as_never_stopped(self):
@@ -163,9 +163,9 @@ class TrainTest(tf.test.TestCase):
       self.assertIsNone(self._train(parts, log=log))
       self.assertIn('the same command goes on', log.lines[-1])
       updates_before = updates_then
-      updates_then = training.restore_predictor(parts)[2]
+      updates_then = training.restore(parts).num_updates
       self.assertGreater(updates_then, updates_before)
-    self.assertLess(updates_then, training.restore_predictor(self._whole)[2])
+    self.assertLess(updates_then, training.restore(self._whole).num_updates)
     log = _Lines()
     self.assertEqual(self._train(parts, log=log), self._result)
     self.assertIn(f'after {updates_then} updates', log.lines[0])
@@ -208,7 +208,7 @@ class TrainTest(tf.test.TestCase):
       *_, before, newest = sorted(glob.glob(os.path.join(folder, '0*')))
       harm(glob.glob(os.path.join(newest, '*.data*'))[0])
       log = _Lines()
-      training.restore_predictor(model_dir, log=log)
+      training.restore(model_dir, log=log)
       self.assertRegex(log.lines[0], f'{newest} is damaged .*passed over')
       log = _Lines()
       self.assertEqual(self._train(model_dir, log=log), self._result)
@@ -221,7 +221,7 @@ class TrainTest(tf.test.TestCase):
     pattern = os.path.join(model_dir, runs.CHECKPOINT_DIR, '*', '*.index')
     for path in glob.glob(pattern):
       _truncate(path)
-    for action in (training.restore_predictor, self._train):
+    for action in (training.restore, self._train):
       with self.assertRaisesRegex(
         errors.UsageError, 'checkpoints: every checkpoint is damaged'
       ):
@@ -233,7 +233,7 @@ class TrainTest(tf.test.TestCase):
     # The shapes of the weights are the same.
     runs.save(dataclasses.replace(_CONFIG, memory_size=5), model_dir)
     with self.assertRaisesRegex(errors.UsageError, 'does not fit config.json'):
-      training.restore_predictor(model_dir)
+      training.restore(model_dir)
 
   def test_a_finished_run_stays_as_it_is(self):
     folder = os.path.join(self._whole, runs.CHECKPOINT_DIR)
@@ -311,11 +311,11 @@ class TrainTest(tf.test.TestCase):
     model_dir = self._dir('empty')
     runs.save(_CONFIG, model_dir)
     with self.assertRaisesRegex(errors.UsageError, 'no checkpoint'):
-      training.restore_predictor(model_dir)
+      training.restore(model_dir)
 
   def test_what_is_no_run_is_told(self):
     with self.assertRaisesRegex(errors.UsageError, 'no config.json'):
-      training.restore_predictor(self._dir('nowhere'))
+      training.restore(self._dir('nowhere'))
 
 
 if __name__ == '__main__':

@@ -13,7 +13,6 @@ from dnc import config as config_lib
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring as evaluation
 from dnc.next_sprite import trainer as trainer_lib
-from dnc.next_sprite import training
 from dnc.training import summaries
 from tests.support import browser as testing_browser
 from tests.support import data as testing_data
@@ -47,9 +46,9 @@ def _write_run(model_dir, config):
   """A few updates of a real training, and what it shows of them."""
   table = testing_data.rendered_table()
   trainer = trainer_lib.Trainer(config, table)
-  spec = training.rollout_spec(config, 'train')
+  spec = rollouts.training_spec(config, 'train')
   validator = evaluation.Scorer(
-    trainer.predictor, table, training.rollout_spec(config, 'validation'), 1
+    trainer.predictor, table, rollouts.training_spec(config, 'validation'), 1
   )
   writer = summaries.Summaries(model_dir, config.identity())
   for index in range(2):

@@ -1,4 +1,4 @@
-"""Tests of what is put to Test 3, and that it sees use where there is some."""
+"""Tests of repeat-copy's sequences, and that Test 3 sees use of a memory."""
 
 import json
 import os
@@ -10,16 +10,13 @@ import tensorflow as tf
 from analysis.lesion import comparison as lesion
 from analysis.lesion import side_by_side as lesioned_runs
 from analysis.lesion import tables as lesion_tables
-from analysis.lesion import tasks as lesion_tasks
 from dnc import config as config_lib
 from dnc import dnc
 from dnc import lesions
 from dnc import reference_weights
-from dnc.next_sprite import model as predictor_lib
-from dnc.next_sprite import rollouts
-from dnc.next_sprite import scoring as evaluation
 from dnc.repeat_copy import data as repeat_copy
-from dnc.repeat_copy import training as repeat_copy_training
+from dnc.repeat_copy import sequences
+from dnc.repeat_copy import training
 from dnc.system import errors
 from tests.support import data as testing_data
 
@@ -29,69 +26,7 @@ _CHECKPOINT_FOLDER = os.path.join(
 _OUR_FOLDER = os.path.join(testing_data.ROOT, 'testdata', 'repeat_copy_run')
 
 
-class SpriteTaskTest(tf.test.TestCase):
-  @classmethod
-  def setUpClass(cls):
-    super().setUpClass()
-    config = config_lib.TrainingConfig(
-      memory_size=3, word_size=2, num_read_heads=2, hidden_size=4
-    )
-    table = testing_data.rendered_table()
-    cls._predictor = predictor_lib.SpritePredictor(config, table.mean_image())
-    cls._spec = rollouts.RolloutSpec(
-      seed=3, stream='evaluation', min_length=30, max_length=70
-    )
-    cls._task = lesion_tasks.SpriteTask(cls._predictor, table, cls._spec)
-    cls._batch = rollouts.make_batch(table, cls._spec, range(4))
-    cls._table = table
-
-  def test_intact_scores_are_those_of_the_evaluation(self):
-    result = lesion.run(self._task, 4, reset_interval=20)
-    self.assertEqual((result.lesion_step, result.num_steps), (35, 70))
-    evaluator = evaluation.Evaluator(self._predictor)
-    for i in range(4):
-      alone = rollouts.make_batch(self._table, self._spec, [i])
-      means = predictor_lib.means(evaluator.run(alone)[0])
-      for name in ('loss', 'iou'):
-        self.assertAllClose(
-          result.scores[lesions.INTACT][name][i], means[name], rtol=1e-5
-        )
-
-  def test_the_mean_image_is_of_these_rollouts(self):
-    result = lesion.run(self._task, 4)
-    lengths = self._batch.length
-    images = np.concatenate(
-      [
-        rollouts.model_targets(self._batch).numpy()[:length, i]
-        for i, length in enumerate(lengths)
-      ]
-    ).astype(np.float64)
-    mean = np.clip(images.mean(axis=0), 1e-6, 1 - 1e-6)
-    nats = -(images * np.log(mean) + (1 - images) * np.log1p(-mean)).sum(axis=1)
-    found = result.scores[lesion.BASELINE]['loss']
-    ends = np.cumsum(lengths)
-    for i, (start, end) in enumerate(zip([0, *ends[:-1]], ends)):
-      self.assertAllClose(found[i], nats[start:end].mean(), rtol=1e-4)
-
-  def test_segments_are_the_rollouts(self):
-    segments = list(self._task.segments(0, 4))
-    self.assertLen(segments, -(-len(self._batch.image) // 50))
-    self.assertGreater(len(segments), 1)
-    self.assertAllEqual(
-      tf.concat([s.inputs for s in segments], 0),
-      rollouts.model_inputs(self._batch),
-    )
-    self.assertAllEqual(
-      np.concatenate([s.is_real for s in segments]),
-      rollouts.mask(self._batch.length, len(self._batch.image)) > 0,
-    )
-    second = next(self._task.segments(1, 2))
-    self.assertAllEqual(
-      second.targets, rollouts.model_targets(self._batch)[:50, 2:]
-    )
-
-
-class RepeatCopyTaskTest(tf.test.TestCase, parameterized.TestCase):
+class CopySequencesTest(tf.test.TestCase, parameterized.TestCase):
   """On the model that DeepMind's own code trained."""
 
   @classmethod
@@ -109,20 +44,20 @@ class RepeatCopyTaskTest(tf.test.TestCase, parameterized.TestCase):
       cls._core, os.path.join(_CHECKPOINT_FOLDER, 'model.ckpt-3000')
     )
     cls._config = config_lib.RepeatCopyConfig(**sizes['task'])
-    cls._task = lesion_tasks.RepeatCopyTask(cls._core, cls._config)
-    cls._result = lesion.run(cls._task, 200)
+    cls._sequences = sequences.CopySequences(cls._core, cls._config)
+    cls._result = lesion.run(cls._sequences, 200)
 
   def _mean(self, name, metric):
     return np.nanmean(self._result.scores[name][metric])
 
   def test_scores_are_those_of_the_training(self):
-    (segment,) = self._task.segments(0, 25)
+    (segment,) = self._sequences.segments(0, 25)
     batch = repeat_copy.make_batch(self._config, 'validation', 1, 25)
     np.testing.assert_array_equal(segment.inputs, batch.observations)
     outputs = lesioned_runs.outputs(self._core, segment.inputs)[
       'read_words_zero'
     ]
-    scores = self._task.scores(outputs, segment.targets)
+    scores = self._sequences.scores(outputs, segment.targets)
     found = {
       metric.name: [
         metric.of_sequence(values[counts])
@@ -130,7 +65,7 @@ class RepeatCopyTaskTest(tf.test.TestCase, parameterized.TestCase):
           scores[metric.name].numpy().T, segment.counts[metric.name].T
         )
       ]
-      for metric in self._task.metrics
+      for metric in self._sequences.metrics
     }
     expected = repeat_copy.score(outputs, batch.target, batch.mask)
     self.assertAllClose(np.mean(found['sequence_accuracy']), expected.sequences)
@@ -144,7 +79,7 @@ class RepeatCopyTaskTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(np.mean(found['loss']), loss, rtol=1e-5)
 
   def test_real_steps_end_with_the_end_marker(self):
-    (segment,) = self._task.segments(0, 25)
+    (segment,) = self._sequences.segments(0, 25)
     for i in range(25):
       end = segment.targets[:, i, -1].numpy().argmax()
       self.assertAllEqual(
@@ -152,7 +87,7 @@ class RepeatCopyTaskTest(tf.test.TestCase, parameterized.TestCase):
       )
 
   def test_batches_are_other_sequences(self):
-    first, second = (next(self._task.segments(b, 25)) for b in (0, 1))
+    first, second = (next(self._sequences.segments(b, 25)) for b in (0, 1))
     reported = repeat_copy.make_batch(self._config, 'validation', 0, 25)
     seen = {
       x.numpy().tobytes()
@@ -192,11 +127,11 @@ class RepeatCopyTaskTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(self._change('no_link', 'bit_accuracy').difference, 0.0)
 
   def test_a_step_after_which_nothing_counts(self):
-    last = self._task.num_steps - 1
+    last = self._sequences.num_steps - 1
     with self.assertRaisesRegex(
       errors.UsageError, f'^--lesion_step={last}: bit_accuracy counts in 0 of'
     ):
-      lesion.run(self._task, 4, lesion_step=last)
+      lesion.run(self._sequences, 4, lesion_step=last)
 
   def test_verdict(self):
     self.assertStartsWith(
@@ -211,10 +146,11 @@ class WholeControlTest(tf.test.TestCase, parameterized.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    config, core, num_updates = repeat_copy_training.restore_core(_OUR_FOLDER)
-    assert num_updates == config.num_training_iterations
-    task = lesion_tasks.RepeatCopyTask(core, config)
-    cls._result = lesion.run(task, 100)
+    trained = training.restore(_OUR_FOLDER)
+    assert trained.num_updates == trained.config.num_training_iterations
+    cls._result = lesion.run(
+      sequences.CopySequences(trained.core, trained.config), 100
+    )
 
   def test_intact_it_does_the_task(self):
     intact = self._result.scores[lesions.INTACT]

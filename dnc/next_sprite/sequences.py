@@ -1,0 +1,88 @@
+"""Rollouts as Test 3 runs them, scored as next-sprite prediction."""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from dnc import tasks
+from dnc.dsprites import table as table_lib
+from dnc.next_sprite import model
+from dnc.next_sprite import rollouts
+from dnc.training import sequences
+
+# Steps whose images are in memory together.
+_SEGMENT_LENGTH = 50
+_LOSS_UNITS = {
+  model.image_loss: 'nats an image',
+  model.squared_error: 'squared error an image',
+}
+
+
+class SpriteSequences:
+  """Next-sprite prediction, scored as `model.score` does.
+
+  Loss and IoU of a rollout are means over its steps. By default the memory is
+  frozen at half of the rollout, or reset or exchanged every ten steps.
+  """
+
+  def __init__(
+    self,
+    predictor: model.SpritePredictor,
+    table: table_lib.SpriteTable,
+    spec: rollouts.RolloutSpec,
+  ):
+    """Constructs the sequences.
+
+    Args:
+      predictor: the model; its core is a DNC.
+      table: the sprites.
+      spec: the rollouts, of which the first are run.
+    """
+    self.task = tasks.NEXT_SPRITE
+    self.core = predictor.core
+    self.input_size = rollouts.INPUT_SIZE
+    self.num_steps = spec.max_length
+    self.metrics = (
+      sequences.Metric('loss', np.mean, lower_is_better=True),
+      sequences.Metric('iou', np.mean),
+    )
+    self.loss_unit = _LOSS_UNITS[predictor.loss]
+    self.unit = 'rollout'
+    self.lesion_step = spec.max_length // 2
+    self.reset_interval = 10
+    self._table = table
+    self._spec = spec
+    self._loss = predictor.loss
+    images = tf.TensorSpec([None, None, rollouts.NUM_PIXELS])
+    self._score = tf.function(
+      self._step_scores, input_signature=[images, images]
+    )
+
+  def segments(
+    self, batch: int, batch_size: int
+  ) -> Iterator[sequences.Segment]:
+    """See `Sequences`."""
+    indices = np.arange(batch * batch_size, (batch + 1) * batch_size)
+    whole = rollouts.make_batch(self._table, self._spec, indices)
+    for start in range(0, len(whole.image), _SEGMENT_LENGTH):
+      part = rollouts.segment(whole, start, start + _SEGMENT_LENGTH)
+      steps = start + np.arange(len(part.image))
+      is_real = steps[:, np.newaxis] < whole.length
+      yield sequences.Segment(
+        inputs=rollouts.model_inputs(part),
+        targets=rollouts.model_targets(part),
+        is_real=is_real,
+        counts={metric.name: is_real for metric in self.metrics},
+      )
+
+  def _step_scores(self, outputs, targets):
+    found = model.step_scores(outputs, targets, self._loss)
+    return {metric.name: found[metric.name] for metric in self.metrics}
+
+  def scores(
+    self, outputs: tf.Tensor, targets: tf.Tensor
+  ) -> Mapping[str, tf.Tensor]:
+    """See `Sequences`."""
+    return self._score(outputs, targets)

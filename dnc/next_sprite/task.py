@@ -1,0 +1,60 @@
+"""The registry's object for next-sprite prediction. Light to import."""
+
+from dnc import config as config_lib
+from dnc import tasks
+
+_DESCRIPTION = """\
+sequences ("rollouts") of sprites, small white shapes on black. At each step it
+is shown the image of the current sprite and an *action*, which says how the
+next sprite will differ from it, and has to predict the image of the next. What
+a sprite looks like is decided by five *latents*: its shape (square, ellipse or
+heart), scale, orientation, and x and y position. The network is never told
+them."""
+
+
+class NextSprite(tasks.Task):
+  """See `tasks.Task`. Its models can be put to all tests."""
+
+  name = tasks.NEXT_SPRITE
+  tests = config_lib.TESTS
+  options = ('preset', 'data_dir', 'strategy')
+  description = _DESCRIPTION
+
+  @property
+  def config_class(self):
+    """See `tasks.Task`."""
+    return config_lib.TrainingConfig
+
+  def make_config(self, preset=None, **overrides):
+    """See `tasks.Task`."""
+    return config_lib.make_training(preset or 'post', **overrides)
+
+  def train(self, config, model_dir, data_dir=None, log=print, strategy=None):
+    """See `tasks.Task`."""
+    from dnc.next_sprite import training
+
+    return training.train(config, model_dir, data_dir, log, strategy)
+
+  def restore(self, model_dir, checkpoint='newest', log=print):
+    """See `tasks.Task`."""
+    from dnc.next_sprite import training
+
+    return training.restore(model_dir, checkpoint, log)
+
+  def replay(self, model_dir, data_dir=None):
+    """See `tasks.Task`."""
+    from dnc.next_sprite import training
+
+    return training.replay(model_dir, data_dir)
+
+  def sequences(self, trained, evaluation, table=None):
+    """See `tasks.Task`."""
+    from dnc.next_sprite import rollouts
+    from dnc.next_sprite import sequences
+
+    return sequences.SpriteSequences(
+      trained.model, table, rollouts.evaluation_spec(evaluation)
+    )
+
+
+TASK = NextSprite()

@@ -1,0 +1,61 @@
+"""The registry's object for repeat-copy. Light to import."""
+
+import dataclasses
+
+from dnc import config as config_lib
+from dnc import tasks
+
+_DESCRIPTION = """\
+DeepMind's repeat-copy task. The network hears a pattern, vectors of bits one
+after the other, and a number, and has to say the pattern that many times. That
+cannot be done without remembering the pattern."""
+
+
+class RepeatCopy(tasks.Task):
+  """See `tasks.Task`. The positive control of Test 3."""
+
+  name = tasks.REPEAT_COPY
+  tests = ('lesion',)
+  description = _DESCRIPTION
+
+  @property
+  def config_class(self):
+    """See `tasks.Task`."""
+    return config_lib.RepeatCopyConfig
+
+  def make_config(self, preset=None, **overrides):
+    """See `tasks.Task`."""
+    del preset  # There is one schedule.
+    return config_lib.make_repeat_copy(**overrides)
+
+  def train(self, config, model_dir, data_dir=None, log=print, strategy=None):
+    """See `tasks.Task`."""
+    del data_dir, strategy  # Its sequences are drawn in the graph.
+    from dnc.repeat_copy import training
+
+    return training.train(config, model_dir, log)
+
+  def restore(self, model_dir, checkpoint='newest', log=print):
+    """See `tasks.Task`."""
+    from dnc.repeat_copy import training
+
+    return training.restore(model_dir, checkpoint, log)
+
+  def replay(self, model_dir, data_dir=None):
+    """See `tasks.Task`."""
+    del data_dir
+    from dnc.repeat_copy import training
+
+    return training.replay(model_dir)
+
+  def sequences(self, trained, evaluation, table=None):
+    """See `tasks.Task`."""
+    del table
+    from dnc.repeat_copy import sequences
+
+    return sequences.CopySequences(
+      trained.core, dataclasses.replace(trained.config, seed=evaluation.seed)
+    )
+
+
+TASK = RepeatCopy()

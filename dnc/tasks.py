@@ -1,0 +1,176 @@
+"""The tasks that a model can be trained on: one object each, in a registry.
+
+A task knows how its runs are configured, and how a model of it is trained,
+restored, replayed and lesioned. To add one takes a folder whose face has such
+an object, `TASK`, and a line in `_FOLDERS`.
+
+Light to import: what needs TensorFlow imports it when it is called.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+import dataclasses
+import importlib
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import ClassVar
+
+if TYPE_CHECKING:
+  import tensorflow as tf
+
+  from dnc import config as config_lib
+  from dnc import dnc
+  from dnc import lstm
+  from dnc.dsprites import table as table_lib
+  from dnc.training import sequences as sequences_lib
+
+NEXT_SPRITE = 'dsprites'
+REPEAT_COPY = 'repeat_copy'
+
+_FOLDERS = {NEXT_SPRITE: 'dnc.next_sprite', REPEAT_COPY: 'dnc.repeat_copy'}
+NAMES = tuple(_FOLDERS)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedModel:
+  """A model with the weights of one of its run's checkpoints.
+
+  Attributes:
+    config: how it was trained.
+    model: what the task trains: a `SpritePredictor`, or a `DNC`.
+    core: the recurrent core in it, or it itself.
+    num_updates: number of updates it was trained for.
+  """
+
+  config: config_lib.Config
+  model: Any
+  core: dnc.DNC | lstm.LSTMCore
+  num_updates: int
+
+
+class Task(abc.ABC):
+  """A task; made once, in the face of its folder.
+
+  Attributes:
+    name: its value of `--task`, and of `task` in `config.json`.
+    tests: those of `config.TESTS` that its models can be put to.
+    options: flags of train.py that it takes beside its config's fields.
+    description: what its models are trained on; Markdown, for the report.
+  """
+
+  name: ClassVar[str]
+  tests: ClassVar[tuple[str, ...]]
+  options: ClassVar[tuple[str, ...]] = ()
+  description: ClassVar[str]
+
+  @property
+  @abc.abstractmethod
+  def config_class(self) -> type[config_lib.Config]:
+    """The dataclass of a run's settings."""
+
+  @abc.abstractmethod
+  def make_config(
+    self, preset: str | None = None, **overrides: Any
+  ) -> config_lib.Config:
+    """Makes the config of a preset.
+
+    Args:
+      preset: name of the preset; None for the defaults.
+      **overrides: fields of the config; None leaves the preset's value.
+
+    Raises:
+      UsageError: if a value is not allowed.
+    """
+
+  @abc.abstractmethod
+  def train(
+    self,
+    config: config_lib.Config,
+    model_dir: str,
+    data_dir: str | None = None,
+    log: Callable[[str], None] = print,
+    strategy: tf.distribute.Strategy | None = None,
+  ) -> dict[str, float] | None:
+    """Trains a model, or resumes its training.
+
+    Args:
+      config: the run.
+      model_dir: its folder.
+      data_dir: where the table of sprites is kept.
+      log: takes the lines of the report; may be a `progress.Console`.
+      strategy: how to divide the work.
+
+    Returns:
+      The last validation. None if Ctrl-C or SIGTERM ended the training early.
+
+    Raises:
+      UsageError: if it cannot be trained so.
+    """
+
+  @abc.abstractmethod
+  def restore(
+    self,
+    model_dir: str,
+    checkpoint: str = 'newest',
+    log: Callable[[str], None] = print,
+  ) -> TrainedModel:
+    """Rebuilds the model of a run.
+
+    Args:
+      model_dir: the run's folder.
+      checkpoint: `newest`, or `best` by validation.
+      log: takes a line for each damaged checkpoint that is passed over.
+
+    Raises:
+      UsageError: if the folder holds no run of this task, or no sound
+        checkpoint.
+    """
+
+  @abc.abstractmethod
+  def replay(
+    self, model_dir: str, data_dir: str | None = None
+  ) -> dict[str, Any]:
+    """Repeats the update at which a run diverged.
+
+    Args:
+      model_dir: the run's folder.
+      data_dir: where the table of sprites is kept.
+
+    Returns:
+      What the trainer's `update` returned, as NumPy values, and `trainer`, the
+      trainer in the state before it.
+
+    Raises:
+      UsageError: if no run diverged there.
+    """
+
+  @abc.abstractmethod
+  def sequences(
+    self,
+    trained: TrainedModel,
+    evaluation: config_lib.EvaluationConfig,
+    table: table_lib.SpriteTable | None = None,
+  ) -> sequences_lib.Sequences:
+    """Unseen sequences, and how a model's outputs for them are scored.
+
+    Args:
+      trained: the model.
+      evaluation: says which sequences.
+      table: the sprites, where the task has any.
+    """
+
+
+def get(name: str) -> Task:
+  """Returns a task by its name.
+
+  Args:
+    name: one of `NAMES`.
+
+  Raises:
+    ValueError: if there is no such task.
+  """
+  if name not in _FOLDERS:
+    raise ValueError(f'task {name!r}: must be one of {", ".join(NAMES)}')
+  return importlib.import_module(_FOLDERS[name]).TASK
