@@ -1,42 +1,223 @@
-"""Runs the README's Python where that takes no trained run."""
+"""Checks README.md and docs/: snippets run, and what they name is there."""
 
 import ast
+from collections.abc import Iterator
+import contextlib
+import functools
+import glob
+import importlib.util
+import inspect
 import os
+import pkgutil
 import re
+import shlex
+import subprocess
+import sys
+from typing import Any
+from typing import NamedTuple
 from unittest import mock
 
 import tensorflow as tf
 
+from analysis import probe
 from dnc import unroll
 from tests.support import data as testing_data
 
+# Snippets with one of these need a trained run, or prepare a dataset for
+# minutes. Of these only the names and arguments are checked.
+_NOT_RUN = ("'runs/", 'tfds.load')
+# Programs that are not ours, and the long flags that the pages give them.
+_OTHER_PROGRAMS = {
+  '-m venv': set(),
+  '-m pytest': set(),
+  'pip': {'target'},
+  'tensorboard': {'logdir'},
+  'apt-get': set(),
+}
 
-def _snippets():
-  with open(os.path.join(testing_data.ROOT, 'README.md')) as file:
-    return re.findall(r'^```python\n(.*?)^```$', file.read(), re.M | re.S)
+
+class Page(NamedTuple):
+  """A Markdown file."""
+
+  path: str  # From the root of the repository.
+  text: str
+
+  def fenced(self, language: str) -> list[str]:
+    """The code of its fenced blocks in a language."""
+    return re.findall(rf'^```{language}\n(.*?)^```$', self.text, re.M | re.S)
+
+  @property
+  def prose(self) -> str:
+    """The text outside fenced blocks."""
+    return re.sub(r'^```.*?^```$', '', self.text, flags=re.M | re.S)
+
+  @property
+  def anchors(self) -> set[str]:
+    """Its headings, as GitHub links to them."""
+    headings = re.findall(r'^#+ (.*)$', self.prose, re.M)
+    return {
+      re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-')
+      for heading in headings
+    }
 
 
-def _run(word):
-  """Runs the one snippet with a word: its names, values of its expressions."""
+@functools.cache
+def _pages() -> tuple[Page, ...]:
+  pages = []
+  for path in ('README.md', 'testdata/README.md', *glob.glob('docs/*.md')):
+    with open(os.path.join(testing_data.ROOT, path), encoding='utf-8') as file:
+      pages.append(Page(path, file.read()))
+  return tuple(pages)
+
+
+def _snippets() -> list[str]:
+  return [code for page in _pages() for code in page.fenced('python')]
+
+
+def _snippet(word: str) -> str:
+  """The one Python snippet with a word."""
   (code,) = (x for x in _snippets() if word in x)
-  names, values = {}, []
-  for statement in ast.parse(code).body:
-    if isinstance(statement, ast.Expr):
-      value = ast.unparse(statement.value)
-      values.append(eval(value, names))  # pylint: disable=eval-used
-    else:
+  return code
+
+
+@functools.cache
+def _run(code: str) -> list[tuple[dict[str, Any], Any]]:
+  """Runs a snippet: after each statement the names, and its value."""
+  names, steps = {}, []
+  with contextlib.chdir(testing_data.ROOT):
+    for statement in ast.parse(code).body:
+      source, value = ast.unparse(statement), None
+      if isinstance(statement, ast.Expr):
+        value = eval(source, names)  # pylint: disable=eval-used
+      else:
+        exec(source, names)  # pylint: disable=exec-used
+      steps.append((dict(names), value))
+  return steps
+
+
+def _imported(tree: ast.Module) -> dict[str, Any]:
+  """What the import statements of a snippet bind."""
+  names = {}
+  for statement in tree.body:
+    if isinstance(statement, ast.Import | ast.ImportFrom):
       exec(ast.unparse(statement), names)  # pylint: disable=exec-used
-  return names, values
+  return names
+
+
+def _calls(tree: ast.Module, names: dict[str, Any]) -> Iterator[ast.Call]:
+  """Calls of functions and classes that an import brought."""
+  for node in ast.walk(tree):
+    root = node.func if isinstance(node, ast.Call) else None
+    while isinstance(root, ast.Attribute):
+      root = root.value
+    if isinstance(root, ast.Name) and root.id in names:
+      yield node
+
+
+class Command(NamedTuple):
+  """A command of a fenced block: a script or module of ours, or a program."""
+
+  program: str
+  flags: frozenset[str]
+
+
+def _commands(block: str) -> Iterator[Command]:
+  block = block.replace('\\\n', ' ')
+  for line in block.splitlines():
+    for command in line.split('&&'):
+      words = shlex.split(command, comments=True)
+      if not words:
+        continue
+      program = os.path.basename(words[0])
+      if program in ('python', 'python3'):
+        program = words[1] if words[1] != '-m' else f'-m {words[2]}'
+      flags = (word for word in words if word.startswith('--'))
+      yield Command(
+        program, frozenset(flag[2:].split('=')[0] for flag in flags)
+      )
+
+
+@functools.cache
+def _flags_of_script(script: str) -> set[str]:
+  """The flags that a script lists."""
+  found = subprocess.run(
+    [sys.executable, script, '--helpfull'],
+    cwd=testing_data.ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  flags = set(re.findall(r'^ *--(?:\[no\])?(\w+)', found.stdout, re.M))
+  if not flags:
+    raise ValueError(f'{script} lists no flags: {found.stderr}')
+  return flags
+
+
+@functools.cache
+def _flags_of_module(module: str) -> set[str]:
+  """The flags in the source of a module; to import it may take seconds."""
+  spec = importlib.util.find_spec(module)
+  if spec.submodule_search_locations:
+    spec = importlib.util.find_spec(f'{module}.__main__')
+  with open(spec.origin, encoding='utf-8') as file:
+    tree = ast.parse(file.read())
+  names = (
+    node.args[0].value
+    for node in ast.walk(tree)
+    if isinstance(node, ast.Call)
+    and re.search(r'\.(DEFINE_\w+|add_argument)$', ast.unparse(node.func))
+  )
+  return {name.removeprefix('--') for name in names}
+
+
+def _flags_of(program: str) -> set[str]:
+  if program in _OTHER_PROGRAMS:
+    return _OTHER_PROGRAMS[program]
+  if program.startswith('-m '):
+    return _flags_of_module(program.removeprefix('-m '))
+  return _flags_of_script(program)
+
+
+def _all_commands() -> list[tuple[str, Command]]:
+  return [
+    (page.path, command)
+    for page in _pages()
+    for block in page.fenced('bash')
+    for command in _commands(block)
+  ]
 
 
 class ReadmeTest(tf.test.TestCase):
-  def test_every_snippet_can_be_read(self):
-    self.assertGreater(len(_snippets()), 4)
+  def test_what_snippets_import_and_call_is_there(self):
+    num_calls = 0
     for code in _snippets():
-      ast.parse(code)
+      tree = ast.parse(code)
+      names = _imported(tree)
+      for call in _calls(tree, names):
+        source = ast.unparse(call)
+        with self.subTest(call=source):
+          called = eval(ast.unparse(call.func), names)  # pylint: disable=eval-used
+          keywords = {keyword.arg: None for keyword in call.keywords}
+          try:
+            signature = inspect.signature(called)
+          except ValueError:  # Written in C.
+            continue
+          signature.bind(*call.args, **keywords)
+          num_calls += 1
+    self.assertGreater(num_calls, 10)
+
+  def test_snippets_run(self):
+    run = [x for x in _snippets() if not any(word in x for word in _NOT_RUN)]
+    # The core's has a test of its own below.
+    run.remove(_snippet('snt.dynamic_unroll'))
+    self.assertGreater(len(run), 2)
+    for code in run:
+      with self.subTest(code=code):
+        _run(code)
 
   def test_a_keras_lstm_is_probed(self):
-    _, (now, before, scores) = _run('fit_and_score')
+    steps = _run(_snippet('fit_and_score'))
+    now, before, scores = (value for _, value in steps if value is not None)
     # As the comments beside them say.
     self.assertAllClose([now, before], [0.9, 0.1], atol=0.06)
     excess, significant = scores
@@ -44,15 +225,68 @@ class ReadmeTest(tf.test.TestCase):
     self.assertTrue(significant[0].any())
 
   def test_the_core_and_unroll_give_the_same(self):
-    # What is computed is the same, and this does not wait for XLA.
+    code = _snippet('snt.dynamic_unroll')
+    self.assertIn('[100, 16, 8]', code)
+    # Fewer steps, and no wait for XLA: what is computed is the same.
     with mock.patch.object(unroll, 'can_compile', return_value=False):
-      names, _ = _run('snt.dynamic_unroll')
-    self.assertEqual(names['outputs'].shape, (100, 16, 10))
-    core, sequence = names['core'], names['sequence']
-    expected, _ = names['snt'].dynamic_unroll(
-      core, sequence, core.initial_state(16)
-    )
-    self.assertAllClose(names['outputs'], expected, atol=1e-5)
+      steps = _run(code.replace('[100, 16, 8]', '[7, 16, 8]'))
+    outputs = [names.get('outputs') for names, _ in steps]
+    self.assertEqual(outputs[-1].shape, (7, 16, 10))
+    self.assertIsNot(outputs[-1], outputs[-2])
+    self.assertAllClose(outputs[-1], outputs[-2], atol=1e-5)
+
+  def test_an_evaluation_is_read(self):
+    read = ast.parse(_snippet('experiment.evaluate')).body[-1]
+    # The scores of another representation and label are read alike.
+    read = ast.unparse(read).replace("'memory'", "'features'")
+    read = read.replace("'x_position'", "'input'")
+    results = (x.get('found') for x, _ in _run(_snippet('fit_and_score')))
+    result = next(x for x in results if isinstance(x, probe.ProbeResult))
+    score = eval(read, {'found': {'probe': result}})  # pylint: disable=eval-used
+    self.assertContainsSubset({'error', 'r2', 'interval', 'exact'}, score)
+
+  def test_commands_take_their_flags(self):
+    commands = _all_commands()
+    self.assertGreater(len(commands), 20)
+    for path, (program, flags) in commands:
+      with self.subTest(path=path, program=program):
+        self.assertContainsSubset(flags, _flags_of(program))
+
+  def test_flags_in_the_text_are_there(self):
+    known = {'help'}
+    for program in {command.program for _, command in _all_commands()}:
+      known |= _flags_of(program)
+    for page in _pages():
+      for code in re.findall(r'`([^`]+)`', page.prose):
+        with self.subTest(path=page.path, code=code):
+          self.assertContainsSubset(re.findall(r'--(\w+)', code), known)
+
+  def test_links_lead_somewhere(self):
+    anchors = {page.path: page.anchors for page in _pages()}
+    num_links = 0
+    for page in _pages():
+      for link in re.findall(r'\]\(([^)]+)\)', page.prose):
+        if link.startswith('https://'):
+          continue
+        file, _, anchor = link.partition('#')
+        path = os.path.normpath(
+          os.path.join(os.path.dirname(page.path), file) if file else page.path
+        )
+        with self.subTest(path=page.path, link=link):
+          self.assertTrue(os.path.exists(os.path.join(testing_data.ROOT, path)))
+          if anchor:
+            self.assertIn(anchor, anchors[path])
+        num_links += 1
+    self.assertGreater(num_links, 20)
+
+  def test_modules_and_functions_in_the_text_are_there(self):
+    for page in _pages():
+      for code in re.findall(r'`([^`]+)`', page.prose):
+        name = re.match(r'(?:dnc|analysis|tests)(?:\.\w+)+(?!\w)', code)
+        if not name or name[0].endswith('.py'):
+          continue
+        with self.subTest(path=page.path, name=name[0]):
+          pkgutil.resolve_name(name[0])
 
 
 if __name__ == '__main__':
