@@ -177,10 +177,10 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
       sys.executable,
       '-c',
       # Shards of a batch, and more of them than there is time for.
-      'from dnc import command_line\n'
+      'from dnc.system import command_line\n'
       'command_line.load_tensorflow()\n'
-      'from dnc import trace_shards\n'
-      'trace_shards._SHARD_BYTES = 1\n'
+      'from dnc.traces import shards\n'
+      'shards._SHARD_BYTES = 1\n'
       'import evaluate\n'
       'command_line.run(evaluate.main)\n',
       f'--data_dir={testing_data.data_dir()}',

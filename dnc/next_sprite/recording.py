@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from dnc import config as config_lib
+from dnc import traces as traces_lib
 from dnc.dsprites import table as table_lib
 from dnc.next_sprite import model as predictor_lib
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring as evaluation
 from dnc.system import errors
 from dnc.system import progress
-from dnc.traces import reading as traces_lib
 from dnc.traces import records as trace_records
 from dnc.traces import shards as trace_shards
 from dnc.traces import writing as trace_export
@@ -130,7 +130,7 @@ class ModelTraces:
     return trace_export.Export(
       self.path,
       self.widths,
-      {name: _lengths(split) for name, split in self.splits.items()},
+      {name: _planned(split) for name, split in self.splits.items()},
       self._together,
       self._all_metadata,
     )
@@ -189,11 +189,12 @@ def _batch_size(bytes_per_rollout: int) -> int:
   return batch_size
 
 
-def _lengths(split: evaluation.Split) -> list[tuple[int, int]]:
+def _planned(split: evaluation.Split) -> list[trace_shards.PlannedRollout]:
   """Index and number of steps of a split's rollouts."""
-  spec = split.spec
-  indices = range(split.first, split.first + split.num_rollouts)
-  return [(index, rollouts.length(spec, index)) for index in indices]
+  return [
+    trace_shards.PlannedRollout(index, rollouts.length(split.spec, index))
+    for index in range(split.first, split.first + split.num_rollouts)
+  ]
 
 
 def _write_missing(

@@ -1,9 +1,9 @@
-"""Traces: what a model held at every step of its rollouts, as TFRecords.
+"""Traces: what a model held at every step of its rollouts, as TFRecord files.
 
-reading   opens a folder of traces; says what is in it
+reading   opens a folder of traces; its format, and how to read it without us
 records   one rollout as bytes
-shards    the files of a folder
-writing   plans and writes a folder, file by file
+shards    the files of a folder; what a shard's checksums and fingerprint cover
+writing   plans a folder, then writes it shard by shard
 """
 
 from dnc.traces.reading import Traces

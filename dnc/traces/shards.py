@@ -1,15 +1,27 @@
-"""The files of a folder of traces, written one by one and never by halves.
+"""The files of a folder of traces, each written whole or not at all.
 
-Which shards there will be, which rollouts each holds and how many bytes it has
-is known before anything is computed, so that an export (`trace_export.py`) that
-was interrupted goes on with the shards that are missing.
+The plan fixes which shards there will be, which rollouts each holds and how
+many bytes it takes, before anything is computed. An interrupted export keeps
+its finished shards and writes the missing ones.
 
   shards.json, metadata.json
-      which shards, and whose traces: there from the beginning
+      the plan, and what the traces are of; written first
   *.tfrecord-*
-      the shards, each there once it is whole
+      the shards, each renamed into place once it is complete
   features.json, dataset_info.json
-      what TFDS reads the shards by: there once all of them are
+      what TFDS needs to read the shards; written once all shards are there
+
+What protects a shard, and what each check covers:
+
+  size         `num_bytes` of shards.json against the file's. Checked whenever a
+               folder is opened or an export is planned.
+  checksums    two CRC-32C in each TFRecord frame, one over the record's length
+               and one over its bytes: every byte of every rollout. TensorFlow
+               checks them on reading.
+  fingerprint  the feature `fingerprint` of every rollout: SHA-256 over all of
+               metadata.json (so model, data and rollouts) and the shard's file
+               name, but not over the numbers. It reveals a shard of other
+               traces, or one in another's place. Checked on reading.
 """
 
 from collections.abc import Iterable
@@ -21,6 +33,7 @@ import json
 import os
 import tempfile
 from typing import Any
+from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -28,30 +41,30 @@ import tensorflow_datasets as tfds
 from dnc.system import errors
 from dnc.system import files
 from dnc.system import quiet
-from dnc.traces import records as trace_records
+from dnc.traces import records
 
 _DATASET_NAME = 'dnc_traces'
 _VERSION = '1.0.0'
 _SHARDS = 'shards.json'
 _METADATA = 'metadata.json'
-# TFDS knows a dataset by the last of them.
+# In this order: TFDS recognises a dataset by the last of them.
 _TFDS_FILES = ('features.json', 'dataset_info.json')
 
-# What is lost when an export is killed, and what the disk is given at once.
+# The largest shard, and so the most that an interrupted export loses.
 _SHARD_BYTES = 64 << 20
-# Ends of the names of files that are not whole.
+# Suffixes of incomplete and of damaged files.
 _PARTIAL, _DAMAGED = '.partial', '.damaged'
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-  """One file.
+  """A file of rollouts; `shards.json` is a list of them.
 
   Attributes:
     file: its name.
     split: the split whose rollouts it holds.
-    first: place of the first of them in the split.
-    num_rollouts: how many.
+    first: position of its first rollout in the split.
+    num_rollouts: number of its rollouts.
     num_bytes: size of the file.
   """
 
@@ -62,43 +75,49 @@ class Shard:
   num_bytes: int
 
 
-def file_name(split: str, number: int, num_shards: int) -> str:
-  """The name that TFDS expects of a shard."""
-  return f'{_DATASET_NAME}-{split}.tfrecord-{number:05}-of-{num_shards:05}'
+class PlannedRollout(NamedTuple):
+  """A rollout to be written.
 
-
-def rollouts_per_shard(bytes_per_rollout: int, together: int = 1) -> int:
-  """How many rollouts a shard holds.
-
-  Args:
-    bytes_per_rollout: of the longest.
-    together: rollouts that are computed together, and so are not parted.
-
-  Returns:
-    A multiple of `together`, of at most 64 MiB where that is not 0.
+  Attributes:
+    index: its index.
+    num_steps: number of its steps.
   """
-  return together * max(1, _SHARD_BYTES // (together * bytes_per_rollout))
+
+  index: int
+  num_steps: int
+
+
+def file_name(split: str, number: int, num_shards: int) -> str:
+  """Returns the name that TFDS expects of a shard."""
+  return f'{_DATASET_NAME}-{split}.tfrecord-{number:05}-of-{num_shards:05}'
 
 
 def plan(
   widths: Mapping[str, int],
-  splits: Mapping[str, Sequence[tuple[int, int]]],
-  together: int,
+  splits: Mapping[str, Sequence[PlannedRollout]],
+  batch_size: int,
 ) -> list[Shard]:
   """Decides which shards there will be.
 
+  A shard holds whole batches: as many as fit into 64 MiB if all rollouts were
+  as long as the longest of their split, but at least one.
+
   Args:
     widths: numbers per step, for each representation.
-    splits: index and number of steps of the rollouts of each split, in order.
-    together: as in `rollouts_per_shard`.
+    splits: the rollouts of each split, in order.
+    batch_size: number of rollouts that the model runs at once.
 
   Returns:
     The shards.
   """
   shards = []
   for split, rollouts in splits.items():
-    sizes = [trace_records.size_in_bytes(widths, *each) for each in rollouts]
-    number = rollouts_per_shard(max(sizes), together)
+    sizes = [
+      records.size_in_bytes(widths, rollout.index, rollout.num_steps)
+      for rollout in rollouts
+    ]
+    num_batches = max(1, _SHARD_BYTES // (batch_size * max(sizes)))
+    number = num_batches * batch_size
     parts = [sizes[i : i + number] for i in range(0, len(sizes), number)]
     shards += [
       Shard(
@@ -114,12 +133,12 @@ def plan(
 
 
 def num_bytes(shards: Iterable[Shard]) -> int:
-  """Bytes of shards together."""
+  """Returns the size of all shards together."""
   return sum(shard.num_bytes for shard in shards)
 
 
 def has_begun(path: str) -> bool:
-  """Whether a folder holds more than what a killed process may leave."""
+  """Whether a folder holds more than the remains of an incomplete plan."""
   if not os.path.exists(path):
     return False
   return any(
@@ -128,33 +147,34 @@ def has_begun(path: str) -> bool:
 
 
 def is_complete(path: str, shard: Shard) -> bool:
-  """Whether a shard is there, by its size."""
+  """Whether a shard is there and has its planned size."""
   file = os.path.join(path, shard.file)
   return os.path.isfile(file) and os.path.getsize(file) == shard.num_bytes
 
 
 def missing(path: str, shards: Iterable[Shard]) -> list[Shard]:
-  """The shards that are not there, or not whole."""
+  """Returns the shards that are absent or do not have their planned size."""
   return [shard for shard in shards if not is_complete(path, shard)]
 
 
 def is_sound(path: str, shard: Shard, fingerprint: str) -> bool:
-  """Whether a shard is whole, as it was written, and of these traces.
+  """Reads a shard to check its size, checksums and fingerprints.
 
   Args:
     path: the folder.
-    shard: which.
-    fingerprint: that its rollouts must carry.
+    shard: the shard.
+    fingerprint: what its rollouts must carry.
+
+  Returns:
+    Whether all are right.
   """
   if not is_complete(path, shard):
     return False
-  feature = {
-    trace_records.FINGERPRINT: tf.io.FixedLenFeature([], tf.string, '')
-  }
+  feature = {records.FINGERPRINT: tf.io.FixedLenFeature([], tf.string, '')}
   try:
     for record in tf.data.TFRecordDataset(os.path.join(path, shard.file)):
       found = tf.io.parse_single_example(record, feature)
-      if found[trace_records.FINGERPRINT] != fingerprint:
+      if found[records.FINGERPRINT] != fingerprint:
         return False
   except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
     return False
@@ -162,38 +182,38 @@ def is_sound(path: str, shard: Shard, fingerprint: str) -> bool:
 
 
 def set_aside(path: str, shard: Shard) -> None:
-  """Gives a damaged shard another name: the next export makes it again."""
+  """Renames a damaged shard, so that the next export writes it again."""
   file = os.path.join(path, shard.file)
   if os.path.exists(file):
     os.replace(file, file + _DAMAGED)
 
 
 def has_remains(path: str, shard: Shard) -> bool:
-  """Whether there is something of a shard, damaged as it may be."""
+  """Whether a missing shard was once there: damaged, or set aside."""
   file = os.path.join(path, shard.file)
   return os.path.exists(file) or os.path.exists(file + _DAMAGED)
 
 
 def clear(path: str) -> None:
-  """Removes what is not whole, and what was set aside."""
+  """Removes incomplete files, and the shards that were set aside."""
   for end in (_PARTIAL, _DAMAGED):
     for file in glob.glob(os.path.join(glob.escape(path), f'*{end}')):
       os.unlink(file)
 
 
-def write_shard(file: str, records: Iterable[bytes | bytearray]) -> int:
+def write_shard(file: str, encoded: Iterable[bytes | bytearray]) -> int:
   """Writes a shard, whole or not at all.
 
   Args:
     file: its path.
-    records: its rollouts, from `trace_records.encode`.
+    encoded: its rollouts, from `records.encode`.
 
   Returns:
     Its size in bytes.
   """
   with files.atomic_path(file) as partial:
     with tf.io.TFRecordWriter(partial) as writer:
-      for record in records:
+      for record in encoded:
         writer.write(record)
     return os.path.getsize(partial)
 
@@ -201,11 +221,11 @@ def write_shard(file: str, records: Iterable[bytes | bytearray]) -> int:
 def write_plan(
   path: str, shards: Sequence[Shard], metadata: Mapping[str, Any]
 ) -> None:
-  """Writes which shards a folder will have, and what they are of."""
+  """Writes which shards a folder will have, and what the traces are of."""
   files.write_json(
     os.path.join(path, _SHARDS), [dataclasses.asdict(x) for x in shards]
   )
-  # Last: where it is, there is all that an export needs to go on.
+  # Last: where it exists, the plan is complete.
   files.write_json(os.path.join(path, _METADATA), dict(metadata))
 
 
@@ -219,7 +239,7 @@ def read_plan(path: str) -> tuple[list[Shard], dict[str, Any]]:
     The shards and the metadata.
 
   Raises:
-    errors.UsageError: if the folder has none, or is an older version's.
+    errors.UsageError: if the folder has none.
   """
   found = []
   for name in (_METADATA, _SHARDS):
@@ -229,8 +249,8 @@ def read_plan(path: str) -> tuple[list[Shard], dict[str, Any]]:
         found.append(json.load(opened))
     except (FileNotFoundError, NotADirectoryError) as error:
       raise errors.UsageError(
-        f'{path}: no traces here, or those of an older version ({name} is '
-        'missing); name another folder, or delete this one and export them'
+        f'{path}: no traces here ({name} is missing); name another folder, or '
+        'delete this one and export them again'
       ) from error
     except ValueError as error:
       raise errors.UsageError(
@@ -242,7 +262,7 @@ def read_plan(path: str) -> tuple[list[Shard], dict[str, Any]]:
 def check_metadata(
   path: str, found: Mapping[str, Any], expected: Mapping[str, Any]
 ) -> None:
-  """Raises a `UsageError` if traces are not of what they should be of.
+  """Checks that traces are of the expected model, data and rollouts.
 
   Args:
     path: their folder.
@@ -250,21 +270,21 @@ def check_metadata(
     expected: what it must hold; it may hold more.
 
   Raises:
-    errors.UsageError: if it does not.
+    errors.UsageError: if a field differs.
   """
-  # JSON turns tuples into lists: compare as JSON.
+  # Compare as JSON, which turns tuples into lists.
   for field, value in json.loads(json.dumps(dict(expected))).items():
     if found.get(field) != value:
       raise errors.UsageError(
-        f'{path}: traces with {field} {found.get(field)!r}, but {value!r} '
-        'is asked for; delete the folder, or use another one'
+        f'{path}: these traces have {field} {found.get(field)!r}, not '
+        f'{value!r}; delete the folder, or use another one'
       )
 
 
 def _description(
   widths: Mapping[str, int], shards: Sequence[Shard]
 ) -> dict[str, bytes]:
-  """The contents of TFDS's files, by name."""
+  """Returns the contents of TFDS's files, by name."""
   splits = {}
   for shard in shards:
     splits.setdefault(shard.split, []).append(shard)
@@ -277,8 +297,8 @@ def _description(
         module_name='',
       ),
       description='What a model held at every step of its rollouts.',
-      features=trace_records.features(widths),
-      # On reading, rollouts come in the order they were written.
+      features=records.features(widths),
+      # Rollouts are read in the order in which they were written.
       disable_shuffling=True,
     )
     info.set_file_format(tfds.core.FileFormat.TFRECORD)
@@ -289,7 +309,7 @@ def _description(
             name=name,
             shard_lengths=[shard.num_rollouts for shard in own],
             num_bytes=sum(
-              shard.num_bytes - trace_records.FRAME_BYTES * shard.num_rollouts
+              shard.num_bytes - records.FRAME_BYTES * shard.num_rollouts
               for shard in own
             ),
           )
@@ -307,14 +327,14 @@ def _read(file: str) -> bytes:
 
 
 def is_finished(path: str) -> bool:
-  """Whether all of an export was once there."""
+  """Whether an export to this folder once came to its end."""
   return all(os.path.isfile(os.path.join(path, name)) for name in _TFDS_FILES)
 
 
 def is_described(
   path: str, widths: Mapping[str, int], shards: Sequence[Shard]
 ) -> bool:
-  """Whether TFDS's files are there, and as `finish` writes them."""
+  """Whether TFDS's files are there, exactly as `finish` writes them."""
   return is_finished(path) and all(
     _read(os.path.join(path, name)) == content
     for name, content in _description(widths, shards).items()
@@ -324,12 +344,12 @@ def is_described(
 def finish(
   path: str, widths: Mapping[str, int], shards: Sequence[Shard]
 ) -> None:
-  """Writes what `tfds.builder_from_directory` reads, once all shards are there.
+  """Writes TFDS's files; call it once all shards are there.
 
   Args:
     path: the folder.
     widths: numbers per step, for each representation.
-    shards: all of them.
+    shards: all shards.
   """
   for name, content in _description(widths, shards).items():
     with files.atomic_file(os.path.join(path, name)) as file:

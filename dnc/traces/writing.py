@@ -1,7 +1,6 @@
-"""A folder of traces to be written, as far as it is not: sizes, space, shards.
+"""Writes a folder of traces: plans it, checks the disk, writes what is missing.
 
-`exports.py` says what is written of a model, and `trace_shards.py` has the
-files.
+It takes encoded rollouts from any model and keeps none in memory.
 """
 
 from collections.abc import Callable
@@ -13,12 +12,12 @@ import shutil
 from typing import Any
 
 from dnc.system import errors
-from dnc.traces import records as trace_records
-from dnc.traces import shards as trace_shards
+from dnc.traces import records
+from dnc.traces import shards as shards_lib
 
 
 def _shown(num_bytes: float) -> str:
-  """A size for people."""
+  """Formats a size, such as '0.28 GB'."""
   unit, size = 'GB', num_bytes / 1e9
   if size < 0.01:
     unit, size = 'MB', num_bytes / 1e6
@@ -28,7 +27,7 @@ def _shown(num_bytes: float) -> str:
 
 
 def _free_space(path: str) -> int:
-  """Bytes that are free where a folder is or will be."""
+  """Free bytes on the disk that holds (or will hold) a folder."""
   folder = os.path.abspath(path)
   while not os.path.isdir(folder):
     folder = os.path.dirname(folder)
@@ -36,29 +35,30 @@ def _free_space(path: str) -> int:
 
 
 class Export:
-  """A folder of traces to be written, or gone on with.
+  """A folder of traces to be written, from the start or from where it stopped.
 
   Attributes:
     path: the folder.
     widths: numbers per step, for each representation.
-    missing: the shards that are to be written.
+    missing: the shards to be written; finished ones are kept.
   """
 
   def __init__(
     self,
     path: str,
     widths: Mapping[str, int],
-    splits: Mapping[str, Sequence[tuple[int, int]]],
-    together: int,
+    splits: Mapping[str, Sequence[shards_lib.PlannedRollout]],
+    batch_size: int,
     metadata: Mapping[str, Any],
   ):
     """Looks at what is there; writes nothing.
 
     Args:
       path: the folder.
-      widths: as for `plan`, and
-      splits: as for `plan`, and
-      together: as for `plan`.
+      widths: numbers per step, for each representation.
+      splits: the rollouts of each split, in order.
+      batch_size: number of rollouts that the model runs at once; a shard holds
+        whole batches.
       metadata: what the traces are of.
 
     Raises:
@@ -66,60 +66,52 @@ class Export:
     """
     self.path = path
     self.widths = widths
-    self._lengths = [n for rollouts in splits.values() for _, n in rollouts]
+    self._lengths = [
+      rollout.num_steps for rollouts in splits.values() for rollout in rollouts
+    ]
     self._metadata = metadata
-    self._shards = trace_shards.plan(widths, splits, together)
-    self._is_new = not trace_shards.has_begun(path)
+    self._shards = shards_lib.plan(widths, splits, batch_size)
+    self._is_new = not shards_lib.has_begun(path)
     if not self._is_new:
-      found, found_metadata = trace_shards.read_plan(path)
-      trace_shards.check_metadata(path, found_metadata, metadata)
-      # It may say more.
+      found, found_metadata = shards_lib.read_plan(path)
+      shards_lib.check_metadata(path, found_metadata, metadata)
+      # It may hold more, and the shards' fingerprints cover all of it.
       self._metadata = found_metadata
       if found != self._shards:
-        if trace_shards.num_bytes(found) != trace_shards.num_bytes(
-          self._shards
-        ):
-          raise errors.UsageError(
-            f'{path}: traces of an older version; delete the folder'
-          )
-        if not trace_shards.is_finished(path) or trace_shards.missing(
-          path, found
-        ):
-          raise errors.UsageError(
-            f'{path}: unfinished traces in shards of other sizes than this '
-            'version writes; delete the folder'
-          )
-        self._shards = found
-    self.missing = trace_shards.missing(path, self._shards)
+        raise errors.UsageError(
+          f'{path}: its shards.json does not fit these traces; delete the '
+          'folder'
+        )
+    self.missing = shards_lib.missing(path, self._shards)
 
   @property
   def is_finished(self) -> bool:
-    """Whether there is nothing to do."""
-    return not self.missing and trace_shards.is_described(
+    """Whether there is nothing left to write."""
+    return not self.missing and shards_lib.is_described(
       self.path, self.widths, self._shards
     )
 
-  def fingerprint(self, shard: trace_shards.Shard) -> str:
-    """What the rollouts of a shard carry."""
-    return trace_records.fingerprint(self._metadata, shard.file)
+  def fingerprint(self, shard: shards_lib.Shard) -> str:
+    """Returns the fingerprint that all rollouts of a shard carry."""
+    return records.fingerprint(self._metadata, shard.file)
 
   @property
   def num_shards(self) -> int:
-    """How many there are to be."""
+    """Number of shards that the folder will have."""
     return len(self._shards)
 
   @property
   def num_there(self) -> int:
-    """How many are there by now."""
-    return self.num_shards - len(trace_shards.missing(self.path, self._shards))
+    """Number of shards that are there by now."""
+    return self.num_shards - len(shards_lib.missing(self.path, self._shards))
 
   @property
   def num_missing_bytes(self) -> int:
-    """What is yet to be written takes on the disk."""
-    return trace_shards.num_bytes(self.missing)
+    """Bytes that the missing shards will take on the disk."""
+    return shards_lib.num_bytes(self.missing)
 
   def _size_text(self) -> str:
-    """What there is to write, and where it goes.
+    """Returns what there is to write, and how much space is left for it.
 
     Such as '550 rollouts x 500 steps: 0.28 GB for memory, ...; 1 GB in all,
     free 80 GB'.
@@ -127,12 +119,12 @@ class Export:
     steps = self._lengths
     least, most = min(steps), max(steps)
     lengths = f'{most:,}' if least == most else f'{least:,} to {most:,}'
-    widths = trace_records.all_widths(self.widths)
+    widths = records.all_widths(self.widths)
     sizes = [
-      f'{_shown(sum(steps) * trace_records.bytes_per_step(width))} for {name}'
+      f'{_shown(sum(steps) * records.bytes_per_step(width))} for {name}'
       for name, width in sorted(widths.items(), key=lambda item: -item[1])
     ]
-    total = trace_shards.num_bytes(self._shards)
+    total = shards_lib.num_bytes(self._shards)
     there = total - self.num_missing_bytes
     return (
       f'{len(steps):,} rollouts x {lengths} steps: {", ".join(sizes)}; '
@@ -142,52 +134,50 @@ class Export:
     )
 
   def begin(self, log: Callable[[str], None]) -> None:
-    """Makes the folder.
+    """Makes the folder and writes its plan.
 
     Args:
-      log: takes lines: what is about to be written where, and how large it is.
+      log: takes lines that say what will be written where, and how large it is.
 
     Raises:
-      errors.UsageError: if the disk has too little space for what is missing.
+      errors.UsageError: if the missing shards do not fit on the disk.
     """
     if self.num_there:
       there = f'{self.num_there} of {self.num_shards} shards are there'
-      log(f'traces: going on with {self.path}: {there}')
+      log(f'traces: resuming {self.path}: {there}')
     else:
       log(f'traces: writing {self.path}')
     for shard in self.missing:
-      if trace_shards.has_remains(self.path, shard):
+      if shards_lib.has_remains(self.path, shard):
         file = os.path.join(self.path, shard.file)
-        log(f'traces: {file} is damaged and is made again')
-    trace_shards.clear(self.path)
+        log(f'traces: {file} is damaged and will be written again')
+    shards_lib.clear(self.path)
     log(f'traces: {self._size_text()}')
     check_space(self.path, [self])
     os.makedirs(self.path, exist_ok=True)
     if self._is_new:
-      trace_shards.write_plan(self.path, self._shards, self._metadata)
+      shards_lib.write_plan(self.path, self._shards, self._metadata)
 
   def write(
-    self, shard: trace_shards.Shard, records: Iterable[bytes | bytearray]
+    self, shard: shards_lib.Shard, encoded: Iterable[bytes | bytearray]
   ) -> None:
     """Writes one of the missing shards.
 
     Args:
-      shard: which.
-      records: its rollouts, from `trace_records.encode`.
+      shard: the shard.
+      encoded: its rollouts, from `records.encode`.
 
     Raises:
-      ValueError: if they are not as long as was planned.
+      ValueError: if they do not take the planned number of bytes.
     """
-    size = trace_shards.write_shard(
-      os.path.join(self.path, shard.file), records
-    )
+    size = shards_lib.write_shard(os.path.join(self.path, shard.file), encoded)
     if size != shard.num_bytes:
-      raise ValueError(f'{shard} has {size} bytes')
+      raise ValueError(f'{shard} was written with {size} bytes')
 
   def finish(self) -> None:
-    """Makes the folder a dataset, now that all shards are there."""
-    if not trace_shards.is_described(self.path, self.widths, self._shards):
-      trace_shards.finish(self.path, self.widths, self._shards)
+    """Makes the folder a TFDS dataset; call it once all shards are there."""
+    if not shards_lib.is_described(self.path, self.widths, self._shards):
+      shards_lib.finish(self.path, self.widths, self._shards)
 
 
 def check_space(
@@ -195,12 +185,12 @@ def check_space(
   exports: Sequence[Export],
   log: Callable[[str], None] | None = None,
 ) -> None:
-  """Checks that the disk has room for all that exports will write.
+  """Checks that the disk has room for everything that exports will write.
 
   Args:
-    folder: where they all write.
-    exports: what is to be written.
-    log: takes a line of how much that is.
+    folder: the folder that holds theirs.
+    exports: the exports.
+    log: takes a line that says how much they will write.
 
   Raises:
     errors.UsageError: if the disk has too little space.

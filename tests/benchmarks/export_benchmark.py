@@ -3,23 +3,22 @@
   python -m tests.benchmarks.export_benchmark
   python -m tests.benchmarks.export_benchmark --models=b --runs=3
 
-Three ways over the same rollouts, in one process and run by run in turn, so
-that a drift of the machine's speed meets all of them; figures are medians over
-the turns, with the lowest and the highest, and so are ratios:
+Runs the same rollouts in three ways. They take turns in one process, so that
+changes of the machine's speed affect all of them. Figures and ratios are
+medians over the turns, with the lowest and the highest.
 
-*   forward: the model predicts and its loss is computed; nothing else is kept;
-*   segments: the same compiled segments as for the export, with all that they
-    record, which is thrown away;
-*   export: written, as `exports.ModelTraces` does it, to a new folder, but
-    for making its graph, which takes seconds once.
+*   forward: the model predicts and its loss is computed; nothing else is kept.
+*   segments: the compiled segments of an export, whose records are thrown away.
+*   export: writes to a new folder as `recording.ModelTraces` does. Building the
+    graph, which takes seconds once, is not counted.
 
-All take their rollouts from the pipeline. Models: b; a, whose memory is not
-written by default; and a_memory, with it, which can be no faster than the disk:
-what that takes in large blocks, every file synced, is measured in turn, too.
+All take their rollouts from the input pipeline. Models: b; a, whose memory is
+not written by default; and a_memory, with its memory. The last can be no faster
+than the disk, so writing large blocks, every file synced, is measured as well.
 
-The second table is the memory of this process while an export goes on, by
-shards: anonymous memory is its own, the rest are files, most of all the table
-of sprites (377 MB), which comes in page by page.
+The second table shows the memory of this process after each of some shards of
+an export. Anonymous memory is its own. The rest is files, above all the table
+of sprites (377 MB), which is loaded page by page.
 """
 
 from collections.abc import Callable
@@ -45,16 +44,16 @@ from dnc.next_sprite import scoring as evaluation
 from dnc.traces import shards as trace_shards
 from dnc.traces import writing as trace_export
 
-_MODELS = flags.DEFINE_list('models', ['b', 'a', 'a_memory'], 'Some of these.')
-_BYTES = flags.DEFINE_integer('megabytes', 256, 'To write in a turn.')
+_MODELS = flags.DEFINE_list('models', ['b', 'a', 'a_memory'], 'Which models.')
+_BYTES = flags.DEFINE_integer('megabytes', 256, 'MiB to write in a turn.')
 _LENGTH = flags.DEFINE_integer('length', 500, 'Steps of a rollout.')
-_RUNS = flags.DEFINE_integer('runs', 5, 'Turns of each.', lower_bound=1)
+_RUNS = flags.DEFINE_integer('runs', 5, 'Number of turns.', lower_bound=1)
 _MEMORY_ROLLOUTS = flags.DEFINE_integer(
   'memory_rollouts', 640, 'Rollouts of Model B for the second table; or 0.'
 )
-_DATA_DIR = flags.DEFINE_string('data_dir', None, 'As for train.py.')
+_DATA_DIR = flags.DEFINE_string('data_dir', None, 'As in train.py.')
 _FOLDER = flags.DEFINE_string(
-  'folder', None, 'Where to write; by default /tmp.'
+  'folder', None, 'Where to write; /tmp by default.'
 )
 _JSON = flags.DEFINE_string('json', None, 'Where to write the figures.')
 
@@ -63,7 +62,7 @@ _NUM_READINGS = 10
 
 
 class _Case:
-  """A model and its rollouts, and what is done with them."""
+  """A model, its rollouts, and the ways to run them."""
 
   def __init__(
     self,
@@ -84,7 +83,6 @@ class _Case:
     bytes_per_rollout = 4 * _LENGTH.value * sum(self.widths.values())
     self.batch_size = exports._batch_size(bytes_per_rollout)
     if num_rollouts is None:
-      # Whole batches.
       of_batch = self.batch_size * bytes_per_rollout
       num_batches = max(2, (_BYTES.value << 20) // of_batch)
       num_rollouts = num_batches * self.batch_size
@@ -111,10 +109,8 @@ class _Case:
     """Writes traces; returns their size in bytes."""
     with tempfile.TemporaryDirectory(dir=_FOLDER.value) as folder:
       path = os.path.join(folder, 'traces')
-      lengths = {k: exports._lengths(v) for k, v in self.splits.items()}
-      export = trace_export.Export(
-        path, self.widths, lengths, self.batch_size, {}
-      )
+      plan = {k: exports._planned(v) for k, v in self.splits.items()}
+      export = trace_export.Export(path, self.widths, plan, self.batch_size, {})
       export.begin(lambda line: None)
       write = export.write
       export.write = lambda *arguments: (write(*arguments), wrote())
@@ -131,7 +127,7 @@ class _Case:
 
 
 def _write_blocks(num_bytes: int) -> None:
-  """Writes a shard's worth at a time, synced, from one buffer."""
+  """Writes files as large as shards from one buffer, and syncs each."""
   block = os.urandom(1 << 20)
   with tempfile.TemporaryDirectory(dir=_FOLDER.value) as folder:
     for number in range(-(-num_bytes // trace_shards._SHARD_BYTES)):
@@ -145,7 +141,7 @@ def _write_blocks(num_bytes: int) -> None:
 def _seconds(
   turns: Mapping[str, Callable[[], Any]],
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-  """Wall and processor time `[runs]` of each, after one that is not timed."""
+  """Returns wall and processor time `[runs]` of each, after a warm-up."""
   for turn in turns.values():
     turn()
   found = {name: [] for name in turns}
@@ -166,7 +162,7 @@ def _print(title: str, header: Sequence[str], rows: Iterable[Sequence]) -> None:
 
 
 def _measure_speed(model: str, table: table_lib.SpriteTable) -> dict[str, Any]:
-  """Steps a second, each way."""
+  """Measures steps per second of each way."""
   case = _Case(model, table)
   num_bytes = case.export()
   seconds = _seconds(
@@ -224,7 +220,7 @@ def _measure_speed(model: str, table: table_lib.SpriteTable) -> dict[str, Any]:
 
 
 def _resident() -> dict[str, float]:
-  """Resident memory of this process in MB, by kind (Linux)."""
+  """Returns the resident memory of this process in MB, by kind (Linux)."""
   with open('/proc/self/status', encoding='ascii') as file:
     lines = dict(line.split(':', 1) for line in file)
   kinds = dict(anonymous='RssAnon', files='RssFile', peak='VmHWM')
@@ -232,7 +228,7 @@ def _resident() -> dict[str, float]:
 
 
 def _measure_memory(table: table_lib.SpriteTable) -> list[dict[str, float]]:
-  """Resident memory while traces of Model B are written."""
+  """Measures resident memory while traces of Model B are written."""
   case = _Case('b', table, _MEMORY_ROLLOUTS.value)
   found = [_resident()]
   case.export(lambda: found.append(_resident()))
@@ -260,7 +256,7 @@ def main(argv: Sequence[str]) -> None:
     )
   table = table_lib.load_table(table_lib.RENDERED, _DATA_DIR.value)
   found = {}
-  # Memory before anything else has used some.
+  # Memory first, before anything else has used some.
   if _MEMORY_ROLLOUTS.value:
     found['memory'] = _measure_memory(table)
   for model in _MODELS.value:

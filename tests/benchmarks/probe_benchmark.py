@@ -27,8 +27,10 @@ import numpy as np
 from analysis.probe import inputs as probe_inputs
 from analysis.probe import planted
 from analysis.probe import probing as probe
+from dnc import traces as traces_lib
 from dnc.dsprites import latents
-from dnc.traces import reading as traces_lib
+from dnc.traces import shards
+from tests.support import random_traces
 
 _NUM_ROLLOUTS = flags.DEFINE_integer(
   'num_rollouts', 10_000, 'To train on; a tenth as many are scored besides.'
@@ -80,16 +82,19 @@ def _rollouts(first: int, number: int) -> Iterator[dict[str, Any]]:
 def _write(path: str) -> traces_lib.Traces:
   number = _NUM_ROLLOUTS.value
   counts = {'train': number, 'test': max(2, number // 10)}
-  traces_lib.write(
+  firsts = {'train': 0, 'test': number}
+  random_traces.write(
     path,
-    {
-      'train': _rollouts(0, number),
-      'test': _rollouts(number, counts['test']),
-    },
+    {split: _rollouts(firsts[split], counts[split]) for split in counts},
     {_NAME: _WIDTH.value},
-    {},
-    counts,
-    _LENGTH.value,
+    metadata={},
+    plan={
+      split: [
+        shards.PlannedRollout(firsts[split] + i, _LENGTH.value)
+        for i in range(counts[split])
+      ]
+      for split in counts
+    },
   )
   return traces_lib.open_traces(path)
 

@@ -1,20 +1,20 @@
-"""Rollouts of random numbers, as traces hold them, and shards gone wrong."""
+"""Traces of random numbers, and ways to damage their files."""
 
 import os
 
 import numpy as np
 
-from dnc.traces import records as trace_records
+from dnc.traces import records
+from dnc.traces import shards
+from dnc.traces import writing
 
 WIDTHS = {'read_words': 6, 'memory': 8}
-
-
 METADATA = {'model': 'abc', 'shape': (4, 2)}
-FINGERPRINT = trace_records.fingerprint(METADATA, 'some.tfrecord')
+FINGERPRINT = records.fingerprint(METADATA, 'some.tfrecord')
 
 
 def rollout(index, num_steps, widths=None):
-  """A rollout as `traces.write` takes it."""
+  """A rollout: `index`, and an array for each representation and label."""
   rng = np.random.default_rng(index)
   representations = {
     name: rng.standard_normal((num_steps, width)).astype(np.float32)
@@ -28,12 +28,43 @@ def rollout(index, num_steps, widths=None):
   }
 
 
-def encode(example, widths=None, digits=FINGERPRINT):
+def encode(example, widths=None, fingerprint=FINGERPRINT):
   """The record of such a rollout."""
   arrays = {k: [v] for k, v in example.items() if k != 'index'}
-  return trace_records.encode(
-    widths or WIDTHS, example['index'], digits, arrays
-  )
+  return records.encode(widths or WIDTHS, example['index'], fingerprint, arrays)
+
+
+def planned(rollouts):
+  """What a plan says of rollouts."""
+  return [
+    shards.PlannedRollout(rollout['index'], len(rollout['classes']))
+    for rollout in rollouts
+  ]
+
+
+def write(path, splits, widths, metadata, plan=None):
+  """Writes traces the way evaluate.py does.
+
+  Args:
+    path: the folder.
+    splits: for each split, an iterable of its rollouts.
+    widths: numbers per step, for each representation.
+    metadata: what the traces are of.
+    plan: for each split, its `PlannedRollout`s; needed where `splits` has
+      iterators. None: those of the rollouts.
+  """
+  plan = plan or {k: planned(v) for k, v in splits.items()}
+  export = writing.Export(path, widths, plan, 1, metadata)
+  export.begin(lambda line: None)
+  rollouts = {name: iter(split) for name, split in splits.items()}
+  for shard in export.missing:
+    fingerprint = export.fingerprint(shard)
+    encoded = (
+      encode(next(rollouts[shard.split]), widths, fingerprint)
+      for _ in range(shard.num_rollouts)
+    )
+    export.write(shard, encoded)
+  export.finish()
 
 
 def truncate(file):

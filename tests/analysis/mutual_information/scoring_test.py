@@ -11,9 +11,10 @@ import tensorflow as tf
 from analysis.common import controls
 from analysis.mutual_information import estimators
 from analysis.mutual_information import scoring as mutual_information
+from dnc import traces
 from dnc.system import errors
-from dnc.traces import reading as traces
 from tests.support import noisy_copy
+from tests.support import random_traces
 
 
 def _sequences(seed, num_sequences, num_locations, plant=None, num_steps=200):
@@ -255,7 +256,7 @@ class FromTracesTest(tf.test.TestCase):
       for i in range(2)
     ]
     widths = dict(memory=4, read_words=2)
-    traces.write(path, {'test': rollouts}, widths, {}, {'test': 2}, 40)
+    random_traces.write(path, {'test': rollouts}, widths, {})
     return rollouts, traces.open_traces(path)
 
   def test_scores_each_representation_against_x(self):

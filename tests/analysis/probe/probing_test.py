@@ -13,11 +13,12 @@ import tensorflow as tf
 from analysis.probe import exact as exact_probe
 from analysis.probe import inputs as probe_inputs
 from analysis.probe import probing as probe
+from dnc import traces
 from dnc.dsprites import latents
 from dnc.next_sprite import rollouts as rollouts_lib
 from dnc.system import errors
-from dnc.traces import reading as traces
 from tests.support import data as testing_data
+from tests.support import random_traces
 
 _SPEC = rollouts_lib.RolloutSpec(0, 'evaluation', 100, 100)
 
@@ -60,14 +61,8 @@ def _export(path, splits, names):
     for split, rollouts in splits.items()
   }
   first = next(iter(rollouts.values()))[0]
-  traces.write(
-    path,
-    rollouts,
-    widths={name: first[name].shape[1] for name in names},
-    metadata={},
-    num_rollouts={split: len(r) for split, r in rollouts.items()},
-    max_steps=max(len(x['classes']) for r in rollouts.values() for x in r),
-  )
+  widths = {name: first[name].shape[1] for name in names}
+  random_traces.write(path, rollouts, widths, metadata={})
   return traces.open_traces(path)
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from dnc import config as config_lib
+from dnc import traces as traces_lib
 from dnc import unroll
 from dnc.next_sprite import model as predictor_lib
 from dnc.next_sprite import recording as exports
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring as evaluation
 from dnc.system import errors
-from dnc.traces import reading as traces_lib
 from dnc.traces import shards as trace_shards
 from tests.support import data as testing_data
 from tests.support import random_traces as testing_traces
@@ -210,7 +210,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
       traces_lib.open_traces(self.path)
     before = self._files()
     self._export()
-    self.assertRegex('\n'.join(self.lines), 'going on with .* 2 of 4 shards')
+    self.assertRegex('\n'.join(self.lines), 'resuming .* 2 of 4 shards')
     after = self._files()
     for name, value in before.items():
       self.assertEqual(after[name], value)
@@ -237,7 +237,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
     log = '\n'.join(self.lines)
     self.assertIn('3 of 4 shards are there', log)
     if damage != 'gone':
-      self.assertIn(f'{file} is damaged and is made again', log)
+      self.assertIn(f'{file} is damaged and will be written again', log)
 
   def test_an_error_of_the_writer_is_told(self):
     full = tf.errors.ResourceExhaustedError(None, None, 'No space left')

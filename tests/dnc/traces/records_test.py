@@ -1,4 +1,4 @@
-"""Tests of the bytes of a rollout, against TFDS's own."""
+"""Tests that a rollout's bytes are those that TFDS writes."""
 
 import json
 
@@ -7,62 +7,60 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from dnc.traces import records as trace_records
-from tests.support import random_traces as testing_traces
+from dnc.traces import records
+from tests.support import random_traces
 
-# One number, and enough for lengths of one, two and three bytes.
+# Features whose lengths take one, two and three bytes.
 _WIDTHS = {'loss': 1, 'memory': 40, 'controller_hidden': 3}
 
 
-class TraceRecordsTest(parameterized.TestCase, tf.test.TestCase):
-  @parameterized.product(
-    index=[0, 1, 127, 128, 10_999, 2**63 - 1], num_steps=[1, 3, 800]
-  )
-  def test_bytes_are_those_of_tfds(self, index, num_steps):
-    rollout = testing_traces.rollout(index, num_steps, _WIDTHS)
-    features = trace_records.features(_WIDTHS)
+class RecordsTest(parameterized.TestCase, tf.test.TestCase):
+  @parameterized.product(index=[0, 127, 128, 2**63 - 1], num_steps=[1, 3, 800])
+  def test_same_bytes_as_tfds(self, index, num_steps):
+    rollout = random_traces.rollout(index, num_steps, _WIDTHS)
+    features = records.features(_WIDTHS)
     serializer = tfds.core.ExampleSerializer(features.get_serialized_info())
-    whole = {**rollout, 'fingerprint': testing_traces.FINGERPRINT}
+    whole = {**rollout, 'fingerprint': random_traces.FINGERPRINT}
     expected = serializer.get_tf_example(features.encode_example(whole))
-    record = testing_traces.encode(rollout, _WIDTHS)
+    record = random_traces.encode(rollout, _WIDTHS)
     self.assertEqual(
       bytes(record), expected.SerializeToString(deterministic=True)
     )
     self.assertEqual(
-      trace_records.size_in_bytes(_WIDTHS, index, num_steps), len(record) + 16
+      records.size_in_bytes(_WIDTHS, index, num_steps), len(record) + 16
     )
 
-  def test_pieces_of_a_batch(self):
-    rollout = testing_traces.rollout(5, 9)
+  def test_encodes_pieces_of_a_batch(self):
+    rollout = random_traces.rollout(5, 9)
     pieces = {}
     for name, value in rollout.items():
       if name != 'index':
         batch = np.stack([value + 1, value, value - 1], axis=1)
         pieces[name] = [batch[:4, 1], batch[4:4, 1], batch[4:, 1]]
     self.assertEqual(
-      trace_records.encode(
-        testing_traces.WIDTHS, 5, testing_traces.FINGERPRINT, pieces
+      records.encode(
+        random_traces.WIDTHS, 5, random_traces.FINGERPRINT, pieces
       ),
-      testing_traces.encode(rollout),
+      random_traces.encode(rollout),
     )
 
-  def test_fingerprints(self):
+  def test_fingerprint_depends_on_metadata_and_file(self):
     metadata = {2: 'a', 10: (1, 2.5), 'b': None}
-    found = trace_records.fingerprint(metadata, 'one')
+    found = records.fingerprint(metadata, 'one')
     again = json.loads(json.dumps(metadata))
-    self.assertEqual(trace_records.fingerprint(again, 'one'), found)
-    self.assertNotEqual(trace_records.fingerprint(again, 'other'), found)
+    self.assertEqual(records.fingerprint(again, 'one'), found)
+    self.assertNotEqual(records.fingerprint(again, 'other'), found)
     again['b'] = 0
-    self.assertNotEqual(trace_records.fingerprint(again, 'one'), found)
+    self.assertNotEqual(records.fingerprint(again, 'one'), found)
 
-  def test_written_over(self):
-    old = testing_traces.encode(testing_traces.rollout(3, 4))
-    for rollout in (testing_traces.rollout(4, 4), testing_traces.rollout(4, 5)):
+  def test_reuses_a_record_of_the_same_size(self):
+    old = random_traces.encode(random_traces.rollout(3, 4))
+    for rollout in (random_traces.rollout(4, 4), random_traces.rollout(4, 5)):
       arrays = {k: [v] for k, v in rollout.items() if k != 'index'}
-      record = trace_records.encode(
-        testing_traces.WIDTHS, 4, testing_traces.FINGERPRINT, arrays, old
+      record = records.encode(
+        random_traces.WIDTHS, 4, random_traces.FINGERPRINT, arrays, old
       )
-      self.assertEqual(record, testing_traces.encode(rollout))
+      self.assertEqual(record, random_traces.encode(rollout))
       self.assertEqual(record is old, len(rollout['classes']) == 4)
 
   @parameterized.parameters(
@@ -72,15 +70,17 @@ class TraceRecordsTest(parameterized.TestCase, tf.test.TestCase):
     ('values', np.float32, 5, 2, 'values must have 3 steps'),
     ('classes', np.int64, 5, 3, 'classes must be int32 of 5'),
   )
-  def test_what_does_not_fit(self, name, dtype, width, num_steps, message):
-    rollout = testing_traces.rollout(0, 3)
+  def test_refuses_what_does_not_fit(
+    self, name, dtype, width, num_steps, message
+  ):
+    rollout = random_traces.rollout(0, 3)
     rollout[name] = np.zeros([num_steps, width], dtype)
     with self.assertRaisesRegex(ValueError, message):
-      testing_traces.encode(rollout)
+      random_traces.encode(rollout)
 
-  def test_more_than_a_record_holds(self):
+  def test_refuses_more_than_a_record_holds(self):
     with self.assertRaisesRegex(ValueError, '600 steps takes 2.5 GB'):
-      trace_records.size_in_bytes({'memory': 2**20}, 0, 600)
+      records.size_in_bytes({'memory': 2**20}, 0, 600)
 
 
 if __name__ == '__main__':
