@@ -188,9 +188,7 @@ class ReadingTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaises(errors.UsageError) as caught:
       traces.open_traces(self.path)
     self.assertNotIn('\n', str(caught.exception))
-    self.assertStartsWith(
-      str(caught.exception), f'{shards[1]}: missing or'
-    )
+    self.assertStartsWith(str(caught.exception), f'{shards[1]}: missing or')
 
   @parameterized.parameters(*random_traces.DAMAGES)
   def test_a_damaged_shard_is_named_on_reading(self, damage):
