@@ -1,12 +1,26 @@
-"""dSprites: the table of latents, the renderer and the packed table.
+"""dSprites, rendered: the images of sprites from their latents.
 
 >>> from dnc import dsprites
 >>> dsprites.render_images([[0, 5, 0, 16, 16]]).shape
 (1, 64, 64)
 
-Sets of other shapes, latents and image sizes: `SpriteSpec`. From a terminal:
-`python -m dnc.dsprites --help`. With TFDS, before or after it is imported, it
-brings `dsprites_rendered`: see `builder`.
+latents          names, sizes and values of the latents; numbers of the sprites
+spec             a set of sprites: polygons, grids of latents, image size
+render           images from latents
+variation        which latents vary within a rollout, which stay fixed
+published_file   reads the published .npz and .hdf5 files
+tfds_dsprites    reads the original images through TFDS's own builder
+table            all images, one bit a pixel, in a file that is mapped
+nearest          the sprite that an image resembles most
+latent_errors    how far a sprite's latents are from the true ones
+builder          `dsprites_rendered`, a dataset for TFDS
+verify           compares the published images with ours
+sheet            draws a contact sheet of the latents
+__main__         `python -m dnc.dsprites verify` and `sheet`
+
+None of them imports TensorFlow when it is imported, except `builder`. Once TFDS
+is imported, before or after this package, `builder` is imported too, so that
+TFDS knows `dsprites_rendered`.
 """
 
 import importlib
@@ -20,7 +34,7 @@ from dnc.dsprites.spec import SpriteSpec
 
 __all__ = ('DSPRITES', 'SpriteSpec', 'render_all', 'render_images')
 
-# TFDS takes seconds to import: who does without it need not wait.
+# TFDS takes seconds to import; whoever does not use it should not wait.
 wrapt.register_post_import_hook(
   lambda _: importlib.import_module('dnc.dsprites.builder'),
   'tensorflow_datasets',

@@ -1,4 +1,4 @@
-"""dSprites from a terminal: `verify` the published file, or draw a `sheet`."""
+"""The commands `verify` and `sheet`, for dSprites from a terminal."""
 
 import argparse
 from collections.abc import Sequence
@@ -17,25 +17,29 @@ from dnc.system import errors
 from dnc.system import files
 
 _PROGRAM = 'python -m dnc.dsprites'
-# As cmp and diff exit.
+# Exit statuses, as of cmp and diff.
 _EQUAL, _DIFFERENT, _TROUBLE = 0, 1, 2
 
 
 class _Parser(argparse.ArgumentParser):
-  """Tells a mistake as the other commands do."""
+  """Reports a mistake in one line, as all our commands do."""
 
   def error(self, message: str) -> NoReturn:
     raise errors.UsageError(f'{message}; see {self.prog} --help')
 
 
-def _whole_number(text: str) -> int:
+def _natural_number(text: str) -> int:
   if not text.isdecimal():
     raise argparse.ArgumentTypeError(f'{text}: must be an integer of 0 or more')
   return int(text)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-  parser = _Parser(prog=_PROGRAM, description=__doc__, allow_abbrev=False)
+  parser = _Parser(
+    prog=_PROGRAM,
+    description='Checks and shows our rendering of dSprites.',
+    allow_abbrev=False,
+  )
   commands = parser.add_subparsers(
     required=True, metavar='COMMAND', help='see COMMAND --help'
   )
@@ -44,8 +48,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     'verify',
     help='compare the published file with our rendering',
     description=(
-      'Compares the published images with our rendering, image by image, and '
-      'says how many differ, where, and by how many pixels. Exit status: '
+      'Compares the published images with our rendering one by one. Prints how '
+      'many differ, where, and by how many pixels. The exit status is '
       f'{_EQUAL} if all are equal, {_DIFFERENT} if some differ, {_TROUBLE} if '
       'the file cannot be read.'
     ),
@@ -58,20 +62,20 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
   )
   command.add_argument(
     '--num_listed',
-    type=_whole_number,
+    type=_natural_number,
     default=20,
     metavar='NUMBER',
-    help='list latents and pixels of the first so many images that differ '
+    help='largest number of differing images to list with latents and pixels '
     '(default: %(default)s)',
   )
   command.set_defaults(command=_verify)
 
   command = commands.add_parser(
     'sheet',
-    help='draw a contact sheet of factors',
+    help='draw a contact sheet of the latents',
     description=(
-      'Draws every latent swept in a row around a sprite in the middle, with '
-      'the numbers of its classes.'
+      'Draws a row of sprites for each latent: up to ten of its classes from '
+      'the first to the last, the other latents being fixed.'
     ),
     allow_abbrev=False,
   )
@@ -84,7 +88,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
   command.set_defaults(command=_sheet)
 
   arguments = parser.parse_args(argv[1:])
-  flags.FLAGS.mark_as_parsed()
+  flags.FLAGS.mark_as_parsed()  # absl's own; there are none here.
   return arguments
 
 
@@ -93,7 +97,7 @@ def _verify(arguments: argparse.Namespace) -> int:
   comparison = verify.Comparison(
     published_file.read_bits(arguments.file), render.render_all()
   )
-  report = verify.text(comparison, arguments.file, arguments.num_listed)
+  report = verify.report(comparison, arguments.file, arguments.num_listed)
   print(report, end='', flush=True)
   return _DIFFERENT if comparison.differing.size else _EQUAL
 
@@ -104,10 +108,7 @@ def _sheet(arguments: argparse.Namespace) -> int:
     raise errors.UsageError(f'--out={path}: must end in .png')
   try:
     with files.atomic_file(path) as file:
-      command_line.load_tensorflow()  # Seconds; most mistakes come before.
-      import tensorflow as tf
-
-      file.write(tf.io.encode_png(sheet.draw()).numpy())
+      sheet.draw().savefig(file, format='png')
   except OSError as e:
     raise errors.UsageError(
       f'--out={path} cannot be written: {e.strerror or e}'

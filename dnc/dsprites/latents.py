@@ -1,15 +1,15 @@
-"""The table of dSprites' latents: names, sizes, values, order of the sprites.
+"""The latents of dSprites: their names, sizes and values, and sprite numbers.
 
-Every combination of the five latents is one sprite. Sprites are numbered with
-the last latent, `y_position`, varying fastest, as the original file stores
-them (PROTOCOL, "Data: dSprites").
+Every combination of classes of the five latents is one sprite. Sprites are
+numbered as the original file stores them: the last latent, `y_position`, varies
+fastest (PROTOCOL, "Data: dSprites").
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-# TFDS's names: its features are `label_<name>` and `value_<name>`.
+# As in TFDS, whose features are `label_<name>` and `value_<name>`.
 NAMES = ('shape', 'scale', 'orientation', 'x_position', 'y_position')
 SIZES = (3, 6, 40, 32, 32)
 NUM_LATENTS = len(NAMES)
@@ -22,7 +22,7 @@ def _grid(start: float, stop: float, size: int) -> np.ndarray:
   return grid
 
 
-# The value of every class of every latent, float64; orientation in radians.
+# The values of each latent's classes, float64; orientations in radians.
 VALUES = (
   _grid(1.0, 3.0, 3),
   _grid(0.5, 1.0, 6),
@@ -42,19 +42,19 @@ def _as_integers(name: str, numbers: np.ndarray) -> np.ndarray:
 def check_classes(
   classes: np.ndarray | Sequence, sizes: Sequence[int] = SIZES
 ) -> np.ndarray:
-  """Returns `classes` as int64 after checking every class.
+  """Checks every class and returns them as int64.
 
   Args:
     classes: integers [..., 5], class indices in the order of `NAMES`.
-    sizes: how many classes each latent has.
+    sizes: number of classes of each latent.
 
   Returns:
     The same numbers, int64 [..., 5].
 
   Raises:
-    TypeError: if they are not integers.
+    TypeError: if the classes are not integers.
     ValueError: if the last dimension is not 5, or a class is out of range; the
-      message says which latent, the class found, and what is allowed.
+      message names the latent, the class and the allowed range.
   """
   classes = _as_integers('classes', classes)
   if classes.ndim < 1 or classes.shape[-1] != NUM_LATENTS:
@@ -73,7 +73,7 @@ def check_classes(
 
 
 def check_index(index: np.ndarray | Sequence | int) -> np.ndarray:
-  """Returns `index` as int64 after checking every sprite index.
+  """Checks every sprite index and returns them as int64.
 
   Args:
     index: integers [...].
@@ -82,8 +82,8 @@ def check_index(index: np.ndarray | Sequence | int) -> np.ndarray:
     The same numbers, int64 [...].
 
   Raises:
-    TypeError: if they are not integers.
-    ValueError: if one is outside [0, 737280).
+    TypeError: if the indices are not integers.
+    ValueError: if an index is outside [0, 737280).
   """
   index = _as_integers('index', index)
   wrong = (index < 0) | (index >= NUM_SPRITES)
@@ -96,7 +96,7 @@ def check_index(index: np.ndarray | Sequence | int) -> np.ndarray:
 
 
 def classes_to_index(classes: np.ndarray | Sequence) -> np.ndarray:
-  """Numbers sprites from their classes.
+  """Computes sprite indices from classes.
 
   Args:
     classes: integers [..., 5].
@@ -105,7 +105,8 @@ def classes_to_index(classes: np.ndarray | Sequence) -> np.ndarray:
     int64 [...], indices in [0, 737280).
 
   Raises:
-    TypeError, ValueError: as `check_classes`.
+    TypeError: if the classes are not integers.
+    ValueError: if the last dimension is not 5, or a class is out of range.
   """
   classes = check_classes(classes)
   index = np.zeros(classes.shape[:-1], np.int64)
@@ -115,7 +116,7 @@ def classes_to_index(classes: np.ndarray | Sequence) -> np.ndarray:
 
 
 def index_to_classes(index: np.ndarray | Sequence | int) -> np.ndarray:
-  """The inverse of `classes_to_index`.
+  """Computes classes from sprite indices: the inverse of `classes_to_index`.
 
   Args:
     index: integers [...], in [0, 737280).
@@ -124,13 +125,14 @@ def index_to_classes(index: np.ndarray | Sequence | int) -> np.ndarray:
     int64 [..., 5].
 
   Raises:
-    TypeError, ValueError: as `check_index`.
+    TypeError: if the indices are not integers.
+    ValueError: if an index is outside [0, 737280).
   """
   return np.stack(np.unravel_index(check_index(index), SIZES), axis=-1)
 
 
 def class_values(classes: np.ndarray | Sequence) -> np.ndarray:
-  """Looks up latent values at full precision: float64 [..., 5].
+  """Looks up latent values at full precision.
 
   Args:
     classes: integers [..., 5].
@@ -139,7 +141,8 @@ def class_values(classes: np.ndarray | Sequence) -> np.ndarray:
     float64 [..., 5].
 
   Raises:
-    TypeError, ValueError: as `check_classes`.
+    TypeError: if the classes are not integers.
+    ValueError: if the last dimension is not 5, or a class is out of range.
   """
   classes = check_classes(classes)
   values = [grid[classes[..., i]] for i, grid in enumerate(VALUES)]
@@ -147,7 +150,7 @@ def class_values(classes: np.ndarray | Sequence) -> np.ndarray:
 
 
 def classes_to_values(classes: np.ndarray | Sequence) -> np.ndarray:
-  """Looks up latent values.
+  """Looks up latent values in the precision that models and TFDS use.
 
   Args:
     classes: integers [..., 5].
@@ -156,15 +159,19 @@ def classes_to_values(classes: np.ndarray | Sequence) -> np.ndarray:
     float32 [..., 5].
 
   Raises:
-    TypeError, ValueError: as `check_classes`.
+    TypeError: if the classes are not integers.
+    ValueError: if the last dimension is not 5, or a class is out of range.
   """
   return class_values(classes).astype(np.float32)
 
 
 def variances() -> np.ndarray:
-  """The variance of each latent's value over all sprites: float64 [5].
+  """Computes the variance of each latent's value over all sprites.
 
-  It is the mean squared error of always predicting the mean, the score of a
+  It is the mean squared error of always predicting the mean, that is, of a
   probe that knows nothing (PROTOCOL, "Test 1", last row of the table).
+
+  Returns:
+    float64 [5].
   """
   return np.array([grid.var() for grid in VALUES])

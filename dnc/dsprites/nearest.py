@@ -1,16 +1,16 @@
-"""The sprite that an image resembles most.
+"""Finds the sprite that an image resembles most.
 
-Of all 737,280 sprites the one with the fewest differing pixels, found without
-looking at most of them. The sprites of one shape, scale and position turn
-through 40 orientations; call them a group, the pixels that any of them has on
-`outer` and those that all of them have on `inner`. A sprite s of the group and
-an image a share at most the pixels of a that are in `outer`, and at most those
-of s that are not pixels of `inner` which a lacks, so that
+That is the one of all 737,280 sprites with the fewest differing pixels. Most of
+them need not be looked at. Call the 40 orientations of one shape, scale and
+position a group. Let `outer` be the pixels that are on in any sprite of the
+group and `inner` those that are on in all. A sprite s of the group lies within
+`outer` and contains `inner`, so its distance to an image a is
 
     |a xor s| = |a| + |s| - 2 |a and s|
              >= |a| + max(|s| - 2 |a and outer|, 2 |inner - a| - |s|).
 
-Groups are searched in the order of this bound until it exceeds the best found.
+Groups are searched in the order of this bound until it exceeds the best
+distance found.
 """
 
 import functools
@@ -25,23 +25,24 @@ from dnc.dsprites import table as table_lib
 _NUM_ORIENTATIONS = latents.SIZES[2]
 _NUM_POSITIONS = latents.SIZES[3] * latents.SIZES[4]
 _NUM_KINDS = latents.NUM_SPRITES // (_NUM_ORIENTATIONS * _NUM_POSITIONS)
-# Groups searched at once: their sprites fit into a core's cache.
+# Groups searched at once; their sprites fit into a core's cache.
 _NUM_AT_ONCE = 32
 
 
 class _Groups(NamedTuple):
-  """What bounds the distance to the sprites of each group.
+  """What the bounds on the distances are computed from.
 
-  A kind is a shape and a scale. Rows of pixels are words of 64 bits, and of
-  each position there are only those that its sprites reach.
+  A kind is a shape and a scale; a kind at a position is a group. A row of
+  pixels is a word of 64 bits. For each position only `height` rows are kept,
+  those that its sprites reach.
 
   Attributes:
-    first_row: int64 [positions], the first of these rows.
-    outer: uint64 [kinds, positions, height], what any sprite has on.
-    inner: uint64 [kinds, positions, height], what all sprites have on.
-    size: int64 [kinds * positions, orientations], on-pixels of each sprite.
-    smallest: int64 [kinds * positions], the least of these.
-    largest: int64 [kinds * positions], the greatest.
+    first_row: int64 [positions], the first row that is kept.
+    outer: uint64 [kinds, positions, height], pixels on in any sprite.
+    inner: uint64 [kinds, positions, height], pixels on in all sprites.
+    size: int64 [kinds * positions, orientations], number of pixels that are on.
+    smallest: int64 [kinds * positions], smallest size in the group.
+    largest: int64 [kinds * positions], largest size in the group.
   """
 
   first_row: np.ndarray
@@ -53,24 +54,24 @@ class _Groups(NamedTuple):
 
 
 def _count(words: np.ndarray) -> np.ndarray:
-  """On-pixels: uint64 [..., rows] -> int64 [...]."""
+  """Counts pixels that are on: uint64 [..., rows] -> int64 [...]."""
   return np.bitwise_count(words).sum(axis=-1, dtype=np.int64)
 
 
 def _words(bits: np.ndarray) -> np.ndarray:
-  """Packed images as rows: uint8 [n, 64, 8] -> uint64 [n, 64], no copy."""
+  """Views packed images as rows: uint8 [n, 64, 8] -> uint64 [n, 64]."""
   return np.asarray(bits).view(np.uint64)[..., 0]
 
 
 def _windows(rows: np.ndarray, height: int) -> np.ndarray:
-  """All runs of `height` rows: [n] -> [n - height + 1, height], no copy."""
+  """Views all spans of `height` rows: [n] -> [n - height + 1, height]."""
   return np.lib.stride_tricks.sliding_window_view(rows, height)
 
 
-# 15 MB, and there is hardly ever a second table.
+# The groups take 15 MB, and a process hardly ever searches a second table.
 @functools.lru_cache(maxsize=1)
 def _groups(table: table_lib.SpriteTable) -> _Groups:
-  """Makes the groups of a table; nothing is assumed of its images."""
+  """Computes the groups of a table, whatever its images are."""
   kinds = _words(table.bits).reshape(
     _NUM_KINDS, _NUM_ORIENTATIONS, _NUM_POSITIONS, render.IMAGE_SIZE
   )
@@ -97,7 +98,17 @@ def _groups(table: table_lib.SpriteTable) -> _Groups:
 def _bound(
   num_on: int, inside: np.ndarray, missing: np.ndarray, size: np.ndarray
 ) -> np.ndarray:
-  """The bound of the module's docstring, from the numbers of pixels in it."""
+  """Computes the bound in the module's docstring.
+
+  Args:
+    num_on: |a|.
+    inside: |a and outer|.
+    missing: |inner - a|.
+    size: |s|.
+
+  Returns:
+    The least possible distances, in pixels.
+  """
   return num_on + np.maximum(size - 2 * inside, 2 * missing - size)
 
 
@@ -108,18 +119,19 @@ def _search(
 
   Args:
     table: all sprites.
-    groups: those of the table.
+    groups: the groups of the table.
     image: uint64 [64], its rows.
 
   Returns:
-    The sprite's distance in pixels and its index, the lowest among equals.
+    The sprite's distance in pixels and its index, the lowest of equally near
+    ones.
   """
   height = groups.outer.shape[-1]
   num_on = int(_count(image))
   parts = _windows(image, height)[groups.first_row]
   inside = _count(groups.outer & parts).ravel()
   missing = _count(groups.inner & ~parts).ravel()
-  # In a group the bound is least for the size nearest to their sum.
+  # Within a group the bound is least for the size nearest to this sum.
   size = np.clip(inside + missing, groups.smallest, groups.largest)
   bounds = _bound(num_on, inside, missing, size)
   order = np.argsort(bounds, kind='stable')
@@ -148,23 +160,23 @@ def _search(
 def find_nearest(
   table: table_lib.SpriteTable, images: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Finds the sprite nearest to each image, in differing pixels.
+  """Finds the sprite with the fewest differing pixels, for each image.
 
-  The search is exact, whatever the images: those that are like no sprite at all
-  only take longer. A blank image, too, is nearest to some sprite: the first of
-  those with the fewest pixels. Equal images are searched for once.
+  The search is exact for any image; images unlike any sprite only take longer.
+  For a blank image it finds the first of the sprites with the fewest pixels.
+  Equal images are searched for only once.
 
   Args:
     table: all sprites, of any dataset.
     images: integers or bool [n, 64, 64] of 0 and 1.
 
   Returns:
-    Indices of the sprites, int64 [n], of equally near ones the lowest; and in
-    how many pixels they differ from the images, int64 [n].
+    Indices of the sprites, int64 [n], the lowest of equally near ones; and
+    numbers of differing pixels, int64 [n].
 
   Raises:
-    TypeError: if `images` are not integers or bool.
-    ValueError: if they are not 64 x 64 of 0 and 1.
+    TypeError: if the images are neither integers nor bool.
+    ValueError: if the images are not 64 x 64 pixels of 0 and 1.
   """
   images = np.asarray(images)
   if images.dtype != bool and not np.issubdtype(images.dtype, np.integer):
@@ -175,7 +187,7 @@ def find_nearest(
       f'images must have shape [n, {size}, {size}], got {list(images.shape)}'
     )
   if images.max(initial=0) > 1 or images.min(initial=0) < 0:
-    raise ValueError('images must be of 0 and 1')
+    raise ValueError('pixels of images must be 0 or 1')
   groups = _groups(table)
   rows = _words(np.packbits(images, axis=-1))
   distinct, inverse = np.unique(rows, axis=0, return_inverse=True)

@@ -1,15 +1,14 @@
-"""The published dSprites files, read as they are.
+"""Reads the published dSprites files.
 
 Google DeepMind publishes dSprites as one file in two formats,
 `dsprites_ndarray_co1sh3sc6or40x32y32_64x64` `.npz` and `.hdf5`. Both hold the
-images, one byte a pixel, and each image's latents as classes and as values; six
-columns, of which the first, the colour, never changes. They are streamed: the
-images alone would fill 3 GB.
+images, one byte a pixel, and the latents of each image as classes and as
+values. The latents have six columns; the first, the colour, never changes. The
+images are streamed, because they would fill 3 GB.
 
-A `dataset` that is such a file is named by its path. The content's checksum is
-added where it is first met, `/path/to/file.npz@sha256:...`, so that whoever
-keeps the name can tell whether it still means the same images, wherever the
-file has moved to.
+A `dataset` may be the path of such a file. `identify` adds the checksum of its
+content, `/path/to/file.npz@sha256:...`. That name still tells which images are
+meant after the file has changed or moved.
 """
 
 from collections.abc import Callable
@@ -31,13 +30,13 @@ FILE_NAME = 'dsprites_ndarray_co1sh3sc6or40x32y32_64x64'
 COLUMNS = ('color', 'shape', 'scale', 'orientation', 'posX', 'posY')
 
 _IDENTIFIED = re.compile(r'(.+)@sha256:([0-9a-f]{64})', re.DOTALL)
-# 32 MB of pixels.
+# Images read at once: 32 MB of pixels.
 _IMAGES_PER_BLOCK = 8192
-# The latents' steps are 0.03 and more; float32 in between costs 1e-6.
+# Values may have been float32 once, off by 1e-6; steps are at least 0.03.
 _TOLERANCE = 1e-5
-# A prime: the sample meets every class of every latent.
+# A prime, so that the sample has every class of every latent.
 _SAMPLE_STEP = 1021
-# Ours and the original are one or two pixels apart, if any.
+# The published images and ours differ by two pixels at most.
 _MAX_PIXELS_APART = 16
 
 
@@ -46,11 +45,11 @@ class _Field:
   """An array of the file.
 
   Attributes:
-    in_npz: its name there.
-    in_hdf5: its name there.
-    row: shape of what belongs to one image.
-    dtype: of its numbers.
-    streamed: whether it is too large to be read at once.
+    in_npz: its name in the .npz file.
+    in_hdf5: its name in the .hdf5 file.
+    row: shape of the part that belongs to one image.
+    dtype: type of its numbers.
+    streamed: whether it is read in blocks, because it is large.
   """
 
   in_npz: str
@@ -60,6 +59,7 @@ class _Field:
   streamed: bool = False
 
   def check(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Raises ValueError unless the file's array has this shape and type."""
     wanted = (latents.NUM_SPRITES, *self.row)
     if shape != wanted or dtype != self.dtype:
       raise ValueError(
@@ -112,13 +112,13 @@ def identify(dataset: str) -> str:
 
 
 def content(dataset: str) -> str:
-  """What decides the images of a dataset: of a file, only its checksum."""
+  """Names what a dataset holds: for a file its checksum, without the path."""
   checksum = _split(dataset)[1]
   return f'sha256:{checksum}' if checksum else dataset
 
 
 def _split(dataset: str) -> tuple[str, str]:
-  """Path and checksum, '' if there is none."""
+  """Splits a name into path and checksum; the checksum may be ''."""
   match = _IDENTIFIED.fullmatch(dataset)
   return match.groups() if match else (dataset, '')
 
@@ -129,17 +129,17 @@ def _checksum(path: str) -> str:
 
 
 def read_identified(dataset: str) -> np.ndarray:
-  """Reads a file that `identify` named.
+  """Reads the images of a file that `identify` named.
 
   Args:
-    dataset: what `identify` returned.
+    dataset: name with a checksum, from `identify`.
 
   Returns:
-    uint8 [737280, 64, 8], as `read_bits`.
+    uint8 [737280, 64, 8], packed as by `read_bits`.
 
   Raises:
-    errors.UsageError: as `read_bits`; and if the file is gone or has changed
-      since, or its images are far from those of their latents.
+    UsageError: if the file has moved or changed since, cannot be read, is not
+      dSprites, or some images do not look like the sprites of their latents.
   """
   path, checksum = _split(dataset)
   try:
@@ -148,8 +148,8 @@ def read_identified(dataset: str) -> np.ndarray:
     found = error.strerror or str(error)
   if not found.endswith(checksum):
     raise errors.UsageError(
-      f'--dataset={path} is not there as it was ({found}): name the file whose '
-      f'sha256 is {checksum}, wherever it is now'
+      f'--dataset={path} has moved or changed ({found}): name the file whose '
+      f'sha256 is {checksum}'
     )
   bits = read_bits(path)
   _check_sample(path, bits)
@@ -157,33 +157,35 @@ def read_identified(dataset: str) -> np.ndarray:
 
 
 def read_bits(path: str | os.PathLike[str]) -> np.ndarray:
-  """Reads the images of a published file, checking all that it says of them.
+  """Reads the images of a published file and checks their latents.
 
-  Images are only checked to be of 0 and 1; it takes half a minute at most and
-  little more memory than it returns.
+  Pixels are only checked to be 0 or 1. Reading takes up to half a minute and
+  little more memory than the result.
 
   Args:
-    path: a file whose name ends as one of `SUFFIXES`; .hdf5 and .h5 need h5py.
+    path: a file whose name ends with one of `SUFFIXES`; .hdf5 and .h5 need
+      h5py.
 
   Returns:
     uint8 [737280, 64, 8] in the order of `latents.classes_to_index`;
-    `np.unpackbits(_, axis=-1)` gives 0/1 pixels.
+    `np.unpackbits(_, axis=-1)` gives pixels of 0 and 1.
 
   Raises:
-    errors.UsageError: if it cannot be read, is truncated or corrupt, or is not
-      dSprites: other arrays, shapes or dtypes, other latents or another order.
+    UsageError: if the file cannot be read, is truncated or corrupt, or is not
+      dSprites: it has other arrays, shapes, dtypes or latents, or another
+      order.
   """
   path = os.path.expanduser(os.fspath(path))
   blocks = _npz_blocks if path.lower().endswith('.npz') else _hdf5_blocks
   try:
-    # So that a path that leads nowhere is told as such.
+    # zipfile and h5py report a wrong path less clearly.
     with open(path, 'rb'):
       pass
     _check_latents(path, blocks)
     return _pack_images(path, blocks)
   except (errors.UsageError, MemoryError):
     raise
-  except Exception as error:  # zipfile, zlib and h5py raise all sorts.
+  except Exception as error:  # zipfile, zlib and h5py raise various types.
     if isinstance(error, OSError) and error.strerror:
       raise errors.UsageError(
         f'{path} cannot be read: {error.strerror}'
@@ -196,12 +198,12 @@ def read_bits(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def _npz_blocks(path: str, field: _Field) -> Iterator[np.ndarray]:
-  """Yields an array of an .npz file, [rows, ...] at a time."""
+  """Yields an array of an .npz file in blocks [rows, ...]."""
   name = field.in_npz
   with zipfile.ZipFile(path) as archive:
     if f'{name}.npy' not in archive.namelist():
       raise ValueError(f'it has no {name}')
-    # Pickles are nowhere read: `metadata` is one.
+    # Not np.load: it could run code, as `metadata` is a pickle.
     with archive.open(f'{name}.npy') as member:
       shape, fortran_order, dtype = _npy_header(member)
       field.check(name, shape, dtype)
@@ -212,7 +214,7 @@ def _npz_blocks(path: str, field: _Field) -> Iterator[np.ndarray]:
       for start in range(0, shape[0], rows_per_block):
         rows = min(rows_per_block, shape[0] - start)
         yield _read_array(member, (rows, *field.row), dtype, order)
-      # Its end, where zipfile compares the checksum.
+      # At the end of a member zipfile compares its checksum.
       if member.read1(1):
         raise ValueError(f'{name} is longer than its shape')
 
@@ -220,7 +222,7 @@ def _npz_blocks(path: str, field: _Field) -> Iterator[np.ndarray]:
 def _npy_header(
   member: zipfile.ZipExtFile,
 ) -> tuple[tuple[int, ...], bool, np.dtype]:
-  """Reads shape, Fortran order and dtype."""
+  """Reads shape, whether in Fortran order, and dtype."""
   version = np.lib.format.read_magic(member)
   if version == (1, 0):
     return np.lib.format.read_array_header_1_0(member)
@@ -233,7 +235,7 @@ def _read_array(
   dtype: np.dtype,
   order: str,
 ) -> np.ndarray:
-  """Reads the next numbers; `member.read` would copy them many times."""
+  """Reads the next numbers in place; `member.read` would copy them often."""
   array = np.empty(shape, dtype, order)
   buffer = memoryview(array.ravel('K')).cast('B')
   filled = 0
@@ -247,12 +249,12 @@ def _read_array(
 
 
 def _hdf5_blocks(path: str, field: _Field) -> Iterator[np.ndarray]:
-  """Yields an array of an HDF5 file, [rows, ...] at a time."""
+  """Yields an array of an HDF5 file in blocks [rows, ...]."""
   try:
-    import h5py  # Not a dependency: only this needs it.
+    import h5py  # Optional: nothing else needs it.
   except ImportError as error:
     raise errors.UsageError(
-      f'{path} takes h5py to read: pip install h5py, or use {FILE_NAME}.npz'
+      f'{path} needs h5py: pip install h5py, or use {FILE_NAME}.npz'
     ) from error
 
   name = field.in_hdf5
@@ -263,14 +265,14 @@ def _hdf5_blocks(path: str, field: _Field) -> Iterator[np.ndarray]:
     field.check(name, array.shape, array.dtype)
     rows_per_block = _IMAGES_PER_BLOCK if field.streamed else len(array)
     if array.chunks:
-      # Else the chunks at the border would be decompressed twice.
+      # Whole chunks, so that none is decompressed twice.
       rows_per_block = -(-rows_per_block // array.chunks[0]) * array.chunks[0]
     for start in range(0, len(array), rows_per_block):
       yield array[start : start + rows_per_block]
 
 
 def _check_latents(path: str, blocks: _Blocks) -> None:
-  """Raises ValueError unless the latents are dSprites', in its order."""
+  """Raises ValueError unless the latents are those of dSprites, in order."""
   (found,) = blocks(path, _CLASSES)
   classes = latents.index_to_classes(np.arange(latents.NUM_SPRITES))
   wanted = np.pad(classes, ((0, 0), (1, 0)))
@@ -287,15 +289,15 @@ def _check_latents(path: str, blocks: _Blocks) -> None:
 def _check_rows(
   name: str, found: np.ndarray, wanted: np.ndarray, same: np.ndarray
 ) -> None:
-  """Raises ValueError with the first row that is not the same."""
+  """Raises ValueError with the first row that differs, if any does."""
   wrong = np.flatnonzero(~same.all(axis=1))
   if wrong.size:
     row = wrong[0]
     pairs = zip(COLUMNS, found[row], wanted[row], same[row])
     what = ', '.join(f'{c} {f:g} ({w:g})' for c, f, w, s in pairs if not s)
     raise ValueError(
-      f'{name} of {wrong.size} images are not those of their place, first '
-      f'image {row}: {what} found (expected)'
+      f'{name} of {wrong.size} images do not fit their place, first in image '
+      f'{row}: {what} found (expected)'
     )
 
 
@@ -318,14 +320,14 @@ def _pack_images(path: str, blocks: _Blocks) -> np.ndarray:
 
 
 def _check_sample(path: str, bits: np.ndarray) -> None:
-  """Compares some images with what their latents look like.
+  """Compares some images with rendered sprites of the same latents.
 
   Args:
-    path: for the message.
+    path: named in the message.
     bits: uint8 [737280, 64, 8].
 
   Raises:
-    errors.UsageError: if one is far from the sprite of its latents.
+    UsageError: if an image differs by many pixels.
   """
   sample = np.arange(0, len(bits), _SAMPLE_STEP)
   rendered = render.render_images(latents.index_to_classes(sample))
@@ -334,6 +336,6 @@ def _check_sample(path: str, bits: np.ndarray) -> None:
   if apart.max() > _MAX_PIXELS_APART:
     worst = apart.argmax()
     raise errors.UsageError(
-      f'{path} is not dSprites: image {sample[worst]} is {apart[worst]} pixels '
-      'away from the sprite of its latents'
+      f'{path} is not dSprites: image {sample[worst]} differs in '
+      f'{apart[worst]} pixels from the sprite of its latents'
     )

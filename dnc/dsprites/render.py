@@ -1,17 +1,17 @@
-"""Images of sprites from their latents, in bulk.
+"""Renders images of sprites from their latents, many at once.
 
-A sprite is a polygon: its vertices are placed on the screen, snapped to 1/256
-of a pixel as graphics hardware does, and filled by the scanline rule with
-integer arithmetic alone. For the published set the recipe reproduces every real
-image at hand (160 are in testdata/) bit for bit; of all 737,280 a few hundred
-may differ by a pixel, where an edge runs through pixel centres. Pixel centres
-are at k + 0.5 and row 0 is the top one; a fill covers the pixels whose centre
-is inside, and centres on an edge follow the top-left rule.
+A sprite is a polygon. Its vertices are placed in the image, snapped to 1/256 of
+a pixel as graphics hardware does, and filled by the scanline rule in integer
+arithmetic. For the published set this reproduces every real image at hand (160
+are in testdata/) bit for bit. Of all 737,280 images a few hundred may differ
+from the published ones by a pixel, where an edge runs through pixel centres.
 
-A row of an image is one or more 64-bit words, the most significant bit of the
-first the leftmost pixel. Every crossing of an edge and a row's centre line
-flips the pixels from the crossing to the right end; the rows are the XOR of all
-flips.
+Row 0 is at the top, and pixel centres are at k + 0.5. A pixel is on if its
+centre is inside the polygon; centres on an edge follow the top-left rule.
+
+A row of an image is held in 64-bit words, whose most significant bit is the
+leftmost pixel. Where an edge crosses the centre line of a row, all pixels from
+there to the right end are flipped. The row is the XOR of its flips.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from dnc.dsprites import spec as spec_lib
 # Of the published set.
 IMAGE_SIZE = spec_lib.IMAGE_SIZE
 ROW_BYTES = IMAGE_SIZE // 8
-# Change it with anything that changes a pixel: packed tables on disk carry it.
+# Increase it when any pixel changes: tables on disk are checked against it.
 RECIPE = 1
 
 _SUBPIXELS = 256
@@ -36,7 +36,7 @@ _FLIPS = np.append(
   np.uint64(2**_WORD - 1) >> np.arange(_WORD, dtype=np.uint64),
   np.uint64(0),
 )
-# Of what is filled together: it bounds the memory that takes.
+# Most crossings computed at once, which bounds the memory needed.
 _MAX_CROSSINGS = 2**24
 
 
@@ -46,7 +46,7 @@ def _offsets(
   scale: np.ndarray,
   orientation: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Vertices relative to the centre, in pixels.
+  """Computes vertices relative to the centre of the sprite.
 
   Args:
     spec: the set of sprites.
@@ -55,7 +55,7 @@ def _offsets(
     orientation: int [n], classes of the orientation.
 
   Returns:
-    To the right and down: float64 [vertices, n] each.
+    Pixels to the right and pixels down, float64 [vertices, n] each.
   """
   u, v = spec.polygons[shape].T[..., None]
   size = spec.scales[scale]
@@ -65,12 +65,19 @@ def _offsets(
 
 
 def _snap(coordinates: np.ndarray) -> np.ndarray:
-  """From pixels to whole 1/256 of a pixel, int64."""
+  """Rounds pixels to units of 1/256 pixel, int64."""
   return np.rint(_SUBPIXELS * coordinates).astype(np.int64)
 
 
 def _first_centre(coordinates: np.ndarray) -> np.ndarray:
-  """The first pixel whose centre is at or after a coordinate in 1/256 pixel."""
+  """Finds the first pixel whose centre is at or after each coordinate.
+
+  Args:
+    coordinates: int64, units of 1/256 pixel.
+
+  Returns:
+    int64, rows or columns, also beyond the image.
+  """
   return -((_HALF - coordinates) // _SUBPIXELS)
 
 
@@ -80,16 +87,16 @@ def _crossings(
   """Finds where edges cross the centre lines of rows.
 
   Args:
-    columns: int64 [vertices, 1 or num_y, num_x], in 1/256 pixel.
-    rows: int64 [vertices, num_y], in 1/256 pixel.
+    columns: int64 [vertices, 1 or num_y, num_x], units of 1/256 pixel.
+    rows: int64 [vertices, num_y], units of 1/256 pixel.
     image_size: pixels.
 
   Returns:
     place: int64 [crossings], ascending: y * image_size + row.
     column: int32 or int64 [crossings, num_x]: the first column, in 0 to
-      image_size, whose centre is at or right of the crossing.
+      image_size, whose centre is not left of the crossing.
   """
-  # An edge joins a vertex and the next one; `top` and `bottom` are its ends.
+  # An edge joins a vertex and the next one; its ends are `top` and `bottom`.
   vertices, num_y = rows.shape
   following = np.roll(np.arange(vertices), -1)
   downward = rows <= rows[following]
@@ -99,7 +106,7 @@ def _crossings(
   first = np.clip(_first_centre(top_row), 0, image_size)
   crossed = np.clip(_first_centre(bottom_row), 0, image_size) - first
 
-  # From here on one entry for each crossing of an edge and a row at one y.
+  # From here on arrays have an entry for each crossing at each y.
   crossed = crossed.ravel()
   edge, y = np.divmod(np.repeat(np.arange(crossed.size), crossed), num_y)
   nth = np.arange(edge.size) - np.repeat(np.cumsum(crossed) - crossed, crossed)
@@ -108,7 +115,7 @@ def _crossings(
   order = np.argsort(place, kind='stable')
   edge, y, row, place = edge[order], y[order], row[order], place[order]
 
-  # 32 bits are twice as fast, and enough for sprites of a hundred pixels.
+  # 32 bits are twice as fast and enough for sprites of a hundred pixels.
   largest = (int(np.abs(columns).max()) + _SUBPIXELS) * int(np.ptp(rows))
   largest += int(np.ptp(columns)) * int(np.ptp(rows))
   dtype = np.int32 if largest < 2**31 else np.int64
@@ -128,24 +135,23 @@ def _crossings(
 
 
 def _fill(columns: np.ndarray, rows: np.ndarray, image_size: int) -> np.ndarray:
-  """Fills polygons with the same number of vertices.
+  """Fills a polygon at all given places.
 
   Args:
-    columns: int64 [vertices, 1 or num_y, num_x], in 1/256 pixel.
-    rows: int64 [vertices, num_y], in 1/256 pixel.
+    columns: int64 [vertices, 1 or num_y, num_x], units of 1/256 pixel.
+    rows: int64 [vertices, num_y], units of 1/256 pixel.
     image_size: pixels.
 
   Returns:
-    uint8 [num_x, num_y, image_size, row_bytes]: rows of pixels as np.packbits
-    packs them.
+    uint8 [num_x, num_y, image_size, row_bytes], rows packed as by np.packbits.
   """
   place, column = _crossings(columns, rows, image_size)
   starts = np.flatnonzero(np.diff(place, prepend=-1))
   num_x, num_y = columns.shape[2], rows.shape[1]
   num_words = -(-image_size // _WORD)
   image = np.zeros([num_x, num_y * image_size, num_words], '>u8')
-  # A closed outline crosses a row an even number of times: flips cancel right
-  # of it, and so in the bits past the image's right border.
+  # A closed outline crosses a row an even number of times, so the flips cancel
+  # to the right of it, including bits past the image's right border.
   for i in range(num_words):
     flips = _FLIPS[np.clip(column - i * _WORD, 0, _WORD)]
     words = np.bitwise_xor.reduceat(flips, starts, axis=0)
@@ -157,8 +163,8 @@ def _fill(columns: np.ndarray, rows: np.ndarray, image_size: int) -> np.ndarray:
 def _batches(
   spec: spec_lib.SpriteSpec, shape: int, number: int, width: int = 1
 ) -> Iterator[slice]:
-  """Splits `number` times `width` images so that memory stays bounded."""
-  # Every edge may cross every row.
+  """Splits `number` times `width` images into batches of bounded memory."""
+  # Each edge may cross each row.
   vertices = len(spec.polygons[shape])
   each = width * spec.image_size * max(spec.image_size, vertices)
   step = max(1, _MAX_CROSSINGS // each)
@@ -173,8 +179,7 @@ def render_images(
   """Renders sprites.
 
   Args:
-    classes: integers [n, 5]: class indices of shape, scale, orientation, x and
-      y position.
+    classes: integers [n, 5], classes of shape, scale, orientation, x and y.
     spec: the set of sprites; by default the published one, of 64 x 64 pixels.
 
   Returns:
@@ -182,7 +187,7 @@ def render_images(
 
   Raises:
     TypeError: if `classes` are not integers.
-    ValueError: if the shape is not [n, 5] or a class is out of range.
+    ValueError: if `classes` do not have shape [n, 5] or one is out of range.
   """
   classes = latents.check_classes(classes, spec.sizes)
   if classes.ndim != 2:
@@ -206,17 +211,18 @@ def render_images(
 def render_all(
   spec: spec_lib.SpriteSpec = spec_lib.DSPRITES,
 ) -> np.ndarray:
-  """Renders every sprite of a set; the published one takes a few seconds.
+  """Renders every sprite of a set.
+
+  The published set takes a few seconds and little more memory than the result.
 
   Args:
     spec: the set of sprites; by default the published one.
 
   Returns:
-    uint8 [num_sprites, image_size, ceil(image_size / 8)]: [737280, 64, 8] or
-    377 MB for the published set, and little more is needed on the way. The last
-    latent, y, varies fastest: sprite i has the classes
-    `np.unravel_index(i, spec.sizes)`. `np.unpackbits(_, axis=-1,
-    count=image_size)` gives 0/1 pixels.
+    uint8 [num_sprites, image_size, ceil(image_size / 8)]; for the published set
+    [737280, 64, 8], 377 MB. Sprite i has the classes `np.unravel_index(i,
+    spec.sizes)`: the last latent, y, varies fastest. `np.unpackbits(_, axis=-1,
+    count=image_size)` gives pixels of 0 and 1.
   """
   size, num_x, num_y = spec.image_size, *spec.sizes[3:]
   bits = np.empty([*spec.sizes, size, -(-size // 8)], np.uint8)

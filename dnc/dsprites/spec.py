@@ -1,7 +1,7 @@
-"""What a set of sprites is: polygons, the grid of latents, size of the images.
+"""A set of sprites: its polygons, grids of latents and image size.
 
-`DSPRITES` is the published set. Others are made from scratch or from it; the
-same sprites in images of twice the size:
+`DSPRITES` is the published set. Other sets can be derived from it, for example
+the same sprites at twice the size:
 
 >>> import dataclasses
 >>> from dnc import dsprites
@@ -29,13 +29,13 @@ from dnc.dsprites import latents
 IMAGE_SIZE = 64
 
 _RADIUS = 9.6  # Pixels, at scale 1.
-# Products of coordinates in 1/256 pixel stay below 2^63.
+# Keeps products of coordinates, in units of 1/256 pixel, below 2^63.
 _MAX_REACH = 2**20
 _GRIDS = ('scales', 'orientations', 'x_positions', 'y_positions')
 
 
 def _as_floats(name: str, numbers: Sequence) -> np.ndarray:
-  """A read-only copy, float64, of numbers that must be finite."""
+  """Returns a read-only float64 copy; raises ValueError unless all finite."""
   try:
     numbers = np.array(numbers, np.float64)
   except (TypeError, ValueError) as e:
@@ -56,7 +56,7 @@ def _as_polygons(polygons: Sequence[Sequence]) -> tuple[np.ndarray, ...]:
   except TypeError as e:
     raise ValueError(f'polygons must be a sequence of arrays: {e}') from e
   if not checked:
-    raise ValueError('polygons must hold at least one')
+    raise ValueError('polygons must hold at least one polygon')
   for i, vertices in enumerate(checked):
     if vertices.ndim != 2 or vertices.shape[1] != 2 or len(vertices) < 3:
       raise ValueError(
@@ -84,36 +84,36 @@ def _check_reach(
   if reach > _MAX_REACH:
     raise ValueError(
       f'sprites must stay within {_MAX_REACH} pixels of the upper left corner, '
-      f'one reaches {reach:.6g}'
+      f'but one reaches {reach:.6g}'
     )
 
 
-# Arrays have no one truth value: two specs are equal if they are the same one.
+# Comparing fields fails for arrays, so specs are equal only if identical.
 @dataclasses.dataclass(frozen=True, eq=False)
 class SpriteSpec:
   """A set of sprites: every polygon at every scale, orientation and position.
 
-  A sprite is named by five classes, in the order of `latents.NAMES`: the
-  indices of its polygon, scale, orientation, x and y position below. Numbers
-  may be given as any sequences; they are kept as read-only float64.
+  Five classes, in the order of `latents.NAMES`, identify a sprite: the indices
+  of its polygon, scale, orientation, x and y position in the fields below. The
+  numbers may be given as any sequences; they are kept as read-only float64.
 
   Attributes:
-    polygons: of each shape the vertices at scale 1, [vertices, 2]: u to the
-      right and v down, in pixels from the centre that the sprite turns around.
-      The last vertex is joined to the first. What an outline that crosses
-      itself surrounds twice is outside (the even-odd rule).
-    scales: [number], factors on the polygons.
-    orientations: [number], in radians, anticlockwise as one sees the image.
-    x_positions: [number], of the centre, in pixels from the left border.
-    y_positions: [number], of the centre, in pixels from the upper border. What
-      lies beyond a border is cut off.
+    polygons: for each shape its vertices at scale 1, [vertices, 2]: u to the
+      right and v down, in pixels from the centre of rotation. The last vertex
+      is joined to the first. Outlines may cross themselves; the even-odd rule
+      decides what is inside.
+    scales: [number], factors that multiply the polygons.
+    orientations: [number], radians, anticlockwise as seen in the image.
+    x_positions: [number], centres in pixels from the left border.
+    y_positions: [number], centres in pixels from the upper border. Images show
+      only the part of a sprite within their borders.
     image_size: width and height of the images, in pixels.
 
   Raises:
-    ValueError: if a number is not finite, there is no polygon or one of less
-      than three vertices, a grid is empty, a scale is not above 0, the image
-      size is not an integer of at least 1, or a sprite reaches further than a
-      million pixels.
+    ValueError: if a number is not finite, a polygon has fewer than three
+      vertices, there is no polygon, a grid is empty, a scale is not above 0,
+      the image size is not an integer of at least 1, or a sprite reaches
+      further than a million pixels.
   """
 
   polygons: Sequence[np.ndarray]
@@ -140,21 +140,21 @@ class SpriteSpec:
     _check_reach(polygons, grids['scales'], positions)
     checked = dict(grids, polygons=polygons, image_size=image_size)
     for name, value in checked.items():
-      object.__setattr__(self, name, value)  # Frozen for everybody else.
+      object.__setattr__(self, name, value)  # The dataclass is frozen.
 
   @property
   def sizes(self) -> tuple[int, ...]:
-    """How many classes each latent has, in the order of `latents.NAMES`."""
+    """Number of classes of each latent, in the order of `latents.NAMES`."""
     return (len(self.polygons), *(len(getattr(self, name)) for name in _GRIDS))
 
   @property
   def num_sprites(self) -> int:
-    """How many sprites there are: every combination of classes."""
+    """Number of sprites: all combinations of classes."""
     return math.prod(self.sizes)
 
 
 def _published_polygons() -> tuple[np.ndarray, ...]:
-  """Square, ellipse and heart, as measured on real images."""
+  """Returns square, ellipse and heart, as measured on real images."""
   square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * _RADIUS
   t = 2 * np.pi * np.arange(100) / 100
   ellipse = np.stack(
@@ -170,7 +170,7 @@ def _published_polygons() -> tuple[np.ndarray, ...]:
   return square, ellipse, heart
 
 
-# Positions run from 16 to 48 pixels as their published values do from 0 to 1.
+# The published position values 0 to 1 correspond to pixels 16 to 48.
 DSPRITES = SpriteSpec(
   polygons=_published_polygons(),
   scales=latents.VALUES[1],

@@ -1,22 +1,20 @@
-"""The table of all sprites, bit-packed: built once, then mapped from disk.
+"""The table of all sprites, one bit a pixel: built once, then mapped from disk.
 
-A table is one file, `<data_dir>/dsprites_packed/<dataset>.bits`: a header of
-one page (JSON with the layout and the checksum of what follows, padded with
-spaces) and the 737,280 packed images. It appears whole or not at all, and is
-verified in full whenever it is opened; one that fails is built again. The table
-of a file goes by the file's checksum: a file that has changed has another one,
-a file that has moved the same.
+A table is one file, `<data_dir>/dsprites_packed/<dataset>.bits`. It has a
+header of one page, JSON padded with spaces that holds the layout and a checksum
+of the images, followed by the 737,280 packed images. The file is written whole
+or not at all, and verified in full whenever it is opened; a damaged table is
+built again. The table of a published file is named after the file's checksum,
+so that a moved file keeps its table and a changed file gets another one.
 """
 
-from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Mapping
 import contextlib
-import errno
 import fcntl
 import glob
 import hashlib
 import json
+import math
 import os
 from typing import BinaryIO
 
@@ -26,34 +24,18 @@ import numpy as np
 from dnc.dsprites import latents
 from dnc.dsprites import published_file
 from dnc.dsprites import render
+from dnc.dsprites import tfds_dsprites
 from dnc.system import errors
 from dnc.system import files
-from dnc.system import quiet
 
 RENDERED = 'dsprites_rendered'
 ORIGINAL = 'dsprites'
 DATASETS = (RENDERED, ORIGINAL)
 
 _SHAPE = (latents.NUM_SPRITES, render.IMAGE_SIZE, render.ROW_BYTES)
-_NUM_BYTES = latents.NUM_SPRITES * render.IMAGE_SIZE * render.ROW_BYTES
+_NUM_BYTES = math.prod(_SHAPE)
 _HEADER_BYTES = 4096
 _FORMAT = 1
-_ORIGINAL_FILE = f'{published_file.FILE_NAME}.hdf5 (28,024,106 bytes)'
-_READ_BATCH = 4096
-_PROBE_SECONDS = 20
-# What the operating system says when the folder, not the network, is at fault.
-_FOLDER_ERRORS = frozenset(
-  [
-    errno.EACCES,
-    errno.EDQUOT,
-    errno.EEXIST,
-    errno.EIO,
-    errno.ENOSPC,
-    errno.ENOTDIR,
-    errno.EPERM,
-    errno.EROFS,
-  ]
-)
 
 
 class SpriteTable:
@@ -63,7 +45,7 @@ class SpriteTable:
     name: the dataset, as `published_file.identify` returns it.
     bits: uint8 [737280, 64, 8], read-only, in the order of
       `latents.classes_to_index`; `np.unpackbits(bits[i], axis=-1)` is image i.
-    fingerprint: hexadecimal checksum of `bits`; equal tables have equal ones.
+    fingerprint: hexadecimal checksum of `bits`.
   """
 
   def __init__(self, name: str, bits: np.ndarray, fingerprint: str):
@@ -81,29 +63,30 @@ class SpriteTable:
       uint8 [..., 64, 64] of 0 and 1.
 
     Raises:
-      TypeError, ValueError: as `latents.check_index`.
+      TypeError: if the indices are not integers.
+      ValueError: if an index is outside [0, 737280).
     """
     return np.unpackbits(self.bits[latents.check_index(indices)], axis=-1)
 
   def mean_image(self) -> np.ndarray:
-    """The exact mean of all images: float32 [64, 64] in [0, 1]."""
+    """Computes the exact mean of all images: float32 [64, 64] in [0, 1]."""
     words = self.bits.reshape(latents.NUM_SPRITES, -1).view(np.uint64)
     counts = np.zeros([8, render.IMAGE_SIZE, render.ROW_BYTES], np.int64)
     low_bits = np.uint64(0x0101010101010101)
-    # Eight byte-wide counters a word: they hold up to 255 images.
+    # Each byte of a word counts one pixel, so a sum may cover 255 images.
     for start in range(0, len(words), 255):
       chunk = words[start : start + 255]
       for shift in range(8):
         sums = ((chunk >> np.uint64(shift)) & low_bits).sum(axis=0)
         counts[shift] += sums.view(np.uint8).reshape(counts.shape[1:])
-    # packbits puts the leftmost pixel in the highest bit.
+    # The leftmost pixel is the highest bit.
     counts = np.moveaxis(counts[::-1], 0, -1)
     counts = counts.reshape(render.IMAGE_SIZE, render.IMAGE_SIZE)
     return (counts / len(words)).astype(np.float32)
 
 
 def default_data_dir() -> str:
-  """TFDS's default: $TFDS_DATA_DIR, or else ~/tensorflow_datasets."""
+  """Returns TFDS's default: $TFDS_DATA_DIR or ~/tensorflow_datasets."""
   return os.environ.get('TFDS_DATA_DIR') or os.path.join(
     '~', 'tensorflow_datasets'
   )
@@ -117,7 +100,7 @@ def _header(dataset: str, checksum: str) -> dict[str, object]:
   return {
     'format': _FORMAT,
     'dataset': published_file.content(dataset),
-    # What is read does not depend on our renderer.
+    # Other images do not depend on the renderer.
     'recipe': render.RECIPE if dataset == RENDERED else None,
     'shape': list(_SHAPE),
     'blake2b': checksum,
@@ -132,7 +115,7 @@ def _write(path: str, dataset: str, bits: np.ndarray) -> None:
 
 
 def _open(path: str, dataset: str) -> SpriteTable:
-  """Maps a table after verifying it.
+  """Verifies a table and maps it.
 
   Args:
     path: file written by `_write`.
@@ -143,7 +126,7 @@ def _open(path: str, dataset: str) -> SpriteTable:
 
   Raises:
     OSError: if the file cannot be read.
-    ValueError: if it is torn, corrupt, or of another layout; says which.
+    ValueError: if it is truncated, corrupt, or of another layout or dataset.
   """
   with open(path, 'rb') as file:
     size = os.fstat(file.fileno()).st_size
@@ -158,6 +141,7 @@ def _open(path: str, dataset: str) -> SpriteTable:
 
 
 def _open_if_sound(path: str, dataset: str) -> SpriteTable | None:
+  """Opens a table; returns None if there is none or it is damaged."""
   if not os.path.exists(path):
     return None
   try:
@@ -169,17 +153,17 @@ def _open_if_sound(path: str, dataset: str) -> SpriteTable | None:
 
 @contextlib.contextmanager
 def _only_builder(path: str) -> Iterator[None]:
-  """Keeps other processes from building the same table meanwhile."""
+  """Waits until no other process builds the same table, then locks it."""
   os.makedirs(os.path.dirname(path), exist_ok=True)
   lock = path + '.lock'
   while True:
     with open(lock, 'wb') as file:
       fcntl.flock(file, fcntl.LOCK_EX)
-      # Who held it has removed it: a newcomer may hold another one by now.
+      # The previous holder has removed this lock file; a new one may be in use.
       if not _is_at(file, lock):
         continue
       try:
-        # Nobody else writes now: these are left from killed processes.
+        # Under the lock, partial files can only be from killed processes.
         for partial in glob.glob(glob.escape(path) + '.*.partial'):
           os.unlink(partial)
         yield
@@ -189,6 +173,7 @@ def _only_builder(path: str) -> Iterator[None]:
 
 
 def _is_at(file: BinaryIO, path: str) -> bool:
+  """Whether an open file is the one that has this path now."""
   try:
     return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
   except FileNotFoundError:
@@ -217,31 +202,30 @@ def _table_name(dataset: str) -> str:
 
 
 def _build(dataset: str, data_dir: str) -> np.ndarray:
-  """Makes the images of a dataset: uint8 [737280, 64, 8]."""
+  """Renders or reads the images of a dataset: uint8 [737280, 64, 8]."""
   if dataset == RENDERED:
     return render.render_all()
   if dataset == ORIGINAL:
-    return _pack_original(data_dir)
+    return tfds_dsprites.read_bits(data_dir)
   return published_file.read_identified(dataset)
 
 
 def load_table(
   dataset: str = RENDERED, data_dir: str | os.PathLike[str] | None = None
 ) -> SpriteTable:
-  """Opens the table of a dataset, building it when there is none.
+  """Opens the table of a dataset; builds it first if there is none.
 
   Args:
     dataset: 'dsprites_rendered', images from `render`; 'dsprites', the original
-      images by way of TFDS's own builder; or the path of a published file. A
-      file that `published_file.identify` named is only needed to build its
-      table.
+      images through TFDS; or the path of a published file. Once its table is
+      built, a file that `published_file.identify` named is no longer needed.
     data_dir: folder of datasets, as for TFDS; by default `default_data_dir()`.
 
   Returns:
-    The table, mapped from disk: its pages are shared by all processes.
+    The table, mapped from disk: all processes share its memory.
 
   Raises:
-    errors.UsageError: if the dataset is unknown or cannot be had, or `data_dir`
+    UsageError: if the dataset is unknown or cannot be read, or `data_dir`
       cannot be used.
   """
   check_dataset(dataset)
@@ -249,8 +233,8 @@ def load_table(
   data_dir = os.fspath(data_dir or default_data_dir())
   if '://' in data_dir:
     raise errors.UsageError(
-      f'--data_dir={data_dir} must be a folder of this machine: the table of '
-      'sprites is mapped into memory'
+      f'--data_dir={data_dir} must be a folder on this machine, because the '
+      'table of sprites is mapped into memory'
     )
   data_dir = os.path.abspath(os.path.expanduser(data_dir))
   path = os.path.join(data_dir, 'dsprites_packed', _table_name(dataset))
@@ -268,118 +252,6 @@ def load_table(
   except OSError as error:
     raise errors.UsageError(
       f'--data_dir={data_dir} cannot hold the table of sprites '
-      f'({error.strerror or error}): name a writable folder with '
+      f'({error.strerror or error}): choose a writable folder with '
       f'{_NUM_BYTES / 1e6:.0f} MB free'
     ) from error
-
-
-def pack_examples(
-  batches: Iterable[Mapping[str, np.ndarray]],
-) -> tuple[np.ndarray, np.ndarray]:
-  """Puts TFDS's examples, in whatever order they come, in their places.
-
-  Args:
-    batches: mappings with `image` uint8 [n, 64, 64, 1] of 0 and 1 and the five
-      `label_<name>` [n].
-
-  Returns:
-    bits uint8 [737280, 64, 8], zero where no example came, and how many
-    examples came for each sprite, int64 [737280].
-
-  Raises:
-    ValueError: if an image is not 64 x 64 of 0 and 1 or a label out of range.
-  """
-  bits = np.zeros(_SHAPE, np.uint8)
-  indices = [np.zeros([0], np.int64)]
-  for batch in batches:
-    classes = [batch[f'label_{name}'] for name in latents.NAMES]
-    image = batch['image']
-    if image.shape[1:] != (64, 64, 1) or image.max() > 1:
-      raise ValueError('images must be 64 x 64 pixels of 0 and 1')
-    index = latents.classes_to_index(np.stack(classes, axis=-1))
-    bits[index] = np.packbits(image[..., 0], axis=-1)
-    indices.append(index)
-  counts = np.bincount(np.concatenate(indices), minlength=latents.NUM_SPRITES)
-  return bits, counts
-
-
-def _check_obtainable(builder, manual_dir: str) -> None:
-  """Fails at once where TFDS would retry its download for minutes.
-
-  Args:
-    builder: TFDS's builder of dSprites, not prepared yet.
-    manual_dir: where TFDS looks for files that were fetched by hand.
-
-  Raises:
-    ConnectionError: if TFDS has no file to prepare from and nothing answers at
-      its address.
-  """
-  import requests  # Comes with TFDS.
-
-  ((url, info),) = builder.url_infos.items()
-  if os.path.exists(os.path.join(manual_dir, info.filename)):
-    return
-  # TFDS notes finished downloads in .INFO files.
-  downloads = os.path.join(os.path.dirname(manual_dir), builder.name)
-  if glob.glob(os.path.join(glob.escape(downloads), '*.INFO')):
-    return
-  try:
-    requests.head(url, timeout=_PROBE_SECONDS)
-  except requests.exceptions.RequestException as error:
-    raise ConnectionError(f'no answer from {url}') from error
-
-
-def _pack_original(data_dir: str) -> np.ndarray:
-  """Reads the original images through TFDS: uint8 [737280, 64, 8].
-
-  TFDS downloads and converts the original file on first use, which takes
-  minutes and 3 GB of memory.
-
-  Args:
-    data_dir: TFDS's folder.
-
-  Raises:
-    errors.UsageError: if TFDS is missing, or cannot download, prepare or read
-      the dataset, or some sprite is not there exactly once.
-    OSError: if `data_dir` cannot be written.
-  """
-  prefix = f'--dataset={ORIGINAL}: '
-  otherwise = f'or use --dataset={RENDERED}'
-  manual_dir = os.path.join(data_dir, 'downloads', 'manual')
-  try:
-    import tensorflow_datasets as tfds  # Slow, and only needed here.
-
-    # Its progress bars are no logs: they stay.
-    with quiet.tfds_logs():
-      builder = tfds.builder('dsprites', data_dir=data_dir)
-      if not builder.is_prepared():
-        _check_obtainable(builder, manual_dir)
-        builder.download_and_prepare()
-  except Exception as error:  # TFDS lets through whatever its parts raise.
-    if isinstance(error, OSError) and error.errno in _FOLDER_ERRORS:
-      raise
-    raise errors.UsageError(
-      f'{prefix}TFDS could not download and prepare it ({_brief(error)}); put '
-      f'the original {_ORIGINAL_FILE} into {manual_dir} by hand or name it as '
-      f'--dataset=/path/to/it, {otherwise}'
-    ) from error
-  try:
-    dataset = builder.as_dataset(split='train', batch_size=_READ_BATCH)
-    bits, counts = pack_examples(tfds.as_numpy(dataset))
-    if (counts != 1).any():
-      raise ValueError(
-        f'{(counts == 0).sum()} sprites are missing and '
-        f'{(counts > 1).sum()} are there more than once'
-      )
-  except Exception as error:
-    raise errors.UsageError(
-      f'{prefix}{builder.data_dir} is not the whole of dSprites '
-      f'({_brief(error)}); delete it and run again, {otherwise}'
-    ) from error
-  return bits
-
-
-def _brief(error: Exception) -> str:
-  """An exception of someone else's in one line, and not a long one."""
-  text = ' '.join(str(error).split())
-  return f'{type(error).__name__}: {text[:300]}'

@@ -1,9 +1,8 @@
-"""Which latents vary within a rollout, and which keep one class in all.
+"""Which latents vary within a rollout and which are fixed.
 
-Of a rollout's five latents some are drawn anew for every sprite (`varying`) and
-some have the same given class in every rollout (`fixed`); the others are drawn
-once for each rollout. The post's future work: "each individual classes in
-isolation".
+A `varying` latent is drawn anew for every sprite, a `fixed` one has the same
+given class in all rollouts, and any other is drawn once for each rollout. The
+post names this as future work: "each individual classes in isolation".
 """
 
 from collections.abc import Iterable
@@ -16,14 +15,14 @@ from dnc.system import errors
 from dnc.system import wording
 
 Varying = tuple[str, ...]
-# Pairs of name and class, so that what holds them can be hashed.
+# Pairs of name and class: a dict could not be hashed.
 Fixed = tuple[tuple[str, int], ...]
 
 _ALLOWED = ', '.join(latents.NAMES)
 
 
 def shown(value: Iterable[str] | Iterable[tuple[str, int]]) -> str:
-  """Varying or fixed latents as they are written in a flag."""
+  """Writes varying or fixed latents as in a flag."""
   return ','.join(x if isinstance(x, str) else f'{x[0]}:{x[1]}' for x in value)
 
 
@@ -31,20 +30,20 @@ def parse_fixed(texts: Sequence[str]) -> Fixed:
   """Reads fixed latents from a flag.
 
   Args:
-    texts: for each a name and a class, e.g. 'shape:2'.
+    texts: a name and a class each, e.g. 'shape:2'.
 
   Returns:
-    The same, as `resolve` takes them.
+    Pairs of name and class, for `resolve` to check.
 
   Raises:
-    UsageError: if a text is not of that form.
+    UsageError: if a text is not a name and a class.
   """
   pairs = []
   for text in texts:
     name, _, number = text.partition(':')
     if not (number.isascii() and number.isdigit()):
       raise errors.UsageError(
-        f'--fixed={",".join(texts)}: must be latents and classes, as in '
+        f'--fixed={",".join(texts)}: must be latents and classes, e.g. '
         f'shape:2,scale:5; latents are {_ALLOWED}'
       )
     pairs.append((name, int(number)))
@@ -58,16 +57,16 @@ def resolve(
   """Checks which latents vary and which are fixed, and sorts them.
 
   Args:
-    varying: names of those that are drawn anew for every sprite; None for all
-      that are not fixed.
-    fixed: names and classes, numbered from 0, of those that never change.
+    varying: names of the latents that are drawn anew for every sprite; None for
+      all that are not fixed.
+    fixed: names and classes of the latents that never change.
 
   Returns:
-    Both, in the order of `latents.NAMES`.
+    Varying and fixed latents, both in the order of `latents.NAMES`.
 
   Raises:
-    UsageError: if a name or a class is unknown, a latent is named twice or in
-      both, or none varies.
+    UsageError: if a name or a class is unknown, a latent is fixed twice, a
+      latent is both varying and fixed, or none varies.
     TypeError: if a class is not an integer.
   """
   pairs = list(fixed.items() if isinstance(fixed, Mapping) else fixed)
@@ -77,14 +76,14 @@ def resolve(
   if not set(classes) <= set(latents.NAMES):
     raise errors.UsageError(f'{flag}must be some of {_ALLOWED}')
   if len(classes) < len(pairs):
-    raise errors.UsageError(f'{flag}must name a latent once')
+    raise errors.UsageError(f'{flag}must name each latent only once')
   for name, size in zip(latents.NAMES, latents.SIZES):
     if not 0 <= classes.get(name, 0) < size:
       raise errors.UsageError(f'{flag}classes of {name} are 0 to {size - 1}')
   if varying is None:
     names = set(latents.NAMES) - set(classes)
     if not names:
-      raise errors.UsageError(f'{flag}must leave a latent that varies')
+      raise errors.UsageError(f'{flag}must leave at least one latent to vary')
   else:
     varying = list(varying)
     names = set(varying)
@@ -95,8 +94,8 @@ def resolve(
   both = [name for name in latents.NAMES if name in names and name in classes]
   if both:
     raise errors.UsageError(
-      f'{flag}must not name what --varying={shown(varying)} does: '
-      f'{", ".join(both)}'
+      f'{flag}must not name latents that --varying={shown(varying)} names, '
+      f'too: {", ".join(both)}'
     )
   return (
     tuple(name for name in latents.NAMES if name in names),
@@ -105,14 +104,13 @@ def resolve(
 
 
 def in_words(varying: Varying, fixed: Fixed) -> str:
-  """What `resolve` returned, in a sentence."""
-  kept = [f'{name} is of class {number}' for name, number in fixed]
-  still = set(latents.NAMES) - set(varying) - set(dict(fixed))
-  drawn = [name for name in latents.NAMES if name in still]
+  """Says in a sentence which latents vary and which are fixed."""
+  verb = 'varies' if len(varying) == 1 else 'vary'
+  parts = [f'{wording.join(varying)} {verb} from sprite to sprite']
+  parts += [f'{name} is of class {number}' for name, number in fixed]
+  named = {*varying, *dict(fixed)}
+  drawn = [name for name in latents.NAMES if name not in named]
   if drawn:
     verb = 'is' if len(drawn) == 1 else 'are'
-    kept.append(f'{wording.join(drawn)} {verb} drawn once for each rollout')
-  moving = (
-    f'{wording.join(varying)} {"varies" if len(varying) == 1 else "vary"}'
-  )
-  return '; '.join([f'{moving} from sprite to sprite', *kept])
+    parts.append(f'{wording.join(drawn)} {verb} drawn once for each rollout')
+  return '; '.join(parts)

@@ -1,8 +1,7 @@
-"""How the published images and ours differ, image by image.
+"""Compares the published images with ours, one by one.
 
-Our rendering is exact on every real image at hand, but that is not all of them
-(`render` says what is unproven); this settles the rest for whoever has the
-published file.
+Our rendering is exact for all real images at hand, but these are few; `render`
+says where others may differ. Whoever has the published file can check them all.
 """
 
 from collections.abc import Iterator
@@ -13,25 +12,25 @@ from dnc.dsprites import latents
 
 # Images compared at once.
 _BATCH = 8192
-# Pixels listed of one image.
+# Pixels listed for each image.
 _MAX_PIXELS = 8
 
 
 class Comparison:
-  """Two versions of every sprite.
+  """Where two versions of all sprites differ.
 
   Attributes:
-    removed: int64 [737280], pixels of each image that are on in the file only.
-    added: int64 [737280], pixels that are on in the rendering only.
-    differing: int64 [n], the sprites with any such pixel, ascending.
+    removed: int64 [737280], number of pixels that are on in the file only.
+    added: int64 [737280], number of pixels that are on in the rendering only.
+    differing: int64 [n], indices of the sprites that differ, ascending.
   """
 
   def __init__(self, original: np.ndarray, rendered: np.ndarray):
-    """Compares.
+    """Compares all images.
 
     Args:
-      original: uint8 [737280, 64, 8], packed as `render.render_all` packs.
-      rendered: the same.
+      original: uint8 [737280, 64, 8], packed as by `render.render_all`.
+      rendered: uint8 [737280, 64, 8], the same for the rendered images.
     """
     self._original = original
     self._rendered = rendered
@@ -48,14 +47,14 @@ class Comparison:
     self.differing = np.flatnonzero(self.removed + self.added)
 
   def pixels(self, sprite: int) -> list[tuple[str, int, int]]:
-    """Lists the pixels in which an image differs, from the upper left on.
+    """Lists the pixels in which an image differs, row by row.
 
     Args:
       sprite: index of the sprite.
 
     Returns:
-      Tuples of a sign, '-' for on in the file only and '+' for on in the
-      rendering only, the row and the column.
+      Tuples of sign, row and column. The sign is '-' for a pixel that is on in
+      the file only and '+' for one that is on in the rendering only.
     """
     theirs, ours = (
       np.unpackbits(x[sprite], axis=-1)
@@ -68,12 +67,13 @@ class Comparison:
 
 
 def _counts(numbers: np.ndarray) -> str:
-  """What occurs and how often: '1: 200, 2: 17'."""
+  """Counts how often each number occurs, e.g. '1: 200, 2: 17'."""
   pairs = zip(*np.unique(numbers, return_counts=True))
   return ', '.join(f'{number}: {count:,}' for number, count in pairs)
 
 
 def _places(pixels: list[tuple[str, int, int]]) -> str:
+  """Writes the first pixels, e.g. '-(38, 39) +(40, 41)'."""
   listed = [
     f'{sign}({row}, {column})' for sign, row, column in pixels[:_MAX_PIXELS]
   ]
@@ -83,7 +83,7 @@ def _places(pixels: list[tuple[str, int, int]]) -> str:
 
 
 def _sprites(comparison: Comparison, num_listed: int) -> Iterator[str]:
-  """A line for each of the first images that differ."""
+  """Writes a line for each of the first images that differ."""
   for sprite in comparison.differing[:num_listed]:
     classes = latents.index_to_classes(sprite)
     values = latents.class_values(classes)
@@ -95,13 +95,13 @@ def _sprites(comparison: Comparison, num_listed: int) -> Iterator[str]:
     yield f'  image {sprite}: {described}: {places}'
 
 
-def text(comparison: Comparison, name: str, num_listed: int) -> str:
+def report(comparison: Comparison, name: str, num_listed: int) -> str:
   """Says how many images differ, where, and by how many pixels.
 
   Args:
-    comparison: of the file's images and ours.
-    name: of the file.
-    num_listed: of how many images, at most, to give latents and pixels.
+    comparison: comparison of a file with the rendering.
+    name: name of the file.
+    num_listed: largest number of images to list with latents and pixels.
 
   Returns:
     Lines of text.
@@ -115,10 +115,10 @@ def text(comparison: Comparison, name: str, num_listed: int) -> str:
   worst = differing[np.argmax(total)]
   lines = [
     f'{name}: {len(differing):,} of {number} images differ from the rendering',
-    f'pixels: {total.sum():,} differ, {removed.sum():,} on in the file only '
-    f'(-) and {added.sum():,} in the rendering only (+); at most '
-    f'{total.max():,} in an image (image {worst})',
-    f'images by the number of pixels: {_counts(total)}',
+    f'pixels: {total.sum():,} differ, {removed.sum():,} are on in the file '
+    f'only (-) and {added.sum():,} in the rendering only (+); at most '
+    f'{total.max():,} differ in one image (image {worst})',
+    f'images by number of differing pixels: {_counts(total)}',
   ]
   classes = latents.index_to_classes(differing)
   lines += [
@@ -127,8 +127,8 @@ def text(comparison: Comparison, name: str, num_listed: int) -> str:
   ]
   if num_listed:
     lines.append(
-      f'the first {min(num_listed, len(differing)):,}: classes (values), and '
-      'pixels (row, column)'
+      f'the first {min(num_listed, len(differing)):,} images: classes (values) '
+      'and pixels (row, column)'
     )
     lines += _sprites(comparison, num_listed)
   return '\n'.join(lines) + '\n'

@@ -1,9 +1,9 @@
-"""Files, the terminal and errors. Imports nothing else of this project.
+"""Files, the terminal and errors. Imports no other package of this project.
 
-errors         the one exception that a command prints as one line
-files          files that are whole or absent, locks
-quiet          keeps libraries from logging
-progress       how far a long piece of work is
+errors         the exception that commands print as one line
+files          files that appear whole or not at all; locks
+quiet          hides the logs of libraries
+progress       reports how far a long piece of work is
 wording        lists in sentences
 command_line   what all commands share
 """

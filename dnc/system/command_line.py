@@ -1,4 +1,4 @@
-"""What all commands share: flags in, one line for a mistake."""
+"""What all commands share: they parse flags and print a mistake as one line."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ import sys
 import tempfile
 import types
 from typing import Any
+from typing import NoReturn
 
 from absl import app
 from absl import flags
@@ -18,12 +19,11 @@ from absl import logging
 
 from dnc.system import errors
 
-# As a shell reports a command that Ctrl-C ended.
+# The status that a shell reports for a command ended by Ctrl-C.
 EXIT_INTERRUPTED = 130
 
-
-# TensorFlow's C++ writes these to file descriptor 2 as it is loaded, whatever
-# TF_CPP_MIN_LOG_LEVEL says: CPU features, and that there is no GPU.
+# Loading TensorFlow writes these notices to file descriptor 2 from C++,
+# whatever TF_CPP_MIN_LOG_LEVEL is: about CPU features and a missing GPU.
 _NOTICE = re.compile(
   rb'WARNING: All log messages before absl::InitializeLog|'
   rb'[IWE]0000 .* (port|cudart_stub|cuda_platform|cpu_feature_guard)\.cc'
@@ -32,7 +32,7 @@ _NOTICE = re.compile(
 
 @contextlib.contextmanager
 def _without_notices() -> Iterator[None]:
-  """Holds back what is written to stderr, then lets all but notices through."""
+  """Holds back all that is written to stderr, then drops the notices."""
   with tempfile.TemporaryFile() as held:
     sys.stderr.flush()
     stderr = os.dup(2)
@@ -50,15 +50,15 @@ def _without_notices() -> Iterator[None]:
 
 
 def load_tensorflow(initialize: bool = True) -> None:
-  """Imports TensorFlow without its notices about the machine.
+  """Imports TensorFlow without printing its notices about the machine.
 
   Args:
-    initialize: whether to look for devices, too; workers of a cluster have
-      first to find each other.
+    initialize: whether to initialize the devices, too. The workers of a cluster
+      must first find each other.
   """
-  # That a worker is lost, a line of ours says better.
+  # Level 3 hides errors, too: commands report a lost worker themselves.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2' if initialize else '3')
-  # The probe's losses and data are TensorFlow's.
+  # The Keras probe works on TensorFlow's tensors and datasets.
   os.environ['KERAS_BACKEND'] = 'tensorflow'
   with _without_notices():
     import tensorflow as tf
@@ -67,26 +67,28 @@ def load_tensorflow(initialize: bool = True) -> None:
       tf.config.list_logical_devices()
 
 
-def _fail(message: object, status: int) -> None:
+def _fail(message: object, status: int) -> NoReturn:
+  """Prints one line and exits."""
   line = ' '.join(str(message).split())
   print(f'{os.path.basename(sys.argv[0])}: {line}', file=sys.stderr)
   sys.exit(status)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
-  """As absl does, but a wrong flag takes one line."""
+  """Parses flags as absl does; a wrong flag raises a `UsageError`."""
   try:
     rest = flags.FLAGS(argv)
   except flags.Error as e:
     raise errors.UsageError(e) from e
   if len(rest) > 1:
     raise errors.UsageError(
-      f'{rest[1]}: not a flag; flags are written --name=value'
+      f'{rest[1]}: not a flag; write flags as --name=value'
     )
   return rest
 
 
 def _in_destructor(frame: types.FrameType | None) -> bool:
+  """Whether a frame, or one that called it, is a `__del__` method."""
   while frame is not None:
     if frame.f_code.co_name == '__del__':
       return True
@@ -95,10 +97,10 @@ def _in_destructor(frame: types.FrameType | None) -> bool:
 
 
 def _interrupt(number: int, frame: types.FrameType | None) -> None:
-  """Raises `KeyboardInterrupt`, but not where Python would swallow it.
+  """Raises `KeyboardInterrupt`, but not within a destructor.
 
-  What a destructor raises is printed and forgotten; the signal is sent again a
-  little later.
+  Python ignores exceptions that a destructor raises, so there a timer calls
+  this handler again a little later.
   """
   del number
   if _in_destructor(frame):
@@ -112,16 +114,17 @@ def run(
   parse: Callable[[Sequence[str]], Any] = _parse_flags,
   error_status: int = 1,
 ) -> None:
-  """Parses flags and runs `main`, then exits.
+  """Parses the command line, runs `main` and exits.
 
-  A `UsageError`, or too little memory, is printed as one line without a stack
-  trace; Ctrl-C ends with status 130. When nobody reads the output any more
-  (`| head`), it ends without a word.
+  A `UsageError` or too little memory is printed as one line without a stack
+  trace. Ctrl-C ends with status 130. If the reader of the output has gone, as
+  with `| head`, the command ends silently.
 
   Args:
-    main: takes what `parse` returns; returns the exit status.
-    parse: takes the command line; must leave absl's flags parsed. By default
-      what is left of the command line is returned, only its first word.
+    main: takes what `parse` returns and returns the exit status.
+    parse: takes the command line; must leave absl's flags parsed. By default it
+      parses absl's flags, allows no other words, and returns only the first
+      word, the program.
     error_status: exit status after a mistake.
   """
 
@@ -129,10 +132,10 @@ def run(
     try:
       return parse(argv)
     except errors.UsageError as e:
-      return _fail(e, error_status)
+      _fail(e, error_status)
 
   def guarded(arguments: Any) -> int | None:
-    # Of what absl and TensorFlow log.
+    # For the logs of absl and of TensorFlow's Python code.
     if not flags.FLAGS['verbosity'].present:
       logging.set_verbosity(logging.WARNING)
     try:
@@ -144,10 +147,9 @@ def run(
     except KeyboardInterrupt:
       _fail('interrupted', EXIT_INTERRUPTED)
     except BrokenPipeError:
-      # Python would complain once more when it closes stdout.
+      # Without this Python would complain again when it closes stdout.
       os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
       sys.exit(error_status)
-    return None
 
   signal.signal(signal.SIGINT, _interrupt)
   signal.signal(signal.SIGALRM, _interrupt)

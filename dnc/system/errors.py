@@ -1,10 +1,10 @@
-"""The one exception that a command line turns into a single line."""
+"""The exception that commands print as one line."""
 
 
 class UsageError(ValueError):
-  """A mistake that the user can mend.
+  """A mistake that the user can correct.
 
-  The message is one line: it names the flag or file, the value found, and what
-  is allowed or what to do. The commands print it without a
-  stack trace and exit with a non-zero status.
+  Its message is one line that names the flag or file, the value found, and what
+  is allowed or what to do. Commands print it without a stack trace and exit
+  with a non-zero status.
   """

@@ -1,4 +1,8 @@
-"""Files that are either whole or absent: write beside, fsync, rename."""
+"""Files and folders that appear whole or not at all, and locks on folders.
+
+They are written under a temporary name in the same folder, flushed to disk with
+fsync, and then renamed.
+"""
 
 from collections.abc import Iterator
 import contextlib
@@ -13,8 +17,7 @@ from typing import BinaryIO
 
 from dnc.system import errors
 
-# What TensorFlow's own writers raise for a full disk or a folder without
-# permission.
+# TensorFlow's errors for a full disk and for a folder without permission.
 _FILE_ERRORS = (
   'ResourceExhaustedError',
   'PermissionDeniedError',
@@ -30,6 +33,7 @@ def _fsync_directory(path: str) -> None:
 
 
 def _umask() -> int:
+  """Returns the process's umask, which can only be read by setting it."""
   mask = os.umask(0)
   os.umask(mask)
   return mask
@@ -37,16 +41,17 @@ def _umask() -> int:
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
-  """Gives a name to write a file under that is at `path` only once it is whole.
+  """Makes a temporary file that becomes `path` once it is whole.
 
-  For what writes files by name; `atomic_file` is for all else, and says what
-  holds of both.
+  This is for libraries that open files by name; otherwise use `atomic_file`.
+  Parent folders are created. If the block raises, the temporary file is removed
+  and a file that was at `path` stays.
 
   Args:
     path: where the finished file goes.
 
   Yields:
-    The name of an empty file beside it.
+    The name of the temporary file, which is empty.
 
   Raises:
     OSError: if the file cannot be written.
@@ -63,7 +68,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
       os.fsync(descriptor)
     finally:
       os.close(descriptor)
-    # mkstemp makes private files; the finished one obeys the user's umask.
+    # mkstemp makes private files; a finished file should follow the umask.
     os.chmod(partial, 0o666 & ~_umask())
     os.replace(partial, path)
   except BaseException:
@@ -75,10 +80,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-  """Opens a file for writing that appears at `path` only once it is whole.
+  """Opens a file for writing that appears at `path` once it is whole.
 
-  Parent folders are created. When the block raises, nothing is left behind and
-  whatever stood at `path` still stands.
+  Parent folders are created. If the block raises, nothing is left behind and a
+  file that was at `path` stays.
 
   Args:
     path: where the finished file goes.
@@ -106,16 +111,16 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 @contextlib.contextmanager
 def atomic_directory(path: str | os.PathLike[str]) -> Iterator[str]:
-  """Gives a folder to fill that appears at `path` only once it is whole.
+  """Makes a temporary folder that becomes `path` once it is whole.
 
-  The folder to fill is `path` + '.partial'; one left by a process that was
-  killed is removed first.
+  The temporary folder is `path` + '.partial'. If a killed process left one, it
+  is removed first.
 
   Args:
-    path: where the finished folder goes; must not exist yet.
+    path: where the finished folder goes; it must not exist yet.
 
   Yields:
-    The folder to write into.
+    The temporary folder.
 
   Raises:
     FileExistsError: if `path` exists.
@@ -147,7 +152,7 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[str]:
 
 @contextlib.contextmanager
 def explained_errors(folder: str | os.PathLike[str]) -> Iterator[None]:
-  """Wraps code that writes to `folder`.
+  """Explains errors of code that writes to `folder` to the user.
 
   Args:
     folder: named in the message.
@@ -156,26 +161,26 @@ def explained_errors(folder: str | os.PathLike[str]) -> Iterator[None]:
     None.
 
   Raises:
-    UsageError: in place of an error of the operating system's, or what
-      TensorFlow makes of one.
-    MemoryError: in place of TensorFlow's error for too little memory.
+    UsageError: instead of an error of the operating system or TensorFlow's
+      error for the same.
+    MemoryError: instead of TensorFlow's error for too little memory.
   """
   try:
     yield
   except BrokenPipeError:
-    raise  # It is the terminal that is gone.
+    raise  # This is about the terminal, not the folder.
   except OSError as e:
     raise errors.UsageError(
       f'{e.filename or os.fspath(folder)} cannot be used: {e.strerror or e}'
     ) from e
   except Exception as e:
-    # By name: this module is imported where TensorFlow is not.
+    # By name, so that this module need not import TensorFlow.
     if type(e).__name__ not in _FILE_ERRORS:
       raise
-    # TensorFlow has one error for a full disk and for too little memory.
+    # TensorFlow raises the same error for a full disk and too little memory.
     if 'OOM' in str(e):
       raise MemoryError(str(e)[:200]) from e
-    # Without where in its graph TensorFlow met it.
+    # Drops the place in TensorFlow's graph.
     message = re.sub(r'\{\{.*?\}\} | \[Op:\w+\]', '', str(e))
     raise errors.UsageError(
       f'{os.fspath(folder)} cannot be written: {message}'
@@ -184,10 +189,10 @@ def explained_errors(folder: str | os.PathLike[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def only_writer(folder: str | os.PathLike[str]) -> Iterator[None]:
-  """Makes sure that no other process writes to `folder` the same way.
+  """Locks `folder` against other processes that call this function.
 
-  The lock is the operating system's: it ends with the process, however that
-  ends.
+  The operating system holds the lock and releases it when the process ends,
+  even if it is killed.
 
   Args:
     folder: an existing folder.
@@ -205,7 +210,7 @@ def only_writer(folder: str | os.PathLike[str]) -> Iterator[None]:
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as e:
       raise errors.UsageError(
-        f'{folder} is in use by another process; wait for it or give '
+        f'{folder} is in use by another process; wait for it or choose '
         'another folder'
       ) from e
     yield

@@ -1,4 +1,4 @@
-"""Keeps libraries from talking where our own lines say what matters."""
+"""Hides the logs of libraries."""
 
 from collections.abc import Iterator
 import contextlib
@@ -8,7 +8,7 @@ from absl import logging
 
 @contextlib.contextmanager
 def tfds_logs() -> Iterator[None]:
-  """Silences TFDS: it logs every step it takes, and warns of its own calls."""
+  """Hides TFDS's logs: it logs each step and warns about its own calls."""
   verbosity = logging.get_verbosity()
   logging.set_verbosity(logging.ERROR)
   try:

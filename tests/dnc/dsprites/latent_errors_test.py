@@ -5,7 +5,6 @@ import numpy as np
 import tensorflow as tf
 
 from dnc.dsprites import latent_errors
-from dnc.dsprites import latents
 
 _NAMES = ('shape_error', 'scale_error', 'orientation_error', 'position_error')
 _STEP = 360 / 39
@@ -57,44 +56,6 @@ class MeanErrorsTest(tf.test.TestCase, parameterized.TestCase):
   def test_wrong_classes(self, true, found, message):
     with self.assertRaisesRegex(ValueError, message):
       latent_errors.mean_errors(true, found)
-
-
-class ChanceTest(tf.test.TestCase):
-  def test_shape_and_scale(self):
-    chance = latent_errors.chance_errors()
-    self.assertEqual(tuple(chance), _NAMES)
-    self.assertAllClose(chance['shape_error'], 2 / 3, rtol=1e-12)
-    # Of n equal steps the mean difference is (n^2 - 1) / (3 n) steps.
-    self.assertAllClose(chance['scale_error'], 0.1 * 35 / 18, rtol=1e-12)
-
-  def test_orientation_and_position(self):
-    # Integer arithmetic in units of 360 / 39 / 4 degrees: a full turn is 156.
-    total = 0
-    for period in (39, 78, 156):
-      for i in range(40):
-        for j in range(40):
-          angle = 4 * (i - j) % period
-          total += min(angle, period - angle)
-    chance = latent_errors.chance_errors()
-    self.assertAllClose(
-      chance['orientation_error'], total * _STEP / 4 / (3 * 1600), rtol=1e-12
-    )
-    # Steps apart, and how many of the 32^2 pairs are.
-    steps = np.arange(-31, 32)
-    weights = (32 - np.abs(steps)) / 32**2
-    distances = np.sqrt(steps[:, None] ** 2 + steps**2) * 32 / 31
-    self.assertAllClose(
-      chance['position_error'], weights @ distances @ weights, rtol=1e-12
-    )
-
-  def test_random_sprites_score_it(self):
-    rng = np.random.default_rng(0)
-    true, found = (
-      latents.index_to_classes(rng.integers(latents.NUM_SPRITES, size=200000))
-      for _ in range(2)
-    )
-    errors = latent_errors.mean_errors(true, found)
-    self.assertAllClose(errors, latent_errors.chance_errors(), rtol=0.01)
 
 
 if __name__ == '__main__':

@@ -185,8 +185,8 @@ class NearestTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(
     (np.zeros([64, 64], np.uint8), r'\[n, 64, 64\], got \[64, 64\]'),
     (np.zeros([1, 64, 8], np.uint8), r'got \[1, 64, 8\]'),
-    (np.full([1, 64, 64], 255, np.uint8), '0 and 1'),
-    (np.full([1, 64, 64], -1), '0 and 1'),
+    (np.full([1, 64, 64], 255, np.uint8), 'must be 0 or 1'),
+    (np.full([1, 64, 64], -1), 'must be 0 or 1'),
   )
   def test_wrong_images(self, images, message):
     with self.assertRaisesRegex(ValueError, message):

@@ -26,7 +26,7 @@ def _arrays():
 
 
 class _Pickled:
-  """Does what nobody asked for when it is unpickled."""
+  """Makes a folder when it is unpickled."""
 
   def __init__(self, path):
     self.path = path
@@ -36,7 +36,7 @@ class _Pickled:
 
 
 class _FilesTest(tf.test.TestCase):
-  """With files of the published layout."""
+  """Writes files with the published layout."""
 
   def setUp(self):
     super().setUp()
@@ -102,7 +102,7 @@ class ReadBitsTest(_FilesTest, parameterized.TestCase):
       self.arrays[name] = np.asfortranarray(self.arrays[name])
     self.assertAllEqual(published_file.read_bits(self._write()), self.bits)
 
-  def test_latents_by_way_of_float32(self):
+  def test_latents_that_were_float32(self):
     self.arrays['latents_values'] = (
       self.arrays['latents_values'].astype(np.float32).astype(np.float64)
     )
@@ -137,13 +137,13 @@ class RefusalTest(_FilesTest, parameterized.TestCase):
       (
         'latents_classes',
         lambda a: a[::-1],
-        'classes of 1500 images .* first image 0: orientation 1 .0., posX 14 '
-        r'\(0\), posY 27 \(0\) found \(expected\)',
+        'classes of 1500 images .* first in image 0: orientation 1 .0., '
+        r'posX 14 \(0\), posY 27 \(0\) found \(expected\)',
       ),
       (
         'latents_classes',
         lambda a: a[:, [0, 1, 2, 3, 5, 4]],
-        'first image 1: posX 1 .0., posY 0 .1. found',
+        'first in image 1: posX 1 .0., posY 0 .1. found',
       ),
       (
         'latents_classes',
@@ -189,11 +189,11 @@ class RefusalTest(_FilesTest, parameterized.TestCase):
 
   @parameterized.parameters('.npz', '.hdf5')
   def test_flipped_bits(self, suffix):
-    """Whatever is flipped: it is told, or nothing is different."""
+    """A flipped bit is either reported or changes no image."""
     path = self._write(suffix)
     with open(path, 'rb') as file:
       sound = file.read()
-    told = 0
+    reported = 0
     for place in np.random.default_rng(0).integers(0, len(sound), 30):
       with open(path, 'r+b') as file:
         file.seek(place)
@@ -202,11 +202,11 @@ class RefusalTest(_FilesTest, parameterized.TestCase):
         self.assertAllEqual(published_file.read_bits(path), self.bits)
       except errors.UsageError as error:
         self.assertNotIn('\n', str(error))
-        told += 1
+        reported += 1
       with open(path, 'r+b') as file:
         file.seek(place)
         file.write(sound[place : place + 1])
-    self.assertGreater(told, 15)
+    self.assertGreater(reported, 15)
 
   def test_more_than_its_shape(self):
     path = self._write()
@@ -264,12 +264,12 @@ class IdentityTest(_FilesTest, parameterized.TestCase):
       published_file.content(published_file.identify(moved)),
       published_file.content(identified),
     )
-    # It is named already: there is nothing to read.
+    # A name with a checksum needs no file.
     self.assertEqual(published_file.identify(identified), identified)
     checksum = identified[-64:]
     with self.assertRaisesRegex(
       errors.UsageError,
-      f'^--dataset={path} is not there as it was .No such file or directory.: '
+      f'^--dataset={path} has moved or changed .No such file or directory.: '
       f'name the file whose sha256 is {checksum}',
     ):
       published_file.read_identified(identified)
@@ -295,18 +295,18 @@ class IdentityTest(_FilesTest, parameterized.TestCase):
       published_file.identify('/none.npz')
 
   def test_other_images(self):
-    # Latents and shapes are dSprites'; only a look at the images tells.
+    # Only the images show that it is not dSprites.
     self.arrays['imgs'] = self.arrays['imgs'].transpose(0, 2, 1)
     path = self._write()
     self._assert_refused(
       path,
-      'image 1021 is [0-9]+ pixels away from the sprite of its latents',
+      'image 1021 differs in [0-9]+ pixels from the sprite of its latents',
       lambda path: published_file.read_identified(
         published_file.identify(path)
       ),
     )
 
-  def test_a_few_pixels_are_no_reason(self):
+  def test_a_few_other_pixels_are_allowed(self):
     self.arrays['imgs'][1021, 40, 10:20] ^= 1
     path = self._write()
     bits = published_file.read_identified(published_file.identify(path))

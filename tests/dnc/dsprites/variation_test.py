@@ -41,9 +41,13 @@ class ResolveTest(parameterized.TestCase):
     (None, {'colour': 1}, '--fixed=colour:1: must be some of shape'),
     (None, {'scale': 6}, '--fixed=scale:6: classes of scale are 0 to 5'),
     (None, {'shape': -1}, '--fixed=shape:-1: classes of shape are 0 to 2'),
-    (None, [('shape', 1)] * 2, '--fixed=shape:1,shape:1: .* once'),
-    (['shape', 'scale'], {'scale': 0}, '--varying=shape,scale does: scale'),
-    (None, dict.fromkeys(latents.NAMES, 0), 'must leave a latent that varies'),
+    (None, [('shape', 1)] * 2, '--fixed=shape:1,shape:1: .* only once'),
+    (
+      ['shape', 'scale'],
+      {'scale': 0},
+      '--varying=shape,scale names, too: sc',
+    ),
+    (None, dict.fromkeys(latents.NAMES, 0), 'must leave at least one latent'),
   )
   def test_mistakes_take_one_line(self, varying, fixed, message):
     with self.assertRaisesRegex(errors.UsageError, message) as raised:

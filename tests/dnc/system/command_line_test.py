@@ -1,16 +1,84 @@
-"""Tests of what ends a command; the commands are in commands_test."""
+"""Tests of dnc.system.command_line, with commands that do nothing else."""
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
-import tensorflow as tf
+from absl.testing import absltest
+from absl.testing import parameterized
 
 from dnc.system import command_line
+from tests.support import data
+
+_COMMAND = """
+import signal
+import sys
+from absl import flags
+from dnc.system import command_line
+from dnc.system import errors
+flags.DEFINE_integer('number', 1, 'A number.')
+def main(argv):
+  print('started', flush=True)
+  {}
+sys.argv[0] = '/folder/command.py'
+command_line.run(main)
+"""
+
+
+class RunTest(parameterized.TestCase):
+  def _run(self, code, *words):
+    return subprocess.run(
+      [sys.executable, '-c', _COMMAND.format(code), *words],
+      cwd=data.ROOT,
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+
+  @parameterized.parameters(
+    ('return 3', 3, ''),
+    ('raise errors.UsageError("--a=b:\\n wrong")', 1, '--a=b: wrong'),
+    ('raise MemoryError("9 GB")', 1, 'not enough memory for these sizes: 9 GB'),
+    ('signal.raise_signal(signal.SIGINT)', 130, 'interrupted'),
+  )
+  def test_how_commands_end(self, code, status, message):
+    result = self._run(code)
+    self.assertEqual(result.returncode, status)
+    self.assertEqual(
+      result.stderr, f'command.py: {message}\n' if message else ''
+    )
+    self.assertEqual(result.stdout, 'started\n')
+
+  @parameterized.parameters(
+    ('--number=x', 'flag --number=x: .*'),
+    ('--nummber=1', "Unknown command line flag 'nummber'.*"),
+    ('7', '7: not a flag; write flags as --name=value'),
+  )
+  def test_wrong_flags_take_one_line(self, word, pattern):
+    result = self._run('return 0', word)
+    self.assertEqual(result.returncode, 1)
+    self.assertRegex(result.stderr, f'^command.py: {pattern}\n$')
+    self.assertEmpty(result.stdout)
+
+  def test_nobody_reads_the_output(self):
+    code = 'while True: print("more")'
+    process = subprocess.Popen(
+      [sys.executable, '-c', _COMMAND.format(code)],
+      cwd=data.ROOT,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+    )
+    self.addCleanup(process.kill)
+    process.stdout.readline()
+    process.stdout.close()
+    self.assertEmpty(process.stderr.read())
+    self.assertEqual(process.wait(60), 1)
 
 
 class _Destroyed:
-  """Gets Ctrl-C in its destructor, where Python swallows exceptions."""
+  """Gets Ctrl-C in its destructor, where Python ignores exceptions."""
 
   def __del__(self):
     os.kill(os.getpid(), signal.SIGINT)
@@ -18,7 +86,7 @@ class _Destroyed:
       pass
 
 
-class InterruptTest(tf.test.TestCase):
+class InterruptTest(absltest.TestCase):
   def setUp(self):
     super().setUp()
     for number in (signal.SIGINT, signal.SIGALRM):
@@ -37,4 +105,4 @@ class InterruptTest(tf.test.TestCase):
 
 
 if __name__ == '__main__':
-  tf.test.main()
+  absltest.main()

@@ -1,4 +1,4 @@
-"""Tests of files that are whole or absent."""
+"""Tests of dnc.system.files."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dnc.system import errors
 from dnc.system import files
-from tests.support import data as testing_data
+from tests.support import data
 
 
 class AtomicFileTest(tf.test.TestCase):
@@ -33,7 +33,7 @@ class AtomicFileTest(tf.test.TestCase):
     self.assertEqual(self._read(), 'half, whole')
     self.assertEqual(self._names(), ['file'])
 
-  def test_a_failure_leaves_what_was_there(self):
+  def test_a_failure_keeps_the_old_file(self):
     files.write_text(self._path, 'old')
     with self.assertRaises(KeyboardInterrupt), files.atomic_file(self._path):
       raise KeyboardInterrupt
@@ -76,7 +76,7 @@ class AtomicDirectoryTest(tf.test.TestCase):
         raise KeyboardInterrupt
     self.assertEqual(os.listdir(os.path.dirname(self._path)), [])
 
-  def test_what_a_killed_process_left_is_not_kept(self):
+  def test_what_a_killed_process_left_is_removed(self):
     files.write_text(os.path.join(self._path + '.partial', 'old'), 'text')
     with files.atomic_directory(self._path) as folder:
       files.write_text(os.path.join(folder, 'new'), 'text')
@@ -101,7 +101,7 @@ class OnlyWriterTest(tf.test.TestCase):
     )
     process = subprocess.Popen(
       [sys.executable, '-c', hold, folder],
-      cwd=testing_data.ROOT,
+      cwd=data.ROOT,
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
     )
@@ -116,19 +116,19 @@ class OnlyWriterTest(tf.test.TestCase):
 
 
 class ExplainedErrorsTest(tf.test.TestCase):
-  def test_errors_of_the_system_take_one_line(self):
+  def test_an_error_of_the_operating_system(self):
     with self.assertRaisesRegex(
       errors.UsageError, '^/folder cannot be used: No space left on device$'
     ):
       with files.explained_errors('/folder'):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-  def test_a_full_disk_as_tensorflow_tells_it(self):
+  def test_tensorflows_error_for_a_full_disk(self):
     with self.assertRaisesRegex(errors.UsageError, 'no space'):
       with files.explained_errors('/folder'):
         raise tf.errors.ResourceExhaustedError(None, None, 'no space')
 
-  def test_too_little_memory_as_tensorflow_tells_it(self):
+  def test_tensorflows_error_for_too_little_memory(self):
     with self.assertRaisesRegex(MemoryError, 'OOM when allocating'):
       with files.explained_errors('/folder'):
         raise tf.errors.ResourceExhaustedError(

@@ -1,0 +1,148 @@
+"""Reads the original images through `dsprites`, TFDS's own builder."""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+import errno
+import glob
+import os
+
+import numpy as np
+
+from dnc.dsprites import latents
+from dnc.dsprites import published_file
+from dnc.dsprites import render
+from dnc.system import errors
+from dnc.system import quiet
+
+_ORIGINAL_FILE = f'{published_file.FILE_NAME}.hdf5 (28,024,106 bytes)'
+_READ_BATCH = 4096
+_PROBE_SECONDS = 20
+# Errors of the operating system that blame the folder and not the network.
+_FOLDER_ERRORS = frozenset(
+  [
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EEXIST,
+    errno.EIO,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+  ]
+)
+
+
+def read_bits(data_dir: str) -> np.ndarray:
+  """Reads all images.
+
+  On first use TFDS downloads and converts the original file, which takes
+  minutes and 3 GB of memory.
+
+  Args:
+    data_dir: TFDS's folder.
+
+  Returns:
+    uint8 [737280, 64, 8], packed as by `render.render_all`.
+
+  Raises:
+    UsageError: if TFDS is missing or cannot download, prepare or read the
+      dataset, or a sprite is not there exactly once.
+    OSError: if `data_dir` cannot be written.
+  """
+  otherwise = 'or use --dataset=dsprites_rendered'
+  manual_dir = os.path.join(data_dir, 'downloads', 'manual')
+  try:
+    import tensorflow_datasets as tfds  # Slow to import.
+
+    # This hides TFDS's logs; its progress bars stay.
+    with quiet.tfds_logs():
+      builder = tfds.builder('dsprites', data_dir=data_dir)
+      if not builder.is_prepared():
+        _check_obtainable(builder, manual_dir)
+        builder.download_and_prepare()
+  except Exception as error:  # TFDS passes on what its libraries raise.
+    if isinstance(error, OSError) and error.errno in _FOLDER_ERRORS:
+      raise
+    raise errors.UsageError(
+      f'--dataset=dsprites: TFDS could not download and prepare it '
+      f'({_brief(error)}); put the original {_ORIGINAL_FILE} into {manual_dir} '
+      f'by hand or name it as --dataset=/path/to/it, {otherwise}'
+    ) from error
+  try:
+    dataset = builder.as_dataset(split='train', batch_size=_READ_BATCH)
+    bits, counts = _pack_examples(tfds.as_numpy(dataset))
+    if (counts != 1).any():
+      raise ValueError(
+        f'{(counts == 0).sum()} sprites are missing and '
+        f'{(counts > 1).sum()} are there more than once'
+      )
+  except Exception as error:
+    raise errors.UsageError(
+      f'--dataset=dsprites: {builder.data_dir} is not all of dSprites '
+      f'({_brief(error)}); delete it and run again, {otherwise}'
+    ) from error
+  return bits
+
+
+def _check_obtainable(builder, manual_dir: str) -> None:
+  """Fails at once where TFDS would retry its download for minutes.
+
+  Args:
+    builder: TFDS's builder of dSprites, not prepared yet.
+    manual_dir: where TFDS looks for files that were downloaded by hand.
+
+  Raises:
+    ConnectionError: if TFDS has no file to prepare the dataset from and the
+      server does not answer.
+  """
+  import requests  # TFDS depends on it.
+
+  ((url, info),) = builder.url_infos.items()
+  if os.path.exists(os.path.join(manual_dir, info.filename)):
+    return
+  # TFDS records finished downloads in .INFO files.
+  downloads = os.path.join(os.path.dirname(manual_dir), builder.name)
+  if glob.glob(os.path.join(glob.escape(downloads), '*.INFO')):
+    return
+  try:
+    requests.head(url, timeout=_PROBE_SECONDS)
+  except requests.exceptions.RequestException as error:
+    raise ConnectionError(f'no answer from {url}') from error
+
+
+def _pack_examples(
+  batches: Iterable[Mapping[str, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray]:
+  """Packs TFDS's examples, which come in any order, by sprite index.
+
+  Args:
+    batches: mappings with `image` uint8 [n, 64, 64, 1] of 0 and 1 and the five
+      `label_<name>` [n].
+
+  Returns:
+    bits: uint8 [737280, 64, 8], 0 where there was no example.
+    counts: int64 [737280], number of examples of each sprite.
+
+  Raises:
+    ValueError: if images are not 64 x 64 pixels of 0 and 1, or a label is out
+      of range.
+  """
+  bits = np.zeros(
+    [latents.NUM_SPRITES, render.IMAGE_SIZE, render.ROW_BYTES], np.uint8
+  )
+  counts = np.zeros([latents.NUM_SPRITES], np.int64)
+  for batch in batches:
+    classes = [batch[f'label_{name}'] for name in latents.NAMES]
+    image = batch['image']
+    if image.shape[1:] != (64, 64, 1) or image.max() > 1:
+      raise ValueError('images must be 64 x 64 pixels of 0 and 1')
+    index = latents.classes_to_index(np.stack(classes, axis=-1))
+    bits[index] = np.packbits(image[..., 0], axis=-1)
+    np.add.at(counts, index, 1)
+  return bits, counts
+
+
+def _brief(error: Exception) -> str:
+  """Puts an exception into one line of limited length."""
+  text = ' '.join(str(error).split())
+  return f'{type(error).__name__}: {text[:300]}'

@@ -1,0 +1,32 @@
+"""Tests of what importing dnc.dsprites brings."""
+
+import pkgutil
+import subprocess
+import sys
+
+from absl.testing import absltest
+
+from dnc import dsprites
+from tests.support import data
+
+
+class ImportTest(absltest.TestCase):
+  def test_no_module_but_the_builder_imports_tensorflow(self):
+    names = [module.name for module in pkgutil.iter_modules(dsprites.__path__)]
+    names.remove('builder')
+    self.assertContainsSubset(['table', 'tfds_dsprites', 'sheet'], names)
+    code = ''.join(f'import dnc.dsprites.{name}\n' for name in names)
+    code += 'import sys\n'
+    code += 'print([m for m in sys.modules if m.startswith("tensorflow")])'
+    output = subprocess.run(
+      [sys.executable, '-c', code],
+      cwd=data.ROOT,
+      check=True,
+      capture_output=True,
+      text=True,
+    ).stdout
+    self.assertEqual(output, '[]\n')
+
+
+if __name__ == '__main__':
+  absltest.main()
