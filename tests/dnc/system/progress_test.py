@@ -40,11 +40,14 @@ class ConsoleTest(absltest.TestCase):
       console.status('x' * 99)
       console.finish()
       console('after')
-    written = os.read(reader, 10_000).decode().replace('\r\n', '\n')
+    # A terminal hands over in pieces what was written.
+    written = b''
+    while not written.endswith(b'after\r\n'):
+      written += os.read(reader, 10_000)
     os.close(reader)
     clear = '\r\x1b[K'
     self.assertEqual(
-      written,
+      written.decode().replace('\r\n', '\n'),
       f'{clear}first{clear}a line that stays\n{clear}first{clear}second'
       f'{clear}{"x" * 19}\nafter\n',
     )
