@@ -271,27 +271,28 @@ def _find_scores(
   names = (lesions.INTACT, BASELINE, *lesions.NAMES)
   scores = {name: {m.name: [] for m in task.metrics} for name in names}
   late = {name: {m.name: [] for m in task.metrics} for name in names[:2]}
-  lines = progress.Lines(
-    log, 'lesions: steps', num_sequences * task.num_steps * len(names)
-  )
+  total = num_sequences * task.num_steps * len(names)
   num_steps = 0
-  for batch in range(-(-num_sequences // size)):
-    values = {name: [] for name in names}
-    for name, found, counts in _batch_scores(task, runs, means, batch, size):
-      values[name].append((found, counts))
-      num_steps += next(iter(found.values())).size
-      lines.done(num_steps)
-    for name, segments in values.items():
-      for metric in task.metrics:
-        arrays = [
-          np.concatenate([part[metric.name] for part in parts])
-          for parts in zip(*segments)
-        ]
-        first = lesion_step if name == _FROZEN else 0
-        scores[name][metric.name].append(_of_sequences(metric, *arrays, first))
-        if name in late:
-          found = _of_sequences(metric, *arrays, lesion_step)
-          late[name][metric.name].append(found)
+  with progress.Stage(log, 'lesions', total, 'steps') as stage:
+    for batch in range(-(-num_sequences // size)):
+      values = {name: [] for name in names}
+      for name, found, counts in _batch_scores(task, runs, means, batch, size):
+        values[name].append((found, counts))
+        num_steps += next(iter(found.values())).size
+        stage.done(num_steps)
+      for name, segments in values.items():
+        for metric in task.metrics:
+          arrays = [
+            np.concatenate([part[metric.name] for part in parts])
+            for parts in zip(*segments)
+          ]
+          first = lesion_step if name == _FROZEN else 0
+          scores[name][metric.name].append(
+            _of_sequences(metric, *arrays, first)
+          )
+          if name in late:
+            found = _of_sequences(metric, *arrays, lesion_step)
+            late[name][metric.name].append(found)
   return _joined(scores, num_sequences), _joined(late, num_sequences)
 
 

@@ -383,7 +383,7 @@ def from_traces(
   def done(number: int) -> None:
     nonlocal scored
     scored += number
-    lines.done(scored)
+    stage.done(scored)
 
   scorers = {
     name: Scorer(layout=layout, done=done, **options)
@@ -395,8 +395,10 @@ def from_traces(
     scorer.num_scores * len(chosen or range(traces.width(name)))
     for name, scorer in scorers.items()
   )
-  lines = progress.Lines(log, 'mutual information: scores', total)
-  with traces.explained_errors():
+  with (
+    progress.Stage(log, 'mutual information', total, 'scores') as stage,
+    traces.explained_errors(),
+  ):
     dataset = traces.dataset(split, [*layouts, 'classes'])
     for example in dataset.as_numpy_iterator():
       for name, scorer in scorers.items():

@@ -276,17 +276,17 @@ def fit(
     The probe.
   """
   block_steps = max(1, block_steps // batch_size) * batch_size
-  lines = progress.Lines(log, 'probe: steps trained on', num_steps)
   done = 0
   # Keras makes a graph for each model; TensorFlow thinks that a mistake.
   logger = tf.get_logger()
   level = logger.level
   logger.setLevel(logging.ERROR)
   try:
-    for number, block in enumerate(_ahead(blocks(rollouts, block_steps))):
-      probe.fit(batches(block, copies, seed, number, num_seeds, batch_size))
-      done += len(block[1])
-      lines.done(done)
+    with progress.Stage(log, 'training probes', num_steps, 'steps') as stage:
+      for number, block in enumerate(_ahead(blocks(rollouts, block_steps))):
+        probe.fit(batches(block, copies, seed, number, num_seeds, batch_size))
+        done += len(block[1])
+        stage.done(done)
   finally:
     logger.setLevel(level)
   return probe

@@ -46,18 +46,16 @@ class Settings:
   plant: bool
   log: progress.Log | None
 
-  def tell(self, line: str) -> None:
-    """Says what comes next."""
-    if self.log is not None:
-      self.log(f'probe: {line}')
-
 
 class Prober:
   """The three passes over a stream."""
 
   def __init__(self, stream: probe_inputs.Stream, settings: Settings):
     self._stream = stream
-    self._settings = settings
+    # One console, which knows that the passes are parts of one stage.
+    self._settings = dataclasses.replace(
+      settings, log=progress.as_console(settings.log)
+    )
     self._inputs = probe_inputs.Controlled(
       stream,
       settings.seed,
@@ -93,7 +91,8 @@ class Prober:
       futures.ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
       self._map = lambda work, items: list(pool.map(work, items))
-      return self._run(compare)
+      with progress.Stage(self._settings.log, 'probe'):
+        return self._run(compare)
 
   def _run(
     self, compare: Mapping[str, Sequence[str]]
@@ -146,15 +145,13 @@ class Prober:
       for name, r2 in zip(values, found)
     }
 
-  def _lines(self, what: str, split: str) -> progress.Lines:
+  def _stage(self, what: str, split: str) -> progress.Stage:
     number = self._stream.num_rollouts.get(split, 0)
-    return progress.Lines(self._settings.log, f'probe: {what}', number)
+    return progress.Stage(self._settings.log, what, number, 'rollouts')
 
   def _gather_statistics(self) -> None:
     """The first pass."""
-    self._settings.tell('mean and deviation of every step')
     normalisers, compact = {}, {split: [] for split in ('train', 'test')}
-    lines = self._lines('rollouts seen', 'train')
 
     def update(rollout, job):
       features = self._inputs.features(rollout, *job)
@@ -167,10 +164,11 @@ class Prober:
         )
       normalisers[job].update(features)
 
-    for rollout in self._stream.rollouts('train'):
-      self._map(functools.partial(update, rollout), self._jobs)
-      compact['train'].append(rollout.labels)
-      lines.done(len(compact['train']))
+    with self._stage('mean and deviation of each step', 'train') as stage:
+      for rollout in self._stream.rollouts('train'):
+        self._map(functools.partial(update, rollout), self._jobs)
+        compact['train'].append(rollout.labels)
+        stage.done(len(compact['train']))
     if 'test' in self._stream.num_rollouts:
       compact['test'] = list(self._stream.labels('test'))
     self._check(compact, normalisers)
@@ -245,7 +243,6 @@ class Prober:
     """The second pass: all probes."""
     settings, inputs, spec = self._settings, self._inputs, self._stream.spec
     num_tasks = self._labels['train'].num_tasks
-    settings.tell('training')
     probe = linear_probe.LinearProbe(
       inputs.widths,
       spec,
@@ -266,10 +263,9 @@ class Prober:
       min(_BLOCK_STEPS, _BLOCK_BYTES // bytes_per_step),
       settings.log,
     )
-    if spec.classes:
-      settings.tell('logistic regression')
     weights = {name: [found] for name, found in probe.weights().items()}
-    exact = self._map(self._exact.weights, self._exact.names)
+    with progress.Stage(settings.log, 'exact probes'):
+      exact = self._map(self._exact.weights, self._exact.names)
     for name, found in zip(self._exact.names, exact):
       weights[name].append(found)
     return {
@@ -281,19 +277,18 @@ class Prober:
     self, split: str, readers: Mapping[str, 'Reader']
   ) -> probe_scores.Split:
     """The third pass, or a first one over unseen rollouts."""
-    self._settings.tell(f'scoring {split}')
     tally = probe_scores.Tally(self._stream.spec)
-    lines = self._lines('rollouts scored', split)
 
     def count(rollout, labels, name):
       copies = range(self._inputs.copies[name])
       features = [self._features(rollout, name, copy) for copy in copies]
       return tally.count(labels, readers[name](features))
 
-    for rollout, labels in self._rollouts(split):
-      work = functools.partial(count, rollout, labels)
-      tally.update(labels, dict(zip(readers, self._map(work, readers))))
-      lines.done(len(tally))
+    with self._stage(f'scores on split {split}', split) as stage:
+      for rollout, labels in self._rollouts(split):
+        work = functools.partial(count, rollout, labels)
+        tally.update(labels, dict(zip(readers, self._map(work, readers))))
+        stage.done(len(tally))
     return probe_scores.Split(
       self._stream.spec,
       self._settings.offsets,

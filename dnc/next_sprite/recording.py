@@ -150,19 +150,19 @@ class ModelTraces:
     Raises:
       UsageError: if the folder holds other traces, or the disk is too small.
     """
-    log = log or (lambda line: None)
+    console = progress.as_console(log)
     export = self.plan()
     if export.is_finished:
-      log(f'traces: reading {self.path}')
+      console.show(f'traces: reading {self.path}')
     else:
-      export.begin(log)
+      export.begin(console)
       evaluator = _evaluator(self.predictor, tuple(self.widths), self._together)
       try:
         _write_missing(
-          export, evaluator, self.table, self.splits, self._together, log
+          export, evaluator, self.table, self.splits, self._together, console
         )
       except KeyboardInterrupt:
-        log(
+        console(
           f'traces: {export.num_there} of {export.num_shards} shards are '
           'there; the same command goes on from here'
         )
@@ -203,17 +203,16 @@ def _write_missing(
   table: table_lib.SpriteTable,
   splits: Mapping[str, evaluation.Split],
   batch_size: int,
-  log: progress.Log,
+  console: progress.Console,
 ) -> None:
   """Runs the model for a shard while the one before is being written."""
   done = 0
-  lines = progress.Lines(
-    log,
-    'traces: rollouts',
-    sum(shard.num_rollouts for shard in export.missing),
-  )
+  total = sum(shard.num_rollouts for shard in export.missing)
   # What is being written when something goes wrong is written to its end.
-  with futures.ThreadPoolExecutor(max_workers=1) as writer:
+  with (
+    progress.Stage(console, 'writing traces', total, 'rollouts') as stage,
+    futures.ThreadPoolExecutor(max_workers=1) as writer,
+  ):
     writing = None
     for name, split in splits.items():
       shards = [shard for shard in export.missing if shard.split == name]
@@ -225,7 +224,7 @@ def _write_missing(
         records = _encoded(export, shard, recorded)
         writing = writer.submit(export.write, shard, records)
         done += shard.num_rollouts
-        lines.done(done)
+        stage.done(done)
     if writing:
       writing.result()
 

@@ -1,119 +1,175 @@
-"""How far a long piece of work is: lines, or one line that keeps changing."""
+"""What a long piece of work tells: lines that stay, and one that changes.
+
+Functions that take long take a `log`: a `Console`, any function of a line, or
+None for silence. They report with a `Stage`:
+
+  with progress.Stage(log, 'lesions', num_steps, 'steps') as stage:
+    for number in range(num_steps):
+      ...
+      stage.done(number + 1)
+"""
 
 from collections.abc import Callable
 import shutil
 import sys
+import textwrap
 import time
 from typing import TextIO
 
 Log = Callable[[str], None]
 
-_SECONDS_BETWEEN_LINES = 15.0
 _SECONDS_BETWEEN_STATUS = 0.2
+_SECONDS_BETWEEN_LINES = 60.0
 # Back to the first column, and nothing to the right of it.
 _CLEAR = '\r\x1b[K'
 
 
+def duration(seconds: float) -> str:
+  """Hours, minutes and seconds, e.g. '0:01:30'."""
+  minutes, seconds = divmod(round(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  return f'{hours}:{minutes:02}:{seconds:02}'
+
+
 class Console:
-  """Lines and, on a terminal, a line below them that keeps changing.
+  """Writes lines and, on a terminal, a status line below them.
 
   >>> console = Console()
   >>> console('a line that stays')
   a line that stays
+
+  Attributes:
+    is_terminal: whether there is a status line.
+    stages: names of the stages under way, outermost first.
   """
 
-  def __init__(self, stream: TextIO | None = None):
+  def __init__(self, log: Log | None = None, stream: TextIO | None = None):
     """Constructs the console.
 
     Args:
+      log: takes each line, in place of the stream.
       stream: where to write; standard output by default.
     """
     self._stream = stream or sys.stdout
+    self._log = log
+    self.is_terminal = log is None and self._stream.isatty()
+    self.stages: list[str] = []
     self._status = ''
-    self._last = -_SECONDS_BETWEEN_STATUS
-
-  @property
-  def is_terminal(self) -> bool:
-    """Whether the line that keeps changing is shown."""
-    return self._stream.isatty()
+    self._last = time.monotonic()
 
   def __call__(self, line: str) -> None:
-    """Writes a line that stays."""
-    if self._status:
-      self._stream.write(_CLEAR)
-    print(line, file=self._stream, flush=True)
-    self._show(self._status)
+    """Writes a line that stays; a terminal's is wrapped between words."""
+    self._last = time.monotonic()
+    if self._log is not None:
+      self._log(line)
+      return
+    if self.is_terminal:
+      line = _wrapped(line)
+    print(f'{_CLEAR if self._status else ""}{line}', file=self._stream)
+    self._stream.write(self._status)
+    self._stream.flush()
+
+  def show(self, text: str) -> None:
+    """Shows `text` as the status line or, where there is none, as a line."""
+    if not self.is_terminal:
+      self(text)
+      return
+    self._last = time.monotonic()
+    self._status = text[: shutil.get_terminal_size().columns - 1]
+    self._stream.write(_CLEAR + self._status)
+    self._stream.flush()
 
   def status(self, text: str) -> None:
-    """Puts `text` in place of the line that keeps changing."""
-    now = time.monotonic()
-    if self.is_terminal and now - self._last >= _SECONDS_BETWEEN_STATUS:
-      self._last = now
-      self._show(text)
+    """Does `show`, but not too often: every 0.2 s, or a line a minute."""
+    interval = _SECONDS_BETWEEN_LINES
+    if self.is_terminal:
+      interval = _SECONDS_BETWEEN_STATUS
+    if time.monotonic() - self._last >= interval:
+      self.show(text)
 
   def finish(self) -> None:
-    """Lets the line that keeps changing stay as it is."""
+    """Lets the status line stay as it is."""
     if self._status:
       print(file=self._stream, flush=True)
       self._status = ''
 
-  def _show(self, text: str) -> None:
-    self._status = text
-    if text:
-      columns = shutil.get_terminal_size().columns
-      self._stream.write(_CLEAR + text[: columns - 1])
-      self._stream.flush()
+
+def _wrapped(text: str) -> str:
+  columns = shutil.get_terminal_size().columns
+  return '\n'.join(
+    textwrap.fill(
+      line,
+      columns - 1,
+      subsequent_indent='  ',
+      break_long_words=False,
+      break_on_hyphens=False,
+    )
+    for line in text.split('\n')
+  )
 
 
-class LogConsole(Console):
-  """A `Console` that hands its lines to a function: in a notebook, say."""
-
-  def __init__(self, log: Log):
-    """Constructs the console from what takes a line."""
-    super().__init__()
-    self._log = log
-
-  @property
-  def is_terminal(self) -> bool:
-    """Nothing is shown that does not stay."""
-    return False
-
-  def __call__(self, line: str) -> None:
-    """Hands on a line."""
-    self._log(line)
+def as_console(log: Log | None) -> Console:
+  """Returns `log` if it is a `Console`, or else one that hands lines to it."""
+  if isinstance(log, Console):
+    return log
+  return Console(log or (lambda line: None))
 
 
-def as_console(log: Log) -> Console:
-  """`log` itself where it is a `Console`, or one that hands on to it."""
-  return log if isinstance(log, Console) else LogConsole(log)
+class Stage:
+  """A part of the work, as a context manager: one line, kept up to date.
 
+  The line says how much is done, how fast, and how long the rest takes. It
+  stays when the outermost stage ends; stages within others have it for the
+  time that they take.
+  """
 
-class Lines:
-  """Reports on a long piece of work, at most every 15 seconds."""
-
-  def __init__(self, log: Log | None, what: str, total: int):
-    """Constructs the reporter.
+  def __init__(
+    self, log: Log | None, what: str, total: int = 0, unit: str = ''
+  ):
+    """Constructs the stage.
 
     Args:
-      log: takes a line; None for silence.
-      what: what is done and counted, e.g. 'traces: steps'.
-      total: how many there are to do.
+      log: takes the line.
+      what: what is done, e.g. 'training'.
+      total: how much there is to do; 0 if nothing is counted.
+      unit: what is counted, e.g. 'steps'.
     """
-    self._log = log
+    self._console = as_console(log)
     self._what = what
     self._total = total
-    self._start = self._last = time.monotonic()
+    self._unit = unit
+
+  def __enter__(self):
+    self._start = time.monotonic()
+    self._console.stages.append(self._what)
+    if self._console.is_terminal or len(self._console.stages) == 1:
+      self._console.show(self._name())
+    return self
+
+  def _name(self) -> str:
+    return ': '.join(self._console.stages)
 
   def done(self, number: int) -> None:
     """Says that `number` of the total are done."""
-    now = time.monotonic()
-    if self._log is None or now - self._last < _SECONDS_BETWEEN_LINES:
+    seconds = time.monotonic() - self._start
+    if not number or not seconds:
       return
-    self._last = now
-    speed = number / (now - self._start)
+    speed = number / seconds
     left = max(0, self._total - number) / speed
     rate = f'{speed:,.0f}' if speed >= 10 else f'{speed:.2g}'
-    self._log(
-      f'{self._what}: {number:,} of {self._total:,}, {rate}/s, '
-      f'{left:.0f} s left'
+    self._console.status(
+      f'{self._name()}: {number:,} of {self._total:,} {self._unit}, {rate}/s, '
+      f'{duration(left)} left'
     )
+
+  def __exit__(self, kind, error, traceback):
+    name = self._name()
+    self._console.stages.pop()
+    if kind is not None:
+      self._console.finish()
+    elif not self._console.stages:
+      taken = duration(time.monotonic() - self._start)
+      self._console.show(f'{name}: done in {taken}')
+      self._console.finish()
+    elif self._console.is_terminal:
+      self._console.show(self._name())

@@ -12,6 +12,7 @@ import shutil
 from typing import Any
 
 from dnc.system import errors
+from dnc.system import progress
 from dnc.traces import records
 from dnc.traces import shards as shards_lib
 
@@ -142,17 +143,18 @@ class Export:
     Raises:
       errors.UsageError: if the missing shards do not fit on the disk.
     """
+    console = progress.as_console(log)
     if self.num_there:
       there = f'{self.num_there} of {self.num_shards} shards are there'
-      log(f'traces: resuming {self.path}: {there}')
+      console(f'traces: resuming {self.path}: {there}')
     else:
-      log(f'traces: writing {self.path}')
+      console.show(f'traces: writing {self.path}')
     for shard in self.missing:
       if shards_lib.has_remains(self.path, shard):
         file = os.path.join(self.path, shard.file)
-        log(f'traces: {file} is damaged and will be written again')
+        console(f'traces: {file} is damaged and will be written again')
     shards_lib.clear(self.path)
-    log(f'traces: {self._size_text()}')
+    console.show(f'traces: {self._size_text()}')
     check_space(self.path, [self])
     os.makedirs(self.path, exist_ok=True)
     if self._is_new:

@@ -37,13 +37,6 @@ class Trainer(Protocol):
   run_name: tf.Variable
 
 
-def duration(seconds: float) -> str:
-  """Hours, minutes and seconds for a person."""
-  minutes, seconds = divmod(round(seconds), 60)
-  hours, minutes = divmod(minutes, 60)
-  return f'{hours}:{minutes:02}:{seconds:02}'
-
-
 def shown(loss: float) -> str:
   """A loss for a person: four digits, or one after the point."""
   return f'{loss:.1f}' if abs(loss) >= 100 else f'{loss:.4g}'
@@ -246,7 +239,7 @@ class Session(abc.ABC):
         f'loss {shown(loss)}',
         *([self.quality(scores)] if scores else []),
         f'{speed[0]:,.0f} steps/s',
-        f'{duration(max(0.0, self.left(*speed)))} left',
+        f'{progress.duration(max(0.0, self.left(*speed)))} left',
       ]
     )
 

@@ -59,20 +59,21 @@ def main(argv: Sequence[str]) -> None:
     done=lambda number: tell(number),
   )
   total = _SEQUENCES.value * _LOCATIONS.value * scorer.num_scores
-  lines = progress.Lines(print, 'scores', total)
+  stage = progress.Stage(print, 'mutual information', total, 'scores')
 
   def tell(number: int) -> None:
     nonlocal done
     done += number
-    lines.done(done)
+    stage.done(done)
 
   seconds, processor_seconds = [], 0
-  for index in range(_SEQUENCES.value):
-    contents, x = _sequence(index)
-    start, start_processor = time.monotonic(), time.process_time()
-    scorer.add(contents, x)
-    seconds.append(time.monotonic() - start)
-    processor_seconds += time.process_time() - start_processor
+  with stage:
+    for index in range(_SEQUENCES.value):
+      contents, x = _sequence(index)
+      start, start_processor = time.monotonic(), time.process_time()
+      scorer.add(contents, x)
+      seconds.append(time.monotonic() - start)
+      processor_seconds += time.process_time() - start_processor
   start = time.monotonic()
   found = scorer.result()
   result_seconds = time.monotonic() - start

@@ -1,55 +1,81 @@
-"""Tests of lines, and of the line that keeps changing."""
+"""Tests of what long work tells: lines, a status line, stages."""
 
 import io
 import os
-import pty
 from unittest import mock
 
 from absl.testing import absltest
 
 from dnc.system import progress
 
+_CLEAR = '\r\x1b[K'
 
-class ConsoleTest(absltest.TestCase):
-  def test_where_there_is_no_terminal_only_lines_are_written(self):
+
+class _Terminal(io.StringIO):
+  def isatty(self):
+    return True
+
+
+class _Clock:
+  """Stands in for the module `time`; others than us read the real one."""
+
+  def __init__(self):
+    self.now = 0.0
+
+  def monotonic(self):
+    return self.now
+
+
+class ProgressTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self._clock = _Clock()
+    self.enterContext(mock.patch.object(progress, 'time', self._clock))
+
+  def _terminal(self, columns=20):
+    size = os.terminal_size((columns, 5))
+    self.enterContext(mock.patch('shutil.get_terminal_size', return_value=size))
+    terminal = _Terminal()
+    return progress.Console(stream=terminal), terminal
+
+  def test_without_a_terminal_status_is_a_line_a_minute(self):
     stream = io.StringIO()
-    console = progress.Console(stream)
+    console = progress.Console(stream=stream)
     self.assertFalse(console.is_terminal)
     console('one')
-    console.status('half way')
-    console('two')
+    self._clock.now = 59
+    console.status('too soon')
+    self._clock.now = 60
+    console.status('a minute later')
+    console.status('too soon')
+    console.show('now')
     console.finish()
-    self.assertEqual(stream.getvalue(), 'one\ntwo\n')
+    self.assertEqual(stream.getvalue(), 'one\na minute later\nnow\n')
 
-  def test_a_terminal(self):
-    reader, writer = pty.openpty()
-    size = os.terminal_size((20, 5))
-    with (
-      os.fdopen(writer, 'w') as terminal,
-      mock.patch('shutil.get_terminal_size', return_value=size),
-      # Not time.monotonic itself: other threads of the process call it too.
-      mock.patch.object(progress, 'time') as clock,
-    ):
-      clock.monotonic.side_effect = [0, 0.1, 1, 2]
-      console = progress.Console(terminal)
-      self.assertTrue(console.is_terminal)
-      console.status('first')
-      console.status('too soon')
-      console('a line that stays')
-      console.status('second')
-      console.status('x' * 99)
-      console.finish()
-      console('after')
-    # A terminal hands over in pieces what was written.
-    written = b''
-    while not written.endswith(b'after\r\n'):
-      written += os.read(reader, 10_000)
-    os.close(reader)
-    clear = '\r\x1b[K'
+  def test_a_terminal_has_a_status_line_below_the_lines(self):
+    console, terminal = self._terminal()
+    self.assertTrue(console.is_terminal)
+    console.show('first')
+    self._clock.now = 0.1
+    console.status('too soon')
+    console('a line that stays')
+    self._clock.now = 1
+    console.status('second')
+    console.show('x' * 99)
+    console.finish()
+    console('after')
     self.assertEqual(
-      written.decode().replace('\r\n', '\n'),
-      f'{clear}first{clear}a line that stays\n{clear}first{clear}second'
-      f'{clear}{"x" * 19}\nafter\n',
+      terminal.getvalue(),
+      f'{_CLEAR}first{_CLEAR}a line that stays\nfirst{_CLEAR}second'
+      f'{_CLEAR}{"x" * 19}\nafter\n',
+    )
+
+  def test_a_terminal_wraps_lines_and_cuts_nothing(self):
+    console, terminal = self._terminal()
+    console('Yes: of the memory 0.5\n/a/path/that/is/longer/than/a/line')
+    self.assertEqual(
+      terminal.getvalue(),
+      'Yes: of the memory\n  0.5\n/a/path/that/is/longer/than/a/line\n',
     )
 
   def test_a_function_takes_the_lines(self):
@@ -57,9 +83,58 @@ class ConsoleTest(absltest.TestCase):
     console = progress.as_console(lines.append)
     console('one')
     console.status('half way')
-    console.finish()
     self.assertEqual(lines, ['one'])
     self.assertIs(progress.as_console(console), console)
+    progress.as_console(None)('to nobody')
+
+  def test_a_stage_says_how_far_it_is(self):
+    lines = []
+    with progress.Stage(lines.append, 'training', 4000, 'steps') as stage:
+      stage.done(0)
+      self._clock.now = 100
+      stage.done(1000)
+      self._clock.now = 140
+      stage.done(2000)
+      self._clock.now = 320
+      stage.done(4000)
+      self._clock.now = 330
+    self.assertEqual(
+      lines,
+      [
+        'training',
+        'training: 1,000 of 4,000 steps, 10/s, 0:05:00 left',
+        'training: 4,000 of 4,000 steps, 12/s, 0:00:00 left',
+        'training: done in 0:05:30',
+      ],
+    )
+
+  def test_stages_within_a_stage_share_its_line(self):
+    console, terminal = self._terminal(99)
+    with progress.Stage(console, 'Test 1'):
+      with progress.Stage(console, 'scores', 8, 'rollouts') as stage:
+        self._clock.now = 2
+        stage.done(4)
+      self._clock.now = 3
+    shown = [
+      'Test 1',
+      'Test 1: scores',
+      'Test 1: scores: 4 of 8 rollouts, 2/s, 0:00:02 left',
+      'Test 1',
+      'Test 1: done in 0:00:03\n',
+    ]
+    self.assertEqual(
+      terminal.getvalue(), ''.join(_CLEAR + text for text in shown)
+    )
+
+  def test_a_stage_that_fails_leaves_a_line_to_itself_for_the_error(self):
+    console, terminal = self._terminal()
+    with self.assertRaises(KeyError), progress.Stage(console, 'Test 1'):
+      with progress.Stage(console, 'scores'):
+        raise KeyError
+    self.assertEqual(
+      terminal.getvalue(), f'{_CLEAR}Test 1{_CLEAR}Test 1: scores\n'
+    )
+    self.assertEmpty(console.stages)
 
 
 if __name__ == '__main__':
