@@ -5,5 +5,6 @@ files          files that appear whole or not at all; locks
 quiet          hides the logs of libraries
 progress       reports how far a long piece of work is
 wording        lists in sentences
+json_values    values as JSON has them
 command_line   what all commands share
 """
