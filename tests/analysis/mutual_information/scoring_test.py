@@ -1,4 +1,4 @@
-"""Tests for analysis.mutual_information."""
+"""Tests of Test 2: what it finds, and how often chance looks like a find."""
 
 import os
 
@@ -8,9 +8,9 @@ from scipy import signal
 from scipy import stats
 import tensorflow as tf
 
-from analysis.common import controls
+from analysis import mutual_information
+from analysis.mutual_information import controls
 from analysis.mutual_information import estimators
-from analysis.mutual_information import scoring as mutual_information
 from dnc import traces
 from dnc.system import errors
 from tests.support import noisy_copy
