@@ -3,12 +3,16 @@
 measuring.py     a task's sequences through a model, intact and with each lesion
 side_by_side.py  the graphs that run a model intact and with each lesion
 comparison.py    scores with and without a lesion, compared
-tables.py        results as Markdown and JSON, and the verdict
+verdict.py       the answer, with its numbers
+tables.py        results as Markdown and JSON
+naming.py        what lesions, metrics and numbers are called
 
 The lesions themselves are in dnc/lesions.py.
 """
 
+from analysis.lesion import naming
 from analysis.lesion import tables
+from analysis.lesion import verdict
 from analysis.lesion.comparison import Comparison
 from analysis.lesion.comparison import compare
 from analysis.lesion.measuring import BASELINE
@@ -21,5 +25,7 @@ __all__ = (
   'LesionResult',
   'compare',
   'measure',
+  'naming',
   'tables',
+  'verdict',
 )

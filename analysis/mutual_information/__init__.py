@@ -5,10 +5,12 @@ estimators.py    the mutual information of real numbers and classes
 plain_scores.py  what scores for classes alone say of real numbers
 controls.py      random sequences, and shifts for the null
 significance.py  p-values from the null, and their correction
-tables.py        results as Markdown and JSON, and the verdict
+verdict.py       the answer, with its numbers
+tables.py        results as Markdown and JSON
 """
 
 from analysis.mutual_information import tables
+from analysis.mutual_information import verdict
 from analysis.mutual_information.scoring import MutualInformationResult
 from analysis.mutual_information.scoring import Scorer
 from analysis.mutual_information.scoring import from_traces
@@ -20,4 +22,5 @@ __all__ = (
   'from_traces',
   'score',
   'tables',
+  'verdict',
 )

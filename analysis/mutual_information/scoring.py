@@ -136,6 +136,15 @@ class MutualInformationResult:
     bins = np.inf if self.num_bins is None else np.log(self.num_bins)
     return float(min(bins, self.entropy))
 
+  def place(self, index: int) -> list[int]:
+    """Returns where in `layout` a location is, e.g. [slot, word].
+
+    Args:
+      index: index of the location in `locations`.
+    """
+    where = np.unravel_index(self.locations[index], self.layout)
+    return [int(i) for i in where]
+
   def summary(self) -> dict[str, Any]:
     """Returns statistics over all locations, by name."""
     return {
@@ -152,6 +161,10 @@ class MutualInformationResult:
       'share_constant': float(self.constant.mean()),
       'ceiling': self.ceiling,
     }
+
+
+# By representation.
+Results = Mapping[str, MutualInformationResult]
 
 
 class Scorer:

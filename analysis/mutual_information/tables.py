@@ -1,27 +1,18 @@
-"""The results of Test 2 as Markdown and JSON, and the verdict."""
+"""The results of Test 2 as Markdown and JSON."""
 
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from analysis.common import tables
 from analysis.mutual_information import plain_scores
 from analysis.mutual_information import scoring
+from analysis.mutual_information import verdict
 from dnc.dsprites import variation
 from dnc.system import json_values
 
-# By representation.
-Results = Mapping[str, scoring.MutualInformationResult]
-
 _NUM_LISTED = 5
-# With fewer different shifts of a sequence, chance is hardly known.
-_LEAST_SHIFTS = 20
-# Significance of the control. Stricter than the test's own level: at that one,
-# a control is significant by chance now and then.
-_CONTROL_LEVEL = 0.01
 # The share of single scores that need not be negligible to explain the post's.
 _EXCEPTIONS = 0.05
 # Further out, the tail of a fitted law means nothing.
@@ -31,7 +22,6 @@ _PLAIN = {
   'adjusted': 'adjusted score of the raw numbers',
   'integers': 'plain score of integer parts',
 }
-_OF_PLACES = {'memory': ('slot', 'word'), 'read_words': ('head', 'word')}
 _HOW_TO_READ = (
   'How to read it: scores are in nats, averaged over the sequences. An '
   'estimate from finite sequences is above zero even for contents that are '
@@ -45,11 +35,6 @@ _HOW_TO_READ = (
   'significant ones are expected to be so by chance. At lag k, contents are '
   'compared with the x of k steps before.'
 )
-
-
-def _main(results: Results) -> str:
-  """The representation that the verdict is about: what the post scored."""
-  return 'memory' if 'memory' in results else next(iter(results))
 
 
 def _beside_the_post(result: scoring.MutualInformationResult) -> str:
@@ -130,7 +115,7 @@ def _on_the_post(result: scoring.MutualInformationResult) -> str:
   )
 
 
-def _by_representation(results: Results) -> str:
+def _by_representation(results: scoring.Results) -> str:
   header = [
     '',
     'locations',
@@ -170,11 +155,6 @@ def _plus_minus(error: float) -> str:
   return f' ± {error:.4f}' if np.isfinite(error) else ''
 
 
-def _place(layout: Sequence[int], location: int) -> list[int]:
-  """The indices of a location in its representation, e.g. [slot, word]."""
-  return [int(i) for i in np.unravel_index(location, layout)]
-
-
 def _most_significant(
   name: str, result: scoring.MutualInformationResult
 ) -> str:
@@ -184,7 +164,7 @@ def _most_significant(
   order = np.lexsort(
     (-result.excess[best, columns], result.p_values[best, columns])
   )
-  places = _OF_PLACES.get(name, ('number',))
+  places = verdict.axes(name)
   header = [*places, 'lag', 'score', 'excess', 'p', 'p by rank', 'q']
   rows = []
   for i in order[:_NUM_LISTED]:
@@ -192,7 +172,7 @@ def _most_significant(
     error = _plus_minus(result.standard_error[lag, i])
     rows.append(
       [
-        *map(str, _place(result.layout, result.locations[i])),
+        *map(str, result.place(i)),
         str(result.lags[lag]),
         f'{result.scores[lag, i]:.4f}',
         f'{result.excess[lag, i]:+.4f}{error}',
@@ -209,109 +189,14 @@ def _most_significant(
   return tables.table(header, rows)
 
 
-def _least_seen(result: scoring.MutualInformationResult) -> float:
-  """The excess at which a typical location is significant half the time."""
-  z = -special.ndtri(scoring.LEVEL / result.p_values.size)
-  return float(z * np.median(result.null_deviation[~result.constant]))
-
-
-def verdict(results: Results) -> str:
-  """Says whether the memory follows x, with the numbers.
-
-  Args:
-    results: by representation. The verdict is about the memory, or the first
-      representation if there is no memory.
-  """
-  name = _main(results)
-  result = results[name]
-  number = len(result.locations)
-  what = f'{number} numbers of the {tables.title(name)}'
-  if name != 'memory':
-    what += ' (this core has no memory)'
-  if result.constant.all():
-    return f'No: none of the {what} ever changes within a sequence.'
-  faulty = int((result.control_q_values <= _CONTROL_LEVEL).sum())
-  if faulty:
-    return (
-      f'Cannot tell: the control fails, {faulty} of the {what} seem to follow '
-      'a random sequence that the model never saw.'
-    )
-  if result.num_different_shifts < _LEAST_SHIFTS:
-    advice = 'Ask for more shifts.'
-    if result.num_different_shifts < result.num_shifts:
-      advice = (
-        'Use longer sequences, or a longest lag of less than '
-        f'{max(result.lags)}.'
-      )
-    return (
-      f'Cannot tell: at least {_LEAST_SHIFTS} different shifts of each '
-      'sequence are needed to estimate chance, and there are '
-      f'{result.num_different_shifts}. {advice}'
-    )
-  summary = result.summary()
-  lags = ', '.join(map(str, result.lags))
-  how = f'{tables.title(result.estimator)}, {result.num_sequences} sequences'
-  if not summary['num_significant']:
-    return (
-      f'No: none of the {what} follows x at any of the lags {lags} ({how}). At '
-      f'a typical one, {_least_seen(result):.2g} nats above chance would have '
-      f'been seen half of the time; {result.ceiling:.2f} are possible.'
-    )
-  lag, best = np.unravel_index(
-    np.where(result.significant, result.excess, -np.inf).argmax(),
-    result.scores.shape,
-  )
-  where = ', '.join(
-    f'{axis} {index}'
-    for axis, index in zip(
-      _OF_PLACES.get(name, ('number',)),
-      _place(result.layout, result.locations[best]),
-    )
-  )
-  return (
-    f'Yes: {summary["num_significant"]} of the {what} follow x at some of the '
-    f'lags {lags} ({how}, q <= {scoring.LEVEL}). The most informative is '
-    f'{where}: {result.excess[lag, best]:.3f} nats above chance'
-    f'{_interval(result, lag, best)} at lag {result.lags[lag]}, of '
-    f'{result.ceiling:.2f} possible. Against the random control, '
-    f'{summary["num_significant_control"]} are significant.'
-    f'{_elsewhere(results)}'
-  )
-
-
-def _interval(
-  result: scoring.MutualInformationResult, lag: int, location: int
-) -> str:
-  """The 95 % interval of an excess; none for a single sequence."""
-  half = special.ndtri(0.975) * result.standard_error[lag, location]
-  if not np.isfinite(half):
-    return ''
-  excess = result.excess[lag, location]
-  return (
-    f' (95 %: {excess - half:.3f} to {excess + half:.3f}; a little too high, '
-    f'as the highest of {len(result.locations)})'
-  )
-
-
-def _elsewhere(results: Results) -> str:
-  """Says how much the other representations hold at most, if there are any."""
-  others = []
-  for name, result in results.items():
-    if name != _main(results):
-      most = np.max(result.excess, initial=-np.inf, where=result.significant)
-      most = f'at most {most:.3f}' if np.isfinite(most) else 'nothing'
-      others.append(f'{most} in the {tables.title(name)}')
-  return f' Elsewhere: {", ".join(others)}.' if others else ''
-
-
-def text(results: Results, fixed: variation.Fixed = ()) -> str:
+def text(results: scoring.Results, fixed: variation.Fixed = ()) -> str:
   """Returns the tables of Test 2 in Markdown.
 
   Args:
     results: by representation, e.g. from `scoring.from_traces`.
     fixed: latents of one class in all sequences.
   """
-  result = results[_main(results)]
+  result = results[verdict.main(results)]
   estimator = tables.title(result.estimator)
   if result.num_bins is not None:
     estimator += f', {result.num_bins} bins'
@@ -320,7 +205,7 @@ def text(results: Results, fixed: variation.Fixed = ()) -> str:
   sequences += f' P-values from {result.num_shifts} shifts of each.'
   parts = [
     f'# Test 2: mutual information ({estimator})',
-    verdict(results),
+    verdict.text(results),
     sequences,
   ]
   if 'memory' in results:
@@ -339,7 +224,7 @@ def text(results: Results, fixed: variation.Fixed = ()) -> str:
   return '\n\n'.join([*parts, _HOW_TO_READ]) + '\n'
 
 
-def data(results: Results, config: Mapping[str, Any]) -> dict[str, Any]:
+def data(results: scoring.Results, config: Mapping[str, Any]) -> dict[str, Any]:
   """Returns the results of Test 2 for JSON, at full precision.
 
   Args:
@@ -354,7 +239,7 @@ def data(results: Results, config: Mapping[str, Any]) -> dict[str, Any]:
   return json_values.clean(
     {
       'config': config,
-      'verdict': verdict(results),
+      'verdict': verdict.text(results),
       'results': {
         name: {'summary': result.summary(), **vars(result)}
         for name, result in results.items()

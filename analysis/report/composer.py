@@ -251,7 +251,7 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
 
 def _mutual_information(
   composer: _Composer,
-  results: mutual_information.tables.Results,
+  results: Mapping[str, mutual_information.MutualInformationResult],
   about: dict,
 ) -> None:
   composer.add(
@@ -335,14 +335,14 @@ def _lesion(
   for metric in result.metrics:
     rows = [
       figures.Row(
-        lesion.tables.label(name, result),
+        lesion.naming.label(name, result),
         found[metric].difference,
         *found[metric].interval,
         'lesion',
       )
       for name, found in result.comparisons.items()
     ]
-    title = lesion.tables.metric_title(metric)
+    title = lesion.naming.metric(metric)
     references, linear, axis = [(0.0, 'intact')], None, f'change of {title}'
     of_axis = ''
     if metric == 'loss':
@@ -355,7 +355,7 @@ def _lesion(
         references.append((mean - intact, 'mean'))
         linear = _LINEAR * (mean - intact)
         of_axis = (
-          f' {lesion.tables.baseline(result).capitalize()} costs what '
+          f' {lesion.naming.baseline(result).capitalize()} costs what '
           'the right line says; beyond a hundredth of that the axis is '
           'logarithmic.'
         )
@@ -413,8 +413,8 @@ def compose(
   composer = _Composer()
   sections = {
     'probe': (_probe, probe_verdict.verdict),
-    'mi': (_mutual_information, mutual_information.tables.verdict),
-    'lesion': (_lesion, lesion.tables.verdict),
+    'mi': (_mutual_information, mutual_information.verdict.text),
+    'lesion': (_lesion, lesion.verdict.text),
   }
   of_sprites = 'prediction' in found
   verdicts = {

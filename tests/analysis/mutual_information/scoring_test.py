@@ -204,6 +204,7 @@ class ScoreTest(parameterized.TestCase, tf.test.TestCase):
     )
     self.assertAllEqual(some.locations, [9, 2])
     self.assertEqual(some.layout, (3, 4))
+    self.assertEqual([some.place(0), some.place(1)], [[2, 1], [0, 2]])
     self.assertAllEqual(some.scores, whole.scores[:, [9, 2]])
     self.assertAllEqual(some.p_values, whole.p_values[:, [9, 2]])
 

@@ -84,8 +84,8 @@ class ReportTest(tf.test.TestCase):
 
   def test_says_what_was_found_and_of_what(self):
     for verdict in (
-      mutual_information.tables.verdict(self._found['mi']),
-      lesion.tables.verdict(self._found['lesion']),
+      mutual_information.verdict.text(self._found['mi']),
+      lesion.verdict.text(self._found['lesion']),
     ):
       self.assertIn(f'** {verdict}'.replace('R^2', 'R²'), self._text)
     data = json.loads(self._read('report.json'))

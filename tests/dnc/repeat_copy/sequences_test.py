@@ -134,7 +134,7 @@ class CopySequencesTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_verdict(self):
     self.assertStartsWith(
-      lesion.tables.verdict(self._result),
+      lesion.verdict.text(self._result),
       'Yes: the model uses what it reads and what it stores.',
     )
 
