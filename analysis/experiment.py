@@ -24,14 +24,17 @@ import numpy as np
 import tensorflow as tf
 
 from analysis import evaluated_run
-from analysis import lesion
-from analysis import mutual_information
 from analysis.common import tables
+from analysis.lesion import comparison as lesion
+from analysis.lesion import tables as lesion_tables
+from analysis.mutual_information import scoring as mutual_information
+from analysis.mutual_information import tables as mutual_information_tables
 from analysis.probe import inputs as probe_inputs
 from analysis.probe import probing as probe
 from analysis.probe import tables as probe_tables
 from analysis.report import composer as report
 from dnc import config as config_lib
+from dnc import tasks
 from dnc.config import runs
 from dnc.dsprites import table as table_lib
 from dnc.next_sprite import recording as exports
@@ -83,7 +86,7 @@ def evaluate(
     UsageError: if there is no such run, its traces are another model's, or the
       folder cannot be written.
   """
-  if runs.load(model_dir, task=None).TASK == config_lib.REPEAT_COPY:
+  if runs.load(model_dir).TASK == tasks.REPEAT_COPY:
     return _evaluate_repeat_copy(model_dir, config, log, checkpoint, command)
   trained = training.restore(model_dir, checkpoint, log)
   training_config = trained.config
@@ -292,8 +295,8 @@ def _run_mutual_information(
   fixed = wanted.splits['sequences'].spec.fixed
   run.write(
     'mutual_information',
-    mutual_information.tables.text(results, fixed),
-    mutual_information.tables.data(results, run.about()),
+    mutual_information_tables.mutual_information_text(results, fixed),
+    mutual_information_tables.mutual_information_data(results, run.about()),
   )
   return results
 
@@ -301,7 +304,7 @@ def _run_mutual_information(
 def _run_lesion(run: _Run) -> lesion.LesionResult:
   """Test 3."""
   evaluated = run.evaluation
-  result = lesion.measure(
+  result = lesion.run(
     sprite_sequences.SpriteSequences(run.predictor, run.table, run.spec()),
     evaluated.num_lesioned,
     evaluated.lesion_step,
@@ -311,8 +314,8 @@ def _run_lesion(run: _Run) -> lesion.LesionResult:
   )
   run.write(
     'lesion',
-    lesion.tables.text(result),
-    lesion.tables.data(result, run.about()),
+    lesion_tables.lesion_text(result),
+    lesion_tables.lesion_data(result, run.about()),
   )
   return result
 
@@ -340,7 +343,7 @@ def _evaluate_repeat_copy(
   with files.explained_errors(folder):
     os.makedirs(folder, exist_ok=True)
     with files.only_writer(folder):
-      result = lesion.measure(
+      result = lesion.run(
         copy_sequences.CopySequences(
           core, dataclasses.replace(training_config, seed=config.seed)
         ),
@@ -363,8 +366,8 @@ def _evaluate_repeat_copy(
           seed=config.seed,
         ),
       )
-      text = lesion.tables.text(result)
-      data = lesion.tables.data(result, about)
+      text = lesion_tables.lesion_text(result)
+      data = lesion_tables.lesion_data(result, about)
       paths = tables.write(folder, 'lesion', text, data)
       log(f'\n{text}\nwritten: {", ".join(paths)}')
       found = dict(lesion=result)

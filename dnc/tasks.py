@@ -55,34 +55,25 @@ class Task(abc.ABC):
 
   Attributes:
     name: its value of `--task`, and of `task` in `config.json`.
+    summary: what is learned, in a few words for `--help`.
+    config_class: the dataclass of a run's settings.
     tests: those of `config.TESTS` that its models can be put to.
     options: flags of train.py that it takes beside its config's fields.
     description: what its models are trained on; Markdown, for the report.
   """
 
   name: ClassVar[str]
+  summary: ClassVar[str]
+  config_class: ClassVar[type[config_lib.Config]]
   tests: ClassVar[tuple[str, ...]]
   options: ClassVar[tuple[str, ...]] = ()
   description: ClassVar[str]
 
-  @property
-  @abc.abstractmethod
-  def config_class(self) -> type[config_lib.Config]:
-    """The dataclass of a run's settings."""
-
-  @abc.abstractmethod
   def make_config(
     self, preset: str | None = None, **overrides: Any
   ) -> config_lib.Config:
-    """Makes the config of a preset.
-
-    Args:
-      preset: name of the preset; None for the defaults.
-      **overrides: fields of the config; None leaves the preset's value.
-
-    Raises:
-      UsageError: if a value is not allowed.
-    """
+    """Makes the config of a preset; see `config.Config.make`."""
+    return self.config_class.make(preset, **overrides)
 
   @abc.abstractmethod
   def train(

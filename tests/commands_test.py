@@ -1,4 +1,7 @@
-"""Runs `train.py` and `evaluate.py` as a user does, on real files."""
+"""Runs `train.py` and `evaluate.py` as a user does, on real files.
+
+Their flags are in train_test and evaluate_test.
+"""
 
 import glob
 import json
@@ -10,7 +13,6 @@ import sys
 import tempfile
 import time
 
-from absl.testing import parameterized
 import tensorflow as tf
 
 from tests.support import data as testing_data
@@ -44,7 +46,7 @@ _SMALL_EVALUATION = (
 )
 
 
-class CommandsTest(tf.test.TestCase, parameterized.TestCase):
+class CommandsTest(tf.test.TestCase):
   """All in one folder that holds `runs/`, as a checkout does."""
 
   @classmethod
@@ -66,9 +68,9 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     ]
 
   @classmethod
-  def _options(cls, cwd=None, **environment):
+  def _options(cls, **environment):
     return dict(
-      cwd=cwd or cls._folder,
+      cwd=cls._folder,
       env={**os.environ, 'PYTHONPATH': testing_data.ROOT, **environment},
       stdout=subprocess.PIPE,
       stderr=subprocess.PIPE,
@@ -76,20 +78,12 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
     )
 
   @classmethod
-  def _run(cls, script, *flags, cwd=None, **environment):
+  def _run(cls, script, *flags, **environment):
     return subprocess.run(
       cls._command(script, *flags),
-      **cls._options(cwd, **environment),
+      **cls._options(**environment),
       check=False,
     )
-
-  def _without_tensorflow(self):
-    """A PYTHONPATH on which TensorFlow cannot be imported."""
-    folder = os.path.join(self.get_temp_dir(), 'no_tensorflow')
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, 'tensorflow.py'), 'w') as file:
-      file.write('raise ImportError("imported for nothing")')
-    return os.pathsep.join([folder, testing_data.ROOT])
 
   def _assert_refused(self, result, pattern):
     """One line that says what is wrong, and a status that says so too."""
@@ -182,6 +176,7 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
       'from dnc.traces import shards\n'
       'shards._SHARD_BYTES = 1\n'
       'import evaluate\n'
+      'evaluate.define_flags()\n'
       'command_line.run(evaluate.main)\n',
       f'--data_dir={testing_data.data_dir()}',
       f'--model_dir={model_dir}',
@@ -206,58 +201,6 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
       'from here',
     )
 
-  @parameterized.parameters(
-    ('train.py', '--preset=fast', r'--preset=fast.*post\|quick'),
-    ('train.py', '--memory_size=0', '--memory_size=0: must be at least 1'),
-    ('train.py', '--memory_size=many', '--memory_size=many'),
-    ('train.py', '--min_length=9 --max_length=3', '--max_length=3.*at least'),
-    ('train.py', '--dataset=mnist', '--dataset=mnist.*dsprites_rendered'),
-    ('train.py', '--dataset=/no/d.npz', '--dataset=/no/d.npz .*No such file'),
-    ('train.py', '--memorysize=3', 'memorysize'),
-    ('train.py', '--varying=x', '--varying=x: must be some of .*x_position'),
-    ('train.py', '--fixed=shape', '--fixed=shape: must .*shape:2,scale:5'),
-    (
-      'train.py',
-      '--task=repeat_copy --fixed=shape:1',
-      '--fixed=shape:1: not a flag of --task=repeat_copy',
-    ),
-    ('evaluate.py', '--fixed=shape:3', '--fixed=shape:3: .*shape are 0 to 2'),
-    ('train.py', 'quick', 'quick: not a flag'),
-    ('evaluate.py', '--offsets=0,x', '--offsets=0,x: must be whole numbers'),
-    ('evaluate.py', '--lags=0,x', '--lags=0,x: must be whole numbers'),
-    ('evaluate.py', '--lags=500', '--lags=500: must be of 0 to 487'),
-    ('evaluate.py', '--locations=-1', '--locations=-1: must be whole .* 0'),
-    ('evaluate.py', '--test=lesions', '--test=lesions.*probe'),
-    ('evaluate.py', '--num_lesioned=1', '--num_lesioned=1: .*at least 2'),
-    ('evaluate.py', '--lesion_step=500', '--lesion_step=500: .*0 to 499'),
-    ('evaluate.py', '--reset_interval=0', '--reset_interval=0: .*1 to 499'),
-    ('evaluate.py', '--num_rollouts=1', '--num_rollouts=1.*at least 2'),
-    ('evaluate.py', '--offsets=0,one', '--offsets=0,one: must be whole'),
-    ('evaluate.py', '--num_isolated=1', '--num_isolated=1: .* 0 for none'),
-    ('evaluate.py', '--representations=x', '--representations=x.*read_words'),
-    ('evaluate.py', '--export=x', '--export=x: .*read_words.*loss'),
-    ('evaluate.py', '--export=loss', '--export=loss: .*which Test 1 probes'),
-    ('evaluate.py', '--dataset=/no/d.h5', '--dataset=/no/d.h5 .*No such file'),
-  )
-  def test_wrong_flag(self, script, flags, pattern):
-    # It does not wait for TensorFlow.
-    result = self._run(
-      script, *flags.split(), PYTHONPATH=self._without_tensorflow()
-    )
-    self._assert_refused(result, pattern)
-
-  def test_no_run_to_evaluate(self):
-    result = self._run(
-      'evaluate.py',
-      cwd=self.get_temp_dir(),
-      PYTHONPATH=self._without_tensorflow(),
-    )
-    self._assert_refused(result, r'no run to evaluate in runs/.*train\.py')
-
-  def test_a_folder_that_is_no_run(self):
-    result = self._run('evaluate.py', '--model_dir=/nonexistent')
-    self._assert_refused(result, '--model_dir=/nonexistent.*config.json')
-
   def test_locations_that_the_memory_does_not_have(self):
     result = self._run(
       'evaluate.py', '--test=mi', '--locations=0,20', *_SMALL_EVALUATION
@@ -279,19 +222,6 @@ class CommandsTest(tf.test.TestCase, parameterized.TestCase):
       'evaluate.py', '--test=mi', f'--model_dir={other}', *_SMALL_EVALUATION
     )
     self._assert_refused(result, 'mi_.*traces with run .*delete the folder')
-
-  def test_a_folder_that_cannot_be_written(self):
-    file = os.path.join(self._folder, 'file')
-    with open(file, 'w'):
-      pass
-    result = self._run('train.py', *_SMALL_MODEL, f'--model_dir={file}/run')
-    self._assert_refused(result, 'file/run cannot be used: Not a dir')
-
-  def test_another_run_in_the_folder(self):
-    result = self._run(
-      'train.py', *_SMALL_MODEL, '--seed=2', f'--model_dir={self._model_dir}'
-    )
-    self._assert_refused(result, 'another run .--seed=0 there, 2 asked for')
 
   def test_original_without_network_or_file(self):
     result = self._run(

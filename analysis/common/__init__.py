@@ -1,6 +1,1 @@
-"""What the tests share.
-
-tables.py      Markdown tables, and writing results
-figures.py     arrays to pictures
-statistics.py  confidence intervals
-"""
+"""What the tests share: tables, figures, statistics."""

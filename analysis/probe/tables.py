@@ -15,7 +15,6 @@ from analysis.probe import scores as probe_scores
 from analysis.probe import verdict as probe_verdict
 from dnc.dsprites import latents
 from dnc.dsprites import variation
-from dnc.system import json_values
 
 verdict = probe_verdict.verdict
 
@@ -455,7 +454,7 @@ def probe_data(
     `predicting_the_mean` and `post` (errors in the order of `latents.NAMES`;
     empty where its rollouts were not such).
   """
-  return json_values.clean(
+  return tables.plain(
     {
       'config': config,
       'verdict': verdict(result),

@@ -18,10 +18,11 @@ import sklearn
 import sonnet
 import tensorflow as tf
 
-from analysis import lesion
-from analysis import mutual_information
 from analysis.common import figures
 from analysis.common import tables
+from analysis.lesion import comparison as lesion
+from analysis.lesion import tables as lesion_tables
+from analysis.mutual_information import tables as mutual_information_tables
 from analysis.probe import figures as probe_figures
 from analysis.probe import probing as probe
 from analysis.probe import tables as probe_tables
@@ -29,8 +30,8 @@ from analysis.probe import verdict as probe_verdict
 from analysis.report import page
 from dnc import config as config_lib
 from dnc import lesions
+from dnc import tasks
 from dnc.system import files
-from dnc.system import json_values
 from dnc.training import summaries
 from dnc.visualize import memory_trace
 
@@ -251,7 +252,7 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
 
 def _mutual_information(
   composer: _Composer,
-  results: Mapping[str, mutual_information.MutualInformationResult],
+  results: mutual_information_tables.Results,
   about: dict,
 ) -> None:
   composer.add(
@@ -261,7 +262,7 @@ def _mutual_information(
     'how much it tells about x: 0 is nothing, however it may be hidden.',
   )
   for name, result in results.items():
-    title = tables.title(name)
+    title = name.replace('_', ' ')
     sprite = probe_figures.sprite(result.lags[0])
     if len(result.layout) == 2 and len(result.locations) == np.prod(
       result.layout
@@ -284,7 +285,7 @@ def _mutual_information(
         'told in this way.',
       )
   for name, result in results.items():
-    title = tables.title(name)
+    title = name.replace('_', ' ')
     sprite = probe_figures.sprite(result.lags[0])
     composer.plot(
       f'mutual_information_spread_{name}',
@@ -306,7 +307,7 @@ def _mutual_information(
     )
   composer.add(
     _below_heading(
-      mutual_information.tables.text(
+      mutual_information_tables.mutual_information_text(
         results,
         [x for x in about['evaluation']['fixed'] if x[0] != 'x_position'],
       )
@@ -324,7 +325,7 @@ def _lesion(
     'several ways, while the network works; what it then does worse, it did '
     'with the memory.',
   )
-  if result.task != config_lib.REPEAT_COPY:
+  if result.task != tasks.REPEAT_COPY:
     composer.add(
       'That the test can see use is shown by a network that has learned to '
       'copy sequences, which needs a memory: `python train.py '
@@ -335,14 +336,14 @@ def _lesion(
   for metric in result.metrics:
     rows = [
       figures.Row(
-        lesion.naming.label(name, result),
+        lesion_tables.label(name, result),
         found[metric].difference,
         *found[metric].interval,
         'lesion',
       )
       for name, found in result.comparisons.items()
     ]
-    title = lesion.naming.metric(metric)
+    title = lesion_tables.METRICS.get(metric, metric)
     references, linear, axis = [(0.0, 'intact')], None, f'change of {title}'
     of_axis = ''
     if metric == 'loss':
@@ -355,7 +356,7 @@ def _lesion(
         references.append((mean - intact, 'mean'))
         linear = _LINEAR * (mean - intact)
         of_axis = (
-          f' {lesion.naming.baseline(result).capitalize()} costs what '
+          f' {lesion_tables.BASELINES[result.task].capitalize()} costs what '
           'the right line says; beyond a hundredth of that the axis is '
           'logarithmic.'
         )
@@ -369,7 +370,7 @@ def _lesion(
       f'may do harm by themselves; the words of another {result.unit} are not.'
       f'{of_axis}',
     )
-  composer.add(_below_heading(lesion.tables.text(result)))
+  composer.add(_below_heading(lesion_tables.lesion_text(result)))
 
 
 def _below_heading(text: str) -> str:
@@ -413,8 +414,8 @@ def compose(
   composer = _Composer()
   sections = {
     'probe': (_probe, probe_verdict.verdict),
-    'mi': (_mutual_information, mutual_information.verdict.text),
-    'lesion': (_lesion, lesion.verdict.text),
+    'mi': (_mutual_information, mutual_information_tables.verdict),
+    'lesion': (_lesion, lesion_tables.verdict),
   }
   of_sprites = 'prediction' in found
   verdicts = {
@@ -476,7 +477,7 @@ def write(folder: str, made: Report, num_updates: int) -> list[str]:
   """
   paths = page.write(folder, 'report', made.text, made.pictures)
   paths.append(os.path.join(folder, 'report.json'))
-  files.write_json(paths[-1], json_values.clean(made.data))
+  files.write_json(paths[-1], tables.plain(made.data))
   to_tensorboard(os.path.join(folder, 'summaries'), made, num_updates)
   return paths
 

@@ -1,6 +1,8 @@
-"""Checks of a config's fields: each mistake is told by the name of its flag."""
+"""Which values a setting may have, and the line that names a wrong one."""
 
+from collections.abc import Callable
 from typing import Any
+from typing import NamedTuple
 
 from dnc.dsprites import variation
 from dnc.system import errors
@@ -9,64 +11,86 @@ from dnc.system import errors
 _MOST = 1e30
 
 
+class Allowed(NamedTuple):
+  """The values that a setting may have.
+
+  Attributes:
+    holds: takes a value; whether it is allowed.
+    text: what is allowed, after 'must be'.
+    names: all allowed values, where these are a few names.
+  """
+
+  holds: Callable[[Any], bool]
+  text: str
+  names: tuple[str, ...] = ()
+
+
+def at_least(least: int) -> Allowed:
+  """Numbers that are no smaller than `least`."""
+  return Allowed(lambda value: value >= least, f'at least {least}')
+
+
+def one_of(*names: str) -> Allowed:
+  """One of a few names."""
+  return Allowed(
+    lambda value: value in names, f'one of {", ".join(names)}', names
+  )
+
+
+def some_of(*names: str) -> Allowed:
+  """One or more of a few names."""
+  return Allowed(
+    lambda value: len(value) > 0 and set(value) <= set(names),
+    f'some of {", ".join(names)}',
+  )
+
+
+def is_each_once(values: tuple[int, ...]) -> bool:
+  """Whether there are some values, and none of them twice."""
+  return 0 < len(values) == len(set(values))
+
+
+POSITIVE = Allowed(
+  lambda value: 0 < value <= _MOST, f'more than 0, at most {_MOST:g}'
+)
+# 0 stands for no bound.
+BOUND = Allowed(lambda value: 0 <= value <= _MOST, f'in 0 to {_MOST:g}')
+SEED = Allowed(lambda value: 0 <= value < 2**63, 'in 0 to 2^63 - 1')
+EACH_ONCE = Allowed(is_each_once, 'some numbers, each once')
+
+
 def require(config: Any, name: str, holds: bool, allowed: str) -> None:
   """Checks that something holds of a field.
 
   Args:
     config: the config.
-    name: the field, which is called as its flag.
+    name: the field, which has the name of its flag.
     holds: whether it does.
     allowed: what is allowed, after 'must be'.
 
   Raises:
-    UsageError: if it does not hold; the functions below raise it as well.
+    UsageError: if it does not hold.
   """
   if not holds:
     value = shown(getattr(config, name))
     raise errors.UsageError(f'--{name}={value}: must be {allowed}')
 
 
-def require_at_least(config: Any, least: int, *names: str) -> None:
-  """Checks that numbers are no smaller."""
-  for name in names:
-    require(config, name, getattr(config, name) >= least, f'at least {least}')
-
-
-def require_choice(config: Any, name: str, allowed: tuple[str, ...]) -> None:
-  """Checks that a field is one of a few names."""
-  holds = getattr(config, name) in allowed
-  require(config, name, holds, f'one of {", ".join(allowed)}')
-
-
-def require_positive(config: Any, *names: str) -> None:
-  """Checks that numbers are more than 0 and can be computed with."""
-  for name in names:
-    holds = 0 < getattr(config, name) <= _MOST
-    require(config, name, holds, f'more than 0, at most {_MOST:g}')
-
-
-def require_bound(config: Any, name: str) -> None:
-  """Checks that a number is 0, for no bound, or can be computed with."""
-  holds = 0 <= getattr(config, name) <= _MOST
-  require(config, name, holds, f'in 0 to {_MOST:g}')
-
-
 def require_order(config: Any, least: str, most: str) -> None:
-  """Checks that the field `most` is no smaller than the field `least`."""
+  """Checks that the field `most` is no smaller than the field `least`.
+
+  Raises:
+    UsageError: if it is smaller.
+  """
   bound = getattr(config, least)
   require(
     config, most, getattr(config, most) >= bound, f'at least --{least}={bound}'
   )
 
 
-def require_seed(config: Any) -> None:
-  """Checks the seed."""
-  require(config, 'seed', 0 <= config.seed < 2**63, 'in 0 to 2^63 - 1')
-
-
 def shown(value: Any) -> str:
   """A field's value as it is given to its flag."""
-  if not isinstance(value, tuple):
+  if not isinstance(value, tuple | list):
     return str(value)
   # Names, pairs of name and class, or numbers.
   return variation.shown(str(x) if isinstance(x, int) else x for x in value)

@@ -1,7 +1,4 @@
-"""A run's folder: whose it is, who may write to it, which is the latest.
-
-Light to import, as `config.py` is.
-"""
+"""A run's folder: which run it holds, who writes to it, which is the latest."""
 
 from collections.abc import Iterator
 import contextlib
@@ -11,21 +8,21 @@ import json
 import os
 from typing import Any
 
-from dnc import config as config_lib
 from dnc import tasks
-from dnc.config import checks as config_checks
+from dnc.config import checks
+from dnc.config import training
 from dnc.system import errors
 from dnc.system import files
 
 CONFIG_FILE = 'config.json'
-# What the last validation found, once a run is through.
+# What the last validation found, once a run is finished.
 RESULT_FILE = 'training.json'
 # Where train.py puts runs and evaluate.py looks for the latest.
 RUNS_DIR = 'runs'
 CHECKPOINT_DIR = 'checkpoints'
 
 
-def save(config: config_lib.Config, model_dir: str) -> None:
+def save(config: training.Config, model_dir: str) -> None:
   """Writes `config.json`, the task and its settings, in the run's folder."""
   files.write_json(
     os.path.join(model_dir, CONFIG_FILE),
@@ -33,24 +30,22 @@ def save(config: config_lib.Config, model_dir: str) -> None:
   )
 
 
-def _from_json(task: str, **fields: Any) -> config_lib.Config:
+def _from_json(task: str, **fields: Any) -> training.Config:
   return tasks.get(task).config_class(**fields)
 
 
-def load(
-  model_dir: str, task: str | None = config_lib.DSPRITES
-) -> config_lib.Config:
+def load(model_dir: str, task: str | None = None) -> training.Config:
   """Reads `config.json` from a run's folder.
 
   Args:
     model_dir: the run's folder.
-    task: what it must have been trained on; None for any.
+    task: the name of the task that it must be of; None for any.
 
   Returns:
     The config.
 
   Raises:
-    UsageError: if it is not there, is not one or is of another task.
+    UsageError: if it is not there, cannot be read or is of another task.
   """
   path = os.path.join(model_dir, CONFIG_FILE)
   try:
@@ -90,31 +85,29 @@ def latest() -> str:
   return os.path.dirname(os.path.dirname(newest))
 
 
-def _differences(
-  config: config_lib.Config, found: config_lib.Config
-) -> list[str]:
-  """How `config` is another run than `found`: flag by flag, for a person."""
+def _differences(config: training.Config, found: training.Config) -> list[str]:
+  """Says of each flag that differs what it is there and here."""
   wanted, there = config.identity(), found.identity()
   return [
-    f'--{k}={config_checks.shown(getattr(found, k)) or "none"} there, '
-    f'{config_checks.shown(getattr(config, k)) or "none"} asked for'
-    for k in wanted
-    if wanted[k] != there[k]
+    f'--{name}={checks.shown(getattr(found, name)) or "none"} there, '
+    f'{checks.shown(getattr(config, name)) or "none"} asked for'
+    for name in wanted
+    if wanted[name] != there[name]
   ]
 
 
 def check_same(
-  config: config_lib.Config, found: config_lib.Config, model_dir: str
+  config: training.Config, found: training.Config, model_dir: str
 ) -> None:
-  """Refuses to go on with a run under other settings.
+  """Checks that a folder holds the same run, so that it can be resumed.
 
   Args:
-    config: what is asked for.
-    found: what the folder holds.
+    config: the run that is asked for.
+    found: the run that the folder holds.
     model_dir: the folder.
 
   Raises:
-    UsageError: names the flags that differ.
+    UsageError: if it does not; names the flags that differ.
   """
   differ = _differences(config, found)
   if differ:
@@ -125,8 +118,8 @@ def check_same(
 
 
 @contextlib.contextmanager
-def opened(config: config_lib.Config, model_dir: str) -> Iterator[None]:
-  """Makes a run's folder, and holds it for this process alone.
+def opened(config: training.Config, model_dir: str) -> Iterator[None]:
+  """Makes a run's folder, and keeps other processes from writing to it.
 
   Args:
     config: the run.

@@ -2,6 +2,7 @@
 
 from dnc import config as config_lib
 from dnc import tasks
+from dnc.next_sprite import config
 
 _DESCRIPTION = """\
 sequences ("rollouts") of sprites, small white shapes on black. At each step it
@@ -16,18 +17,11 @@ class NextSprite(tasks.Task):
   """See `tasks.Task`. Its models can be put to all tests."""
 
   name = tasks.NEXT_SPRITE
+  summary = 'predict the next sprite of a rollout'
+  config_class = config.TrainingConfig
   tests = config_lib.TESTS
   options = ('preset', 'data_dir', 'strategy')
   description = _DESCRIPTION
-
-  @property
-  def config_class(self):
-    """See `tasks.Task`."""
-    return config_lib.TrainingConfig
-
-  def make_config(self, preset=None, **overrides):
-    """See `tasks.Task`."""
-    return config_lib.make_training(preset or 'post', **overrides)
 
   def train(self, config, model_dir, data_dir=None, log=print, strategy=None):
     """See `tasks.Task`."""

@@ -152,7 +152,7 @@ def restore(
   model_dir: str, checkpoint: str = 'newest', log: progress.Log = print
 ) -> tasks.TrainedModel:
   """Rebuilds the predictor of a run; see `tasks.Task.restore`."""
-  config = runs.load(model_dir)
+  config = runs.load(model_dir, tasks.NEXT_SPRITE)
   predictor = predictor_lib.SpritePredictor(config)
   tally = tally_lib.Tally()
   checkpoints_lib.restore_parts(
@@ -302,7 +302,7 @@ def replay(model_dir: str, data_dir: str | None = None) -> dict[str, Any]:
   Raises:
     UsageError: if no run diverged there.
   """
-  config = runs.load(model_dir)
+  config = runs.load(model_dir, tasks.NEXT_SPRITE)
   folder, cause = training_loop.diverged(model_dir)
   table = table_lib.load_table(config.dataset, data_dir)
   trainer = trainer_lib.Trainer(config, table)

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from dnc import config as config_lib
 from dnc import tasks
+from dnc.repeat_copy import config
 
 _DESCRIPTION = """\
 DeepMind's repeat-copy task. The network hears a pattern, vectors of bits one
@@ -15,18 +15,10 @@ class RepeatCopy(tasks.Task):
   """See `tasks.Task`. The positive control of Test 3."""
 
   name = tasks.REPEAT_COPY
+  summary = "repeat a pattern of bits, which is DeepMind's task"
+  config_class = config.RepeatCopyConfig
   tests = ('lesion',)
   description = _DESCRIPTION
-
-  @property
-  def config_class(self):
-    """See `tasks.Task`."""
-    return config_lib.RepeatCopyConfig
-
-  def make_config(self, preset=None, **overrides):
-    """See `tasks.Task`."""
-    del preset  # There is one schedule.
-    return config_lib.make_repeat_copy(**overrides)
 
   def train(self, config, model_dir, data_dir=None, log=print, strategy=None):
     """See `tasks.Task`."""

@@ -163,7 +163,7 @@ def restore(
   model_dir: str, checkpoint: str = 'newest', log: progress.Log = print
 ) -> tasks.TrainedModel:
   """Rebuilds the core of a run; see `tasks.Task.restore`."""
-  config = runs.load(model_dir, config_lib.REPEAT_COPY)
+  config = runs.load(model_dir, tasks.REPEAT_COPY)
   core, tally = _make_core(config), tally_lib.Tally()
   checkpoints_lib.restore_parts(
     model_dir, config, checkpoint, log, core=core, tally=tally
@@ -219,7 +219,7 @@ def train(
 
 def replay(model_dir: str) -> dict[str, Any]:
   """Makes the update again at which a run diverged, as `training.replay`."""
-  config = runs.load(model_dir, config_lib.REPEAT_COPY)
+  config = runs.load(model_dir, tasks.REPEAT_COPY)
   folder = training_loop.diverged(model_dir)[0]
   trainer = Trainer(config)
   checkpoints_lib.read(folder, config, trainer)

@@ -18,7 +18,6 @@ from absl import flags
 from absl import logging
 
 from dnc.system import errors
-from dnc.system import wording
 
 # The status that a shell reports for a command ended by Ctrl-C.
 EXIT_INTERRUPTED = 130
@@ -70,15 +69,28 @@ def load_tensorflow(initialize: bool = True) -> None:
 
 def _fail(message: object, status: int) -> NoReturn:
   """Prints one line and exits."""
-  program = os.path.basename(sys.argv[0])
-  print(f'{program}: {wording.one_line(message)}', file=sys.stderr)
+  line = ' '.join(str(message).split())
+  print(f'{os.path.basename(sys.argv[0])}: {line}', file=sys.stderr)
   sys.exit(status)
 
 
-def _parse_flags(argv: Sequence[str]) -> list[str]:
-  """Parses flags as absl does; a wrong flag raises a `UsageError`."""
+def parse_flags(
+  argv: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS
+) -> list[str]:
+  """Parses flags as absl does.
+
+  Args:
+    argv: the command line.
+    flag_values: the flags.
+
+  Returns:
+    The first word of the command line.
+
+  Raises:
+    UsageError: if a flag or its value is wrong, or something is not a flag.
+  """
   try:
-    rest = flags.FLAGS(argv)
+    rest = flag_values(argv)
   except flags.Error as e:
     raise errors.UsageError(e) from e
   if len(rest) > 1:
@@ -112,7 +124,7 @@ def _interrupt(number: int, frame: types.FrameType | None) -> None:
 
 def run(
   main: Callable[[Any], int | None],
-  parse: Callable[[Sequence[str]], Any] = _parse_flags,
+  parse: Callable[[Sequence[str]], Any] = parse_flags,
   error_status: int = 1,
 ) -> None:
   """Parses the command line, runs `main` and exits.

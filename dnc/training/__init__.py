@@ -40,5 +40,5 @@ def train(
 
 def replay(model_dir: str, data_dir: str | None = None) -> dict[str, Any]:
   """Repeats the update at which a run diverged; see `Task.replay`."""
-  config = runs.load(model_dir, task=None)
+  config = runs.load(model_dir)
   return tasks.get(config.TASK).replay(model_dir, data_dir)

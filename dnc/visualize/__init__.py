@@ -1,5 +1,5 @@
-"""Looking at a DNC's memory over a few steps.
+"""What a DNC's memory does over a few steps, and pictures of it.
 
-memory_trace   records contents, weights, usage, links and gates of every step
-pictures       draws them
+memory_trace   contents, weights, usage, links and gates of every step
+pictures       the same, drawn
 """

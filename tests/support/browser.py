@@ -1,8 +1,8 @@
 """A real browser without a window, for tests.
 
-It needs Chromium and its driver. Without them a test is skipped, or fails if
-the environment variable REQUIRE_BROWSER is set. Screenshots are saved if
-SCREENSHOT_DIR names a folder for them.
+Needs Chromium and its driver. Where they are missing the test is skipped,
+unless the environment variable REQUIRE_BROWSER is set: then it fails.
+SCREENSHOT_DIR, if set, is a folder for screenshots.
 """
 
 from collections.abc import Iterator
@@ -28,25 +28,24 @@ def browser(width: int, height: int) -> Iterator[webdriver.Chrome]:
   """Runs a browser until the block ends.
 
   Args:
-    width: width of the window in pixels.
-    height: height of the window in pixels.
+    width: of its window, in pixels.
+    height: of its window.
 
   Yields:
     The browser.
 
   Raises:
-    SkipTest: if Chromium or its driver is missing.
-    AssertionError: if one is missing and REQUIRE_BROWSER is set.
+    SkipTest: if there is none.
   """
   program, driver = _find_program(*_BROWSER), _find_program('chromedriver')
   if not (program and driver):
     missing = (
-      'no test in a browser: Chromium and chromedriver must be on the PATH '
+      'no test in a browser: it needs Chromium and chromedriver on the PATH '
       '(Debian: apt-get install chromium chromium-driver)'
     )
     if os.environ.get('REQUIRE_BROWSER'):
       raise AssertionError(missing)
-    warnings.warn(missing, stacklevel=1)  # `pytest -q` shows warnings only.
+    warnings.warn(missing, stacklevel=1)  # Told by pytest -q, too.
     raise unittest.SkipTest(missing)
   with tempfile.TemporaryDirectory() as profile:
     options = webdriver.ChromeOptions()
@@ -73,6 +72,6 @@ def browser(width: int, height: int) -> Iterator[webdriver.Chrome]:
 
 
 def screenshot(started: webdriver.Chrome, name: str) -> None:
-  """Saves a screenshot if SCREENSHOT_DIR is set."""
+  """Leaves a screenshot where somebody asked for them."""
   if folder := os.environ.get('SCREENSHOT_DIR'):
     started.save_screenshot(os.path.join(folder, f'{name}.png'))

@@ -1,4 +1,4 @@
-"""Data that several tests read, made once a process and removed at its end."""
+"""What several tests read: built once a process, removed when it ends."""
 
 import functools
 import os
@@ -16,12 +16,12 @@ def _folder() -> tempfile.TemporaryDirectory:
 
 
 def data_dir() -> str:
-  """Returns a --data_dir that holds the table of rendered sprites."""
+  """A --data_dir that holds the rendered table of sprites."""
   rendered_table()
   return _folder().name
 
 
 @functools.cache
 def rendered_table() -> table.SpriteTable:
-  """Returns the table of all rendered sprites."""
+  """The table of all rendered sprites."""
   return table.load_table(table.RENDERED, _folder().name)

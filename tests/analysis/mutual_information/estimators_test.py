@@ -1,4 +1,4 @@
-"""Tests of the estimators, against scikit-learn and closed forms."""
+"""Tests for analysis.mutual_information_estimators."""
 
 from unittest import mock
 

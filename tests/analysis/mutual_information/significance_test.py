@@ -1,4 +1,4 @@
-"""Tests of p-values and their correction."""
+"""Tests for analysis.significance."""
 
 from absl.testing import parameterized
 import numpy as np

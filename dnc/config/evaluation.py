@@ -1,0 +1,281 @@
+"""`EvaluationConfig`: every number of an evaluation, for `evaluate.py`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from dnc.config import checks
+from dnc.config import settings
+from dnc.dsprites import latents
+from dnc.dsprites import table
+from dnc.dsprites import variation
+
+if TYPE_CHECKING:
+  from dnc.next_sprite import config as next_sprite_config
+
+TESTS = ('probe', 'mi', 'lesion')
+# Which checkpoint of a run to evaluate.
+CHECKPOINTS = ('newest', 'best')
+ESTIMATORS = ('binned', 'nearest_neighbours')
+# What is logged of each step: PROTOCOL, "Logged at every evaluation step".
+REPRESENTATIONS = (
+  'read_words',
+  'memory',
+  'controller_hidden',
+  'controller_cell',
+)
+# And what can be, too.
+EXPORTS = (
+  *REPRESENTATIONS,
+  'usage',
+  'read_weights',
+  'write_weights',
+  'loss',
+)
+# Headings of `evaluate.py --help`.
+_ROLLOUTS = 'Rollouts'
+_PROBE = 'Test 1: linear probe'
+_MI = 'Test 2: mutual information'
+_LESION = 'Test 3: lesions'
+# Rollouts are the data of these. Test 3 takes sequences of the model's task,
+# which are rollouts only where these tests can be run, too.
+_ON_ROLLOUTS = ('probe', 'mi')
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig(settings.Settings):
+  """An evaluation of a trained model; the defaults are the post's.
+
+  `tests`, of `TESTS`, are those to run.
+  """
+
+  # Most numbers of a memory that is written without being asked for: that of
+  # Model B has 256, that of Model A 16,384.
+  MAX_MEMORY = 1024
+  # Test 1's rollouts: the post's number, and a few hundred. Test 3 is ours.
+  PRESETS = {
+    'post': {},
+    'quick': dict(num_rollouts=500, num_lesioned=100),
+  }
+
+  tests: tuple[str, ...] = TESTS
+  dataset: str | None = settings.setting(
+    None,
+    "The images of the sprites, as train.py's --dataset. A file that has moved "
+    'since the training is named here.',
+    _ROLLOUTS,
+    unset='what the model was trained on',
+    tests=_ON_ROLLOUTS,
+  )
+  num_rollouts: int = settings.setting(
+    10_000,
+    'Number of rollouts that the probe is trained on; a tenth as many more '
+    'score it.',
+    _PROBE,
+    # Standard deviations over rollouts need more than one.
+    allowed=checks.at_least(2),
+    tests=('probe',),
+  )
+  num_sequences: int = settings.setting(
+    50,
+    'Number of sequences.',
+    _MI,
+    allowed=checks.at_least(1),
+    tests=('mi',),
+  )
+  rollout_length: int = settings.setting(
+    500,
+    'Steps of a rollout. Sequences for Test 2 have from this many to twice as '
+    'many.',
+    _ROLLOUTS,
+    tests=_ON_ROLLOUTS,
+  )
+  export: tuple[str, ...] | None = settings.setting(
+    None,
+    "What is written of each step of Test 1's rollouts, beside the latents. "
+    'Of the rollouts of other tests, what the test needs is written.',
+    _PROBE,
+    allowed=checks.some_of(*EXPORTS),
+    unset=f'all, but a memory of more than {MAX_MEMORY} numbers only if '
+    '--representations names it',
+    tests=('probe',),
+  )
+  representations: tuple[str, ...] | None = settings.setting(
+    None,
+    'What is probed.',
+    _PROBE,
+    allowed=checks.some_of(*REPRESENTATIONS),
+    unset='those that --export has written',
+    tests=('probe',),
+  )
+  estimator: str = settings.setting(
+    'binned',
+    'How mutual information is estimated; nearest_neighbours is much slower.',
+    _MI,
+    allowed=checks.one_of(*ESTIMATORS),
+    tests=('mi',),
+  )
+  lags: tuple[int, ...] = settings.setting(
+    (0, 1, 5, 10),
+    'Contents of the memory are compared with the x of this many steps before.',
+    _MI,
+    tests=('mi',),
+  )
+  locations: tuple[int, ...] | None = settings.setting(
+    None,
+    'Numbers of the memory to score, and nothing else. They are counted slot '
+    'by slot, from 0, as in 0,5,17.',
+    _MI,
+    allowed=checks.Allowed(
+      lambda value: checks.is_each_once(value) and min(value) >= 0,
+      'whole numbers from 0, each once',
+    ),
+    unset='all, and all of the other representations',
+    tests=('mi',),
+  )
+  offsets: tuple[int, ...] = settings.setting(
+    (0, 5, 10),
+    'The latents to predict are those of the sprites of this many steps '
+    'before; -1 is the next sprite, which the model predicts.',
+    _PROBE,
+    allowed=checks.EACH_ONCE,
+    tests=('probe',),
+  )
+  num_seeds: int = settings.setting(
+    3,
+    'Number of Keras probes of each representation; they see the steps in '
+    'different orders.',
+    _PROBE,
+    allowed=checks.at_least(1),
+    tests=('probe',),
+  )
+  num_isolated: int | None = settings.setting(
+    None,
+    'Test 1 is repeated for each latent on this many rollouts in which that '
+    'latent varies alone. 0: not at all.',
+    _PROBE,
+    allowed=checks.Allowed(
+      lambda value: value >= 2 or value == 0, 'at least 2, or 0 for none'
+    ),
+    unset='a tenth of --num_rollouts, at least 20',
+    tests=('probe',),
+  )
+  seed: int = settings.setting(
+    0,
+    'Seed of the rollouts, the controls, the shuffles and the shifts.',
+    _ROLLOUTS,
+    allowed=checks.SEED,
+  )
+  varying: variation.Varying | None = settings.setting(
+    None,
+    "Latents that are drawn anew for every sprite of Test 1's and Test 3's "
+    'rollouts; in Test 2 x_position varies alone.',
+    _ROLLOUTS,
+    allowed=checks.some_of(*latents.NAMES),
+    unset='as in training; with --fixed, all that it leaves out',
+    tests=_ON_ROLLOUTS,
+  )
+  fixed: variation.Fixed | None = settings.setting(
+    None,
+    'Latents that keep one class in all tests (but not x_position in Test 2), '
+    'and that class, numbered from 0, as in shape:2,scale:5.',
+    _ROLLOUTS,
+    unset='as in training; with --varying, none',
+    tests=_ON_ROLLOUTS,
+  )
+  num_lesioned: int = settings.setting(
+    200,
+    "Number of rollouts, or of sequences of the model's task.",
+    _LESION,
+    allowed=checks.at_least(2),
+    tests=('lesion',),
+  )
+  lesion_step: int | None = settings.setting(
+    None,
+    'Step from which on the memory is frozen, numbered from 0.',
+    _LESION,
+    unset='half of a rollout; for repeat_copy 1, before the pattern',
+    tests=('lesion',),
+  )
+  reset_interval: int | None = settings.setting(
+    None,
+    'The memory is reset, or exchanged for that of another sequence, each time '
+    'after this many steps.',
+    _LESION,
+    unset='10; for repeat_copy 2',
+    tests=('lesion',),
+  )
+
+  def __post_init__(self):
+    super().__post_init__()
+    known = set(self.tests) <= set(TESTS) and self.tests
+    checks.require(self, 'tests', known, f'some of {", ".join(TESTS)}')
+    if self.num_isolated is None:
+      # A frozen dataclass is changed like this, and only here and below.
+      object.__setattr__(self, 'num_isolated', max(20, self.num_rollouts // 10))
+    if self.dataset is not None:
+      table.check_dataset(self.dataset)
+    if self.varying is not None or self.fixed is not None:
+      varying, fixed = variation.resolve(self.varying, self.fixed or ())
+      object.__setattr__(self, 'varying', varying)
+      object.__setattr__(self, 'fixed', fixed)
+    self._check_steps()
+    if 'probe' in self.tests and self.export is not None:
+      self._check_export()
+    if 'mi' in self.tests:
+      self._check_lags()
+
+  def _check_steps(self) -> None:
+    """Checks what counts the steps of a rollout."""
+    for name, least in dict(lesion_step=0, reset_interval=1).items():
+      value, most = getattr(self, name), self.rollout_length - 1
+      checks.require(
+        self,
+        name,
+        value is None or least <= value <= most,
+        f'in {least} to {most}, within a rollout',
+      )
+    furthest = max(map(abs, self.offsets))
+    checks.require(
+      self,
+      'rollout_length',
+      self.rollout_length > furthest,
+      f'more than the furthest of --offsets, {furthest}',
+    )
+
+  def _check_export(self) -> None:
+    """Checks that what Test 1 probes is written."""
+    probed = self.representations or REPRESENTATIONS
+    lacking = [x for x in self.representations or () if x not in self.export]
+    checks.require(
+      self,
+      'export',
+      set(probed) & set(self.export) and not lacking,
+      f'with {", ".join(lacking) or "some of " + ", ".join(probed)}, which '
+      'Test 1 probes',
+    )
+
+  def _check_lags(self) -> None:
+    # Test 2 shifts a sequence by more steps than any lag, in more than one way.
+    most = self.rollout_length - min(self.rollout_length // 10, 10) - 3
+    checks.require(
+      self,
+      'lags',
+      checks.is_each_once(self.lags)
+      and all(0 <= lag <= most for lag in self.lags),
+      f'of 0 to {most} with --rollout_length={self.rollout_length}, each once',
+    )
+
+  def for_run(
+    self, training: next_sprite_config.TrainingConfig
+  ) -> EvaluationConfig:
+    """The same on rollouts like the run's, unless it says on which."""
+    if self.varying is not None:
+      return self
+    return dataclasses.replace(
+      self, varying=training.varying, fixed=training.fixed
+    )
+
+
+make_evaluation = EvaluationConfig.make

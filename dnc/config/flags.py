@@ -1,0 +1,269 @@
+"""Flags made from settings: defined, read back, refused, listed by `--help`.
+
+Every field that `settings.setting` made has a flag of its name. All flags are
+None unless given, so that the default of the preset or of the task applies.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+import dataclasses
+import sys
+import textwrap
+import types
+import typing
+from typing import Any
+from typing import NamedTuple
+
+from absl import app
+from absl import flags
+
+from dnc.config import checks
+from dnc.config import settings
+from dnc.dsprites import variation
+from dnc.system import errors
+
+# Flags belong to the command that calls `define`.
+flags.disclaim_key_flags()
+
+# Columns of `--help`.
+_WIDTH = 80
+
+
+def define(
+  description: str,
+  *classes: type,
+  flag_values: flags.FlagValues = flags.FLAGS,
+) -> None:
+  """Defines the flags of a command, and a `--help` that lists them.
+
+  Args:
+    description: what the command does; stands above the list.
+    *classes: the dataclasses of its settings. The configs of several tasks may
+      have fields of one name; these share a flag.
+    flag_values: where to define them.
+  """
+  uses = _uses(classes)
+  for name, (use, *_) in uses.items():
+    _define(name, use, flag_values)
+  if flag_values is flags.FLAGS:
+    app.define_help_flags()  # Those of absl, which are replaced here.
+  for name, short_name in (('help', '?'), ('helpshort', None)):
+    flag = _HelpFlag(name, short_name, lambda: _help_text(description, uses))
+    flags.DEFINE_flag(flag, flag_values)
+
+
+def read(
+  settings_class: type, flag_values: flags.FlagValues = flags.FLAGS
+) -> dict[str, Any]:
+  """The values that were given for a dataclass's settings, by field."""
+  names = settings.of(settings_class)
+  values = {name: flag_values[name].value for name in names}
+  return {name: value for name, value in values.items() if value is not None}
+
+
+def refuse(
+  names: Iterable[str],
+  reason: str,
+  flag_values: flags.FlagValues = flags.FLAGS,
+) -> None:
+  """Refuses flags that do not go with others.
+
+  Args:
+    names: the flags.
+    reason: what stands after the flag that was given.
+    flag_values: the flags, parsed.
+
+  Raises:
+    UsageError: if one of them was given.
+  """
+  for name in names:
+    if flag_values[name].present:
+      value = checks.shown(flag_values[name].value)
+      raise errors.UsageError(f'--{name}={value}: {reason}')
+
+
+class _Use(NamedTuple):
+  """A field that a flag sets.
+
+  Attributes:
+    task: the task whose config has it; '' if it is no task's.
+    type: the field's type, without None.
+    default: the default, by preset; that of no preset by ''.
+    about: its setting.
+  """
+
+  task: str
+  type: Any
+  default: dict[str, Any]
+  about: settings.Setting
+
+
+def _uses(classes: Iterable[type]) -> dict[str, list[_Use]]:
+  """What each flag sets: a field, or the same field of several configs."""
+  uses = {}
+  for settings_class in classes:
+    hints = typing.get_type_hints(settings_class)
+    about = settings.of(settings_class)
+    presets = getattr(settings_class, 'PRESETS', {})
+    for field in dataclasses.fields(settings_class):
+      if field.name not in about:
+        continue
+      default = {'': field.default}
+      for preset, changes in presets.items():
+        if field.name in changes:
+          default[preset] = changes[field.name]
+      use = _Use(
+        getattr(settings_class, 'TASK', ''),
+        _without_none(hints[field.name]),
+        default,
+        about[field.name],
+      )
+      uses.setdefault(field.name, []).append(use)
+  return uses
+
+
+def _without_none(hint: Any) -> Any:
+  """The type T of a hint `T` or `T | None`."""
+  if isinstance(hint, types.UnionType):
+    (hint,) = (t for t in typing.get_args(hint) if t is not types.NoneType)
+  return hint
+
+
+class _Parser(flags.ArgumentParser):
+  """Converts the text of a flag, or says what it must be."""
+
+  def __init__(self, convert: Callable[[str], Any], allowed: str):
+    super().__init__()
+    self._convert = convert
+    self._allowed = allowed
+
+  def parse(self, argument: str) -> Any:
+    """See `flags.ArgumentParser`; absl puts flag and value before an error."""
+    try:
+      return self._convert(argument)
+    except ValueError as error:
+      raise ValueError(f'must be {self._allowed}') from error
+
+
+def _names(text: str) -> tuple[str, ...]:
+  return tuple(name.strip() for name in text.split(',')) if text else ()
+
+
+# By a field's type.
+_PARSERS = {
+  int: _Parser(int, 'a whole number'),
+  float: _Parser(float, 'a number'),
+  str: flags.ArgumentParser(),
+  tuple[str, ...]: _Parser(_names, 'names'),
+  tuple[int, ...]: _Parser(
+    lambda text: tuple(int(number) for number in _names(text)),
+    'whole numbers, as in 0,5',
+  ),
+  variation.Fixed: _Parser(
+    lambda text: variation.parse_fixed(_names(text)),
+    'latents and classes, as in shape:2,scale:5',
+  ),
+}
+
+
+def _define(name: str, use: _Use, flag_values: flags.FlagValues) -> None:
+  """Defines one flag."""
+  names = use.about.allowed.names if use.about.allowed else ()
+  help_text = use.about.help
+  if use.type is bool:
+    flags.DEFINE_boolean(name, None, help_text, flag_values)
+  elif names:
+    flags.DEFINE_enum(name, None, names, help_text, flag_values)
+  else:
+    flags.DEFINE(_PARSERS[use.type], name, None, help_text, flag_values)
+
+
+class _HelpFlag(flags.BooleanFlag):
+  """Prints the help and exits, as absl's flag of this name does."""
+
+  def __init__(
+    self, name: str, short_name: str | None, text: Callable[[], str]
+  ):
+    super().__init__(
+      name, False, 'show this help', short_name, allow_override=True
+    )
+    self._text = text
+
+  def parse(self, argument: str | bool) -> None:
+    """See `flags.Flag`."""
+    super().parse(argument)
+    if self.value:
+      print(self._text())
+      sys.exit(1)
+
+
+def _help_text(description: str, uses: dict[str, list[_Use]]) -> str:
+  """The description, then all flags below their headings."""
+  tasks = {use.task for each in uses.values() for use in each} - {''}
+  groups = {}
+  for name, each in uses.items():
+    lines = groups.setdefault(each[0].about.group, [])
+    lines += _flag_lines(name, each, only=len(each) < len(tasks))
+  parts = [description.strip()]
+  parts += ['\n'.join([f'{group}:', *lines]) for group, lines in groups.items()]
+  parts.append('Try --helpfull to get a list of all flags.')
+  return '\n\n'.join(parts)
+
+
+def _flag_lines(name: str, uses: list[_Use], only: bool) -> list[str]:
+  """What a flag is, then what it may be and what it is by default.
+
+  Args:
+    name: the flag.
+    uses: what it sets.
+    only: whether it is of some tasks' configs only, if of any.
+
+  Returns:
+    The lines.
+  """
+  first = uses[0]
+  head = f'--[no]{name}' if first.type is bool else f'--{name}'
+  details = [first.about.allowed.text] if first.about.allowed else []
+  default = _by_task({use.task: _default_text(use) for use in uses}, ', ')
+  details.append(f'default {default}')
+  if only and first.task:
+    details.append(f'only for --task={",".join(use.task for use in uses)}')
+  text = _by_task({use.task: use.about.help for use in uses}, ' ')
+  return [
+    *_wrapped(f'{head}: {text}', '  '),
+    *_wrapped(f'({"; ".join(details)})', '    '),
+  ]
+
+
+def _by_task(texts: dict[str, str], joint: str) -> str:
+  """A text for each task, or one text where all are the same."""
+  first, *others = set(texts.values())
+  if not others:
+    return first
+  return joint.join(f'{task}: {text}' for task, text in texts.items())
+
+
+def _default_text(use: _Use) -> str:
+  """The default as it is given to the flag, and that of each preset."""
+  default = use.default['']
+  if default is None:
+    text = use.about.unset
+  elif isinstance(default, bool):
+    text = str(default).lower()
+  else:
+    text = checks.shown(default) or 'none'
+  others = {k: v for k, v in use.default.items() if v != default}
+  return ', or '.join(
+    [text, *(f'{value} with --preset={k}' for k, value in others.items())]
+  )
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+  return textwrap.wrap(
+    text,
+    _WIDTH,
+    initial_indent=indent,
+    subsequent_indent='    ',
+    break_on_hyphens=False,
+    break_long_words=False,
+  )

@@ -1,0 +1,122 @@
+"""Settings: dataclass fields that say what they are and what they may be.
+
+The flags of train.py and evaluate.py, their `--help` and the checks of a config
+are all made from what `setting` puts beside a field.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+from typing import ClassVar
+from typing import Self
+
+from dnc.config import checks
+from dnc.dsprites import published_file
+
+# The first heading of `--help`.
+RUN = 'Run'
+
+_KEY = 'setting'
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+  """What a field says about itself.
+
+  Attributes:
+    help: what it is, in a sentence or two.
+    group: the heading under which `--help` lists it.
+    allowed: the values it may have; None where a config checks them itself.
+    unset: what a default of None means.
+    tests: a task whose models can be put to none of these has no use for it.
+    is_reporting: whether it changes only what is seen of a run, and none of the
+      run's numbers.
+    is_later: whether there were runs before it existed: a run's name leaves out
+      its default.
+  """
+
+  help: str
+  group: str
+  allowed: checks.Allowed | None = None
+  unset: str = ''
+  tests: tuple[str, ...] = ()
+  is_reporting: bool = False
+  is_later: bool = False
+
+
+def setting(default: Any, help: str, group: str, **details: Any) -> Any:
+  """Makes a dataclass field that has a flag.
+
+  Args:
+    default: the field's default.
+    help: as in `Setting`.
+    group: as in `Setting`.
+    **details: the other attributes of `Setting`.
+
+  Returns:
+    The field.
+  """
+  metadata = {_KEY: Setting(help, group, **details)}
+  return dataclasses.field(default=default, metadata=metadata)
+
+
+def data_dir() -> Any:
+  """The setting of both commands that says where the table of sprites is."""
+  return setting(
+    None,
+    'Where the table of all sprites (377 MB) is kept.',
+    RUN,
+    unset="TFDS's folder",
+  )
+
+
+def of(config_class: type) -> dict[str, Setting]:
+  """The settings of a dataclass by name, in the order of its fields."""
+  return {
+    field.name: field.metadata[_KEY]
+    for field in dataclasses.fields(config_class)
+    if _KEY in field.metadata
+  }
+
+
+class Settings:
+  """Base of the frozen dataclasses whose fields are settings.
+
+  Attributes:
+    PRESETS: fields that differ from the defaults, by the preset's name.
+  """
+
+  PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+  @classmethod
+  def make(cls, preset: str | None = None, **overrides: Any) -> Self:
+    """Makes the config of a preset.
+
+    A published file in `dataset` gains the checksum of its content: the run is
+    the same when the file moves, and another one when it changes.
+
+    Args:
+      preset: a key of `PRESETS`; None for the defaults.
+      **overrides: fields of the config; None leaves the preset's value.
+
+    Returns:
+      The config.
+
+    Raises:
+      UsageError: if a value is not allowed, or the file cannot be read.
+    """
+    given = {k: v for k, v in overrides.items() if v is not None}
+    preset = {} if preset is None else cls.PRESETS[preset]
+    config = cls(**{**preset, **given})
+    if given.get('dataset') is None:
+      return config
+    # The file may be large: it is read once all else is right.
+    dataset = published_file.identify(given['dataset'])
+    return dataclasses.replace(config, dataset=dataset)
+
+  def __post_init__(self):
+    for name, about in of(type(self)).items():
+      value = getattr(self, name)
+      if about.allowed is not None and value is not None:
+        holds = about.allowed.holds(value)
+        checks.require(self, name, holds, about.allowed.text)

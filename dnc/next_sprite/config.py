@@ -1,0 +1,193 @@
+"""Every number of a training on rollouts of sprites. Without TensorFlow."""
+
+import dataclasses
+from typing import Any
+
+from dnc import tasks
+from dnc.config import checks
+from dnc.config import settings
+from dnc.config import training
+from dnc.dsprites import latents
+from dnc.dsprites import published_file
+from dnc.dsprites import table
+from dnc.dsprites import variation
+
+SIGMOID_CROSS_ENTROPY = 'sigmoid_cross_entropy'
+MEAN_SQUARED_ERROR = 'mean_squared_error'
+LOSSES = (SIGMOID_CROSS_ENTROPY, MEAN_SQUARED_ERROR)
+
+# Only a core with a memory has these.
+_OF_MEMORY = ('memory_size', 'word_size', 'num_read_heads', 'num_write_heads')
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig(training.Config):
+  """A training run; the defaults are the post's, or ours where it is silent.
+
+  The size of the model is that of the post's Model B.
+  """
+
+  TASK = tasks.NEXT_SPRITE
+  # The post's schedule (section "Experiment Setup") is the default; the other
+  # one takes minutes.
+  PRESETS = {
+    'post': {},
+    'quick': dict(num_epochs=1, rollouts_per_epoch=1_600, tbptt_length=15),
+  }
+  _PREFIX = 'dnc'
+
+  memory_size: int = training.memory_size(16)
+  word_size: int = training.word_size(16)
+  num_read_heads: int = training.num_read_heads(4)
+  num_write_heads: int = training.num_write_heads(1)
+  hidden_size: int = training.hidden_size(256)
+  clip_value: float = training.clip_value(20.0)
+  dataset: str = settings.setting(
+    table.RENDERED,
+    'The images of the sprites. dsprites_rendered: rendered here, nothing to '
+    'download; dsprites: the original images, downloaded by TFDS; or the path '
+    'of the original file, .npz or .hdf5.',
+    training.DATA,
+  )
+  num_epochs: int = settings.setting(
+    5,
+    'Number of epochs; each has new rollouts.',
+    training.TRAINING,
+    allowed=checks.at_least(1),
+  )
+  rollouts_per_epoch: int = settings.setting(
+    10_000,
+    'Number of rollouts in an epoch.',
+    training.TRAINING,
+    allowed=checks.at_least(1),
+  )
+  min_length: int = settings.setting(
+    500,
+    'Fewest steps of a rollout.',
+    training.DATA,
+    allowed=checks.at_least(1),
+  )
+  max_length: int = settings.setting(
+    1000,
+    'Most steps of a rollout.',
+    training.DATA,
+    allowed=checks.at_least(1),
+  )
+  batch_size: int = training.batch_size(16)
+  tbptt_length: int = settings.setting(
+    25,
+    'Number of steps of truncated back-propagation through time; the state is '
+    'carried over from one segment to the next. 0: whole rollouts.',
+    training.TRAINING,
+    allowed=checks.at_least(0),
+  )
+  learning_rate: float = settings.setting(
+    5e-3,
+    'Learning rate at the beginning.',
+    training.TRAINING,
+    allowed=checks.POSITIVE,
+  )
+  final_learning_rate: float = settings.setting(
+    1e-4,
+    'Learning rate at the end; it falls linearly, batch by batch.',
+    training.TRAINING,
+    allowed=checks.POSITIVE,
+  )
+  max_grad_norm: float = training.max_grad_norm(50.0)
+  seed: int = training.seed(0)
+  report_interval: int = training.report_interval(100)
+  checkpoint_interval: int = training.checkpoint_interval(500)
+  varying: variation.Varying | None = settings.setting(
+    None,
+    'Latents that are drawn anew for every sprite. Those neither here nor in '
+    '--fixed are drawn once for each rollout.',
+    training.DATA,
+    allowed=checks.some_of(*latents.NAMES),
+    unset='all that are not in --fixed',
+    is_later=True,
+  )
+  fixed: variation.Fixed = settings.setting(
+    (),
+    'Latents that keep one class in all rollouts, and that class, numbered '
+    'from 0, as in shape:2,scale:5.',
+    training.DATA,
+    is_later=True,
+  )
+  core: str = settings.setting(
+    training.DNC,
+    'What predicts: dnc; or lstm, the same controller without a memory.',
+    training.MODEL,
+    allowed=checks.one_of(*training.CORES),
+    is_later=True,
+  )
+  freeze_core: bool = settings.setting(
+    False,
+    'Keep the initial weights of the core; only the output layer learns.',
+    training.MODEL,
+    is_later=True,
+  )
+  loss: str = settings.setting(
+    SIGMOID_CROSS_ENTROPY,
+    "What is minimised, summed over an image's pixels: the cross-entropy in "
+    'nats, or the squared error of the predicted probabilities.',
+    training.TRAINING,
+    allowed=checks.one_of(*LOSSES),
+    is_later=True,
+  )
+  optimizer: str = settings.setting(
+    training.ADAM,
+    'How gradients change the weights.',
+    training.TRAINING,
+    allowed=checks.one_of(*training.OPTIMIZERS),
+    is_later=True,
+  )
+
+  def __post_init__(self):
+    super().__post_init__()
+    if self.core == training.LSTM:
+      for field in dataclasses.fields(self):
+        if field.name in _OF_MEMORY:
+          checks.require(
+            self,
+            field.name,
+            getattr(self, field.name) == field.default,
+            f'left out with --core={training.LSTM}, which has no memory',
+          )
+    checks.require_order(self, 'min_length', 'max_length')
+    table.check_dataset(self.dataset)
+    varying, fixed = variation.resolve(self.varying, self.fixed)
+    # A frozen dataclass is changed like this, and only here.
+    object.__setattr__(self, 'varying', varying)
+    object.__setattr__(self, 'fixed', fixed)
+
+  def identity(self) -> dict[str, Any]:
+    """The fields that decide the run's numbers; of a file, only its content."""
+    dataset = published_file.content(self.dataset)
+    return {**super().identity(), 'dataset': dataset}
+
+  def _kind(self) -> str:
+    kind = super()._kind() if self.core == training.DNC else self.core
+    return f'{kind}_frozen' if self.freeze_core else kind
+
+  @property
+  def segment_length(self) -> int:
+    """Steps of one update, at most."""
+    return self.tbptt_length or self.max_length
+
+  @property
+  def batches_per_epoch(self) -> int:
+    """Batches of rollouts in an epoch; the last one may be filled up."""
+    return -(-self.rollouts_per_epoch // self.batch_size)
+
+  @property
+  def num_batches(self) -> int:
+    """Batches of rollouts of the whole run."""
+    return self.num_epochs * self.batches_per_epoch
+
+  @property
+  def num_rollouts(self) -> int:
+    """Rollouts of the whole run."""
+    return self.num_epochs * self.rollouts_per_epoch
+
+
+make_training = TrainingConfig.make

@@ -1,0 +1,82 @@
+"""Every number of a training on repeat-copy. Without TensorFlow."""
+
+import dataclasses
+
+from dnc import tasks
+from dnc.config import checks
+from dnc.config import settings
+from dnc.config import training
+
+
+@dataclasses.dataclass(frozen=True)
+class RepeatCopyConfig(training.Config):
+  """A training run on repeat-copy.
+
+  Sizes are those of DeepMind's train.py. The optimizer, the learning rate and
+  the number of updates are ours: with them the task is learned in minutes.
+  """
+
+  TASK = tasks.REPEAT_COPY
+  _PREFIX = tasks.REPEAT_COPY
+
+  num_bits: int = settings.setting(
+    4,
+    'Number of bits of each vector of the pattern.',
+    training.DATA,
+    allowed=checks.at_least(1),
+  )
+  min_length: int = settings.setting(
+    1,
+    'Fewest vectors of a pattern.',
+    training.DATA,
+    allowed=checks.at_least(1),
+  )
+  max_length: int = settings.setting(
+    2,
+    'Most vectors of a pattern.',
+    training.DATA,
+    allowed=checks.at_least(1),
+  )
+  min_repeats: int = settings.setting(
+    1,
+    'Fewest copies that are asked for.',
+    training.DATA,
+    allowed=checks.at_least(1),
+  )
+  max_repeats: int = settings.setting(
+    2,
+    'Most copies that are asked for.',
+    training.DATA,
+    allowed=checks.at_least(1),
+  )
+  memory_size: int = training.memory_size(16)
+  word_size: int = training.word_size(16)
+  num_read_heads: int = training.num_read_heads(4)
+  num_write_heads: int = training.num_write_heads(1)
+  hidden_size: int = training.hidden_size(64)
+  clip_value: float = training.clip_value(20.0)
+  batch_size: int = training.batch_size(16)
+  num_training_iterations: int = settings.setting(
+    3_000,
+    'Number of updates of the whole run.',
+    training.TRAINING,
+    allowed=checks.at_least(1),
+  )
+  learning_rate: float = settings.setting(
+    3e-3,
+    'Learning rate of Adam.',
+    training.TRAINING,
+    allowed=checks.POSITIVE,
+  )
+  max_grad_norm: float = training.max_grad_norm(50.0)
+  seed: int = training.seed(0)
+  report_interval: int = training.report_interval(100)
+  checkpoint_interval: int = training.checkpoint_interval(500)
+
+  def __post_init__(self):
+    super().__post_init__()
+    checks.require_order(self, 'min_length', 'max_length')
+    checks.require_order(self, 'min_repeats', 'max_repeats')
+
+
+make_repeat_copy = RepeatCopyConfig.make

@@ -1,0 +1,107 @@
+"""Tests of the settings of an evaluation."""
+
+import dataclasses
+import json
+
+from absl.testing import absltest
+from absl.testing import parameterized
+
+from dnc import config as config_lib
+from dnc.system import errors
+
+
+class EvaluationConfigTest(parameterized.TestCase):
+  def test_post(self):
+    config = config_lib.make_evaluation('post')
+    self.assertEqual(config.num_rollouts, 10_000)
+    self.assertEqual(config.rollout_length, 500)
+    self.assertEqual(config.num_sequences, 50)
+
+  @parameterized.parameters(
+    ('tests', ('probe', 'lesions'), 'probe,lesions'),
+    ('representations', (), ''),
+    ('representations', ('usage',), 'usage'),
+    ('export', (), ''),
+    ('export', ('link',), 'link'),
+    ('export', ('usage', 'loss'), 'usage,loss'),
+    ('estimator', 'kde', 'kde'),
+    ('rollout_length', 10, '10'),
+    ('lags', (), ''),
+    ('lags', (0, 488), '0,488'),
+    ('lags', (-1,), '-1'),
+    ('lags', (0, 5, 0), '0,5,0'),
+    ('locations', (5, 5), '5,5'),
+    ('locations', (), ''),
+    ('locations', (3, -1), '3,-1'),
+    ('offsets', (), ''),
+    ('offsets', (5, 0, 5), '5,0,5'),
+    ('num_seeds', 0, '0'),
+    ('num_isolated', 1, '1'),
+    ('num_sequences', 0, '0'),
+    ('dataset', 'mnist', 'mnist'),
+    ('varying', ('x',), 'x'),
+    ('fixed', {'y': 0}, 'y:0'),
+  )
+  def test_what_is_not_allowed_is_named(self, name, value, shown):
+    with self.assertRaisesRegex(errors.UsageError, f'^--{name}={shown}[: ]'):
+      config_lib.EvaluationConfig(**{name: value})
+
+  def test_what_is_probed_must_be_written(self):
+    options = dict(export=('usage', 'memory'), representations=('read_words',))
+    with self.assertRaisesRegex(
+      errors.UsageError,
+      '^--export=usage,memory: must be with read_words, which',
+    ):
+      config_lib.EvaluationConfig(**options)
+    # Only Test 1 reads these.
+    config_lib.EvaluationConfig(**options, tests=('mi',))
+
+  def test_lags_bind_test_2_alone(self):
+    config_lib.EvaluationConfig(tests=('probe',), rollout_length=11)
+    with self.assertRaisesRegex(errors.UsageError, '--lags=0,1,5,10.* 0 to 7'):
+      config_lib.EvaluationConfig(tests=('mi',), rollout_length=11)
+
+  def test_rollouts_are_the_runs_unless_told_otherwise(self):
+    training = config_lib.TrainingConfig(
+      varying=['x_position'], fixed={'shape': 2}
+    )
+    config = config_lib.make_evaluation('quick').for_run(training)
+    self.assertEqual(config.varying, ('x_position',))
+    self.assertEqual(config.fixed, (('shape', 2),))
+    self.assertEqual(config.num_rollouts, 500)
+    # If either is given, the run's are not used.
+    given = config_lib.make_evaluation('quick', varying=['scale'])
+    self.assertEqual(given.for_run(training), given)
+    self.assertEqual((given.varying, given.fixed), (('scale',), ()))
+    given = config_lib.make_evaluation('quick', fixed={'scale': 1})
+    self.assertEqual(given.for_run(training), given)
+    self.assertEqual(given.fixed, (('scale', 1),))
+    self.assertNotIn('scale', given.varying)
+    self.assertIn('shape', given.varying)
+
+  def test_offsets(self):
+    config_lib.EvaluationConfig(
+      tests=('probe',), offsets=(0,), rollout_length=1
+    )
+    with self.assertRaisesRegex(
+      errors.UsageError, '--rollout_length=7: .* --offsets, 7'
+    ):
+      config_lib.EvaluationConfig(offsets=(0, -7), rollout_length=7)
+
+  def test_number_of_rollouts_in_isolation(self):
+    self.assertEqual(config_lib.make_evaluation('post').num_isolated, 1000)
+    self.assertEqual(config_lib.make_evaluation('quick').num_isolated, 50)
+    few = config_lib.make_evaluation('quick', num_rollouts=30)
+    self.assertEqual(few.num_isolated, 20)
+    none = config_lib.make_evaluation('quick', num_isolated=0)
+    self.assertEqual(none.num_isolated, 0)
+
+  def test_is_json(self):
+    config = config_lib.make_evaluation('quick')
+    self.assertEqual(
+      json.loads(json.dumps(dataclasses.asdict(config)))['num_rollouts'], 500
+    )
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,64 @@
+"""Runs train.py and evaluate.py without TensorFlow: flags and mistakes."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import types
+from unittest import mock
+
+from absl import flags
+
+from dnc.system import command_line
+from tests.support import data
+
+
+class _LoadingError(Exception):
+  """Raised where TensorFlow would be loaded."""
+
+
+def parsed(command: types.ModuleType, *arguments: str) -> flags.FlagValues:
+  """The flags of a command, apart from those of this process.
+
+  Raises:
+    UsageError: if a flag is wrong.
+  """
+  flag_values = flags.FlagValues()
+  command.define_flags(flag_values)
+  command_line.parse_flags([command.__name__, *arguments], flag_values)
+  return flag_values
+
+
+def run_to_tensorflow(command: types.ModuleType, *arguments: str) -> None:
+  """Runs a command until it would load TensorFlow.
+
+  Raises:
+    UsageError: if a flag is wrong.
+    AssertionError: if the command ends without TensorFlow.
+  """
+  flag_values = parsed(command, *arguments)
+  with mock.patch.object(
+    command_line, 'load_tensorflow', autospec=True, side_effect=_LoadingError
+  ):
+    try:
+      command.main([command.__name__], flag_values)
+    except _LoadingError:
+      return
+  raise AssertionError(f'{command.__name__} did not load TensorFlow')
+
+
+def run_without_tensorflow(
+  script: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+  """Runs a script in a process where TensorFlow cannot be imported."""
+  with tempfile.TemporaryDirectory() as folder:
+    with open(os.path.join(folder, 'tensorflow.py'), 'w') as file:
+      file.write('raise ImportError("imported for nothing")')
+    return subprocess.run(
+      [sys.executable, os.path.join(data.ROOT, script), *arguments],
+      cwd=folder,
+      env={**os.environ, 'PYTHONPATH': os.pathsep.join([folder, data.ROOT])},
+      capture_output=True,
+      text=True,
+      check=False,
+    )
