@@ -24,11 +24,9 @@ import numpy as np
 import tensorflow as tf
 
 from analysis import evaluated_run
+from analysis import lesion
+from analysis import mutual_information
 from analysis.common import tables
-from analysis.lesion import comparison as lesion
-from analysis.lesion import tables as lesion_tables
-from analysis.mutual_information import scoring as mutual_information
-from analysis.mutual_information import tables as mutual_information_tables
 from analysis.probe import inputs as probe_inputs
 from analysis.probe import probing as probe
 from analysis.probe import tables as probe_tables
@@ -295,8 +293,8 @@ def _run_mutual_information(
   fixed = wanted.splits['sequences'].spec.fixed
   run.write(
     'mutual_information',
-    mutual_information_tables.mutual_information_text(results, fixed),
-    mutual_information_tables.mutual_information_data(results, run.about()),
+    mutual_information.tables.text(results, fixed),
+    mutual_information.tables.data(results, run.about()),
   )
   return results
 
@@ -304,7 +302,7 @@ def _run_mutual_information(
 def _run_lesion(run: _Run) -> lesion.LesionResult:
   """Test 3."""
   evaluated = run.evaluation
-  result = lesion.run(
+  result = lesion.measure(
     sprite_sequences.SpriteSequences(run.predictor, run.table, run.spec()),
     evaluated.num_lesioned,
     evaluated.lesion_step,
@@ -314,8 +312,8 @@ def _run_lesion(run: _Run) -> lesion.LesionResult:
   )
   run.write(
     'lesion',
-    lesion_tables.lesion_text(result),
-    lesion_tables.lesion_data(result, run.about()),
+    lesion.tables.text(result),
+    lesion.tables.data(result, run.about()),
   )
   return result
 
@@ -343,7 +341,7 @@ def _evaluate_repeat_copy(
   with files.explained_errors(folder):
     os.makedirs(folder, exist_ok=True)
     with files.only_writer(folder):
-      result = lesion.run(
+      result = lesion.measure(
         copy_sequences.CopySequences(
           core, dataclasses.replace(training_config, seed=config.seed)
         ),
@@ -366,8 +364,8 @@ def _evaluate_repeat_copy(
           seed=config.seed,
         ),
       )
-      text = lesion_tables.lesion_text(result)
-      data = lesion_tables.lesion_data(result, about)
+      text = lesion.tables.text(result)
+      data = lesion.tables.data(result, about)
       paths = tables.write(folder, 'lesion', text, data)
       log(f'\n{text}\nwritten: {", ".join(paths)}')
       found = dict(lesion=result)

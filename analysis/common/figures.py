@@ -1,7 +1,6 @@
-"""Figures of the results: arrays to pictures, as SVG for pages, PNG for others.
+"""Figures of results: arrays to SVG for pages, and to pixels.
 
-Drawn for a column that a telephone shows whole. The same numbers give the same
-bytes.
+They fit the width of a phone's screen. The same numbers give the same bytes.
 """
 
 from collections.abc import Mapping
@@ -11,12 +10,13 @@ import io
 from typing import NamedTuple
 
 import matplotlib
+from matplotlib import axes as axes_lib
 from matplotlib import figure
 from matplotlib import ticker
 from matplotlib.backends import backend_agg
 import numpy as np
 
-# Told apart with every kind of colour vision (Okabe and Ito).
+# They differ for every kind of colour vision (Okabe and Ito).
 _COLOURS = {
   'memory': '#0072b2',
   'controller': '#009e73',
@@ -24,33 +24,34 @@ _COLOURS = {
   'control': '#777777',
   'lesion': '#d55e00',
 }
-_WIDTH = 4.6  # Inches, as all sizes here.
+# Inches.
+_WIDTH = 4.6
 _ROW_HEIGHT = 0.24
 _SETTINGS = {
   'font.size': 9,
   'axes.spines.top': False,
   'axes.spines.right': False,
-  # Without it, names inside the SVG differ from run to run.
+  # Without it, ids inside the SVG are random.
   'svg.hashsalt': 'dnc',
 }
 _DPI = 120
 
 
-# Of a curve: what goes to the right, and what goes up.
+# Of a curve: (x, y).
 Points = Sequence[tuple[float, float]]
 
 
 class Row(NamedTuple):
-  """A value with its interval.
+  """A value with its interval, as a row of a figure.
 
   Attributes:
-    name: what it is of.
-    value: the value.
+    name: label of the row.
+    value: the value, drawn as a dot.
     low: lower end of its interval.
     high: upper end of its interval.
-    kind: a key of the colours: `memory`, `controller`, `input`, `control` or
+    kind: gives the colour: `memory`, `controller`, `input`, `control` or
       `lesion`.
-    other: a second value, drawn as a ring; None for none.
+    other: a second value, drawn as a ring; None if there is none.
   """
 
   name: str
@@ -63,13 +64,13 @@ class Row(NamedTuple):
 
 @contextlib.contextmanager
 def _drawing(height: float):
-  """Gives a figure of the usual width, under the usual settings."""
+  """Yields a figure of the usual width, with the usual settings in force."""
   with matplotlib.rc_context(_SETTINGS):
     yield figure.Figure(figsize=(_WIDTH, height), layout='constrained')
 
 
 def to_svg(drawn: figure.Figure) -> bytes:
-  """A figure as SVG; text becomes outlines, so that it looks alike anywhere."""
+  """Returns a figure as SVG; text is outlines, so it looks alike anywhere."""
   file = io.BytesIO()
   with matplotlib.rc_context(_SETTINGS):
     drawn.savefig(file, format='svg', metadata={'Date': None})
@@ -77,11 +78,50 @@ def to_svg(drawn: figure.Figure) -> bytes:
 
 
 def to_pixels(drawn: figure.Figure) -> np.ndarray:
-  """A figure as pixels, uint8 `[height, width, 3]`."""
+  """Returns a figure as pixels, uint8 `[height, width, 3]`."""
   drawn.set_dpi(_DPI)
   canvas = backend_agg.FigureCanvasAgg(drawn)
   canvas.draw()
   return np.array(canvas.buffer_rgba())[:, :, :3]
+
+
+def _bounded(
+  value: float, bounds: tuple[float, float] | None
+) -> tuple[float, str]:
+  """Returns where a value is drawn, and its marker: an arrow at a bound."""
+  if bounds is None or bounds[0] <= value <= bounds[1]:
+    return value, 'o'
+  return float(np.clip(value, *bounds)), '<' if value < bounds[0] else '>'
+
+
+def _draw_row(
+  axes: axes_lib.Axes,
+  place: int,
+  row: Row,
+  bounds: tuple[float, float] | None,
+) -> None:
+  colour = _COLOURS[row.kind]
+  low, high = row.low, row.high
+  if bounds is not None:
+    low, high = np.clip([low, high], *bounds)
+  axes.plot([low, high], [place, place], color=colour, lw=2.2)
+  value, marker = _bounded(row.value, bounds)
+  axes.plot([value], [place], marker, color=colour, ms=5, clip_on=False)
+  if row.other is not None:
+    value, marker = _bounded(row.other, bounds)
+    axes.plot(
+      [value], [place], marker, ms=8, mfc='none', mec=colour, clip_on=False
+    )
+
+
+def _set_ticks(axes: axes_lib.Axes, linear: float) -> None:
+  """Puts ticks at zero and at powers of ten, from `linear` on."""
+  low, high = axes.get_xlim()
+  powers = 10.0 ** np.arange(np.ceil(np.log10(linear)), 7)
+  ticks = np.concatenate([-powers[::-1], [0.0], powers])
+  ticks = ticks[(low <= ticks) & (ticks <= high)]
+  axes.set_xticks(ticks, [f'{x:g}' for x in ticks], minor=False)
+  axes.minorticks_off()
 
 
 def intervals(
@@ -94,13 +134,13 @@ def intervals(
   """Draws values with their intervals, one below the other.
 
   Args:
-    rows: from top to bottom.
-    label: of the axis.
-    references: values to which a line is drawn, and what is written there.
-    bounds: of the axis; what is beyond them is drawn at the bound, as an arrow.
-      None: those of the values.
-    linear: up to this size the axis is linear, and logarithmic beyond it: for
-      values of very different size. None: linear.
+    rows: the values, from top to bottom.
+    label: label of the axis.
+    references: values at which a line is drawn, and its label.
+    bounds: ends of the axis; values beyond are drawn at the end, as an arrow.
+      None: the axis shows all values.
+    linear: the axis is linear up to this size, and logarithmic beyond, for
+      values of very different size. None: it is linear.
 
   Returns:
     The figure.
@@ -108,24 +148,7 @@ def intervals(
   with _drawing(0.7 + _ROW_HEIGHT * len(rows)) as drawn:
     axes = drawn.add_subplot()
     for place, row in enumerate(rows):
-      colour = _COLOURS[row.kind]
-      value, low, high = row.value, row.low, row.high
-      marker = 'o'
-      if bounds is not None:
-        low, high = np.clip([low, high], *bounds)
-        if not bounds[0] <= value <= bounds[1]:
-          marker = '<' if value < bounds[0] else '>'
-          value = float(np.clip(value, *bounds))
-      axes.plot([low, high], [place, place], color=colour, lw=2.2)
-      axes.plot([value], [place], marker, color=colour, ms=5, clip_on=False)
-      if row.other is not None:
-        other, marker = row.other, 'o'
-        if bounds is not None and not bounds[0] <= other <= bounds[1]:
-          marker = '<' if other < bounds[0] else '>'
-          other = float(np.clip(other, *bounds))
-        axes.plot(
-          [other], [place], marker, ms=8, mfc='none', mec=colour, clip_on=False
-        )
+      _draw_row(axes, place, row, bounds)
     for value, text in references:
       axes.axvline(value, color='black', lw=0.8, ls=':')
       if text:
@@ -143,12 +166,7 @@ def intervals(
     if bounds is not None:
       axes.set_xlim(*bounds)
     if linear is not None:
-      low, high = axes.get_xlim()
-      powers = 10.0 ** np.arange(np.ceil(np.log10(linear)), 7)
-      ticks = np.concatenate([-powers[::-1], [0.0], powers])
-      ticks = ticks[(low <= ticks) & (ticks <= high)]
-      axes.set_xticks(ticks, [f'{x:g}' for x in ticks], minor=False)
-      axes.minorticks_off()
+      _set_ticks(axes, linear)
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.tick_params(axis='y', length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)
@@ -161,13 +179,13 @@ def intervals(
 def heat_map(
   values: np.ndarray, marked: np.ndarray, label: str, row: str
 ) -> figure.Figure:
-  """Draws a number for each location of words, some of them marked.
+  """Draws a number for each location of words as a colour, and marks some.
 
   Args:
     values: float `[rows, W]`.
     marked: bool `[rows, W]`.
-    label: of the colours.
-    row: what a row is.
+    label: label of the colours.
+    row: what a row is, e.g. 'slot'.
 
   Returns:
     The figure.
@@ -198,12 +216,12 @@ def heat_map(
 def histogram(
   samples: dict[str, np.ndarray], label: str, kinds: dict[str, str]
 ) -> figure.Figure:
-  """Draws how values are spread, one outline for each set of them.
+  """Draws the distributions of sets of values.
 
   Args:
     samples: by name, float `[number]`.
-    label: of the axis.
-    kinds: of each name, a key of the colours.
+    label: label of the axis.
+    kinds: by name, see `Row.kind`.
 
   Returns:
     The figure.
@@ -234,8 +252,8 @@ def curves(
   """Draws curves in panels side by side.
 
   Args:
-    panels: by title, the curves by name; the same names in each.
-    label: of what goes to the right.
+    panels: by title, the curves by name; all panels have the same names.
+    label: label of the x axis.
 
   Returns:
     The figure.

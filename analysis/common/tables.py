@@ -1,20 +1,22 @@
-"""Results as Markdown tables and as JSON.
-
-Tables have padded columns, to be read in a terminal as well.
-"""
+"""Markdown tables, and writing results as Markdown and JSON."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
 import os
-from typing import Any
-
-import numpy as np
 
 from dnc.system import files
 
 
+def title(name: str) -> str:
+  """Returns a name as it stands in text: `read_words` is 'read words'."""
+  return name.replace('_', ' ')
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-  """Returns a Markdown table: first column to the left, others to the right."""
+  """Returns a Markdown table, its columns padded to be read in a terminal.
+
+  The first column is aligned left, the others right.
+  """
   widths = [max(map(len, column)) for column in zip(header, *rows)]
 
   def line(cells: Sequence[str]) -> str:
@@ -28,31 +30,16 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
   return '\n'.join([line(header), line(rule), *map(line, rows)])
 
 
-def plain(value: Any) -> Any:
-  """Returns `value` in what JSON holds; numbers that are not finite as None."""
-  if isinstance(value, Mapping):
-    return {str(key): plain(item) for key, item in value.items()}
-  if isinstance(value, np.ndarray):
-    return plain(value.tolist())
-  if isinstance(value, list | tuple):
-    return [plain(item) for item in value]
-  if isinstance(value, np.generic):
-    return plain(value.item())
-  if isinstance(value, float) and not np.isfinite(value):
-    return None
-  return value
-
-
 def write(
   folder: str | os.PathLike[str], name: str, text: str, data: Mapping
 ) -> list[str]:
-  """Writes a report as `<name>.md` and `<name>.json`.
+  """Writes results as `<name>.md` and `<name>.json`.
 
   Args:
-    folder: where; made if missing.
+    folder: where to; made if missing.
     name: e.g. 'probe'.
     text: Markdown.
-    data: anything that JSON holds, e.g. from `plain`.
+    data: values that JSON has, e.g. from `json_values.clean`.
 
   Returns:
     The two paths.

@@ -1,1 +1,31 @@
-"""Test 3: does a model use what its memory holds?"""
+"""Test 3: does a model use what its memory holds?
+
+measuring.py     a task's sequences through a model, intact and with each lesion
+side_by_side.py  the graphs that run a model intact and with each lesion
+comparison.py    scores with and without a lesion, compared
+verdict.py       the answer, with its numbers
+tables.py        results as Markdown and JSON
+naming.py        what lesions, metrics and numbers are called
+
+The lesions themselves are in dnc/lesions.py.
+"""
+
+from analysis.lesion import naming
+from analysis.lesion import tables
+from analysis.lesion import verdict
+from analysis.lesion.comparison import Comparison
+from analysis.lesion.comparison import compare
+from analysis.lesion.measuring import BASELINE
+from analysis.lesion.measuring import LesionResult
+from analysis.lesion.measuring import measure
+
+__all__ = (
+  'BASELINE',
+  'Comparison',
+  'LesionResult',
+  'compare',
+  'measure',
+  'naming',
+  'tables',
+  'verdict',
+)

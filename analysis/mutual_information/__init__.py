@@ -1,8 +1,26 @@
-"""Test 2: does a single number of the memory follow the x position?"""
+"""Test 2: does any single number of the memory follow the x position?
 
+scoring.py       contents and sequences to a `MutualInformationResult`
+estimators.py    the mutual information of real numbers and classes
+plain_scores.py  what scores for classes alone say of real numbers
+controls.py      random sequences, and shifts for the null
+significance.py  p-values from the null, and their correction
+verdict.py       the answer, with its numbers
+tables.py        results as Markdown and JSON
+"""
+
+from analysis.mutual_information import tables
+from analysis.mutual_information import verdict
 from analysis.mutual_information.scoring import MutualInformationResult
 from analysis.mutual_information.scoring import Scorer
 from analysis.mutual_information.scoring import from_traces
 from analysis.mutual_information.scoring import score
 
-__all__ = ('MutualInformationResult', 'Scorer', 'from_traces', 'score')
+__all__ = (
+  'MutualInformationResult',
+  'Scorer',
+  'from_traces',
+  'score',
+  'tables',
+  'verdict',
+)

@@ -1,9 +1,9 @@
 """Estimators of the mutual information of real numbers and classes, in nats.
 
-Each takes contents, float `[time, locations]`, and several sequences of
-classes, int `[sequences, time]`: the true one, controls, shifted ones. It
-returns what scikit-learn gives for every pair, float64 `[sequences,
-locations]`, much faster for many of them:
+Each takes contents, float `[time, locations]`, and sequences of classes, int
+`[sequences, time]`: the true one, controls, shifted ones. It returns what
+scikit-learn gives for every pair, float64 `[sequences, locations]`, and is much
+faster for many of them:
 
 - `binned`: contents cut into quantile bins, as `sklearn.metrics.
   mutual_info_score` of the bins;
@@ -11,13 +11,12 @@ locations]`, much faster for many of them:
   Ross, "Mutual Information between Discrete and Continuous Data Sets", 2014.
 
 Both are biased: binned scores of independent data average about
-(bins - 1) (classes - 1) / (2 time), nearest-neighbour scores are cut off at 0.
-Read a score against those of sequences that have nothing to do with the
-contents, not against zero.
+(bins - 1) (classes - 1) / (2 time), and negative nearest-neighbour scores are
+raised to 0. Compare a score with those of sequences that are independent of the
+contents, not with zero.
 """
 
 from collections.abc import Callable
-from collections.abc import Iterator
 from concurrent import futures
 import os
 
@@ -27,36 +26,37 @@ from sklearn import preprocessing
 
 from analysis.mutual_information import plain_scores
 
-# Laid out together.
+# Locations whose contents are copied and binned together.
 _LOCATIONS_AT_ONCE = 256
-# Steps of all sequences that are counted together, for a core's cache.
+# Steps, over all sequences, that are counted together: they fit a cache.
 _NUMBERS_AT_ONCE = 24_000
 _NEIGHBOURS = 3
 
-# Told how many more pairs of a location and a sequence have been scored.
+# Is told how many more pairs of a location and a sequence have been scored.
 Done = Callable[[int], None]
 
 
 def varies(contents: np.ndarray) -> np.ndarray:
-  """Returns which locations ever change: bool `[locations]`."""
+  """Returns whether each location ever changes: bool `[locations]`."""
   return (contents != contents[0]).any(axis=0)
 
 
 def quantile_bins(contents: np.ndarray, num_bins: int) -> np.ndarray:
-  """Cuts each location's contents into bins of about equal number.
+  """Cuts each location's contents into bins with about equally many steps.
 
   Args:
     contents: float `[time, locations]`.
-    num_bins: most bins; equal numbers share a bin, so ties make them fewer.
+    num_bins: the most bins. Equal numbers share a bin, so that ties leave some
+      bins empty.
 
   Returns:
-    int16 `[time, locations]`, numbered from 0 upwards, some perhaps unused.
+    int16 `[time, locations]`, in [0, num_bins).
   """
   return _bins(np.ascontiguousarray(contents.T), num_bins).T
 
 
 def _bins(rows: np.ndarray, num_bins: int) -> np.ndarray:
-  """As `quantile_bins`, with time last."""
+  """`quantile_bins` of `[locations, time]`."""
   num_steps = rows.shape[1]
   ranks = np.unique(np.arange(1, num_bins) * num_steps // num_bins)
   edges = np.sort(rows, axis=1)[:, ranks]
@@ -67,20 +67,20 @@ def _bins(rows: np.ndarray, num_bins: int) -> np.ndarray:
 
 
 class _Counter:
-  """Sequences, laid out to be counted together with the bins of locations."""
+  """Counts classes and bins that occur together, for many sequences at once."""
 
   def __init__(self, sequences: np.ndarray, num_bins: int):
-    """Lays them out.
+    """Prepares the sequences.
 
     Args:
       sequences: int `[sequences, time]`, classes from 0 upwards.
-      num_bins: the locations' number of bins.
+      num_bins: number of bins of each location.
     """
     num_steps = sequences.shape[1]
     self._num_bins = num_bins
     self._num_classes = int(sequences.max()) + 1
     self._table = plain_scores.n_log_n(num_steps)
-    # Each sequence has cells of its own.
+    # Each sequence of a block has its own cells of (class, bin).
     at_once = max(1, _NUMBERS_AT_ONCE // num_steps)
     cells = num_bins * self._num_classes
     self._blocks = [
@@ -95,11 +95,11 @@ class _Counter:
   def score(self, bins: np.ndarray) -> np.ndarray:
     """Scores a location against all sequences.
 
-    With joint counts n_ij that sum to n, n_i and n_j, the mutual information is
-    log n + (sum n_ij log n_ij - sum n_i log n_i - sum n_j log n_j) / n.
+    With joint counts n_ij and their sums n_i, n_j and n, the mutual information
+    is log n + (sum n_ij log n_ij - sum n_i log n_i - sum n_j log n_j) / n.
 
     Args:
-      bins: int `[time]`.
+      bins: int `[time]`, the location's bins.
 
     Returns:
       float64 `[sequences]`.
@@ -147,20 +147,12 @@ def binned(
   return scores
 
 
-def _in_threads(
-  function: Callable[[np.ndarray], np.ndarray], items: list[np.ndarray]
-) -> Iterator[np.ndarray]:
-  """Applies a function to all items, on all cores."""
-  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    yield from pool.map(function, items)
-
-
 def _scaled(contents: np.ndarray, seed: int) -> np.ndarray:
-  """Contents as scikit-learn prepares them: scaled, and ties parted by noise.
+  """Prepares contents as scikit-learn does: scales them, adds a little noise.
 
   Args:
     contents: float `[time, locations]`, none of them constant.
-    seed: of the noise.
+    seed: seed of the noise, which breaks ties.
 
   Returns:
     float64 `[locations, time]`.
@@ -172,14 +164,14 @@ def _scaled(contents: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _radii(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
-  """Returns each number's distance to its third neighbour in its class.
+  """Returns each number's distance to its third nearest neighbour in its class.
 
-  In smaller classes, to the furthest number. In order the nearest three are
-  next to it: they and itself are four in a row.
+  In a class of three or two, the distance to the furthest number. Among sorted
+  numbers, a number and its three nearest neighbours are four in a row.
 
   Args:
-    values: float64 `[sequences, time]`, by class and in order in each; and
-    classes: of the same shape, these classes.
+    values: float64 `[sequences, time]`, ordered by class and then by size.
+    classes: their classes, of the same shape.
 
   Returns:
     float64 of the same shape; infinite in classes of one.
@@ -195,7 +187,7 @@ def _radii(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
     low, high = values[:, :width], values[:, size - 1 :]
     in_one = classes[:, :width] == classes[:, size - 1 :]
     if size <= _NEIGHBOURS:
-      # Only if it is the whole of the class.
+      # So few count only if they are the whole class.
       in_one &= last[:, size - 1 :]
       in_one[:, 1:] &= last[:, : width - 1]
     for i in range(size):
@@ -209,20 +201,20 @@ def _radii(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
 def _count_within(
   ordered: np.ndarray, values: np.ndarray, radii: np.ndarray
 ) -> np.ndarray:
-  """Returns how many numbers are nearer to each value than its radius.
+  """Counts the numbers that are nearer to each value than its radius.
 
   Args:
-    ordered: float64 `[time]`, the numbers in order.
+    ordered: float64 `[time]`, the numbers, sorted.
     values: float64 `[...]`, some of them.
     radii: float64 `[...]`.
 
   Returns:
-    int64 `[...]`, itself among them.
+    int64 `[...]`; a value counts itself.
   """
   end = len(ordered) - 1
   first = np.searchsorted(ordered, values - radii)
   past = np.searchsorted(ordered, values + radii, side='right')
-  # The sums are rounded: what lies on the edge may be on the wrong side of it.
+  # The sums are rounded, so a number at the radius may be on the wrong side.
   first += values - ordered[np.minimum(first, end)] >= radii
   past -= ordered[np.maximum(past - 1, 0)] - values >= radii
   return past - first
@@ -249,7 +241,7 @@ def _ross(values: np.ndarray, sequences: np.ndarray) -> np.ndarray:
   sizes = np.bincount((rows + labels).ravel(), minlength=size * len(labels))
   sizes = sizes[rows + labels]
   near = _count_within(ordered, grouped, _radii(grouped, labels))
-  # From 1 upwards.
+  # digamma[i] is the function at i + 1.
   digamma = special.digamma(np.arange(1, len(values) + 1))
   terms = (
     digamma[np.minimum(sizes - 1, _NEIGHBOURS) - 1]
@@ -260,7 +252,7 @@ def _ross(values: np.ndarray, sequences: np.ndarray) -> np.ndarray:
 
 
 def _ross_all(values: np.ndarray, sequences: np.ndarray) -> np.ndarray:
-  """As `_ross`, where classes of one, which have no neighbours, do not count.
+  """Scores one location; steps that are alone in their class do not count.
 
   Args:
     values: float64 `[time]`, no two equal.
@@ -289,17 +281,16 @@ def nearest_neighbours(
 ) -> np.ndarray:
   """Scores contents against sequences of classes without binning.
 
-  To what `sklearn.feature_selection.mutual_info_classif` gives with three
-  neighbours, which looks for them anew for every sequence, with a k-d tree for
-  every class; numbers in order have them at their side. (In classes of less
-  than eight steps it computes distances with a rounding error instead, and its
-  scores are off by chance.) A little noise parts ties, the same for every
-  sequence.
+  Gives what `sklearn.feature_selection.mutual_info_classif` gives with three
+  neighbours. That builds a k-d tree for each class of each sequence; here the
+  contents are sorted once, and neighbours stand side by side. (In classes of
+  fewer than eight steps scikit-learn rounds distances, which shifts its scores
+  a little.) A little noise, the same for every sequence, breaks ties.
 
   Args:
     contents: float `[time, locations]`.
     sequences: int `[sequences, time]`, classes from 0 upwards.
-    seed: of the noise.
+    seed: seed of the noise.
     done: see `Done`.
 
   Returns:
@@ -308,16 +299,17 @@ def nearest_neighbours(
   """
   scores = np.zeros([len(sequences), contents.shape[1]])
   (varying,) = np.nonzero(varies(contents))
-  # In few bytes, they are sorted without comparisons.
+  # NumPy sorts integers of one or two bytes without comparisons.
   small = sequences.astype(np.min_scalar_type(int(sequences.max())))
-  for start in range(0, len(varying), _LOCATIONS_AT_ONCE):
-    chunk = varying[start : start + _LOCATIONS_AT_ONCE]
-    rows = _scaled(contents[:, chunk], seed)
-    found = _in_threads(lambda row: _ross_all(row, small), list(rows))
-    for location, some in zip(chunk, found):
-      scores[:, location] = some
-      if done:
-        done(len(some))
+  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    for start in range(0, len(varying), _LOCATIONS_AT_ONCE):
+      chunk = varying[start : start + _LOCATIONS_AT_ONCE]
+      rows = _scaled(contents[:, chunk], seed)
+      found = pool.map(lambda row: _ross_all(row, small), rows)
+      for location, some in zip(chunk, found):
+        scores[:, location] = some
+        if done:
+          done(len(some))
   if done:
     done(scores.size - len(varying) * len(sequences))
   return scores

@@ -1,20 +1,20 @@
-"""What scores of classes say of real numbers: three ways to read the post.
+"""Scores for classes, applied to real numbers: three ways to read the post.
 
 The post scores the contents of a memory location, which are real numbers,
 against classes by 'the mutual information score', which compares classes with
-classes. Without an estimator for real numbers that leaves:
+classes. Without an estimator for real numbers, there are three ways to do so:
 
-- `raw`: `sklearn.metrics.mutual_info_score` as it is, every number that differs
-  a class of its own. Contents that never repeat then score the entropy of the
-  sequence, whatever the two have to do with each other;
-- `adjusted`: `sklearn.metrics.adjusted_mutual_info_score`, which takes off what
-  is expected by chance. Contents that never repeat then score exactly zero:
-  chance alone gives them as much;
+- `raw`: `sklearn.metrics.mutual_info_score` as it is: each distinct number is a
+  class of its own. Contents that never repeat then score the entropy of the
+  sequence, whether they depend on it or not;
+- `adjusted`: `sklearn.metrics.adjusted_mutual_info_score`, which subtracts the
+  score expected by chance. Contents that never repeat then score exactly zero:
+  chance alone gives them the same score;
 - `integers`: `mutual_info_score` of the contents cast to integers. Contents
-  between -1 and 1 are all 0 then, and score zero.
+  between -1 and 1 all become 0, and score zero.
 
-None of the three tells contents that follow the sequence from contents that do
-not. All locations are scored at once, to what scikit-learn gives for each.
+None of the three can tell whether contents follow the sequence. All locations
+are scored at once; the scores are those of scikit-learn.
 """
 
 from concurrent import futures
@@ -34,51 +34,58 @@ def n_log_n(greatest: int) -> np.ndarray:
   return special.xlogy(n, n)
 
 
-class _Runs:
-  """The runs of equal numbers in every row of a sorted array."""
+class _EqualNumbers:
+  """Groups of equal numbers in each row of a sorted array.
+
+  Attributes:
+    groups: int `[rows, time]`, the group of each number, from 0 upwards.
+  """
 
   def __init__(self, ordered: np.ndarray):
-    """Finds them.
+    """Finds the groups.
 
     Args:
-      ordered: `[rows, time]`, every row in order.
+      ordered: `[rows, time]`, each row sorted.
     """
     self._shape = ordered.shape
     begins = np.ones(ordered.shape, bool)
     np.not_equal(ordered[:, 1:], ordered[:, :-1], out=begins[:, 1:])
     starts = np.flatnonzero(begins)
-    self.numbers = np.cumsum(begins, axis=1) - 1
+    self.groups = np.cumsum(begins, axis=1) - 1
     self._row = starts // ordered.shape[1]
-    self._length = np.diff(starts, append=ordered.size)
+    self._size = np.diff(starts, append=ordered.size)
 
-  def lengths(self) -> np.ndarray:
-    """Which lengths there are."""
-    return np.unique(self._length)
+  def sizes(self) -> np.ndarray:
+    """Returns the sizes that occur, ascending."""
+    return np.unique(self._size)
 
   def sum(self, table: np.ndarray) -> np.ndarray:
-    """Sums `table[length]` over each row's runs: float64 `[rows]`."""
-    weights = table[self._length]
+    """Sums `table[size]` over the groups of each row: float64 `[rows]`."""
+    weights = table[self._size]
     return np.bincount(self._row, weights, minlength=self._shape[0])
 
 
-def _expected(lengths: np.ndarray, sizes: np.ndarray, steps: int) -> np.ndarray:
-  """What clusters add to the mutual information expected by chance.
+def _expected(
+  clusters: np.ndarray, sizes: np.ndarray, steps: int
+) -> np.ndarray:
+  """Returns what a cluster adds to the mutual information expected by chance.
 
   Vinh, Epps and Bailey, "Information Theoretic Measures for Clusterings
   Comparison", 2010, equation 24a: a sum over pairs of a cluster and a class.
 
   Args:
-    lengths: int `[m]`, sizes of clusters that occur, ascending.
+    clusters: int `[m]`, sizes of clusters that occur, ascending.
     sizes: int `[classes]`, sizes of the classes, which sum to `steps`.
     steps: number of steps.
 
   Returns:
-    float64 `[steps + 1]`, by the size of a cluster; zero where none occurs.
+    float64 `[steps + 1]`, by the size of the cluster; zero for sizes that do
+    not occur.
   """
   logs = special.gammaln(np.arange(steps + 1) + 1.0)
   total = np.zeros(steps + 1)
   for size, number in zip(*np.unique(sizes[sizes > 0], return_counts=True)):
-    a, both = lengths[:, np.newaxis], np.arange(1, size + 1)
+    a, both = clusters[:, np.newaxis], np.arange(1, size + 1)
     possible = (both <= a) & (both >= a + size - steps)
     n = np.where(possible, both, np.minimum(a, size))
     chance = np.exp(
@@ -93,14 +100,14 @@ def _expected(lengths: np.ndarray, sizes: np.ndarray, steps: int) -> np.ndarray:
       + logs[steps - size]
     )
     gain = n / steps * np.log(steps * n / (a * size))
-    total[lengths] += number * np.where(possible, chance * gain, 0).sum(axis=1)
+    total[clusters] += number * np.where(possible, chance * gain, 0).sum(axis=1)
   return total
 
 
 def _scores(
   contents: np.ndarray, sequences: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Plain and adjusted score of rows, each number a class of its own.
+  """Plain and adjusted scores where each distinct number is a class.
 
   Args:
     contents: `[locations, time]`.
@@ -112,17 +119,17 @@ def _scores(
   num_steps = contents.shape[1]
   table = n_log_n(num_steps)
   order = np.argsort(contents, axis=1, kind='stable')
-  runs = _Runs(np.take_along_axis(contents, order, axis=1))
-  entropy = np.log(num_steps) - runs.sum(table) / num_steps
+  equal = _EqualNumbers(np.take_along_axis(contents, order, axis=1))
+  entropy = np.log(num_steps) - equal.sum(table) / num_steps
   plain, adjusted = [], []
   for sequence in sequences:
     sizes = np.bincount(sequence)
-    pairs = runs.numbers * len(sizes) + sequence[order]
-    joint = _Runs(np.sort(pairs, axis=1)).sum(table)
+    pairs = equal.groups * len(sizes) + sequence[order]
+    joint = _EqualNumbers(np.sort(pairs, axis=1)).sum(table)
     of_classes = np.log(num_steps) - table[sizes].sum() / num_steps
     score = entropy + of_classes - np.log(num_steps) + joint / num_steps
     score = np.where(entropy > 0, np.maximum(score, 0), 0)
-    expected = runs.sum(_expected(runs.lengths(), sizes, num_steps))
+    expected = equal.sum(_expected(equal.sizes(), sizes, num_steps))
     room = (entropy + of_classes) / 2 - expected
     gain = np.where(np.abs(room) > 1e-12, score - expected, 0)
     plain.append(score)
@@ -138,9 +145,9 @@ def _never_repeats(contents: np.ndarray) -> np.ndarray:
 def _score_rows(
   rows: np.ndarray, sequences: np.ndarray
 ) -> dict[str, np.ndarray]:
-  """As `plain_scores`, of contents `[locations, time]`."""
+  """`plain_scores` of contents `[locations, time]`."""
   found = {name: np.zeros([len(sequences), len(rows)]) for name in NAMES}
-  # What follows is for those that repeat; of others the scores are known.
+  # The scores of numbers that never repeat are known: entropy, and zero.
   found['raw'][:] = [[stats.entropy(np.bincount(x))] for x in sequences]
   repeats = ~_never_repeats(rows)
   if repeats.any():
@@ -164,8 +171,8 @@ def plain_scores(
     sequences: int `[sequences, time]`, classes from 0 upwards.
 
   Returns:
-    By name, of `NAMES`: float64 `[sequences, locations]`; nats, but for
-    `adjusted`, which is 1 for contents that say all.
+    float64 `[sequences, locations]`, by name, of `NAMES`. `raw` and `integers`
+    are in nats; `adjusted` is 1 for contents that determine the class.
   """
   starts = range(0, contents.shape[1], _LOCATIONS_AT_ONCE)
 

@@ -1,30 +1,30 @@
 """Test 2: does any memory location follow the sequence of x positions?
 
-PROTOCOL, 'Test 2: mutual information'; the post's section of that name. For
-each location of a memory, or of another representation, the mutual information
-(in nats) between its contents over a sequence and the class of x at each step,
-or some steps before. A map of the file:
+docs/PROTOCOL.md, 'Test 2: mutual information'; the post's section of that name.
+For each location of the memory, or of another representation: the mutual
+information, in nats, between its contents at each step of a sequence and the
+class of x at that step or some steps before.
 
-- `score`: contents and sequences, plain arrays, to a `MutualInformationResult`;
+- `score`: arrays of contents and sequences to a `MutualInformationResult`;
 - `Scorer`: the same with one sequence in memory at a time;
-- `from_traces`: several representations, in one pass over traces.
+- `from_traces`: several representations in one pass over traces.
 
-The estimators are in mutual_information_estimators.py. What a score means is
-told by three others of the same contents:
+What a score means is told by three others of the same contents:
 
-- of the random control sequence, which the model never saw: the bias of the
+- against a random sequence, which the model never saw: the bias of the
   estimator on data that are independent by design;
-- of the true sequence shifted in a circle (`controls.circular_shifts`): the
-  bias again, and how far scores spread by chance, from which p-values follow
-  (significance.py);
-- the post's, which has no estimator for real numbers (plain_scores.py).
+- against the true sequence shifted in a circle (`controls.circular_shifts`):
+  the bias again, and the spread of scores by chance, which gives p-values
+  (`significance`);
+- the scores that the post may have used, which take every number for a class of
+  its own (`plain_scores`).
 
-A location is scored at all lags on the same steps, those that have a label at
-the furthest one. If contents have nothing to do with a stationary sequence,
-then all its shifts, by a lag or by any other number of steps, fit them equally
-well on these steps: one null serves all lags, whatever the autocorrelation of
-contents and sequence. (Labels of the first steps, which a shift brings from the
-end, are no exception.)
+A location is scored at all lags on the same steps: those that have a label at
+the furthest lag. If its contents are independent of a stationary sequence, then
+all shifts of the sequence, by a lag or by any other number of steps, fit them
+equally well on these steps. So one null serves all lags, whatever the
+autocorrelation of contents and sequence. (This includes the labels of the first
+steps, which a shift brings from the end.)
 """
 
 from collections.abc import Callable
@@ -37,64 +37,64 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from analysis.common import controls
+from analysis.mutual_information import controls
 from analysis.mutual_information import estimators
 from analysis.mutual_information import plain_scores
 from analysis.mutual_information import significance
+from dnc import traces as traces_lib
 from dnc.dsprites import latents
 from dnc.system import errors
 from dnc.system import progress
-from dnc.traces import reading as traces_lib
 
 _X = latents.NAMES.index('x_position')
-# The post's measure of 'virtually no mutual information', in nats.
+# What the post calls 'virtually no mutual information', in nats.
 NEGLIGIBLE = 1e-8
-# The share of the significant locations that may be so by chance.
+# The share of significant locations that are expected to be so by chance.
 LEVEL = 0.05
 LAGS = (0, 1, 5, 10)
-# Of every sequence. Thousands over all sequences together, so that the spread
-# of a mean score by chance is known to some 2 %.
+# Shifts of each sequence. All sequences together have thousands, so that the
+# spread of a mean score by chance is known to about 2 %.
 NUM_SHIFTS = {'binned': 99, 'nearest_neighbours': 49}
 
 
 @dataclasses.dataclass(frozen=True)
 class MutualInformationResult:
-  """What Test 2 found of a representation; nats, averaged over the sequences.
+  """What Test 2 found in a representation; nats, means over the sequences.
 
   Attributes:
     estimator: 'binned' or 'nearest_neighbours'.
-    num_bins: bins for 'binned', else None.
+    num_bins: number of bins of 'binned'; None for the other.
     num_sequences: number of sequences.
-    num_shifts: number of shifts of each.
-    num_different_shifts: how many of those of a sequence differ, at least:
-      short ones cannot be shifted in many ways.
-    lags: how many steps before the class was that contents are scored against.
-    layout: the representation's shape, e.g. (slots, words).
+    num_shifts: number of shifts of each sequence.
+    num_different_shifts: how many of a sequence's shifts differ, at least:
+      there are few ways to shift a short one.
+    lags: contents are scored against the class of so many steps before.
+    layout: shape of the representation, e.g. (slots, words).
     locations: int64 `[locations]`, which of its numbers, row by row.
     scores: float64 `[lags, locations]`, against the true sequences.
-    standard_error: float64 `[lags, locations]`, of what `scores` have above
-      `null`, from its spread over sequences; NaN of a single one.
+    standard_error: float64 `[lags, locations]`, of `excess`, from its spread
+      over sequences; NaN for a single sequence.
     control: float64 `[locations]`, against random sequences.
-    null: float64 `[locations]`, against shifts of the true sequences: what is
-      expected by chance, the bias of the estimator.
+    null: float64 `[locations]`, against shifts of the true sequences: the score
+      expected by chance, which is the bias of the estimator.
     shifted: float64 `[locations]`, against one shift of each true sequence: a
       score by chance.
-    null_deviation: float64 `[locations]`, the standard deviation of a score by
+    null_deviation: float64 `[locations]`, standard deviation of a score by
       chance.
     p_values: float64 `[lags, locations]`, from a Pearson type III law with the
       null's mean, variance and skewness.
-    empirical_p_values: float64 `[lags, locations]`, the scores' rank among
-      those of shifts: at least 1 / (shifts + 1).
+    empirical_p_values: float64 `[lags, locations]`, the rank of `scores` among
+      the scores of shifts: at least 1 / (shifts + 1).
     q_values: float64 `[lags, locations]`, `p_values` adjusted for the number of
       locations and lags (Benjamini-Hochberg).
-    control_q_values: float64 `[locations]`, the same of `control`.
-    constant: bool `[locations]`, whether the contents never changed within any
+    control_q_values: float64 `[locations]`, the same for `control`.
+    constant: bool `[locations]`, whether the contents never change within any
       sequence.
-    plain: float64 `[2, locations]` by name, of `plain_scores.NAMES`: against
-      the true and the random sequences, all steps.
-    plain_negligible: float64 `[2, locations]` by name: of how many sequences
-      that score is below `NEGLIGIBLE`, as a share.
-    entropy: of the true sequences: no score can be higher.
+    plain: by name, of `plain_scores.NAMES`: float64 `[2, locations]`, against
+      the true and the random sequences, on all steps.
+    plain_negligible: by name: float64 `[2, locations]`, the share of sequences
+      in which that score is below `NEGLIGIBLE`.
+    entropy: of the true sequences; no score can be higher.
   """
 
   estimator: str
@@ -122,22 +122,31 @@ class MutualInformationResult:
 
   @property
   def excess(self) -> np.ndarray:
-    """float64 `[lags, locations]`: what `scores` have above `null`."""
+    """float64 `[lags, locations]`: `scores` less `null`."""
     return self.scores - self.null
 
   @property
   def significant(self) -> np.ndarray:
-    """Bool `[lags, locations]`."""
+    """Bool `[lags, locations]`: whether q is at most `LEVEL`."""
     return self.q_values <= LEVEL
 
   @property
   def ceiling(self) -> float:
-    """The most that a score could be."""
+    """The highest score that is possible."""
     bins = np.inf if self.num_bins is None else np.log(self.num_bins)
     return float(min(bins, self.entropy))
 
+  def place(self, index: int) -> list[int]:
+    """Returns where in `layout` a location is, e.g. [slot, word].
+
+    Args:
+      index: index of the location in `locations`.
+    """
+    where = np.unravel_index(self.locations[index], self.layout)
+    return [int(i) for i in where]
+
   def summary(self) -> dict[str, Any]:
-    """Returns the numbers that stand for all locations together."""
+    """Returns statistics over all locations, by name."""
     return {
       'num_locations': len(self.locations),
       'num_significant': int(self.significant.any(axis=0).sum()),
@@ -152,6 +161,10 @@ class MutualInformationResult:
       'share_constant': float(self.constant.mean()),
       'ceiling': self.ceiling,
     }
+
+
+# By representation.
+Results = Mapping[str, MutualInformationResult]
 
 
 class Scorer:
@@ -171,17 +184,18 @@ class Scorer:
     """Constructs the scorer.
 
     Args:
-      lags: see `MutualInformationResult`; from 0 upwards.
+      lags: see `MutualInformationResult`; 0 or more.
       estimator: 'binned' or 'nearest_neighbours'.
-      num_shifts: shifts of each sequence, at least 3; `NUM_SHIFTS` if None.
-      seed: of the random sequences, shifts and scikit-learn's noise.
-      num_bins: for 'binned', see `quantile_bins`.
-      locations: which to score; all if None.
-      layout: see `MutualInformationResult`; a row if None.
+      num_shifts: shifts of each sequence, at least 3; None: `NUM_SHIFTS`.
+      seed: seed of the random sequences, the shifts and the noise of
+        'nearest_neighbours'.
+      num_bins: for 'binned', see `estimators.quantile_bins`.
+      locations: which locations to score; None: all.
+      layout: see `MutualInformationResult`; None: a row.
       done: see `estimators.Done`.
 
     Raises:
-      errors.UsageError: if the estimator is unknown.
+      UsageError: if the estimator is unknown.
       ValueError: if there are too few shifts, or a lag is negative.
     """
     self._estimate = _estimator(estimator, num_bins, seed, done)
@@ -213,18 +227,18 @@ class Scorer:
 
   @property
   def num_scores(self) -> int:
-    """How many scores each location has for each sequence."""
+    """Number of scores of a location and a sequence."""
     return len(self._about['lags']) + 1 + self._num_shifts
 
   def add(self, contents: np.ndarray, sequence: np.ndarray) -> None:
-    """Takes in a sequence.
+    """Scores a sequence.
 
     Args:
       contents: float `[time, locations]`, finite.
-      sequence: `[time]`, labels of any kind.
+      sequence: `[time]`, labels of any type.
 
     Raises:
-      ValueError: if it is too short for the lags, or shapes differ.
+      ValueError: if it is too short for the lags, or the shapes differ.
     """
     contents = np.asarray(contents)
     if contents.ndim != 2 or np.shape(sequence) != contents.shape[:1]:
@@ -268,10 +282,10 @@ class Scorer:
     self._count += 1
 
   def result(self) -> MutualInformationResult:
-    """Returns what was found so far.
+    """Returns the means over the sequences so far.
 
     Raises:
-      errors.UsageError: if there was no sequence.
+      UsageError: if there was no sequence.
     """
     if not self._count:
       raise errors.UsageError('mutual information: no sequence to score')
@@ -338,14 +352,13 @@ def score(
          [0, 1, 0]])
 
   Args:
-    contents: float `[time, locations]`, or several of them, whose lengths may
-      differ.
-    sequences: labels of any kind, `[time]`, or as many of them.
-    **options: what `Scorer` takes.
+    contents: float `[time, locations]`, or several of them, of any lengths.
+    sequences: labels of any type, `[time]`, or as many of them.
+    **options: see `Scorer`.
 
   Raises:
-    errors.UsageError: as `Scorer`.
-    ValueError: as `Scorer`.
+    UsageError: if the estimator is unknown, or there is no sequence.
+    ValueError: if shapes, lags or shifts do not fit; see `Scorer`.
   """
   if np.ndim(contents[0]) == 1:
     contents, sequences = [contents], [sequences]
@@ -362,21 +375,21 @@ def from_traces(
   log: progress.Log | None = None,
   **options: Any,
 ) -> dict[str, MutualInformationResult]:
-  """Runs Test 2 on traces of sequences in which x moves, in one pass.
+  """Puts traces of sequences in which x moves to Test 2, in one pass.
 
   Args:
     traces: the traces.
     split: which of them.
     layouts: shapes of the representations to score, by name.
     log: takes a line of progress now and then.
-    **options: what `Scorer` takes.
+    **options: see `Scorer`.
 
   Returns:
-    By name, in the order of `layouts`.
+    Results by name, in the order of `layouts`.
 
   Raises:
-    errors.UsageError: if the traces lack a representation, are damaged, or hold
-      numbers that are not finite; or as `Scorer`.
+    UsageError: if the traces lack a representation, are damaged, or hold
+      numbers that are not finite; or if the estimator is unknown.
   """
   scored = 0
 

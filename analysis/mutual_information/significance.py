@@ -1,25 +1,24 @@
-"""How likely a score is by chance, and which of many stand out.
+"""How likely a score is by chance, and which of many scores stand out.
 
-For scores averaged over independent sequences, each with a null distribution of
-its own: `NullMoments` collects the cumulants of the mean, `upper_tail` turns
-them into p-values, `adjusted` corrects these for their number.
+For mean scores over independent sequences, each of which has a null
+distribution of its own: `NullMoments` collects the cumulants of the mean,
+`upper_tail` turns them into p-values, `adjusted` corrects these for their
+number.
 
-Why not the rank among the null scores alone: with S of them a p-value cannot
-fall below 1 / (S + 1), and a correction for 16,384 locations needs millions of
-them. But sequences are independent, so that the cumulants of their mean are
-the sums of theirs, and the mean of some dozens is close to a Pearson type III
-law (a shifted gamma distribution), which has its mean, variance and skewness.
-`empirical` is the rank, for comparison.
+Why not the rank among the null scores (`empirical`) alone: with S of these, a
+p-value cannot fall below 1 / (S + 1), and the correction for 16,384 locations
+would need millions. But the cumulants of a sum of independent scores are the
+sums of their cumulants, and the mean of some dozens is close to a Pearson type
+III law (a shifted gamma distribution) of the same mean, variance and skewness.
 """
 
 import numpy as np
-from scipy import special
 from scipy import stats
 
-# A null that spreads less, in the scores' unit, is rounding: no location of
-# which this holds can be significant.
+# A null with a smaller standard deviation, in nats, is rounding: its location
+# cannot be significant.
 _ROUNDING = 1e-9
-# Less skewed than this, a gamma law is a normal one.
+# Up to this skewness the law counts as normal.
 _LEAST_SKEWNESS = 1e-3
 _LEAST_P = 1e-300
 
@@ -32,26 +31,27 @@ def upper_tail(
 ) -> np.ndarray:
   """Returns the chance of `observed` or more under a Pearson type III law.
 
-  Where the skewness is not positive it is the normal law's: a law that is
-  skewed to the left ends somewhere on the right, and a chance of zero is more
-  than an estimated skewness can say.
+  A law that is skewed to the left is replaced by the normal law. It would have
+  an upper end and a chance of zero beyond it, which is more than an estimated
+  skewness can say.
 
   Args:
     observed: float `[...]`.
-    mean: float `[...]`, of the law; and
-    variance: its variance, and
-    third: its third central moment.
+    mean: float `[...]`, the law's mean.
+    variance: float `[...]`, its variance.
+    third: float `[...]`, its third central moment.
 
   Returns:
     float64 `[...]`; 1 where the law does not spread, never below 1e-300.
   """
   spreads = variance > _ROUNDING**2
   deviation = np.sqrt(np.where(spreads, variance, 1))
-  z = (observed - mean) / deviation
   skewness = np.where(spreads, third, 0) / deviation**3
-  root = 2 / np.maximum(skewness, _LEAST_SKEWNESS)
-  gamma = special.gammaincc(root**2, np.maximum(root * (root + z), 0))
-  chance = np.where(skewness > _LEAST_SKEWNESS, gamma, special.ndtr(-z))
+  chance = stats.pearson3.sf(
+    (observed - mean) / deviation,
+    # A skewness of 0 makes it the normal law.
+    np.where(skewness > _LEAST_SKEWNESS, skewness, 0),
+  )
   return np.where(spreads, np.maximum(chance, _LEAST_P), 1.0)
 
 
@@ -63,7 +63,8 @@ def empirical(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     null: float `[samples, locations]`.
 
   Returns:
-    float64 `[..., locations]`, (1 + those that reach it) / (1 + samples).
+    float64 `[..., locations]`: (1 + n) / (1 + samples), if n null scores are
+    at least as high.
   """
   ordered = np.sort(null, axis=0)
   below = np.empty(observed.shape)
@@ -73,10 +74,11 @@ def empirical(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
 
 
 def adjusted(p_values: np.ndarray) -> np.ndarray:
-  """Returns p-values adjusted for their number, all of the array together.
+  """Adjusts p-values for their number: returns q-values.
 
-  Benjamini and Hochberg, "Controlling the False Discovery Rate", 1995: of those
-  that are then at most 0.05, at most 5 % are expected to be false.
+  Benjamini and Hochberg, "Controlling the False Discovery Rate", 1995: of the
+  hypotheses with a q-value up to 0.05, at most 5 % are expected to be false
+  discoveries.
 
   Args:
     p_values: float `[...]`.
@@ -90,7 +92,7 @@ def adjusted(p_values: np.ndarray) -> np.ndarray:
 
 
 class NullMoments:
-  """Cumulants of the mean over sequences of scores under the null, streamed."""
+  """Cumulants of a mean score under the null, sequence by sequence."""
 
   def __init__(self):
     self._count = 0
@@ -100,11 +102,11 @@ class NullMoments:
     self._scores = 0.0
 
   def add(self, null: np.ndarray) -> None:
-    """Takes in a sequence.
+    """Adds a sequence.
 
     Args:
-      null: float64 `[samples, locations]`, at least three samples of its null
-        distribution; their number is the same for all sequences.
+      null: float64 `[samples, locations]`, at least three scores under its
+        null; as many for each sequence.
     """
     size = len(null)
     mean = null.mean(axis=0)
@@ -112,8 +114,8 @@ class NullMoments:
     squares = centred**2
     self._count += 1
     self._mean = self._mean + mean
-    # Unbiased estimates of second and third cumulant (k-statistics); the mean
-    # that observations are compared with is estimated as well: 1 + 1 / size.
+    # Unbiased estimates of the second and third cumulant (k-statistics). The
+    # mean that scores are compared with is estimated, too: hence 1 + 1 / size.
     self._variance = self._variance + squares.sum(axis=0) * (1 + 1 / size) / (
       size - 1
     )
@@ -124,21 +126,21 @@ class NullMoments:
 
   @property
   def mean(self) -> np.ndarray:
-    """float64 `[locations]`: what is expected by chance."""
+    """float64 `[locations]`: the mean score expected by chance."""
     return self._mean / self._count
 
   @property
   def deviation(self) -> np.ndarray:
-    """float64 `[locations]`: standard deviation of a mean score by chance."""
+    """float64 `[locations]`: standard deviation of the mean by chance."""
     return np.sqrt(self._variance) / self._count
 
   @property
   def draw(self) -> np.ndarray:
-    """float64 `[locations]`: the mean of one score of each sequence."""
+    """float64 `[locations]`: mean of one null score of each sequence."""
     return self._scores[0] / self._count
 
   def p_values(self, observed: np.ndarray) -> np.ndarray:
-    """As `upper_tail`, of mean scores, float `[..., locations]`."""
+    """`upper_tail` of mean scores, float `[..., locations]`."""
     return upper_tail(
       observed,
       self.mean,
@@ -147,5 +149,5 @@ class NullMoments:
     )
 
   def empirical(self, observed: np.ndarray) -> np.ndarray:
-    """As `empirical`, of mean scores, float `[..., locations]`."""
+    """`empirical` of mean scores, float `[..., locations]`."""
     return empirical(observed, self._scores / self._count)

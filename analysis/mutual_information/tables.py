@@ -1,66 +1,50 @@
-"""The results of Test 2 as text and JSON, beside the post's numbers."""
+"""The results of Test 2 as Markdown and JSON."""
 
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from analysis.common import tables
 from analysis.mutual_information import plain_scores
-from analysis.mutual_information import scoring as mutual_information
+from analysis.mutual_information import scoring
+from analysis.mutual_information import verdict
 from dnc.dsprites import variation
-
-Results = Mapping[str, mutual_information.MutualInformationResult]
+from dnc.system import json_values
 
 _NUM_LISTED = 5
-# With fewer ways to shift a sequence its scores by chance are hardly known.
-LEAST_SHIFTS = 20
-# Of the control, by chance: it has to be rarer than what the test may find by
-# chance to be called a fault.
-_CONTROL_LEVEL = 0.01
+# The share of single scores that need not be negligible to explain the post's.
 _EXCEPTIONS = 0.05
-# A fitted law's tail is not to be believed further out.
+# Further out, the tail of a fitted law means nothing.
 _LEAST_SHOWN = 1e-99
 _PLAIN = {
   'raw': 'plain score of the raw numbers',
   'adjusted': 'adjusted score of the raw numbers',
   'integers': 'plain score of integer parts',
 }
-_OF_PLACES = {'memory': ('slot', 'word'), 'read_words': ('head', 'word')}
 _HOW_TO_READ = (
   'How to read it: scores are in nats, averaged over the sequences. An '
-  'estimate from finite sequences is not zero even for contents that have '
-  'nothing to do with x. The bias is how large it then is: of random sequences '
-  'that the model never saw, the true ones in another order, and of the true '
-  'ones shifted in a circle; the two '
-  'should agree. Excess is what a score has above the shifted ones, with the '
-  'standard error over sequences. A location is significant (q <= '
-  f'{mutual_information.LEVEL}) if shifted sequences hardly ever score as '
-  'high, corrected for all locations and lags (Benjamini-Hochberg): of the '
-  'significant ones, 5 % are expected to be so by chance. At lag k contents '
-  'are compared with the x of k steps before.'
+  'estimate from finite sequences is above zero even for contents that are '
+  'independent of x. The bias is the score against sequences that are '
+  'independent of the contents: random ones, which the model never saw (the '
+  'true ones in random order), and the true ones shifted in a circle. The two '
+  'should agree. The excess is a score less that of shifted sequences, with '
+  'its standard error over sequences. A location is significant (q <= '
+  f'{scoring.LEVEL}) if shifted sequences hardly ever score as high, corrected '
+  'for the number of locations and lags (Benjamini-Hochberg); 5 % of the '
+  'significant ones are expected to be so by chance. At lag k, contents are '
+  'compared with the x of k steps before.'
 )
 
 
-def _title(name: str) -> str:
-  return name.replace('_', ' ')
-
-
-def _main(results: Results) -> mutual_information.MutualInformationResult:
-  """Of what the post scored, the memory; else of the first there is."""
-  return results.get('memory', next(iter(results.values())))
-
-
-def _beside_the_post(result: mutual_information.MutualInformationResult) -> str:
-  """The post's numbers, and what can be set beside them."""
+def _beside_the_post(result: scoring.MutualInformationResult) -> str:
+  """The table of the post's numbers and ours."""
   number = len(result.locations)
 
   def row(
     name: str, scores: np.ndarray, below: np.ndarray | None = None
   ) -> list[str]:
-    negligible = int((scores < mutual_information.NEGLIGIBLE).sum())
+    negligible = int((scores < scoring.NEGLIGIBLE).sum())
     return [
       name,
       f'{scores.max():.3g}',
@@ -93,37 +77,30 @@ def _beside_the_post(result: mutual_information.MutualInformationResult) -> str:
   return tables.table(header, rows)
 
 
-def explanations(
-  result: mutual_information.MutualInformationResult,
-) -> list[str]:
-  """Which of `plain_scores.NAMES` give what the post found, or nearly.
+def _on_the_post(result: scoring.MutualInformationResult) -> str:
+  """Says which plain scores explain the post's numbers, and what these say.
 
-  Below 1e-8 for the true and the random sequences, at every location; but for
-  `_EXCEPTIONS` of the single scores of a location and a sequence.
+  Those that are negligible for the true and the random sequences at every
+  location, except in a share `_EXCEPTIONS` of the single scores.
   """
-  return [
+  found = [
     name
     for name in plain_scores.NAMES
     if result.plain_negligible[name].mean(axis=1).min() >= 1 - _EXCEPTIONS
   ]
-
-
-def _on_the_post(result: mutual_information.MutualInformationResult) -> str:
-  """Says what explains the post's numbers, and what they say."""
-  found = explanations(result)
   if not found:
     return (
-      'No score that takes every number for a class of its own is below 1e-8 '
-      "all over: none explains the post's numbers here."
+      'None of the plain scores is below 1e-8 everywhere: none explains the '
+      "post's numbers here."
     )
   reasons = dict(
-    raw='contents that never change tell nothing',
+    raw='contents that never change score zero',
     adjusted=(
-      'what chance would give is taken off, which of numbers that never repeat '
-      'is all that any sequence can give; where some repeat, by chance or in '
-      f'rounding, its mean is {result.plain["adjusted"].max():.1g} at most'
+      'it subtracts the score expected by chance, and numbers that never '
+      'repeat score no more than that; where some repeat, by chance or by '
+      f'rounding, its mean is at most {result.plain["adjusted"].max():.1g}'
     ),
-    integers='of numbers between -1 and 1 it is always 0',
+    integers='numbers between -1 and 1 all become 0',
   )
   shown = '; '.join(
     f'the {_PLAIN[name]}, in {result.plain_negligible[name].mean():.1%} of all '
@@ -131,13 +108,14 @@ def _on_the_post(result: mutual_information.MutualInformationResult) -> str:
     for name in found
   )
   return (
-    'Below 1e-8 at every location, for both sequences, is what the post found, '
-    f'and what this gives here: {shown}. Contents of the same kind that hold '
-    'all of x would score the same, so that it says nothing of what is held.'
+    'The post found scores below 1e-8 at every location, for both sequences. '
+    f'Here this gives them: {shown}. Contents of this kind would score the '
+    'same if they held all of x, so that the score says nothing about what '
+    'they hold.'
   )
 
 
-def _by_representation(results: Results) -> str:
+def _by_representation(results: scoring.Results) -> str:
   header = [
     '',
     'locations',
@@ -158,7 +136,7 @@ def _by_representation(results: Results) -> str:
       error = result.standard_error[i, best]
       rows.append(
         [
-          f'{_title(name)}, lag {lag}',
+          f'{tables.title(name)}, lag {lag}',
           f'{summary["num_locations"]}',
           f'{summary["num_significant_by_lag"][i]}',
           f'{result.scores[i].max():.4f}',
@@ -177,21 +155,16 @@ def _plus_minus(error: float) -> str:
   return f' ± {error:.4f}' if np.isfinite(error) else ''
 
 
-def place(layout: Sequence[int], location: int) -> list[int]:
-  """Where in its representation a location is, e.g. [slot, word]."""
-  return [int(i) for i in np.unravel_index(location, tuple(layout))]
-
-
 def _most_significant(
-  name: str, result: mutual_information.MutualInformationResult
+  name: str, result: scoring.MutualInformationResult
 ) -> str:
-  """The locations with the least p-values, each at its best lag."""
+  """The table of the lowest p-values, each location at its best lag."""
   best = result.p_values.argmin(axis=0)
   columns = np.arange(len(best))
   order = np.lexsort(
     (-result.excess[best, columns], result.p_values[best, columns])
   )
-  places = _OF_PLACES.get(name, ('number',))
+  places = verdict.axes(name)
   header = [*places, 'lag', 'score', 'excess', 'p', 'p by rank', 'q']
   rows = []
   for i in order[:_NUM_LISTED]:
@@ -199,7 +172,7 @@ def _most_significant(
     error = _plus_minus(result.standard_error[lag, i])
     rows.append(
       [
-        *map(str, place(result.layout, result.locations[i])),
+        *map(str, result.place(i)),
         str(result.lags[lag]),
         f'{result.scores[lag, i]:.4f}',
         f'{result.excess[lag, i]:+.4f}{error}',
@@ -216,114 +189,15 @@ def _most_significant(
   return tables.table(header, rows)
 
 
-def _least_seen(result: mutual_information.MutualInformationResult) -> float:
-  """The excess that would have been significant at a typical location alone."""
-  z = -special.ndtri(mutual_information.LEVEL / result.p_values.size)
-  return float(z * np.median(result.null_deviation[~result.constant]))
-
-
-def verdict(results: Results) -> str:
-  """Says in a sentence whether the memory follows x, with the numbers.
-
-  Args:
-    results: by representation; of the memory if it is there.
-  """
-  result = _main(results)
-  name = 'memory' if result is results.get('memory') else next(iter(results))
-  number = len(result.locations)
-  what = f'{number} numbers of the {_title(name)}'
-  found = result.summary()
-  if name != 'memory':
-    what += ' (this core has no memory)'
-  if result.constant.all():
-    return f'No: none of the {what} ever changes within a sequence.'
-  faulty = int((result.control_q_values <= _CONTROL_LEVEL).sum())
-  if faulty:
-    return (
-      f'Cannot tell: the control misbehaves, {faulty} of the {what} seem to '
-      'follow a random sequence that the model never saw.'
-    )
-  if result.num_different_shifts < LEAST_SHIFTS:
-    return (
-      'Cannot tell: chance is known from shifts of each sequence, of which '
-      f'{LEAST_SHIFTS} different ones are needed; there are '
-      f'{result.num_different_shifts}. '
-      + (
-        'More must be asked for.'
-        if result.num_different_shifts == result.num_shifts
-        else 'Sequences must be longer, or the longest lag, '
-        f'{max(result.lags)}, shorter.'
-      )
-    )
-  estimator = result.estimator.replace('_', ' ')
-  of = f'{estimator}, over {result.num_sequences} sequences'
-  if not found['num_significant']:
-    return (
-      f'No: none of the {what} follows x at any lag of '
-      f'{", ".join(map(str, result.lags))} ({of}); '
-      f'{_least_seen(result):.2g} nats above chance at a typical one would '
-      'have been seen half of the time, where '
-      f'{result.ceiling:.2f} are possible.'
-    )
-  lag, best = np.unravel_index(
-    np.where(result.significant, result.excess, -np.inf).argmax(),
-    result.scores.shape,
-  )
-  where = dict(
-    zip(
-      _OF_PLACES.get(name, ('number',)),
-      place(result.layout, result.locations[best]),
-    )
-  )
-  where = ', '.join(f'{k} {v}' for k, v in where.items())
-  return (
-    f'Yes: {found["num_significant"]} of the {what} follow x at some lag of '
-    f'{", ".join(map(str, result.lags))} ({of}, q <= '
-    f'{mutual_information.LEVEL}); most of all {where}, by '
-    f'{result.excess[lag, best]:.3f} nats above chance'
-    f'{_interval(result, lag, best)} at lag '
-    f'{result.lags[lag]}, where {result.ceiling:.2f} are possible; of the '
-    f'random control, {found["num_significant_control"]} do.'
-    f'{_compared(results)}'
-  )
-
-
-def _interval(
-  result: mutual_information.MutualInformationResult, lag: int, location: int
-) -> str:
-  """The 95 % interval of an excess, unless of a single sequence."""
-  half = special.ndtri(0.975) * result.standard_error[lag, location]
-  if not np.isfinite(half):
-    return ''
-  excess = result.excess[lag, location]
-  return (
-    f' (95 %: {excess - half:.3f} to {excess + half:.3f}; the highest of '
-    f'{len(result.locations)} is a little too high)'
-  )
-
-
-def _compared(results: Results) -> str:
-  """Says how much the other representations hold at most, if there are any."""
-  main, others = _main(results), []
-  for name, result in results.items():
-    if result is not main:
-      most = np.max(result.excess, initial=-np.inf, where=result.significant)
-      most = f'at most {most:.3f}' if np.isfinite(most) else 'nothing'
-      others.append(f'{most} in the {_title(name)}')
-  return f' Elsewhere: {", ".join(others)}.' if others else ''
-
-
-def mutual_information_text(
-  results: Results, fixed: variation.Fixed = ()
-) -> str:
+def text(results: scoring.Results, fixed: variation.Fixed = ()) -> str:
   """Returns the tables of Test 2 in Markdown.
 
   Args:
-    results: by representation, what `mutual_information.from_traces` returned.
+    results: by representation, e.g. from `scoring.from_traces`.
     fixed: latents of one class in all sequences.
   """
-  result = _main(results)
-  estimator = result.estimator.replace('_', ' ')
+  result = results[verdict.main(results)]
+  estimator = tables.title(result.estimator)
   if result.num_bins is not None:
     estimator += f', {result.num_bins} bins'
   sequences = f'{result.num_sequences} sequences in which only x moves'
@@ -331,7 +205,7 @@ def mutual_information_text(
   sequences += f' P-values from {result.num_shifts} shifts of each.'
   parts = [
     f'# Test 2: mutual information ({estimator})',
-    verdict(results),
+    verdict.text(results),
     sequences,
   ]
   if 'memory' in results:
@@ -344,30 +218,28 @@ def mutual_information_text(
   for name, result in results.items():
     if not result.constant.all():
       parts += [
-        f'## {_title(name).capitalize()}: the most significant locations',
+        f'## {tables.title(name).capitalize()}: the most significant locations',
         _most_significant(name, result),
       ]
   return '\n\n'.join([*parts, _HOW_TO_READ]) + '\n'
 
 
-def mutual_information_data(
-  results: Results, config: Mapping[str, Any]
-) -> dict[str, Any]:
-  """Returns Test 2 for JSON, at full precision.
+def data(results: scoring.Results, config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the results of Test 2 for JSON, at full precision.
 
   Args:
-    results: by representation, what `mutual_information.from_traces` returned.
-    config: what the results are of: flags, metadata of model and data.
+    results: by representation, e.g. from `scoring.from_traces`.
+    config: what was tested: flags, metadata of model and data.
 
   Returns:
-    A dict of `config`, `verdict` and, by representation, `results`: each a dict
-    of its `summary` and the attributes of
-    `mutual_information.MutualInformationResult`.
+    A dict of `config`, `verdict` and `results`; the last has, by
+    representation, its `summary` and the attributes of
+    `scoring.MutualInformationResult`.
   """
-  return tables.plain(
+  return json_values.clean(
     {
       'config': config,
-      'verdict': verdict(results),
+      'verdict': verdict.text(results),
       'results': {
         name: {'summary': result.summary(), **vars(result)}
         for name, result in results.items()

@@ -15,6 +15,7 @@ from analysis.probe import scores as probe_scores
 from analysis.probe import verdict as probe_verdict
 from dnc.dsprites import latents
 from dnc.dsprites import variation
+from dnc.system import json_values
 
 verdict = probe_verdict.verdict
 
@@ -454,7 +455,7 @@ def probe_data(
     `predicting_the_mean` and `post` (errors in the order of `latents.NAMES`;
     empty where its rollouts were not such).
   """
-  return tables.plain(
+  return json_values.clean(
     {
       'config': config,
       'verdict': verdict(result),

@@ -18,11 +18,10 @@ import sklearn
 import sonnet
 import tensorflow as tf
 
+from analysis import lesion
+from analysis import mutual_information
 from analysis.common import figures
 from analysis.common import tables
-from analysis.lesion import comparison as lesion
-from analysis.lesion import tables as lesion_tables
-from analysis.mutual_information import tables as mutual_information_tables
 from analysis.probe import figures as probe_figures
 from analysis.probe import probing as probe
 from analysis.probe import tables as probe_tables
@@ -32,6 +31,7 @@ from dnc import config as config_lib
 from dnc import lesions
 from dnc import tasks
 from dnc.system import files
+from dnc.system import json_values
 from dnc.training import summaries
 from dnc.visualize import memory_trace
 
@@ -252,7 +252,7 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
 
 def _mutual_information(
   composer: _Composer,
-  results: mutual_information_tables.Results,
+  results: Mapping[str, mutual_information.MutualInformationResult],
   about: dict,
 ) -> None:
   composer.add(
@@ -262,7 +262,7 @@ def _mutual_information(
     'how much it tells about x: 0 is nothing, however it may be hidden.',
   )
   for name, result in results.items():
-    title = name.replace('_', ' ')
+    title = tables.title(name)
     sprite = probe_figures.sprite(result.lags[0])
     if len(result.layout) == 2 and len(result.locations) == np.prod(
       result.layout
@@ -285,7 +285,7 @@ def _mutual_information(
         'told in this way.',
       )
   for name, result in results.items():
-    title = name.replace('_', ' ')
+    title = tables.title(name)
     sprite = probe_figures.sprite(result.lags[0])
     composer.plot(
       f'mutual_information_spread_{name}',
@@ -307,7 +307,7 @@ def _mutual_information(
     )
   composer.add(
     _below_heading(
-      mutual_information_tables.mutual_information_text(
+      mutual_information.tables.text(
         results,
         [x for x in about['evaluation']['fixed'] if x[0] != 'x_position'],
       )
@@ -336,14 +336,14 @@ def _lesion(
   for metric in result.metrics:
     rows = [
       figures.Row(
-        lesion_tables.label(name, result),
+        lesion.naming.label(name, result),
         found[metric].difference,
         *found[metric].interval,
         'lesion',
       )
       for name, found in result.comparisons.items()
     ]
-    title = lesion_tables.METRICS.get(metric, metric)
+    title = lesion.naming.metric(metric)
     references, linear, axis = [(0.0, 'intact')], None, f'change of {title}'
     of_axis = ''
     if metric == 'loss':
@@ -356,7 +356,7 @@ def _lesion(
         references.append((mean - intact, 'mean'))
         linear = _LINEAR * (mean - intact)
         of_axis = (
-          f' {lesion_tables.BASELINES[result.task].capitalize()} costs what '
+          f' {lesion.naming.baseline(result).capitalize()} costs what '
           'the right line says; beyond a hundredth of that the axis is '
           'logarithmic.'
         )
@@ -370,7 +370,7 @@ def _lesion(
       f'may do harm by themselves; the words of another {result.unit} are not.'
       f'{of_axis}',
     )
-  composer.add(_below_heading(lesion_tables.lesion_text(result)))
+  composer.add(_below_heading(lesion.tables.text(result)))
 
 
 def _below_heading(text: str) -> str:
@@ -414,8 +414,8 @@ def compose(
   composer = _Composer()
   sections = {
     'probe': (_probe, probe_verdict.verdict),
-    'mi': (_mutual_information, mutual_information_tables.verdict),
-    'lesion': (_lesion, lesion_tables.verdict),
+    'mi': (_mutual_information, mutual_information.verdict.text),
+    'lesion': (_lesion, lesion.verdict.text),
   }
   of_sprites = 'prediction' in found
   verdicts = {
@@ -477,7 +477,7 @@ def write(folder: str, made: Report, num_updates: int) -> list[str]:
   """
   paths = page.write(folder, 'report', made.text, made.pictures)
   paths.append(os.path.join(folder, 'report.json'))
-  files.write_json(paths[-1], tables.plain(made.data))
+  files.write_json(paths[-1], json_values.clean(made.data))
   to_tensorboard(os.path.join(folder, 'summaries'), made, num_updates)
   return paths
 

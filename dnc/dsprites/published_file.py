@@ -24,6 +24,7 @@ import numpy as np
 from dnc.dsprites import latents
 from dnc.dsprites import render
 from dnc.system import errors
+from dnc.system import wording
 
 SUFFIXES = ('.npz', '.hdf5', '.h5')
 FILE_NAME = 'dsprites_ndarray_co1sh3sc6or40x32y32_64x64'
@@ -190,7 +191,7 @@ def read_bits(path: str | os.PathLike[str]) -> np.ndarray:
       raise errors.UsageError(
         f'{path} cannot be read: {error.strerror}'
       ) from error
-    text = ' '.join(str(error).split())[:300] or type(error).__name__
+    text = wording.one_line(error, 300) or type(error).__name__
     raise errors.UsageError(
       f'{path} is not dSprites: {text}; it must be {FILE_NAME}.npz or .hdf5 as '
       'published'
@@ -203,7 +204,7 @@ def _npz_blocks(path: str, field: _Field) -> Iterator[np.ndarray]:
   with zipfile.ZipFile(path) as archive:
     if f'{name}.npy' not in archive.namelist():
       raise ValueError(f'it has no {name}')
-    # Not np.load: it could run code, as `metadata` is a pickle.
+    # Other members are not read: `metadata` is a pickle and could run code.
     with archive.open(f'{name}.npy') as member:
       shape, fortran_order, dtype = _npy_header(member)
       field.check(name, shape, dtype)

@@ -10,6 +10,7 @@ so that a moved file keeps its table and a changed file gets another one.
 
 from collections.abc import Iterator
 import contextlib
+import dataclasses
 import fcntl
 import glob
 import hashlib
@@ -38,6 +39,7 @@ _HEADER_BYTES = 4096
 _FORMAT = 1
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class SpriteTable:
   """All sprites of a dataset, one bit a pixel.
 
@@ -48,10 +50,9 @@ class SpriteTable:
     fingerprint: hexadecimal checksum of `bits`.
   """
 
-  def __init__(self, name: str, bits: np.ndarray, fingerprint: str):
-    self.name = name
-    self.bits = bits
-    self.fingerprint = fingerprint
+  name: str
+  bits: np.ndarray
+  fingerprint: str
 
   def images(self, indices: np.ndarray) -> np.ndarray:
     """Looks up images.
@@ -70,7 +71,7 @@ class SpriteTable:
 
   def mean_image(self) -> np.ndarray:
     """Computes the exact mean of all images: float32 [64, 64] in [0, 1]."""
-    words = self.bits.reshape(latents.NUM_SPRITES, -1).view(np.uint64)
+    words = self.bits.reshape(len(self.bits), -1).view(np.uint64)
     counts = np.zeros([8, render.IMAGE_SIZE, render.ROW_BYTES], np.int64)
     low_bits = np.uint64(0x0101010101010101)
     # Each byte of a word counts one pixel, so a sum may cover 255 images.
@@ -240,15 +241,15 @@ def load_table(
   path = os.path.join(data_dir, 'dsprites_packed', _table_name(dataset))
   try:
     table = _open_if_sound(path, dataset)
-    if table is not None:
-      return table
-    with _only_builder(path):
-      table = _open_if_sound(path, dataset)
-      if table is not None:
-        return table
-      logging.info('Building %s from %s.', path, dataset)
-      _write(path, dataset, _build(dataset, data_dir))
-      return _open(path, dataset)
+    if table is None:
+      with _only_builder(path):
+        # Another process may have built it meanwhile.
+        table = _open_if_sound(path, dataset)
+        if table is None:
+          logging.info('Building %s from %s.', path, dataset)
+          _write(path, dataset, _build(dataset, data_dir))
+          table = _open(path, dataset)
+    return table
   except OSError as error:
     raise errors.UsageError(
       f'--data_dir={data_dir} cannot hold the table of sprites '

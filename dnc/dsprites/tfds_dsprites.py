@@ -13,6 +13,7 @@ from dnc.dsprites import published_file
 from dnc.dsprites import render
 from dnc.system import errors
 from dnc.system import quiet
+from dnc.system import wording
 
 _ORIGINAL_FILE = f'{published_file.FILE_NAME}.hdf5 (28,024,106 bytes)'
 _READ_BATCH = 4096
@@ -144,5 +145,4 @@ def _pack_examples(
 
 def _brief(error: Exception) -> str:
   """Puts an exception into one line of limited length."""
-  text = ' '.join(str(error).split())
-  return f'{type(error).__name__}: {text[:300]}'
+  return f'{type(error).__name__}: {wording.one_line(error, 300)}'

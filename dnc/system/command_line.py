@@ -18,6 +18,7 @@ from absl import flags
 from absl import logging
 
 from dnc.system import errors
+from dnc.system import wording
 
 # The status that a shell reports for a command ended by Ctrl-C.
 EXIT_INTERRUPTED = 130
@@ -69,8 +70,8 @@ def load_tensorflow(initialize: bool = True) -> None:
 
 def _fail(message: object, status: int) -> NoReturn:
   """Prints one line and exits."""
-  line = ' '.join(str(message).split())
-  print(f'{os.path.basename(sys.argv[0])}: {line}', file=sys.stderr)
+  program = os.path.basename(sys.argv[0])
+  print(f'{program}: {wording.one_line(message)}', file=sys.stderr)
   sys.exit(status)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from dnc.config import runs
 from dnc.system import errors
 from dnc.system import files
+from dnc.system import json_values
 from dnc.system import progress
 from dnc.training import checkpoints as checkpoints_lib
 from dnc.training import distribution
@@ -163,7 +164,7 @@ def run(
     session.summaries.close()
     console.finish()
   files.write_json(
-    os.path.join(model_dir, runs.RESULT_FILE), session_lib.finite(result)
+    os.path.join(model_dir, runs.RESULT_FILE), json_values.clean(result)
   )
   console(
     f'trained: {number:,} updates, {model_dir}; on unseen data loss '

@@ -18,6 +18,7 @@ import tensorflow as tf
 from dnc import config as config_lib
 from dnc.system import errors
 from dnc.system import files
+from dnc.system import json_values
 from dnc.system import progress
 from dnc.training import summaries as summaries_lib
 from dnc.training import tally as tally_lib
@@ -72,15 +73,6 @@ class _Speed:
     return self._last or self._now()
 
 
-def finite(value: Any) -> Any:
-  """A value for JSON: what is not a finite number in it becomes null."""
-  if isinstance(value, Mapping):
-    return {k: finite(v) for k, v in value.items()}
-  if isinstance(value, float) and not math.isfinite(value):
-    return None
-  return value
-
-
 class MetricsFile:
   """`metrics.jsonl`: a line of JSON for every report and validation, in order.
 
@@ -98,7 +90,7 @@ class MetricsFile:
 
   def append(self, row: Mapping[str, Any]) -> None:
     """Adds a row; a number that is not finite becomes null."""
-    line = json.dumps(finite(row), allow_nan=False)
+    line = json.dumps(json_values.clean(row), allow_nan=False)
     with open(self._path, 'a', encoding='utf-8') as file:
       file.write(line + '\n')
       file.flush()

@@ -1,8 +1,8 @@
-"""What TensorBoard shows of a run, each with a description of what it means.
+"""What TensorBoard shows of a run: scalars, pictures, and what each one means.
 
-Scalars and pictures are by number of updates. A run that was killed goes on
-from its last checkpoint: what it had written of later updates is told to be
-void, so that no curve goes back and forth.
+All are by number of updates. A killed run resumes from its last checkpoint.
+What it had written about later updates is then declared void, so that no curve
+goes back and forth.
 """
 
 from collections.abc import Mapping
@@ -23,12 +23,12 @@ from dnc.visualize import pictures
 SUMMARY_DIR = 'summaries'
 
 _LOSS = (
-  'dSprites: of an image, summed over its 4096 pixels: sigmoid cross-entropy '
-  'in nats or, with --loss=mean_squared_error, squared error of the '
-  'probabilities. '
+  'dSprites: sigmoid cross-entropy of an image in nats or, with '
+  '--loss=mean_squared_error, squared error of its probabilities; summed over '
+  '4096 pixels. '
   'Repeat-copy: sigmoid cross-entropy of a sequence, summed over its bits. '
 )
-_NEAREST = ' Of the sprite whose image is nearest to the predicted one.'
+_NEAREST = ' The prediction counts as the sprite whose image is nearest to it.'
 TRAINING = {
   'loss': _LOSS + 'Mean over the updates since the last report.',
   'grad_norm': (
@@ -36,21 +36,21 @@ TRAINING = {
     'the last report.'
   ),
   'steps_per_second': (
-    'Time steps trained on per second, those of all sequences of a batch '
-    'counted. dSprites: without padding. Repeat-copy: with it.'
+    'Time steps trained on per second, counted over all sequences of a batch. '
+    'dSprites: without padding. Repeat-copy: with padding.'
   ),
   'learning_rate': 'Learning rate of the optimizer at the last update.',
 }
 VALIDATION = {
-  'loss': _LOSS + 'Mean over sequences that are not trained on.',
+  'loss': _LOSS + 'Mean over sequences that are not used for training.',
   'pixel_error': 'Share of the pixels on the wrong side of 0.5, from 0 to 1.',
   'iou': (
     'Intersection over union of the pixels of true and predicted sprite '
     '(probability above 0.5), mean over images; 1 is perfect.'
   ),
-  'shape_error': 'Share of images with another shape, from 0 to 1.' + _NEAREST,
+  'shape_error': 'Share of images with a wrong shape, from 0 to 1.' + _NEAREST,
   'scale_error': (
-    'Mean absolute difference of the scale, which is from 0.5 to 1.' + _NEAREST
+    'Mean absolute error of the scale, which is from 0.5 to 1.' + _NEAREST
   ),
   'orientation_error': (
     'Mean angle between true and predicted orientation in degrees, up to the '
@@ -58,38 +58,37 @@ VALIDATION = {
     'hearts).' + _NEAREST
   ),
   'position_error': (
-    'Mean Euclidean distance in pixels, of 64 across the image.' + _NEAREST
+    'Mean Euclidean distance in pixels; the image is 64 wide.' + _NEAREST
   ),
-  'bit_accuracy': 'Share of the bits that are right; guessing gives 0.5.',
-  'sequence_accuracy': 'Share of the sequences with every bit right.',
+  'bit_accuracy': 'Share of correct bits; guessing gives 0.5.',
+  'sequence_accuracy': 'Share of sequences without a wrong bit.',
 }
 
 _TIME = (
-  ' On the first steps of an unseen rollout that is always the same. Steps '
-  'from left to right; above, the image that goes in at the step of the tick.'
+  ' Shows the first steps of an unseen rollout, always the same one, from left '
+  'to right. Above: the input image at the step of each tick.'
 )
 _SLOTS = ' Slots of the memory from top to bottom.'
 _BOUNDS = (
-  ' The bounds beside the colours change with the contents; up to one number '
-  'in a hundred is beyond them.'
+  ' The range of the colour bar changes with the contents; up to one number in '
+  'a hundred is outside it.'
 )
-_ROOT = ' Colours go by the square root, so that small ones are seen.'
+_ROOT = ' Colours show the square root, so that small weights are visible.'
 PICTURES = {
   'validation/true_beside_predicted': (
-    'The sprites of the first steps of an unseen rollout that is always the '
-    'same: true above, predicted below (white: probability 1).'
+    'The sprites of the first steps of an unseen rollout, always the same one: '
+    'true above, predicted below (white: probability 1).'
   ),
   'memory/words': (
-    'All that is in the memory, a row for each number, slot by slot; white is '
-    '0.' + _BOUNDS + _TIME
+    'The whole memory, a row for each number, slot by slot; white is 0, grey '
+    'separates slots.' + _BOUNDS + _TIME
   ),
   'memory/norms': (
     'Euclidean norm of the word in each slot.' + _BOUNDS + _SLOTS + _TIME
   ),
   'memory/last_words': (
-    'All that is in the memory after the last step of the other pictures: a '
-    'column for each slot, a row for each number of its word; white is 0.'
-    + _BOUNDS
+    'The whole memory after the last step of the other pictures: a column for '
+    'each slot, a row for each number of its word; white is 0.' + _BOUNDS
   ),
   'memory/read_weights': (
     'How much each read head reads of each slot, 0 to 1.'
@@ -109,16 +108,16 @@ PICTURES = {
     + _TIME
   ),
   'memory/gates': (
-    'Gates, 0 to 1. WRITE: whether a write head writes. ALLOC: to free slots '
-    '(1) or where content matches (0). FREE: whether a read head gives free '
-    'what it read at the step before. Then for each read head the mode that '
-    'moves it, which sum to 1: BACK and FORWARD along the order in which slots '
-    'were written, CONTENT to what matches.' + _TIME
+    'Gates, 0 to 1. write: whether a write head writes. allocate: whether it '
+    'writes to free slots (1) or where content matches (0). free: whether a '
+    'read head frees the slots it read at the previous step. Below, the modes '
+    'of each read head, which sum to 1: backward and forward along the order '
+    'in which a write head wrote to the slots, or by content.' + _TIME
   ),
   'memory/links': (
-    'Link matrices of the write heads after the steps given below: how much '
-    'the slot of a row (TO) was written directly after that of a column '
-    '(FROM), 0 to 1.' + _ROOT
+    'Link matrix of each write head after some steps: how much the slot of a '
+    'row (to) was written directly after the slot of a column (from), 0 to '
+    '1.' + _ROOT
   ),
 }
 
@@ -126,21 +125,21 @@ PICTURES = {
 def draw_memory(
   trace: memory_trace.MemoryTrace, sprites: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-  """Draws all that a memory did; `PICTURES` describes each.
+  """Draws everything a memory did.
 
   Args:
     trace: of one sequence.
-    sprites: float `[time, 64, 64]` in [0, 1], what went in at each step.
+    sprites: float `[time, 64, 64]` in [0, 1], the input at each step.
 
   Returns:
-    By name, uint8 `[height, width, 3]`.
+    Pictures uint8 `[height, width, 3]` by name; `PICTURES` describes them.
   """
   drawn = {
     'memory/read_weights': pictures.weights(
-      trace.read_weights, 'READ', sprites
+      trace.read_weights, 'read', sprites
     ),
     'memory/write_weights': pictures.weights(
-      trace.write_weights, 'WRITE', sprites
+      trace.write_weights, 'write', sprites
     ),
     'memory/usage': pictures.usage(trace.usage, sprites),
     'memory/gates': pictures.gates(trace, sprites),
@@ -156,7 +155,7 @@ def draw_memory(
 
 
 def _as_hparam(value: object) -> str | int | float | bool:
-  """A setting as TensorBoard takes it; tuples as they are written in flags."""
+  """A setting in a type of TensorBoard's; tuples become the text of a flag."""
   if value is None or value == ():
     return 'none'
   if isinstance(value, tuple):
@@ -165,7 +164,7 @@ def _as_hparam(value: object) -> str | int | float | bool:
 
 
 def _trial(model_dir: str, settings: Mapping[str, object]) -> str:
-  """A run's name in the table of runs; only equal runs may have the same."""
+  """A run's name in the table of runs; other settings make another name."""
   digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
   folder = os.path.basename(os.path.abspath(model_dir))
   return f'{folder} ({digest.hexdigest()[:8]})'
@@ -180,19 +179,19 @@ class Summaries:
     hparams: Mapping[str, object],
     num_updates: int = 0,
   ):
-    """Opens the run's summaries; those that are there stay.
+    """Opens the run's summaries; existing ones are kept.
 
     Args:
-      model_dir: the run's folder; they go to its `SUMMARY_DIR`.
+      model_dir: the run's folder; summaries go to its `SUMMARY_DIR`.
       hparams: the run's settings: strings, numbers, None, tuples of them.
-      num_updates: after how many updates this process begins. What an earlier
-        one wrote of later updates no longer counts.
+      num_updates: the updates done before this process. What an earlier process
+        wrote about later ones becomes void.
     """
     self._writer = tf.summary.create_file_writer(
       os.path.join(model_dir, SUMMARY_DIR)
     )
-    # TensorBoard's fast loader drops what a later, smaller step makes void; the
-    # other one, where that cannot run, drops it only at a start of session.
+    # TensorBoard's data server drops what a smaller step makes void. Its Python
+    # loader, used where that server cannot run, needs a start of session.
     start = tf.compat.v1.Event(
       wall_time=time.time(),
       step=num_updates + 1,
@@ -200,8 +199,8 @@ class Summaries:
     )
     with self._writer.as_default(step=num_updates):
       summary_ops_v2.import_event(start.SerializeToString())
-      # Without an hparams_config TensorBoard finds out itself what settings
-      # and metrics the runs have, and shows first in what they differ.
+      # Without an hparams_config TensorBoard finds the settings and metrics of
+      # the runs by itself, and shows first those that differ.
       settings = {k: _as_hparam(v) for k, v in hparams.items()}
       hp.hparams(settings, trial_id=_trial(model_dir, settings))
     self._writer.flush()
@@ -228,7 +227,7 @@ class Summaries:
       scalars: some of `loss`, `grad_norm`, `steps_per_second`, `learning_rate`.
 
     Raises:
-      KeyError: if one is not known, and so not described.
+      KeyError: if `TRAINING` does not describe one of them.
     """
     self._scalars('training', TRAINING, step, scalars)
 
@@ -242,7 +241,7 @@ class Summaries:
         `bit_accuracy`, `sequence_accuracy`.
 
     Raises:
-      KeyError: if one is not known, and so not described.
+      KeyError: if `VALIDATION` does not describe one of them.
     """
     self._scalars('validation', VALIDATION, step, scalars)
 
@@ -259,8 +258,8 @@ class Summaries:
       step: number of updates.
       predictions: uint8 `[height, width, 1 or 3]`, true sprites above predicted
         ones.
-      memory: what the memory did; None if there is none.
-      sprites: float `[time, 64, 64]` in [0, 1], what went in at the steps of
+      memory: what the memory did; None for a core without one.
+      sprites: float `[time, 64, 64]` in [0, 1], the inputs at the steps of
         `memory`.
     """
     drawn = {} if memory is None else draw_memory(memory, sprites)
@@ -272,5 +271,5 @@ class Summaries:
     self._writer.flush()
 
   def close(self) -> None:
-    """Ends writing."""
+    """Closes the files."""
     self._writer.close()

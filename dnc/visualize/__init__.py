@@ -1,5 +1,5 @@
-"""What a DNC's memory does over a few steps, and pictures of it.
+"""Looking at a DNC's memory over a few steps.
 
-memory_trace   contents, weights, usage, links and gates of every step
-pictures       the same, drawn
+memory_trace   records contents, weights, usage, links and gates of every step
+pictures       draws them
 """

@@ -1,8 +1,7 @@
-"""What a DNC's memory does over one short sequence, to be drawn.
+"""Records everything a DNC's memory does over one short sequence.
 
-Unlike the traces of `traces.py`, which hold what the tests of many rollouts
-need, this is everything about a few steps: contents, weights, usage, links and
-gates.
+`dnc.traces` hold what the tests need of many rollouts; this is all there is to
+draw of a few steps: contents, weights, usage, links and gates.
 """
 
 from typing import Any
@@ -14,32 +13,31 @@ import tensorflow as tf
 from dnc import dnc
 from dnc import unroll
 
-# As many as a picture has room for.
+# A picture has room for so many.
 NUM_STEPS = 100
-# Link matrices are kept after this many steps, evenly spread up to the last.
+# Link matrices are kept after so many steps, evenly spaced; one is the last.
 _NUM_LINKS = 4
 
 
 class MemoryTrace(NamedTuple):
-  """What there was after each step; float32 arrays unless said otherwise.
+  """The memory after each step; arrays are float32 unless said otherwise.
 
-  Symbols as in `access.py`; R is the number of read heads.
+  N is the number of slots, W the word size, R the number of read heads.
 
   Attributes:
     memory: `[time, N, W]`.
     read_words: `[time, R, W]`.
     read_weights: `[time, R, N]`.
     write_weights: `[time, num_writes, N]`.
-    usage: `[time, N]`, which the step's write was allocated by.
-    allocation_gate: `[time, num_writes]`; 1 writes where there is free space, 0
-      by content.
+    usage: `[time, N]`, by which the step's write was allocated.
+    allocation_gate: `[time, num_writes]`; 1 writes to free slots, 0 by content.
     write_gate: `[time, num_writes]`; 0 writes nothing.
-    free_gate: `[time, R]`; 1 frees what was read at the step before.
-    read_mode: `[time, R, 2 num_writes + 1]`: backward modes, one for each write
-      head, forward modes, one for each, and content mode; they sum to 1.
+    free_gate: `[time, R]`; 1 frees the slots read at the previous step.
+    read_mode: `[time, R, 2 * num_writes + 1]`: a backward mode for each write
+      head, a forward mode for each, then the content mode; they sum to 1.
     link: `[links, num_writes, N, N]`; `[k, h, i, j]` is the degree to which
-      head h had written to slot i directly after slot j, by `link_steps[k]`.
-    link_steps: int64 `[links]`, steps numbered from 0.
+      head h wrote to slot i directly after slot j, as of `link_steps[k]`.
+    link_steps: int64 `[links]`, steps counted from 0.
   """
 
   memory: np.ndarray
@@ -59,7 +57,7 @@ _GATES = ('allocation_gate', 'write_gate', 'free_gate', 'read_mode')
 
 
 def _record(state: dnc.DNCState) -> dict[str, tf.Tensor]:
-  """What is kept of each step; the gates are made of `hidden` afterwards."""
+  """What to record of a step; the gates are computed from `hidden` later."""
   memory = state.access_state
   return {
     'hidden': state.controller_state.hidden,
@@ -72,7 +70,7 @@ def _record(state: dnc.DNCState) -> dict[str, tf.Tensor]:
 
 
 class Tracer:
-  """Runs a core over sequences, one at a time, and keeps what its memory did.
+  """Runs a core over one sequence at a time and records its memory.
 
   >>> tracer = Tracer(core, input_size=8)
   >>> trace = tracer(np.ones([100, 8], np.float32))
@@ -84,7 +82,7 @@ class Tracer:
     """Constructs the tracer.
 
     Args:
-      core: a `DNC` with variables; each call takes the values they then have.
+      core: a `DNC` with variables; a call uses their current values.
       input_size: size of its inputs.
     """
     self._core = core
@@ -99,7 +97,7 @@ class Tracer:
   def _segment(
     self, inputs: tf.Tensor, state: dnc.DNCState
   ) -> tuple[dnc.DNCState, dict[str, tf.Tensor]]:
-    # Compiling takes longer than a hundred steps of one sequence ever will.
+    # Compiling takes longer than all the steps to come.
     _, state, recorded = unroll.unroll(
       self._core, inputs, state, record=_record, compiled=False
     )
@@ -118,7 +116,7 @@ class Tracer:
       inputs: float32 `[time, input_size]`, at least one step.
 
     Returns:
-      What the memory did.
+      The memory at every step.
     """
     inputs = tf.convert_to_tensor(inputs)[:, tf.newaxis]
     state = self._core.initial_state(1)

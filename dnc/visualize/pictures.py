@@ -1,147 +1,148 @@
 """Pictures of what a DNC's memory does: arrays to RGB images.
 
-Time runs from left to right and slots from top to bottom, under one layout, so
-that the pictures of one rollout can be read one below the other. Weights, usage
-and gates always have the colours of 0 to 1; contents have no bounds, so those
-of the colours are written beside them.
+Steps run from left to right and slots from top to bottom. All pictures over
+time have the same layout, so that those of one rollout can be read one below
+the other. Weights, usage and gates have the colours of 0 to 1 in every picture.
+Contents have no bounds: their colour bar shows those of the picture.
+
+A number is a cell of whole pixels, so none is lost or blurred.
 """
 
 from collections.abc import Sequence
-import functools
 from typing import NamedTuple
 
+import matplotlib
+from matplotlib import axes as axes_lib
+from matplotlib import cm
+from matplotlib import colors
+from matplotlib import figure
+from matplotlib.backends import backend_agg
 import numpy as np
 
 from dnc.dsprites import render
 from dnc.visualize import memory_trace
 
-# Up to this many numbers each has a row of its own over time.
+# A memory of at most so many numbers is drawn with a row for each of them.
 MAX_ROWS = 1024
 
-# Colours at equal distances; between them linear. Viridis goes from dark to
-# light at an even pace; the other is white at its middle (ColorBrewer's RdBu).
-_VIRIDIS = '440154 472d7b 3b528b 2c728e 21918c 28ae80 5ec962 addc30 fde725'
-_BLUE_TO_RED = (
-  '053061 2166ac 4393c3 92c5de d1e5f0 f7f7f7 fddbc7 f4a582 d6604d b2182b 67001f'
-)
-# Three columns and five rows of dots a character: a row is an octal digit.
-_FONT = {
-  **dict(zip('01234', ('75557', '26227', '71747', '71717', '55711'))),
-  **dict(zip('56789', ('74717', '74757', '71222', '75757', '75717'))),
-  **dict(zip('ABCDEF', ('25755', '65656', '34443', '65556', '74647', '74644'))),
-  **dict(zip('GHIJKL', ('34553', '55755', '72227', '11152', '55655', '44447'))),
-  **dict(zip('MNOPQR', ('57755', '65555', '25552', '65644', '25573', '65655'))),
-  **dict(zip('STUVWX', ('74717', '72222', '55557', '55552', '55775', '55255'))),
-  **dict(zip('YZ.-+ ', ('55222', '71247', '00002', '00700', '02720', '00000'))),
+# A power of two, so that a figure has exactly the pixels it is given.
+_DPI = 128
+# A frame of two pixels, of which the matrix hides the inner one.
+_SETTINGS = {
+  'font.size': 8.5,
+  'axes.linewidth': 2 * 72 / _DPI,
+  'axes.edgecolor': '0.4',
 }
-_DOT = 4
-_CHARACTER = 4 * _DOT
-_LINE = 5 * _DOT
-
-_PAPER, _INK, _FAINT = 255, 40, 200
-# Pixels: of a panel over time, from panel to panel, and around the panels.
+# Sizes below are in pixels.
+# Of a panel of many steps; a panel of few is narrower.
 _WIDTH = 800
-_GAP = 16
-_LEFT, _RIGHT = 11 * _CHARACTER, 8 * _CHARACTER
-_TICK = 8
-_BAR_WIDTH = 20
-_BAR_HEIGHT = 160
 _HEAD_HEIGHT = 96
 _GATE_HEIGHT = 26
+_BAR_WIDTH, _BAR_HEIGHT = 20, 160
+# Margins of a picture, and the space between its panels.
+_LEFT, _RIGHT, _TOP, _BOTTOM = 136, 104, 10, 54
+_GAP = 16
+
+
+class _Colours(NamedTuple):
+  """Which colour stands for which number.
+
+  Attributes:
+    norm: takes numbers to shares of the colour map.
+    map: takes shares to colours; rows of NaN separate slots.
+    ticks: the numbers that the colour bar shows.
+  """
+
+  norm: colors.Normalize
+  map: colors.Colormap
+  ticks: Sequence[float]
+
+
+_VIRIDIS = matplotlib.colormaps['viridis']
+_BLUE_TO_RED = matplotlib.colormaps['RdBu_r'].with_extremes(bad='0.7')
+_SHARES = _Colours(colors.Normalize(0, 1), _VIRIDIS, (0, 1))
+_GREYS = _SHARES._replace(map=matplotlib.colormaps['gray'])
+# Weights are spread over many slots: the square root shows small ones.
+_WEIGHTS = _Colours(colors.PowerNorm(0.5, 0, 1), _VIRIDIS, (0, 0.1, 0.5, 1))
 
 
 class _Panel(NamedTuple):
   """One matrix of a picture.
 
   Attributes:
-    pixels: uint8 `[height, width, 3]`.
-    labels: what is written left of it: the row of pixels, and the text.
+    values: `[rows, columns]`.
+    row_height: height of a row in pixels.
+    name: what its rows are, or belong to.
+    labels: row number and text of each label.
   """
 
-  pixels: np.ndarray
+  values: np.ndarray
+  row_height: int
+  name: str
   labels: Sequence[tuple[int, str]]
 
-
-class _Scale(NamedTuple):
-  """Which colour is which value.
-
-  Attributes:
-    colours: one of the lists of colours above.
-    low: the value of the first.
-    high: the value of the last.
-    power: of the share of the way from first to last, to make small ones seen.
-    between: other values that are written beside the colours.
-  """
-
-  colours: str
-  low: float
-  high: float
-  power: float = 1.0
-  between: tuple[float, ...] = ()
-
-  def places(self, values: np.ndarray) -> np.ndarray:
-    """Which share of the colours comes before that of a value, in [0, 1]."""
-    shares = (values - self.low) / (self.high - self.low)
-    return np.clip(shares, 0, 1) ** self.power
-
-  def paint(self, values: np.ndarray) -> np.ndarray:
-    """Numbers `[...]` to uint8 `[..., 3]`; beyond the bounds as at them."""
-    return _table(self.colours)[np.rint(255 * self.places(values)).astype(int)]
-
-  def bar(self, height: int) -> np.ndarray:
-    """The colours, and their values: uint8 `[height, _RIGHT - _GAP, 3]`."""
-    bar = _paper(height, _RIGHT - _GAP)
-    rows = np.rint(np.linspace(255, 0, height)).astype(int)
-    bar[:, :_BAR_WIDTH] = _table(self.colours)[rows, np.newaxis]
-    between = self.between if height == _BAR_HEIGHT else ()
-    for value in (self.low, *between, self.high):
-      top = (height - _LINE) * (1 - self.places(np.array(value)))
-      _write(bar, round(float(top)), _BAR_WIDTH + _DOT, f'{value:g}')
-    return bar
+  @property
+  def height(self) -> int:
+    """Height in pixels."""
+    return len(self.values) * self.row_height
 
 
-_SHARES = _Scale(_VIRIDIS, 0.0, 1.0)
-# Weights are spread over many slots.
-_WEIGHTS = _SHARES._replace(power=0.5, between=(0.1, 0.5))
+class _Picture:
+  """A figure whose axes are placed by pixels, counted from the top left."""
+
+  def __init__(self, width: int, height: int):
+    """Makes an empty figure with margins around `width` by `height` pixels."""
+    self.size = (_LEFT + width + _RIGHT, _TOP + height + _BOTTOM)
+    self.figure = figure.Figure(np.array(self.size) / _DPI, _DPI)
+
+  def axes(self, left: int, top: int, width: int, height: int) -> axes_lib.Axes:
+    """Adds axes without ticks; `left` and `top` are within the margins."""
+    bottom = self.size[1] - _TOP - top - height
+    scale = np.array(2 * self.size)
+    added = self.figure.add_axes(
+      np.array([_LEFT + left, bottom, width, height]) / scale
+    )
+    added.set(xticks=[], yticks=[])
+    return added
+
+  def matrix(
+    self,
+    values: np.ndarray,
+    colours: _Colours,
+    place: tuple[int, int, int, int],
+  ) -> axes_lib.Axes:
+    """Draws a matrix into new axes, whose x and y are column and row."""
+    axes = self.axes(*place)
+    axes.imshow(
+      values,
+      colours.map,
+      colours.norm,
+      aspect='auto',
+      interpolation='nearest',
+      zorder=3,  # Above the frame.
+    )
+    return axes
+
+  def colour_bar(self, colours: _Colours, top: int) -> None:
+    """Draws the colours right of the panels, the highest number at `top`."""
+    left = self.size[0] - _LEFT - _RIGHT + _GAP
+    height = min(_BAR_HEIGHT, self.size[1] - 2 * _TOP - top)
+    bar = self.figure.colorbar(
+      cm.ScalarMappable(colours.norm, colours.map),
+      self.axes(left, top, _BAR_WIDTH, height),
+    )
+    bar.set_ticks(colours.ticks, labels=[f'{x:g}' for x in colours.ticks])
+    bar.minorticks_off()
+
+  def to_pixels(self) -> np.ndarray:
+    """Returns the pixels, uint8 `[height, width, 3]`."""
+    canvas = backend_agg.FigureCanvasAgg(self.figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[:, :, :3]
 
 
-@functools.cache
-def _table(colours: str) -> np.ndarray:
-  """256 colours, uint8 `[256, 3]`."""
-  known = [list(bytes.fromhex(colour)) for colour in colours.split()]
-  places = np.linspace(0, 255, len(known))
-  channels = [np.interp(np.arange(256), places, x) for x in zip(*known)]
-  return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
-
-
-def _paper(height: int, width: int) -> np.ndarray:
-  return np.full([height, width, 3], _PAPER, np.uint8)
-
-
-def _write_left(picture: np.ndarray, top: int, text: str) -> None:
-  """Writes in the left margin, up to the panels."""
-  left = _LEFT - 2 * _DOT - _CHARACTER * len(text)
-  _write(picture, top, max(0, left), text)
-
-
-def _write(picture: np.ndarray, top: int, left: int, text: str) -> None:
-  """Writes on a picture; what does not fit is cut off."""
-  for place, character in enumerate(text.upper()):
-    rows = [int(digit, 8) for digit in _FONT[character]]
-    dots = np.array([[row >> bit & 1 for bit in (2, 1, 0)] for row in rows])
-    ink = dots.repeat(_DOT, axis=0).repeat(_DOT, axis=1).astype(bool)
-    x = left + place * _CHARACTER
-    area = picture[top : top + _LINE, x : x + 3 * _DOT]
-    area[ink[: area.shape[0], : area.shape[1]]] = _INK
-
-
-def _magnify(values: np.ndarray, height: int, width: int) -> np.ndarray:
-  """Makes each entry of the first two axes `height` by `width` pixels."""
-  return values.repeat(height, axis=0).repeat(width, axis=1)
-
-
-def _round_up(value: float, digits: Sequence[float] = (1, 2, 5)) -> float:
-  """The least of `digits` times a power of ten that is no less; 1 for 0."""
+def _round_up(value: float, digits: Sequence[float]) -> float:
+  """The smallest digit times a power of ten that is not below; 1 for 0."""
   if value <= 0:
     return 1.0
   power = 10.0 ** np.floor(np.log10(value))
@@ -149,105 +150,82 @@ def _round_up(value: float, digits: Sequence[float] = (1, 2, 5)) -> float:
 
 
 def _bound(values: np.ndarray) -> float:
-  """A round number that all but the largest hundredth of values are within."""
+  """A round number that at most 1 % of the absolute values exceed."""
   return _round_up(
     float(np.quantile(np.abs(values), 0.99)), (1, 1.5, 2, 3, 4, 5, 6, 8)
   )
 
 
-def _tick_interval(cell_width: int) -> int:
-  """Columns from one tick to the next: room for a sprite or a number."""
-  room = render.IMAGE_SIZE + _GAP
-  return int(_round_up(-(-room // cell_width)))
+def _signed_colours(values: np.ndarray) -> _Colours:
+  """Blue below zero, white at zero, red above."""
+  bound = _bound(values)
+  norm = colors.Normalize(-bound, bound)
+  return _Colours(norm, _BLUE_TO_RED, (-bound, 0, bound))
 
 
 def _column_width(num_columns: int) -> int:
   return min(32, max(1, _WIDTH // num_columns))
 
 
-def _axis(num_columns: int, cell_width: int, name: str) -> np.ndarray:
-  """The numbers below a picture: uint8 `[height, width, 3]`, margins too."""
-  width = _LEFT + num_columns * cell_width + _RIGHT
-  axis = _paper(_TICK + 3 * _DOT + _LINE, width)
-  _write_left(axis, _TICK + _DOT, name)
-  for column in range(0, num_columns, _tick_interval(cell_width)):
-    x = _LEFT + column * cell_width
-    axis[:_TICK, x : x + _DOT] = _INK
-    _write(axis, _TICK + _DOT, x, str(column))
-  return axis
+def _ticks(num_columns: int, column_width: int) -> range:
+  """Columns at round distances, with room for a sprite between them."""
+  room = render.IMAGE_SIZE + _GAP
+  return range(
+    0, num_columns, int(_round_up(-(-room // column_width), (1, 2, 5)))
+  )
 
 
-def _strip(
-  sprites: np.ndarray, num_columns: int, cell_width: int
+@matplotlib.rc_context(_SETTINGS)
+def _draw(
+  panels: Sequence[_Panel],
+  colours: _Colours,
+  columns: str = 'step',
+  sprites: np.ndarray | None = None,
 ) -> np.ndarray:
-  """Every so often the sprite of a step, above its column, margins too."""
-  size = sprites.shape[1]
-  strip = _paper(size + _TICK, _LEFT + num_columns * cell_width + _RIGHT)
-  _write_left(strip, (size - _LINE) // 2, 'INPUT')
-  for column in range(0, num_columns, _tick_interval(cell_width)):
-    x = _LEFT + column * cell_width
-    image = np.rint(255 * sprites[column])[..., np.newaxis]
-    area = strip[:size, x : x + size]
-    area[:] = image[:, : area.shape[1]]
-    strip[size:, x : x + _DOT] = _INK
-  return strip
-
-
-def _body(panels: Sequence[_Panel], scale: _Scale) -> np.ndarray:
-  """Panels below each other, labels left of them, the colour bar on the right.
+  """Draws panels one below the other.
 
   Args:
-    panels: of the same width.
-    scale: of their colours.
+    panels: with the same columns.
+    colours: of their numbers.
+    columns: what a column is.
+    sprites: float `[columns, 64, 64]` in [0, 1], drawn above the ticks; or
+      None.
 
   Returns:
-    uint8 `[height, _LEFT + width + _RIGHT, 3]`.
+    uint8 `[height, width, 3]`.
   """
-  width = panels[0].pixels.shape[1]
-  rows = []
-  for panel in panels:
-    row = _paper(max(_LINE, len(panel.pixels)), _LEFT + width + _RIGHT)
-    row[: len(panel.pixels), _LEFT : _LEFT + width] = panel.pixels
-    for centre, text in panel.labels:
-      top = np.clip(centre - _LINE // 2, 0, len(row) - _LINE)
-      _write_left(row, top, text)
-    rows += [row, _paper(_GAP, row.shape[1])]
-  body = np.concatenate(rows[:-1])
-  bar = scale.bar(min(_BAR_HEIGHT, max(len(body), 3 * _LINE)))
-  missing = max(0, len(bar) - len(body))
-  # Above, so that the panels stand on their axis.
-  body = np.concatenate([_paper(missing, body.shape[1]), body])
-  body[: len(bar), -bar.shape[1] :] = bar
-  return body
-
-
-def _over_time(
-  panels: Sequence[_Panel],
-  scale: _Scale,
-  num_steps: int,
-  sprites: np.ndarray | None,
-) -> np.ndarray:
-  """A picture with an axis of steps below and, if given, sprites above."""
-  cell_width = _column_width(num_steps)
-  parts = [_body(panels, scale), _axis(num_steps, cell_width, 'STEP')]
+  num_columns = panels[0].values.shape[1]
+  column_width = _column_width(num_columns)
+  width = num_columns * column_width
+  ticks = _ticks(num_columns, column_width)
+  top = 0 if sprites is None else render.IMAGE_SIZE + _GAP
+  heights = [panel.height for panel in panels]
+  picture = _Picture(width, top + sum(heights) + _GAP * (len(panels) - 1))
   if sprites is not None:
-    parts.insert(0, _strip(sprites, num_steps, cell_width))
-  return np.concatenate(parts)
+    strip = np.ones([render.IMAGE_SIZE, width])
+    for column in ticks:
+      shown = strip[:, column * column_width :][:, : render.IMAGE_SIZE]
+      shown[:] = sprites[column][:, : shown.shape[1]]
+    axes = picture.matrix(strip, _GREYS, (0, 0, width, render.IMAGE_SIZE))
+    axes.set_xticks([column_width * (x + 0.5) - 0.5 for x in ticks], labels=[])
+    axes.set_ylabel('input')
+    axes.spines[:].set_visible(False)
+  picture.colour_bar(colours, top)
+  for panel, height in zip(panels, heights):
+    axes = picture.matrix(panel.values, colours, (0, top, width, height))
+    axes.set_yticks(*zip(*panel.labels))
+    axes.set_ylabel(panel.name)
+    top += height + _GAP
+  axes.set_xticks(ticks)
+  axes.set_xlabel(columns)
+  return picture.to_pixels()
 
 
-def _slots_panel(
-  values: np.ndarray, scale: _Scale, height: int, name: str
-) -> _Panel:
-  """Slots by columns `[columns, N]`, the numbers of first and last written."""
-  num_columns, num_slots = values.shape
-  cell_height = max(1, height // num_slots)
-  pixels = _magnify(
-    scale.paint(values.T), cell_height, _column_width(num_columns)
-  )
-  labels = [(len(pixels) // 2, name)]
-  if len(pixels) >= 3 * _LINE:
-    labels += [(0, '0'), (len(pixels), str(num_slots - 1))]
-  return _Panel(pixels, labels)
+def _slots_panel(values: np.ndarray, height: int, name: str) -> _Panel:
+  """A panel of `[columns, N]`, with the numbers of the first and last slot."""
+  num_slots = values.shape[1]
+  labels = [(slot, str(slot)) for slot in sorted({0, num_slots - 1})]
+  return _Panel(values.T, max(1, height // num_slots), name, labels)
 
 
 def weights(
@@ -257,19 +235,19 @@ def weights(
 
   Args:
     values: float `[time, heads, N]` in [0, 1].
-    name: of a head, up to five letters; its number is added.
+    name: of the heads; a number is added.
     sprites: float `[time, 64, 64]` in [0, 1], drawn above some steps.
 
   Returns:
     uint8 `[height, width, 3]`.
   """
-  # A few heads have the room of four, but none that of more than two.
+  # One or two heads get twice the height of more.
   height = int(np.clip(4 // values.shape[1], 1, 2)) * _HEAD_HEIGHT
   panels = [
-    _slots_panel(head, _WEIGHTS, height, f'{name} {number}')
+    _slots_panel(head, height, f'{name} {number}')
     for number, head in enumerate(values.swapaxes(0, 1))
   ]
-  return _over_time(panels, _WEIGHTS, len(values), sprites)
+  return _draw(panels, _WEIGHTS, sprites=sprites)
 
 
 def usage(values: np.ndarray, sprites: np.ndarray | None = None) -> np.ndarray:
@@ -277,13 +255,13 @@ def usage(values: np.ndarray, sprites: np.ndarray | None = None) -> np.ndarray:
 
   Args:
     values: float `[time, N]` in [0, 1].
-    sprites: as in `weights`.
+    sprites: float `[time, 64, 64]` in [0, 1], drawn above some steps.
 
   Returns:
     uint8 `[height, width, 3]`.
   """
-  panel = _slots_panel(values, _SHARES, 2 * _HEAD_HEIGHT, 'SLOT')
-  return _over_time([panel], _SHARES, len(values), sprites)
+  panel = _slots_panel(values, 2 * _HEAD_HEIGHT, 'slot')
+  return _draw([panel], _SHARES, sprites=sprites)
 
 
 def norms(memory: np.ndarray, sprites: np.ndarray | None = None) -> np.ndarray:
@@ -291,49 +269,42 @@ def norms(memory: np.ndarray, sprites: np.ndarray | None = None) -> np.ndarray:
 
   Args:
     memory: float `[time, N, W]`.
-    sprites: as in `weights`.
+    sprites: float `[time, 64, 64]` in [0, 1], drawn above some steps.
 
   Returns:
     uint8 `[height, width, 3]`.
   """
   values = np.linalg.norm(memory, axis=2)
-  scale = _Scale(_VIRIDIS, 0.0, _bound(values))
-  panel = _slots_panel(values, scale, 2 * _HEAD_HEIGHT, 'SLOT')
-  return _over_time([panel], scale, len(memory), sprites)
-
-
-def _signed_scale(values: np.ndarray) -> _Scale:
   bound = _bound(values)
-  return _Scale(_BLUE_TO_RED, -bound, bound, between=(0.0,))
+  panel = _slots_panel(values, 2 * _HEAD_HEIGHT, 'slot')
+  colours = _Colours(colors.Normalize(0, bound), _VIRIDIS, (0, bound))
+  return _draw([panel], colours, sprites=sprites)
 
 
 def words(memory: np.ndarray, sprites: np.ndarray | None = None) -> np.ndarray:
-  """Draws all that is in a small memory, its numbers by steps, slot by slot.
+  """Draws all numbers of a small memory by steps, slot by slot.
 
   Args:
     memory: float `[time, N, W]`.
-    sprites: as in `weights`.
+    sprites: float `[time, 64, 64]` in [0, 1], drawn above some steps.
 
   Returns:
     uint8 `[height, width, 3]`.
   """
   num_steps, num_slots, word_size = memory.shape
-  scale = _signed_scale(memory)
-  cell_height = max(1, 2 * MAX_ROWS // 4 // (num_slots * word_size))
-  slots = []
-  for slot in memory.swapaxes(0, 1):
-    pixels = _magnify(
-      scale.paint(slot.T), cell_height, _column_width(num_steps)
-    )
-    line = np.full_like(pixels[:1], _FAINT)
-    slots += [line, pixels]
-  height = len(slots[1]) + 1
+  # A row of NaN after each slot but the last.
+  rows = np.pad(memory, ((0, 0), (0, 0), (0, 1)), constant_values=np.nan)
+  rows = rows.reshape([num_steps, -1])[:, :-1].T
+  row_height = MAX_ROWS // 2 // (num_slots * word_size)
+  row_height = min(max(1, row_height), _GATE_HEIGHT)
+  # Every so many slots there is room for a label.
+  interval = -(-_GAP // ((word_size + 1) * row_height))
   labels = [
-    (number * height + height // 2, f'{"SLOT " * (number == 0)}{number}')
-    for number in range(0, num_slots, -(-_LINE // height))
+    (slot * (word_size + 1) + word_size // 2, str(slot))
+    for slot in range(0, num_slots, interval)
   ]
-  panel = _Panel(np.concatenate(slots[1:]), labels)
-  return _over_time([panel], scale, num_steps, sprites)
+  panel = _Panel(rows, row_height, 'slot', labels)
+  return _draw([panel], _signed_colours(memory), sprites=sprites)
 
 
 def last_words(memory: np.ndarray) -> np.ndarray:
@@ -346,13 +317,9 @@ def last_words(memory: np.ndarray) -> np.ndarray:
     uint8 `[height, width, 3]`.
   """
   num_slots, word_size = memory.shape
-  scale = _signed_scale(memory)
-  size = min(32, -(-_WIDTH // num_slots))
-  pixels = _magnify(scale.paint(memory.T), size, size)
-  labels = [(0, '0'), (len(pixels) // 2, 'NUMBER')]
-  panel = _Panel(pixels, [*labels, (len(pixels), str(word_size - 1))])
-  axis = _axis(num_slots, size, 'SLOT')
-  return np.concatenate([_body([panel], scale), axis])
+  height = word_size * _column_width(num_slots)
+  panel = _slots_panel(memory, height, 'number of word')
+  return _draw([panel], _signed_colours(memory), 'slot')
 
 
 def gates(
@@ -362,39 +329,32 @@ def gates(
 
   Args:
     trace: of one sequence.
-    sprites: as in `weights`.
+    sprites: float `[time, 64, 64]` in [0, 1], drawn above some steps.
 
   Returns:
     uint8 `[height, width, 3]`.
   """
-  num_steps, num_writes = trace.write_gate.shape
-  directions = [
-    f'{name}{head}' if num_writes > 1 else name
-    for name in ('BACK', 'FORWARD')
-    for head in range(num_writes)
+  write_heads = range(trace.write_gate.shape[1])
+  read_heads = range(trace.free_gate.shape[1])
+  modes = [
+    *(f'backward {head}' for head in write_heads),
+    *(f'forward {head}' for head in write_heads),
+    'content',
   ]
   groups = [
-    (trace.write_gate, [f'WRITE {i}' for i in range(num_writes)]),
-    (trace.allocation_gate, [f'ALLOC {i}' for i in range(num_writes)]),
-    (trace.free_gate, [f'FREE {i}' for i in range(trace.free_gate.shape[1])]),
-    *(
-      (modes, [f'{name} {head}' for name in (*directions, 'CONTENT')])
-      for head, modes in enumerate(trace.read_mode.swapaxes(0, 1))
-    ),
+    ('', trace.write_gate, [f'write {head}' for head in write_heads]),
+    ('', trace.allocation_gate, [f'allocate {head}' for head in write_heads]),
+    ('', trace.free_gate, [f'free {head}' for head in read_heads]),
+    *((f'read {k}', trace.read_mode[:, k], modes) for k in read_heads),
   ]
   panels = [
-    _Panel(
-      _magnify(_SHARES.paint(values.T), _GATE_HEIGHT, _column_width(num_steps)),
-      [
-        (_GATE_HEIGHT * row + _GATE_HEIGHT // 2, name)
-        for row, name in enumerate(names)
-      ],
-    )
-    for values, names in groups
+    _Panel(values.T, _GATE_HEIGHT, name, list(enumerate(labels)))
+    for name, values, labels in groups
   ]
-  return _over_time(panels, _SHARES, num_steps, sprites)
+  return _draw(panels, _SHARES, sprites=sprites)
 
 
+@matplotlib.rc_context(_SETTINGS)
 def links(trace: memory_trace.MemoryTrace) -> np.ndarray:
   """Draws the link matrices, steps from left to right, heads below each other.
 
@@ -405,29 +365,20 @@ def links(trace: memory_trace.MemoryTrace) -> np.ndarray:
     uint8 `[height, width, 3]`.
   """
   num_links, num_writes, num_slots, _ = trace.link.shape
-  size = max(1, 2 * _HEAD_HEIGHT // num_slots)
-  space = _paper(num_slots * size, _GAP)
-  panels = []
+  size = num_slots * max(1, 2 * _HEAD_HEIGHT // num_slots)
+  across, down = size + 2 * _GAP, size + _GAP
+  picture = _Picture(num_links * across - 2 * _GAP, num_writes * down - _GAP)
+  picture.colour_bar(_WEIGHTS, 0)
+  ends = sorted({0, num_slots - 1})
   for head in range(num_writes):
-    matrices = _magnify(
-      _WEIGHTS.paint(trace.link[:, head].transpose(1, 0, 2)), size, 1
-    ).repeat(size, axis=2)
-    separated = [x for k in range(num_links) for x in (matrices[:, k], space)]
-    pixels = np.concatenate(separated[:-1], axis=1)
-    panels.append(
-      _Panel(
-        pixels,
-        [(0, '0'), (len(pixels) // 2, 'TO'), (len(pixels), str(num_slots - 1))],
+    for k, step in enumerate(trace.link_steps):
+      axes = picture.matrix(
+        trace.link[k, head], _WEIGHTS, (k * across, head * down, size, size)
       )
-    )
-  body = _body(panels, _WEIGHTS)
-  axis = _paper(2 * (_TICK + _LINE + _DOT), body.shape[1])
-  _write_left(axis, _TICK, 'FROM')
-  _write_left(axis, 2 * _TICK + _LINE, 'STEP')
-  for k, step in enumerate(trace.link_steps):
-    left = _LEFT + k * (num_slots * size + _GAP)
-    last = str(num_slots - 1)
-    _write(axis, _TICK, left, '0')
-    _write(axis, _TICK, left + num_slots * size - _CHARACTER * len(last), last)
-    _write(axis, 2 * _TICK + _LINE, left, str(step))
-  return np.concatenate([body, axis])
+      if k == 0:
+        axes.set_yticks(ends)
+        axes.set_ylabel('to slot')
+      if head == num_writes - 1:
+        axes.set_xticks(ends)
+        axes.set_xlabel(f'from slot (step {step})')
+  return picture.to_pixels()

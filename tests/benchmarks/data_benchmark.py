@@ -1,27 +1,27 @@
-"""Times the data: rollouts drawn, laid out as batches, unpacked, trained on.
+"""Measures the data pipeline: drawing rollouts, batching and unpacking them.
 
   python -m tests.benchmarks.data_benchmark
   python -m tests.benchmarks.data_benchmark --parts=speed,padding
 
-Four parts, each a table:
+Prints a table for each of four parts:
 
-*   padding: the share of steps that are padding in an epoch of the post's, as
-    batched and in order of index;
-*   memory: resident memory while such an epoch goes by, batch by batch.
-    Anonymous memory is the process's own; the rest are files, most of all the
-    table of sprites (377 MB), which comes in page by page;
-*   speed: steps (batch x time) a second of ready batches: packed, as
-    `rollouts.dataset` hands them out, and float, unpacked to what the model
-    takes. The share of the machine is the processor time that they cost at
-    6,000 steps a second, of all cores;
-*   training: steps a second of the same trainer (Model B, which is the fastest
-    and so needs most data) fed the same batch again and again, and fed by the
-    pipeline; handed packed batches, unpacked in its graph, and floats.
+*   padding: the share of padding among the steps of an epoch of the post's,
+    batched as for training and in order of index;
+*   memory: resident memory while the batches of such an epoch are read.
+    Anonymous memory is the process's own. The rest are files, mostly the table
+    of sprites (377 MB), which is read page by page;
+*   speed: steps (batch x time) a second of reading batches, either packed, as
+    `rollouts.dataset` yields them, or unpacked to the floats that the model
+    takes. The share of the machine is their processor time at 6,000 steps a
+    second, relative to all cores;
+*   training: steps a second of training Model B, which is fastest and so needs
+    most data. The trainer gets the same batch again and again or batches of the
+    pipeline, either packed, to be unpacked in its graph, or as floats.
 
-What is compared takes turns in one process, so that a drift of the machine's
-speed meets all of it; figures are medians over the turns, with the lowest and
-the highest, ratios are medians of the ratios of each turn. A turn begins with
-an empty pipeline and its start counts.
+The candidates take turns in one process, so that changes of the machine's speed
+affect all of them. Figures are medians over the turns, with the lowest and the
+highest; ratios are medians of each turn's ratio. A turn starts a new pipeline,
+and its start counts.
 """
 
 from collections.abc import Callable
@@ -46,39 +46,38 @@ from dnc.dsprites import table as table_lib
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import trainer as trainer_lib
 
-# Memory before anything else has used some.
+# In this order, because the other parts use memory.
 _PARTS = ('padding', 'memory', 'speed', 'training')
-_CHOSEN = flags.DEFINE_list('parts', list(_PARTS), f'Of {", ".join(_PARTS)}.')
-_DATA_DIR = flags.DEFINE_string('data_dir', None, 'As for train.py.')
+_CHOSEN = flags.DEFINE_list(
+  'parts', list(_PARTS), f'Some of {", ".join(_PARTS)}.'
+)
+_DATA_DIR = flags.DEFINE_string('data_dir', None, "TFDS's folder.")
 _LENGTH = flags.DEFINE_integer('length', 500, 'Steps of a rollout.')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 16, 'Rollouts in a batch.')
-_RUNS = flags.DEFINE_integer('runs', 5, 'Turns of each.', lower_bound=1)
-_BATCHES = flags.DEFINE_integer('batches', 40, 'In a turn, to time the data.')
+_RUNS = flags.DEFINE_integer(
+  'runs', 5, 'Turns of each candidate.', lower_bound=1
+)
+_BATCHES = flags.DEFINE_integer('batches', 40, 'Batches in a turn of speed.')
 _TRAINING_BATCHES = flags.DEFINE_integer(
-  'training_batches', 4, 'In a turn, to time training.'
+  'training_batches', 4, 'Batches in a turn of training.'
 )
 _EPOCH = flags.DEFINE_integer('epoch', 10_000, 'Rollouts in an epoch.')
-_JSON = flags.DEFINE_string('json', None, 'Where to write the figures.')
+_JSON = flags.DEFINE_string('json', None, 'File for the figures.')
 
-# Steps a second that training is to reach.
+# Steps a second to supply to training.
 _TRAINING_SPEED = 6_000
 _NUM_READINGS = 10
+# Forms of the images in a batch.
+_FORMS = ('packed', 'floats')
 
 Turns = Mapping[str, Callable[[], None]]
 
 
 def _floats(batch: rollouts.RolloutBatch) -> rollouts.RolloutBatch:
-  """The batch with what the model takes in place of the packed images."""
+  """Unpacks the images of a batch to the floats that the model takes."""
   return batch._replace(
     image=rollouts.model_inputs(batch), target=rollouts.model_targets(batch)
   )
-
-
-def _identity(batch: rollouts.RolloutBatch) -> rollouts.RolloutBatch:
-  return batch
-
-
-_FORMS = dict(packed=_identity, floats=_floats)
 
 
 def _config() -> config_lib.TrainingConfig:
@@ -92,22 +91,22 @@ def _config() -> config_lib.TrainingConfig:
 def _pipeline(
   table: table_lib.SpriteTable, form: str, num_batches: int
 ) -> tf.data.Dataset:
-  """Batches of equal lengths, as training gets them or as floats."""
+  """Makes batches of rollouts of one length, packed or as floats."""
   spec = rollouts.training_spec(_config(), 'train')
   size = _BATCH_SIZE.value
   batches = rollouts.batch_indices(spec, num_batches * size, size)
   dataset = rollouts.dataset(table, spec, batches)
-  return dataset if form == 'packed' else dataset.map(_FORMS[form]).prefetch(1)
+  return dataset if form == 'packed' else dataset.map(_floats).prefetch(1)
 
 
 def _seconds(turns: Turns) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-  """Wall time and processor time of each, turn by turn.
+  """Measures wall time and processor time of all candidates, turn by turn.
 
   Args:
-    turns: what takes turns; each is called once before, untimed.
+    turns: functions by name; each is first called once without being timed.
 
   Returns:
-    For each two arrays `[runs]`, in seconds.
+    For each name two arrays [runs], wall and processor time in seconds.
   """
   for turn in turns.values():
     turn()
@@ -123,7 +122,7 @@ def _seconds(turns: Turns) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _speeds(steps: int, seconds: np.ndarray) -> dict[str, float]:
-  """Steps a second: `median`, `lowest`, `highest` of the turns."""
+  """Computes `median`, `lowest` and `highest` steps a second of the turns."""
   speeds = steps / seconds
   return dict(
     median=float(np.median(speeds)),
@@ -143,7 +142,7 @@ def _spread(speeds: Mapping[str, float]) -> list[str]:
 
 
 def _measure_speed(table: table_lib.SpriteTable) -> dict[str, Any]:
-  """Steps a second of ready batches."""
+  """Measures steps a second of reading batches."""
 
   def turn(form: str) -> None:
     for _ in _pipeline(table, form, _BATCHES.value):
@@ -187,7 +186,7 @@ def _epoch_spec() -> rollouts.RolloutSpec:
 
 
 def _measure_padding() -> dict[str, float]:
-  """Shares of steps that are padding."""
+  """Computes the shares of steps that are padding."""
   spec, size = _epoch_spec(), _BATCH_SIZE.value
   batches = rollouts.batch_indices(spec, _EPOCH.value, size)
   lengths = np.array(
@@ -200,7 +199,7 @@ def _measure_padding() -> dict[str, float]:
 
   found = dict(
     as_batched=share(np.arange(batches.size)),
-    # Places that were not filled, -1, stay last.
+    # As unsigned numbers, places that are not filled (-1) sort last.
     in_order_of_index=share(np.argsort(batches.ravel().view(np.uint64))),
   )
   _print(
@@ -213,7 +212,7 @@ def _measure_padding() -> dict[str, float]:
 
 
 def _resident() -> dict[str, float]:
-  """Resident memory of this process in MB, by kind (Linux)."""
+  """Reads this process's resident memory in MB, by kind (Linux)."""
   with open('/proc/self/status', encoding='ascii') as file:
     lines = dict(line.split(':', 1) for line in file)
   kinds = dict(anonymous='RssAnon', files='RssFile')
@@ -221,7 +220,7 @@ def _resident() -> dict[str, float]:
 
 
 def _measure_memory(table: table_lib.SpriteTable) -> list[dict[str, float]]:
-  """Resident memory while an epoch goes by."""
+  """Reads the resident memory ten times during an epoch."""
   spec = _epoch_spec()
   batches = rollouts.batch_indices(spec, _EPOCH.value, _BATCH_SIZE.value)
   due = {len(batches) * i // _NUM_READINGS for i in range(1, 1 + _NUM_READINGS)}
@@ -245,7 +244,7 @@ def _measure_memory(table: table_lib.SpriteTable) -> list[dict[str, float]]:
 
 @contextlib.contextmanager
 def _taking_floats() -> Iterator[None]:
-  """Within, a trainer is made that takes batches of `_floats`."""
+  """Makes trainers that are constructed within take batches of `_floats`."""
   packed = rollouts.batch_spec
 
   def batch_spec(batch_size: int | None = None) -> rollouts.RolloutBatch:
@@ -273,14 +272,14 @@ def _train(
 
 
 def _measure_training(table: table_lib.SpriteTable) -> dict[str, Any]:
-  """Steps a second of training with and without the pipeline."""
+  """Measures steps a second of training with and without the pipeline."""
   number = _TRAINING_BATCHES.value
   turns = {}
   for form in _FORMS:
     (batch,) = _pipeline(table, form, 1)
     with _taking_floats() if form == 'floats' else contextlib.nullcontext():
       trainer = trainer_lib.Trainer(_config(), table)
-      # Its graph is made now.
+      # Traces the graph.
       _train(trainer, [batch])
     turns[f'the same batch, {form}'] = lambda trainer=trainer, batch=batch: (
       _train(trainer, [batch] * number)
@@ -290,7 +289,7 @@ def _measure_training(table: table_lib.SpriteTable) -> dict[str, Any]:
     )
   seconds = _seconds(turns)
   steps = number * _BATCH_SIZE.value * _LENGTH.value
-  # Floats that are there already: training and nothing else.
+  # With floats that are ready: only training.
   reference = seconds['the same batch, floats'][0]
   found = {
     name: dict(

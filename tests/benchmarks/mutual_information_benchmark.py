@@ -1,14 +1,14 @@
-"""Times Test 2 with its null on noise: as much of it as Model A has.
+"""Times Test 2 on noise: by default, as much of it as Model A's memory holds.
 
   python -m tests.benchmarks.mutual_information_benchmark
   python -m tests.benchmarks.mutual_information_benchmark --sequences=2
   python -m tests.benchmarks.mutual_information_benchmark \
       --estimator=nearest_neighbours --locations=256 --sequences=2
 
-Sequences of 500 to 1,000 steps of 32 classes, against slowly changing noise in
-float32 at every location, all lags, controls, shifts and plain scores. Prints
-what it took, what 50 sequences would, and peak resident memory. How long it
-takes to make the noise does not count; reading traces is not in it.
+Sequences of 500 to 1,000 steps of 32 classes are scored against slowly changing
+noise in float32 at every location: all lags, controls, shifts and plain scores.
+Prints the time taken, an estimate for 50 sequences, and peak resident memory.
+The time to make the noise does not count; reading traces is not included.
 """
 
 from collections.abc import Sequence
@@ -21,20 +21,24 @@ from absl import app
 from absl import flags
 import numpy as np
 
-from analysis.mutual_information import scoring as mutual_information
+from analysis.mutual_information import scoring
 from dnc.system import progress
 
 _ESTIMATOR = flags.DEFINE_enum(
-  'estimator', 'binned', list(mutual_information.NUM_SHIFTS), 'Which.'
+  'estimator', 'binned', list(scoring.NUM_SHIFTS), 'Which one.'
 )
-_LOCATIONS = flags.DEFINE_integer('locations', 16_384, 'Of the memory.')
-_SEQUENCES = flags.DEFINE_integer('sequences', 50, 'How many.', lower_bound=1)
-_SHIFTS = flags.DEFINE_integer('shifts', None, 'Of each; as in Test 2.')
+_LOCATIONS = flags.DEFINE_integer('locations', 16_384, 'Number of locations.')
+_SEQUENCES = flags.DEFINE_integer(
+  'sequences', 50, 'Number of sequences.', lower_bound=1
+)
+_SHIFTS = flags.DEFINE_integer(
+  'shifts', None, 'Shifts of each sequence; as in Test 2 by default.'
+)
 _JSON = flags.DEFINE_string('json', None, 'Where to write the figures.')
 
 _POST = 50
 _NUM_CLASSES = 32
-# What a location keeps from one step to the next.
+# Autoregressive coefficient of the noise.
 _MEMORY = 0.9
 
 
@@ -52,10 +56,9 @@ def main(argv: Sequence[str]) -> None:
   """Measures and prints."""
   del argv
   done = 0
-  scorer = mutual_information.Scorer(
+  scorer = scoring.Scorer(
     estimator=_ESTIMATOR.value,
     num_shifts=_SHIFTS.value,
-    num_classes=_NUM_CLASSES,
     done=lambda number: tell(number),
   )
   total = _SEQUENCES.value * _LOCATIONS.value * scorer.num_scores

@@ -1,12 +1,12 @@
-"""dSprites at full size: every way to its 737,280 images, bit for bit.
+"""All ways to read dSprites, at full size and bit for bit.
 
   python -m tests.stress.dsprites_stress --folder=/tmp/dsprites_stress
 
-Writes files of the layout of the published ones, made of our rendering, and
-reads them as `--dataset=FILE` does; prepares `dsprites_rendered` and, from the
-HDF5 file, TFDS's own `dsprites`, and compares all that comes out. Prints what
-each step took in seconds and megabytes, each in a process of its own. Some ten
-minutes and 2 GB of disk; what is there already is not made again.
+Writes rendered sprites into files with the layout of the published ones, and
+reads these as `--dataset=FILE` does. Then prepares `dsprites_rendered` and,
+from the HDF5 file, TFDS's own `dsprites`, and compares all 737,280 images. Each
+step runs in a process of its own; its time and peak memory are printed. Takes
+about ten minutes and 2 GB of disk. Files that exist are not written again.
 """
 
 from collections.abc import Callable
@@ -30,20 +30,22 @@ from dnc.dsprites import render
 from dnc.dsprites import table as table_lib
 
 _FOLDER = flags.DEFINE_string(
-  'folder', '/tmp/dsprites_stress', 'Where the files are kept.'
+  'folder', '/tmp/dsprites_stress', 'Folder for the files.'
 )
 
-_BLOCK = 23040  # A chunk of the published HDF5 file, and a divisor of all.
+# A chunk of the published HDF5 file; it divides the number of images.
+_BLOCK = 23040
 
 
 def _measured(
   step: Callable[..., Callable[[], None] | None], *args: Any
 ) -> None:
-  """Runs a step in a process of its own and prints what it took.
+  """Runs a step in a process of its own; prints its time and peak memory.
 
   Args:
-    step: returns what checks its result, if anything: that is not measured.
-    *args: for it.
+    step: the function to measure. It may return a function that checks its
+      result, which is not measured.
+    *args: arguments of `step`.
   """
 
   def run(*args: Any) -> None:
@@ -85,7 +87,7 @@ _IMAGES_SHAPE = (latents.NUM_SPRITES, render.IMAGE_SIZE, render.IMAGE_SIZE)
 
 
 def write_npz(path: str, folder: str) -> None:
-  """Writes the images without ever holding them all."""
+  """Writes a .npz file without holding all images in memory."""
   classes, values = _latents()
   with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
     with archive.open('metadata.npy', 'w', force_zip64=True) as member:
@@ -103,7 +105,7 @@ def write_npz(path: str, folder: str) -> None:
 
 
 def write_hdf5(path: str, folder: str) -> None:
-  """Writes in the chunks that the published file has."""
+  """Writes an HDF5 file with the chunks of the published one."""
   classes, values = _latents()
   with h5py.File(path, 'w') as file:
     file['latents/classes'] = classes
@@ -116,13 +118,13 @@ def write_hdf5(path: str, folder: str) -> None:
 
 
 def read_bits(path: str, folder: str) -> Callable[[], None]:
-  """Reads a file."""
+  """Reads a file with the published layout."""
   bits = published_file.read_bits(path)
   return lambda: np.testing.assert_array_equal(bits, _rendered(folder).bits)
 
 
 def load_table(path: str, folder: str) -> Callable[[], None]:
-  """As train.py does; the first time the table is made."""
+  """Loads a table as train.py does; the first time it is built."""
   fingerprint = table_lib.load_table(path, folder).fingerprint
   return lambda: np.testing.assert_equal(
     fingerprint, _rendered(folder).fingerprint
@@ -130,7 +132,7 @@ def load_table(path: str, folder: str) -> Callable[[], None]:
 
 
 def prepare(name: str, folder: str) -> None:
-  """Prepares a dataset of TFDS's."""
+  """Prepares a dataset with TFDS."""
   import tensorflow_datasets as tfds
 
   from tests.support import published_files
@@ -141,7 +143,7 @@ def prepare(name: str, folder: str) -> None:
 
 
 def compare(folder: str) -> None:
-  """Reads all that was prepared, its images and its order."""
+  """Compares all examples that were prepared, and their order."""
   import tensorflow_datasets as tfds
 
   table = _rendered(folder)

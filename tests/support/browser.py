@@ -1,8 +1,8 @@
 """A real browser without a window, for tests.
 
-Needs Chromium and its driver. Where they are missing the test is skipped,
-unless the environment variable REQUIRE_BROWSER is set: then it fails.
-SCREENSHOT_DIR, if set, is a folder for screenshots.
+It needs Chromium and its driver. Without them a test is skipped, or fails if
+the environment variable REQUIRE_BROWSER is set. Screenshots are saved if
+SCREENSHOT_DIR names a folder for them.
 """
 
 from collections.abc import Iterator
@@ -28,24 +28,25 @@ def browser(width: int, height: int) -> Iterator[webdriver.Chrome]:
   """Runs a browser until the block ends.
 
   Args:
-    width: of its window, in pixels.
-    height: of its window.
+    width: width of the window in pixels.
+    height: height of the window in pixels.
 
   Yields:
     The browser.
 
   Raises:
-    SkipTest: if there is none.
+    SkipTest: if Chromium or its driver is missing.
+    AssertionError: if one is missing and REQUIRE_BROWSER is set.
   """
   program, driver = _find_program(*_BROWSER), _find_program('chromedriver')
   if not (program and driver):
     missing = (
-      'no test in a browser: it needs Chromium and chromedriver on the PATH '
+      'no test in a browser: Chromium and chromedriver must be on the PATH '
       '(Debian: apt-get install chromium chromium-driver)'
     )
     if os.environ.get('REQUIRE_BROWSER'):
       raise AssertionError(missing)
-    warnings.warn(missing, stacklevel=1)  # Told by pytest -q, too.
+    warnings.warn(missing, stacklevel=1)  # `pytest -q` shows warnings only.
     raise unittest.SkipTest(missing)
   with tempfile.TemporaryDirectory() as profile:
     options = webdriver.ChromeOptions()
@@ -72,6 +73,6 @@ def browser(width: int, height: int) -> Iterator[webdriver.Chrome]:
 
 
 def screenshot(started: webdriver.Chrome, name: str) -> None:
-  """Leaves a screenshot where somebody asked for them."""
+  """Saves a screenshot if SCREENSHOT_DIR is set."""
   if folder := os.environ.get('SCREENSHOT_DIR'):
     started.save_screenshot(os.path.join(folder, f'{name}.png'))

@@ -1,4 +1,4 @@
-"""What several tests read: built once a process, removed when it ends."""
+"""Data that several tests read, made once a process and removed at its end."""
 
 import functools
 import os
@@ -16,12 +16,12 @@ def _folder() -> tempfile.TemporaryDirectory:
 
 
 def data_dir() -> str:
-  """A --data_dir that holds the rendered table of sprites."""
+  """Returns a --data_dir that holds the table of rendered sprites."""
   rendered_table()
   return _folder().name
 
 
 @functools.cache
 def rendered_table() -> table.SpriteTable:
-  """The table of all rendered sprites."""
+  """Returns the table of all rendered sprites."""
   return table.load_table(table.RENDERED, _folder().name)

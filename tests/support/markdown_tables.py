@@ -1,8 +1,8 @@
-"""Reading Markdown tables back, for tests."""
+"""Reads Markdown tables."""
 
 
 def rows(text: str) -> list[dict[str, list[str]]]:
-  """Maps the first cell of every table row to its other cells, by table."""
+  """Maps the first cell of each row to its other cells, for each table."""
   tables, table = [], None
   for line in text.splitlines():
     if not line.startswith('|'):

@@ -5,29 +5,29 @@ from scipy import stats
 
 
 def draw(rng, num_classes, width, num_steps):
-  """Classes, and contents that are class + uniform noise of this width."""
+  """Draws classes, and contents: class + uniform noise of this width."""
   x = rng.integers(num_classes, size=num_steps)
   return x, (x + width * rng.uniform(size=num_steps))[:, np.newaxis]
 
 
 def overlap(num_classes, width):
-  """How many classes each interval of length 1 belongs to, from 0 upwards."""
+  """Counts the classes that can give contents in [i, i + 1), for each i."""
   starts = np.arange(num_classes)
   cells = np.arange(num_classes + width - 1)[:, np.newaxis]
   return ((starts <= cells) & (cells < starts + width)).sum(axis=1)
 
 
 def exact(num_classes, width):
-  """The mutual information of `draw`: h(y) - h(y | x), in nats.
+  """Returns the mutual information of `draw`, h(y) - h(y | x), in nats.
 
-  Its density is constant in each interval of length 1.
+  The density is constant in each interval of length 1.
   """
   density = overlap(num_classes, width) / (num_classes * width)
   return -(density * np.log(density)).sum() - np.log(width)
 
 
 def exact_binned(num_classes, width, num_bins):
-  """The mutual information of class and quantile bin of `draw`."""
+  """Returns the mutual information of class and quantile bin of `draw`."""
   mass = overlap(num_classes, width) / (num_classes * width)
   ends = np.concatenate([[0], np.cumsum(mass)])
   edges = np.interp(np.linspace(0, 1, num_bins + 1), ends, np.arange(len(ends)))

@@ -1,4 +1,4 @@
-"""Files of the layout of the published dSprites, made of rendered sprites."""
+"""Files with the layout of the published dSprites, made of rendered sprites."""
 
 import contextlib
 import os
@@ -15,7 +15,14 @@ from dnc.dsprites import render
 
 
 def arrays_of(indices: np.ndarray) -> dict[str, np.ndarray]:
-  """What the published .npz says of these sprites, but for `metadata`."""
+  """Makes the arrays of the published .npz for some sprites, by name.
+
+  Args:
+    indices: int64 [n], sprites.
+
+  Returns:
+    All arrays but `metadata`, each [n, ...].
+  """
   classes = latents.index_to_classes(indices)
   colour = np.zeros([len(indices), 1], np.int64)
   return {
@@ -28,12 +35,12 @@ def arrays_of(indices: np.ndarray) -> dict[str, np.ndarray]:
 def write_hdf5(
   path: str, arrays: dict[str, np.ndarray], **options: Any
 ) -> None:
-  """Writes what `arrays_of` returned in the layout of the published .hdf5.
+  """Writes arrays in the layout of the published .hdf5.
 
   Args:
-    path: the file; its folder is made.
-    arrays: some of `arrays_of`.
-    **options: of `create_dataset`, for the images.
+    path: the file; its folder is created.
+    arrays: arrays from `arrays_of`.
+    **options: arguments of h5py's `create_dataset` for the images.
   """
   os.makedirs(os.path.dirname(path), exist_ok=True)
   with h5py.File(path, 'w') as file:
@@ -46,7 +53,7 @@ def write_hdf5(
 
 
 def known_to_tfds(path: str) -> contextlib.AbstractContextManager:
-  """Makes TFDS's `dsprites` expect the checksum of an HDF5 file of ours."""
+  """Makes TFDS's `dsprites` accept an HDF5 file of ours by its checksum."""
   builder = tfds.builder_cls('dsprites')
   (url,) = builder.url_infos
   info = tfds.core.download.checksums.compute_url_info(epath.Path(path))

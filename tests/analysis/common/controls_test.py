@@ -27,38 +27,6 @@ class ControlsTest(tf.test.TestCase):
         abs(np.corrcoef(first.ravel(), other.ravel())[0, 1]), 0.03
       )
 
-  def test_random_sequence_is_the_true_one_in_another_order(self):
-    true = np.random.default_rng(0).integers(32, size=2000)
-    before = true.copy()
-    sequence = controls.random_sequence(0, 3, true)
-    self.assertAllEqual(true, before)
-    self.assertAllEqual(np.sort(sequence), np.sort(true))
-    self.assertAllEqual(sequence, controls.random_sequence(0, 3, true))
-    for other in (
-      controls.random_sequence(1, 3, true),
-      controls.random_sequence(0, 4, true),
-      true,
-    ):
-      # One in 32 is the same by chance.
-      self.assertLess(np.mean(sequence == other), 0.06)
-
-  def test_circular_shifts_differ_and_are_reproducible(self):
-    shifts = controls.circular_shifts(0, 3, 500, 479)
-    self.assertAllEqual(np.sort(shifts), np.arange(11, 490))
-    shifts = controls.circular_shifts(0, 3, 500, 50)
-    self.assertLen(np.unique(shifts), 50)
-    self.assertAllEqual(shifts, controls.circular_shifts(0, 3, 500, 50))
-    self.assertNotAllEqual(shifts, controls.circular_shifts(0, 4, 500, 50))
-    self.assertNotAllEqual(shifts, controls.circular_shifts(1, 3, 500, 50))
-
-  def test_circular_shifts_go_beyond_every_lag(self):
-    shifts = controls.circular_shifts(0, 0, 15, 200, furthest_lag=10)
-    # All that there are, each again and again.
-    self.assertAllEqual(np.unique(shifts), [11, 12, 13])
-    self.assertLen(shifts, 200)
-    with self.assertRaisesRegex(ValueError, '12 steps .* lags of 10'):
-      controls.circular_shifts(0, 0, 12, 5, furthest_lag=10)
-
 
 if __name__ == '__main__':
   tf.test.main()

@@ -1,4 +1,4 @@
-"""Tests of figures: that they show the numbers they were given."""
+"""Tests that figures show the numbers they are given."""
 
 from xml.etree import ElementTree
 
@@ -15,7 +15,7 @@ _ROWS = [
 
 
 def _markers(axes, marker, size=None):
-  """Places of the markers of a kind."""
+  """Returns where markers of a kind are."""
   return [
     (float(line.get_xdata()[0]), float(line.get_ydata()[0]))
     for line in axes.lines
@@ -40,18 +40,18 @@ class FiguresTest(tf.test.TestCase):
     # The first row is on top.
     self.assertGreater(axes.get_ylim()[0], axes.get_ylim()[1])
 
-  def test_what_is_out_of_bounds_is_an_arrow_at_the_bound(self):
+  def test_a_value_out_of_bounds_is_an_arrow_at_the_bound(self):
     (axes,) = figures.intervals(_ROWS, 'R²', bounds=(-0.1, 1.0)).axes
     self.assertAllClose(_markers(axes, '<'), [(-0.1, 2)])
     self.assertLen(_markers(axes, 'o', 5), 2)
     self.assertAllClose(axes.get_xlim(), (-0.1, 1.0))
-    # A ring as well.
+    # So is a ring.
     row = _ROWS[0]._replace(other=7.0)
     (axes,) = figures.intervals([row], 'R²', bounds=(-0.1, 1.0)).axes
     self.assertAllClose(_markers(axes, '>', 8), [(1.0, 0)])
     self.assertEmpty(_markers(axes, 'o', 8))
 
-  def test_values_of_very_different_size(self):
+  def test_a_logarithmic_axis(self):
     (axes,) = figures.intervals(_ROWS, 'nats', linear=0.1).axes
     self.assertEqual(axes.get_xscale(), 'symlog')
     self.assertEqual(
@@ -77,7 +77,7 @@ class FiguresTest(tf.test.TestCase):
       shares, edges, _ = patch.get_data()
       self.assertAlmostEqual(shares.sum(), 1)
       self.assertAllClose(shares * len(values), np.histogram(values, edges)[0])
-    # All the same.
+    # Values may all be the same.
     figures.histogram({'one': np.zeros(3)}, 'nats', kinds)
 
   def test_files_are_the_same_each_time(self):
@@ -91,7 +91,7 @@ class FiguresTest(tf.test.TestCase):
     self.assertEqual(pixels.shape[2], 3)
     self.assertGreater(pixels.shape[1], pixels.shape[0])
     self.assertAllEqual(pixels[0, 0], [255] * 3)
-    # Something is drawn, in the colour of memories.
+    # A row of the memory is drawn in its colour.
     self.assertTrue((pixels == [0x00, 0x72, 0xB2]).all(axis=2).any())
 
 

@@ -1,4 +1,4 @@
-"""Tests for analysis.mutual_information_estimators."""
+"""Tests of the estimators, against scikit-learn and closed forms."""
 
 from unittest import mock
 

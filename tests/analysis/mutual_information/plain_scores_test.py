@@ -1,4 +1,4 @@
-"""Tests for analysis.plain_scores."""
+"""Tests of the plain scores, against scikit-learn."""
 
 import warnings
 
@@ -28,11 +28,15 @@ def _data():
   return contents, sequences
 
 
+# One of each kind, and some of the last block.
+_CHOSEN = [*range(8), 255, 256, 280, 281, 299]
+
+
 def _scikit_learn(score, contents, sequence):
   with warnings.catch_warnings():
-    # That these are not classes, which is the point.
+    # It warns that these are not classes, which is the point.
     warnings.simplefilter('ignore', UserWarning)
-    return [score(column, sequence) for column in contents.T]
+    return [score(contents[:, i], sequence) for i in _CHOSEN]
 
 
 class PlainScoresTest(tf.test.TestCase):
@@ -42,7 +46,7 @@ class PlainScoresTest(tf.test.TestCase):
     cls._contents, cls._sequences = _data()
     cls._found = plain_scores.plain_scores(cls._contents, cls._sequences)
 
-  def test_equal_scikit_learn_at_every_location(self):
+  def test_equal_scikit_learn(self):
     self.assertEqual(set(self._found), set(plain_scores.NAMES))
     for i, sequence in enumerate(self._sequences):
       for name, score, contents in (
@@ -51,7 +55,7 @@ class PlainScoresTest(tf.test.TestCase):
         ('integers', metrics.mutual_info_score, self._contents.astype(int)),
       ):
         self.assertAllClose(
-          self._found[name][i],
+          self._found[name][i, _CHOSEN],
           _scikit_learn(score, contents, sequence),
           rtol=0,
           atol=1e-12,

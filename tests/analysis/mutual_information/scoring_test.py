@@ -1,4 +1,4 @@
-"""Tests for analysis.mutual_information."""
+"""Tests of Test 2: what it finds, and how often chance looks like a find."""
 
 import os
 
@@ -8,9 +8,9 @@ from scipy import signal
 from scipy import stats
 import tensorflow as tf
 
-from analysis.common import controls
+from analysis import mutual_information
+from analysis.mutual_information import controls
 from analysis.mutual_information import estimators
-from analysis.mutual_information import scoring as mutual_information
 from dnc import traces
 from dnc.system import errors
 from tests.support import noisy_copy
@@ -204,6 +204,7 @@ class ScoreTest(parameterized.TestCase, tf.test.TestCase):
     )
     self.assertAllEqual(some.locations, [9, 2])
     self.assertEqual(some.layout, (3, 4))
+    self.assertEqual([some.place(0), some.place(1)], [[2, 1], [0, 2]])
     self.assertAllEqual(some.scores, whole.scores[:, [9, 2]])
     self.assertAllEqual(some.p_values, whole.p_values[:, [9, 2]])
 

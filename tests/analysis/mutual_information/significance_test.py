@@ -1,4 +1,4 @@
-"""Tests for analysis.significance."""
+"""Tests of p-values and their correction."""
 
 from absl.testing import parameterized
 import numpy as np

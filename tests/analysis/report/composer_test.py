@@ -11,8 +11,8 @@ from tensorboard.backend.event_processing import event_accumulator
 import tensorflow as tf
 
 from analysis import experiment
-from analysis.lesion import tables as lesion_tables
-from analysis.mutual_information import tables as mutual_information_tables
+from analysis import lesion
+from analysis import mutual_information
 from dnc import config as config_lib
 from dnc import unroll
 from dnc.next_sprite import training
@@ -84,8 +84,8 @@ class ReportTest(tf.test.TestCase):
 
   def test_says_what_was_found_and_of_what(self):
     for verdict in (
-      mutual_information_tables.verdict(self._found['mi']),
-      lesion_tables.verdict(self._found['lesion']),
+      mutual_information.verdict.text(self._found['mi']),
+      lesion.verdict.text(self._found['lesion']),
     ):
       self.assertIn(f'** {verdict}'.replace('R^2', 'R²'), self._text)
     data = json.loads(self._read('report.json'))

@@ -1,5 +1,6 @@
-"""Tests of what importing dnc.dsprites brings."""
+"""Tests of importing dnc.dsprites and its modules."""
 
+import doctest
 import pkgutil
 import subprocess
 import sys
@@ -11,6 +12,10 @@ from tests.support import data
 
 
 class ImportTest(absltest.TestCase):
+  def test_examples(self):
+    results = doctest.testmod(dsprites)
+    self.assertEqual((results.attempted, results.failed), (2, 0))
+
   def test_no_module_but_the_builder_imports_tensorflow(self):
     names = [module.name for module in pkgutil.iter_modules(dsprites.__path__)]
     names.remove('builder')

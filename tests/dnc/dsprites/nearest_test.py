@@ -11,13 +11,13 @@ from dnc.dsprites import latents
 from dnc.dsprites import nearest
 from dnc.dsprites import spec
 from dnc.dsprites import table as table_lib
-from tests.support import data as testing_data
+from tests.support import data
 
 _BATCH = 8192
 
 
 def _search_everything(table, images):
-  """Nearest sprites by looking at every one."""
+  """Finds the nearest sprites by comparing with every one."""
   rows = np.packbits(images, axis=-1).view(np.uint64)[..., 0]
   distances = np.empty([len(images), latents.NUM_SPRITES], np.int64)
   for start in range(0, latents.NUM_SPRITES, _BATCH):
@@ -26,12 +26,12 @@ def _search_everything(table, images):
     for i, image in enumerate(rows):
       counts = np.bitwise_count(stored ^ image)
       distances[i, batch] = counts.sum(axis=1)
-  index = distances.argmin(axis=1)  # The first of equals.
+  index = distances.argmin(axis=1)  # The first of equally near ones.
   return index, distances.min(axis=1)
 
 
 def _blurred(images, sigma):
-  """Images as a predictor that is not sure would have them."""
+  """Blurs images, as an uncertain predictor would."""
   offsets = np.arange(64) - np.arange(64)[:, None]
   kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
   kernel /= kernel.sum(axis=1, keepdims=True)
@@ -42,7 +42,7 @@ class NearestTest(tf.test.TestCase, parameterized.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.table = testing_data.rendered_table()
+    cls.table = data.rendered_table()
 
   def setUp(self):
     super().setUp()
@@ -55,14 +55,14 @@ class NearestTest(tf.test.TestCase, parameterized.TestCase):
   def _check(self, images, table=None):
     table = table or self.table
     expected = _search_everything(table, images)
-    # One group at once: that skips what it can.
+    # With one group at a time the search skips the most.
     for number in (nearest._NUM_AT_ONCE, 1):
       with mock.patch.object(nearest, '_NUM_AT_ONCE', number):
         self.assertAllEqual(nearest.find_nearest(table, images), expected)
     return expected
 
   def test_sprites_are_found(self):
-    index = self.rng.integers(latents.NUM_SPRITES, size=500)
+    index = self.rng.integers(latents.NUM_SPRITES, size=200)
     index = np.append(index, [0, latents.NUM_SPRITES - 1])
     images = self.table.images(index)
     found, distance = nearest.find_nearest(self.table, images)
@@ -70,11 +70,11 @@ class NearestTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllEqual(distance, np.zeros(len(index)))
     self.assertAllEqual(self.table.images(found), images)
     self.assertAllLessEqual(found - index, 0)
-    # Most images are of one sprite alone, or two where they turned fully.
+    # Most images belong to one sprite, or to two a full turn apart.
     self.assertGreater(np.mean(found == index), 0.9)
 
   def test_published_images_are_found(self):
-    frames = np.load(testing_data.DSPRITES_FRAMES)
+    frames = np.load(data.DSPRITES_FRAMES)
     images = np.unpackbits(frames['images'], axis=-1)
     found, distance = nearest.find_nearest(self.table, images)
     self.assertAllEqual(distance, np.zeros(len(images)))
@@ -143,7 +143,7 @@ class NearestTest(tf.test.TestCase, parameterized.TestCase):
       self.assertEqual((found.shape, found.dtype), ((0,), np.int64))
 
   def test_many_are_equally_near(self):
-    # Any sprite of the least size that covers the pixel.
+    # All smallest sprites that cover the pixel.
     images = np.zeros([5, 64, 64], np.uint8)
     rows, columns = self.rng.integers(20, 44, size=[2, 5])
     images[np.arange(5), rows, columns] = 1
@@ -159,7 +159,7 @@ class NearestTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllEqual(distance, [0, 0, 0, 0])
 
   def test_a_table_of_other_images(self):
-    # Changes of a mapped file that stay in memory, and only their pages.
+    # Copy on write: changes stay in memory and copy only their pages.
     path = self.table.bits.filename
     bits = np.memmap(
       path, np.uint8, 'c', self.table.bits.offset, self.table.bits.shape
@@ -167,7 +167,7 @@ class NearestTest(tf.test.TestCase, parameterized.TestCase):
     classes = latents.index_to_classes(
       self.rng.choice(latents.NUM_SPRITES, 300, replace=False)
     )
-    # Large ones, and the last of their groups.
+    # Large sprites, the last of their groups.
     classes[:2, 1:3] = 5, 39
     changed = latents.classes_to_index(classes)
     noise = self.rng.random([len(changed), 64, 64]) < 0.01
@@ -179,7 +179,7 @@ class NearestTest(tf.test.TestCase, parameterized.TestCase):
     images[2, 0, :3] ^= 1
     index, _ = self._check(images, table)
     self.assertAllEqual(index, changed[:4])
-    # The other table is still searched as it is.
+    # The search of the first table is not affected.
     self._check(images)
 
   @parameterized.parameters(

@@ -13,7 +13,7 @@ import tensorflow as tf
 from dnc import dsprites
 from dnc.dsprites import latents
 from dnc.dsprites import render
-from tests.support import data as testing_data
+from tests.support import data
 
 # When this must change, so must render.RECIPE.
 _SHA256 = 'a633ec1c60535b2cb0ddce1eff200fe7d64356ac276023214a64274c9db8e6ee'
@@ -33,10 +33,10 @@ def _one_sprite(polygon, x, y, image_size, orientation=0.0):
 
 
 def _inside(polygon, image_size):
-  """Asks for every pixel on its own how many edges lie to its left.
+  """Fills a polygon by counting the edges to the left of each pixel.
 
   Args:
-    polygon: int64 [vertices, 2], right and down, in 1/256 pixel.
+    polygon: int64 [vertices, 2], right and down, units of 1/256 pixel.
     image_size: pixels.
 
   Returns:
@@ -48,7 +48,7 @@ def _inside(polygon, image_size):
   for (ax, ay), (bx, by) in zip(polygon, np.roll(polygon, -1, axis=0)):
     if ay > by:
       ax, ay, bx, by = bx, by, ax, ay
-    # The sign of a determinant says on which side of the edge a point is.
+    # The sign of a determinant gives the side of the edge.
     left_of_it = (x - ax) * (by - ay) >= (bx - ax) * (y - ay)
     inside ^= (ay <= y) & (y < by) & left_of_it
   return inside.astype(np.uint8)
@@ -56,7 +56,7 @@ def _inside(polygon, image_size):
 
 class RenderImagesTest(tf.test.TestCase):
   def test_real_frames_bit_for_bit(self):
-    frames = np.load(testing_data.DSPRITES_FRAMES)
+    frames = np.load(data.DSPRITES_FRAMES)
     real = np.unpackbits(frames['images'], axis=-1)
     self.assertLen(real, 160)
     rendered = dsprites.render_images(frames['classes'])
@@ -64,8 +64,8 @@ class RenderImagesTest(tf.test.TestCase):
     self.assertAllEqual(rendered, real)
 
   def test_square_by_hand(self):
-    # Scale 1, upright, centred at 16 + 32 * 31 / 31 = 48: from 38.4 to 57.6
-    # pixels, so that the centres inside are those of 38 to 57.
+    # Scale 1, upright, centred at 16 + 32 * 31 / 31 = 48: the square covers
+    # 38.4 to 57.6 pixels, hence the centres of pixels 38 to 57.
     image = np.zeros([64, 64], np.uint8)
     image[38:58, 38:58] = 1
     self.assertAllEqual(render.render_images([[0, 5, 0, 31, 31]])[0], image)
@@ -75,7 +75,7 @@ class RenderImagesTest(tf.test.TestCase):
     rows, columns = np.nonzero(right)
     self.assertLess(rows.max(), 32)
     self.assertGreater(columns.min(), 32)
-    # Upright, an ellipse is wider than high.
+    # An upright ellipse is wider than high.
     self.assertGreater(np.ptp(columns), np.ptp(rows))
     self.assertAllEqual(right.T.any(), down.any())
     self.assertGreater(np.nonzero(down)[0].min(), 32)
@@ -86,7 +86,7 @@ class RenderImagesTest(tf.test.TestCase):
     order = [2, 0, 0, 1, 2, 1]
     self.assertAllEqual(render.render_images(classes[order]), alone[order])
 
-  def test_none(self):
+  def test_no_images(self):
     images = render.render_images(np.zeros([0, 5], np.int64))
     self.assertEqual(images.shape, (0, 64, 64))
 
@@ -98,21 +98,10 @@ class RenderImagesTest(tf.test.TestCase):
     with self.assertRaisesRegex(TypeError, 'integers'):
       render.render_images(np.zeros([1, 5]))
 
-  def test_does_without_tensorflow(self):
-    code = (
-      'import sys\n'
-      'from dnc import dsprites\n'
-      'dsprites.render_images([[0, 0, 0, 0, 0]])\n'
-      'assert "tensorflow" not in sys.modules\n'
-    )
-    subprocess.run(
-      [sys.executable, '-c', code], cwd=testing_data.ROOT, check=True
-    )
-
 
 class VariantTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(
-    # Centres on the upper and left edge are inside, on the others outside.
+    # Centres on the upper and left edges are inside, on the others outside.
     dict(size=32, half=5, x=10, y=20.5, columns=(5, 15), rows=(15, 25)),
     dict(size=64, half=9.75, x=32, y=0, columns=(22, 42), rows=(0, 10)),
     dict(size=100, half=30, x=50, y=64, columns=(20, 80), rows=(34, 94)),
@@ -132,8 +121,8 @@ class VariantTest(tf.test.TestCase, parameterized.TestCase):
 
   @parameterized.parameters(1, 7, 32, 63, 64, 65, 100, 128, 200, 1000)
   def test_polygons_pixel_by_pixel(self, size):
-    # Up to half of what these reach over is beyond the borders; from four
-    # vertices on they cross themselves.
+    # Large parts lie beyond the borders; polygons with four or more vertices
+    # may cross themselves.
     rng = np.random.default_rng(size)
     on = 0
     for vertices in (3, 3, 4, 7) if size > 500 else (3, 3, 3, 4, 5, 20):
@@ -144,7 +133,7 @@ class VariantTest(tf.test.TestCase, parameterized.TestCase):
     self.assertGreater(on, 0 if size == 1 else size**2 / 4)
 
   def test_centres_on_edges(self):
-    # All vertices at pixel centres, so that many edges run through others.
+    # All vertices are at pixel centres, so many edges run through others.
     rng = np.random.default_rng(0)
     for _ in range(20):
       polygon = 256 * rng.integers(-2, 14, [5, 2]) + 128
@@ -179,7 +168,7 @@ class VariantTest(tf.test.TestCase, parameterized.TestCase):
       y_positions=2 * published.y_positions,
       image_size=128,
     )
-    # As RenderImagesTest.test_square_by_hand: from 76.8 to 115.2 pixels.
+    # Twice 38.4 to 57.6 pixels.
     image = np.zeros([128, 128], np.uint8)
     image[77:115, 77:115] = 1
     self.assertAllEqual(
@@ -206,7 +195,7 @@ class VariantTest(tf.test.TestCase, parameterized.TestCase):
       dsprites.render_images(classes, moved), published[:, window, window]
     )
 
-  def test_out_of_sight(self):
+  def test_outside_the_image(self):
     square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * 9
     for x, y in ((-9, 32), (73.5, 32), (32, -9), (32, 73.5), (1e6, -1e6)):
       self.assertFalse(_one_sprite(square, x, y, 64).any())
@@ -230,7 +219,7 @@ class VariantTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllEqual(bits, np.packbits(images, axis=-1))
     one_by_one = [dsprites.render_images(c[None], spec)[0] for c in classes]
     self.assertAllEqual(images, one_by_one)
-    # However the work is split.
+    # The result does not depend on how the work is split.
     with mock.patch.object(render, '_MAX_CROSSINGS', 1):
       self.assertAllEqual(dsprites.render_all(spec), bits)
       self.assertAllEqual(dsprites.render_images(classes, spec), images)
@@ -242,7 +231,7 @@ class RenderAllTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.bits = testing_data.rendered_table().bits
+    cls.bits = data.rendered_table().bits
     cls.words = cls.bits.reshape(latents.NUM_SPRITES, 64, 8).view('>u8')[..., 0]
 
   def test_agrees_with_render_images(self):
@@ -257,7 +246,7 @@ class RenderAllTest(tf.test.TestCase):
     self.assertEqual(digest.hexdigest(), _SHA256)
 
   def test_time_and_memory(self):
-    # VmHWM is the process's own; getrusage counts what its parent had, too.
+    # VmHWM is the process's own peak; getrusage includes its parent's.
     code = (
       'import time\n'
       'from dnc import dsprites\n'
@@ -269,7 +258,7 @@ class RenderAllTest(tf.test.TestCase):
     )
     seconds, kilobytes = subprocess.run(
       [sys.executable, '-c', code],
-      cwd=testing_data.ROOT,
+      cwd=data.ROOT,
       check=True,
       stdout=subprocess.PIPE,
     ).stdout.split()
@@ -286,13 +275,12 @@ class RenderAllTest(tf.test.TestCase):
     self.assertAllEqual(np.flatnonzero(pixels.any(0)), np.arange(2, 62))
     self.assertAllEqual(np.flatnonzero(pixels.any(1)), np.arange(2, 62))
 
-  def test_a_full_turn_is_none(self):
+  def test_a_full_turn_changes_nothing(self):
     grid = self.words.reshape(*latents.SIZES, 64)
     np.testing.assert_array_equal(grid[:, :, 0], grid[:, :, 39])
 
   def test_distinct_images(self):
-    # Random linear hashes to 64 bits: 715,706 images collide with probability
-    # 1e-8.
+    # 64-bit random hashes of 715,706 images collide with probability 1e-8.
     factors = np.random.default_rng(0).integers(1, 2**63, 64, dtype=np.uint64)
     hashes = np.zeros(latents.NUM_SPRITES, np.uint64)
     for row, factor in zip(self.words.T, factors | np.uint64(1)):

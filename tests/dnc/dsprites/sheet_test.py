@@ -17,6 +17,11 @@ def _cells(drawn):
 
 
 class SheetTest(tf.test.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.drawn = sheet.draw()
+
   def test_sweeps(self):
     ten_of_40 = [0, 4, 9, 13, 17, 22, 26, 30, 35, 39]
     ten_of_32 = [0, 3, 7, 10, 14, 17, 21, 24, 28, 31]
@@ -27,14 +32,13 @@ class SheetTest(tf.test.TestCase):
       *([2, 5, 0, x, 16] for x in ten_of_32),
       *([2, 5, 0, 16, x] for x in ten_of_32),
     ]
-    drawn = sheet.draw()
-    images, numbers = zip(*_cells(drawn))
+    images, numbers = zip(*_cells(self.drawn))
     self.assertAllEqual(images, dsprites.render_images(classes))
     self.assertEqual(
       list(map(int, numbers)),
       [*range(3), *range(6), *ten_of_40, *ten_of_32, *ten_of_32],
     )
-    titles = [axes.get_title(loc='left') for axes in drawn.axes]
+    titles = [axes.get_title(loc='left') for axes in self.drawn.axes]
     self.assertEqual(
       list(filter(None, titles)),
       ['shape', 'scale', 'orientation', 'x position', 'y position'],
@@ -42,11 +46,10 @@ class SheetTest(tf.test.TestCase):
 
   def test_pixels_and_numbers_are_in_the_picture(self):
     file = io.BytesIO()
-    drawn = sheet.draw()
-    drawn.savefig(file, format='png')
+    self.drawn.savefig(file, format='png')
     picture = tf.io.decode_png(file.getvalue(), channels=1)[..., 0].numpy()
     height = len(picture)
-    for axes in drawn.axes:
+    for axes in self.drawn.axes:
       (image,) = axes.images
       corners = axes.transData.transform([[-0.5, 63.5], [63.5, -0.5]])
       (left, bottom), (right, top) = corners

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from analysis.lesion import comparison as lesion
+from analysis import lesion
 from dnc import config as config_lib
 from dnc import lesions
 from dnc.next_sprite import model as predictor_lib
@@ -30,7 +30,7 @@ class SpriteSequencesTest(tf.test.TestCase):
     cls._table = table
 
   def test_intact_scores_are_those_of_the_evaluation(self):
-    result = lesion.run(self._sequences, 4, reset_interval=20)
+    result = lesion.measure(self._sequences, 4, reset_interval=20)
     self.assertEqual((result.lesion_step, result.num_steps), (35, 70))
     evaluator = evaluation.Evaluator(self._predictor)
     for i in range(4):
@@ -42,7 +42,7 @@ class SpriteSequencesTest(tf.test.TestCase):
         )
 
   def test_the_mean_image_is_of_these_rollouts(self):
-    result = lesion.run(self._sequences, 4)
+    result = lesion.measure(self._sequences, 4)
     lengths = self._batch.length
     images = np.concatenate(
       [

@@ -7,9 +7,8 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-from analysis.lesion import comparison as lesion
+from analysis import lesion
 from analysis.lesion import side_by_side as lesioned_runs
-from analysis.lesion import tables as lesion_tables
 from dnc import config as config_lib
 from dnc import dnc
 from dnc import lesions
@@ -45,7 +44,7 @@ class CopySequencesTest(tf.test.TestCase, parameterized.TestCase):
     )
     cls._config = config_lib.RepeatCopyConfig(**sizes['task'])
     cls._sequences = sequences.CopySequences(cls._core, cls._config)
-    cls._result = lesion.run(cls._sequences, 200)
+    cls._result = lesion.measure(cls._sequences, 200)
 
   def _mean(self, name, metric):
     return np.nanmean(self._result.scores[name][metric])
@@ -131,12 +130,12 @@ class CopySequencesTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex(
       errors.UsageError, f'^--lesion_step={last}: bit_accuracy counts in 0 of'
     ):
-      lesion.run(self._sequences, 4, lesion_step=last)
+      lesion.measure(self._sequences, 4, lesion_step=last)
 
   def test_verdict(self):
     self.assertStartsWith(
-      lesion_tables.verdict(self._result),
-      'Yes: the model uses what it reads and what it stores:',
+      lesion.verdict.text(self._result),
+      'Yes: the model uses what it reads and what it stores.',
     )
 
 
@@ -148,7 +147,7 @@ class WholeControlTest(tf.test.TestCase, parameterized.TestCase):
     super().setUpClass()
     trained = training.restore(_OUR_FOLDER)
     assert trained.num_updates == trained.config.num_training_iterations
-    cls._result = lesion.run(
+    cls._result = lesion.measure(
       sequences.CopySequences(trained.core, trained.config), 100
     )
 

@@ -1,5 +1,7 @@
 """Tests of dnc.system.wording."""
 
+import doctest
+
 from absl.testing import absltest
 from absl.testing import parameterized
 
@@ -15,6 +17,19 @@ class JoinTest(parameterized.TestCase):
   )
   def test_join(self, words, expected):
     self.assertEqual(wording.join(words), expected)
+
+
+class OneLineTest(absltest.TestCase):
+  def test_one_line(self):
+    error = ValueError('two\n\tlines ')
+    self.assertEqual(wording.one_line(error), 'two lines')
+    self.assertEqual(wording.one_line(error, 5), 'two l')
+
+
+class ExampleTest(absltest.TestCase):
+  def test_examples(self):
+    results = doctest.testmod(wording)
+    self.assertEqual((results.attempted, results.failed), (2, 0))
 
 
 if __name__ == '__main__':

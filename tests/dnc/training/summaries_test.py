@@ -7,11 +7,12 @@ import time
 from absl.testing import parameterized
 import numpy as np
 from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.backend.event_processing import plugin_event_multiplexer
 from tensorboard.plugins.hparams import metadata
 import tensorflow as tf
 
 from dnc.training import summaries
-from tests.dnc.visualize import pictures_test
+from tests.support import random_memory
 from tests.support import tensorboard_process
 
 _HPARAMS = dict(
@@ -34,24 +35,30 @@ def _read(model_dir):
 
 
 class SummariesTest(tf.test.TestCase, parameterized.TestCase):
-  def _written(self, *, large=False):
-    model_dir = self.get_temp_dir()
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    # Of a small memory, and of one too large for a row for each number.
+    cls._events = {
+      large: cls._written(random_memory.trace(num_steps=10, **sizes))
+      for large, sizes in {False: {}, True: dict(slots=100, word=20)}.items()
+    }
+
+  @classmethod
+  def _written(cls, memory):
+    model_dir = cls.enterClassContext(tempfile.TemporaryDirectory())
     writer = summaries.Summaries(model_dir, _HPARAMS)
     writer.training(7, dict.fromkeys(summaries.TRAINING, 0.5))
     writer.validation(7, dict.fromkeys(summaries.VALIDATION, 0.25))
-    sizes = dict(slots=100, word=20) if large else {}
     writer.pictures(
-      7,
-      np.full([10, 20, 1], 9, np.uint8),
-      pictures_test.trace(**sizes),
-      np.zeros([100, 64, 64]),
+      7, np.full([10, 20, 1], 9, np.uint8), memory, np.zeros([10, 64, 64])
     )
     writer.close()
     return _read(model_dir)
 
   @parameterized.parameters(False, True)
   def test_everything_is_described(self, large):
-    events = self._written(large=large)
+    events = self._events[large]
     tags = [t for t in events.Tags()['tensors'] if not t.startswith('_')]
     scalars = [
       *(f'training/{name}' for name in summaries.TRAINING),
@@ -104,14 +111,13 @@ class SummariesTest(tf.test.TestCase, parameterized.TestCase):
     self.assertStartsWith(info.group_name, os.path.basename(model_dir))
 
   def test_pictures_are_those_given(self):
-    events = self._written()
-    (event,) = events.Tensors('validation/true_beside_predicted')
+    (event,) = self._events[False].Tensors('validation/true_beside_predicted')
     width, height, png = tf.make_ndarray(event.tensor_proto)
     self.assertEqual((int(width), int(height)), (20, 10))
     self.assertAllEqual(tf.io.decode_png(png), np.full([10, 20, 1], 9))
 
   @parameterized.parameters('training', 'validation')
-  def test_nothing_is_without_a_description(self, group):
+  def test_refuses_scalars_without_a_description(self, group):
     writer = summaries.Summaries(self.get_temp_dir(), {})
     with self.assertRaisesRegex(KeyError, 'speed'):
       getattr(writer, group)(1, dict(speed=1.0))
@@ -127,17 +133,15 @@ class SummariesTest(tf.test.TestCase, parameterized.TestCase):
     )
 
 
-class TensorBoardTest(tf.test.TestCase, parameterized.TestCase):
-  """What a real TensorBoard makes of the files, by both of its loaders."""
+class ResumedRunsTest(tf.test.TestCase):
+  """What both of TensorBoard's loaders make of a resumed run's files."""
 
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    folder = tempfile.TemporaryDirectory()
-    cls.addClassCleanup(folder.cleanup)
-    cls._logdir = folder.name
-    # Killed after update 730, goes on from 500; the other one was killed before
-    # its first checkpoint.
+    cls._logdir = cls.enterClassContext(tempfile.TemporaryDirectory())
+    # The first was killed after update 730 and resumed from 500; the second was
+    # killed before its first checkpoint.
     cls._write('late', 0, (100, 300, 500, 700, 730))
     cls._write('early', 0, (100, 300))
     # Event files are read in the order of the seconds in which they began.
@@ -153,9 +157,16 @@ class TensorBoardTest(tf.test.TestCase, parameterized.TestCase):
     for step in steps:
       writer.training(step, dict(loss=scale * step))
 
-  @parameterized.parameters('true', 'false')
-  def test_resumed_runs(self, load_fast):
-    with tensorboard_process.tensorboard(self._logdir, load_fast) as address:
+  def _assert_resumed(self, curve):
+    self.assertEqual(
+      curve('late'),
+      [(100, 100), (300, 300), (500, 500)]
+      + [(600, 1200), (700, 1400), (800, 1600)],
+    )
+    self.assertEqual(curve('early'), [(50, 50), (150, 150)])
+
+  def test_data_server(self):
+    with tensorboard_process.tensorboard(self._logdir, 'true') as address:
       tensorboard_process.wait_for_scalar(address, 'training/loss', 2)
 
       def curve(run):
@@ -167,12 +178,21 @@ class TensorBoardTest(tf.test.TestCase, parameterized.TestCase):
         )
         return [(step, value) for _, step, value in points]
 
-      self.assertEqual(
-        curve('late'),
-        [(100, 100), (300, 300), (500, 500)]
-        + [(600, 1200), (700, 1400), (800, 1600)],
-      )
-      self.assertEqual(curve('early'), [(50, 50), (150, 150)])
+      self._assert_resumed(curve)
+
+  def test_python_loader(self):
+    # What a TensorBoard loads with where its data server cannot run.
+    events = plugin_event_multiplexer.EventMultiplexer()
+    events.AddRunsFromDirectory(self._logdir).Reload()
+
+    def curve(run):
+      run = f'{run}/{summaries.SUMMARY_DIR}'
+      return [
+        (event.step, float(tf.make_ndarray(event.tensor_proto)))
+        for event in events.Tensors(run, 'training/loss')
+      ]
+
+    self._assert_resumed(curve)
 
 
 if __name__ == '__main__':

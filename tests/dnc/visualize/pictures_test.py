@@ -1,205 +1,250 @@
 """Tests that every number of a memory's picture is where it belongs."""
 
+from unittest import mock
+
 from absl.testing import parameterized
+import matplotlib
 import numpy as np
 import tensorflow as tf
 
-from dnc.visualize import memory_trace
 from dnc.visualize import pictures
+from tests.support import random_memory
 
-_LEFT, _RIGHT = pictures._LEFT, pictures._RIGHT
-_DARK, _LIGHT = (0x44, 0x01, 0x54), (0xFD, 0xE7, 0x25)
-
-
-def trace(num_steps=100, slots=16, word=16, reads=4, writes=1):
-  """Any numbers, of the shapes of a trace."""
-
-  def shares(*shape):
-    return np.random.RandomState(len(shape)).rand(num_steps, *shape)
-
-  mode = shares(reads, 2 * writes + 1)
-  return memory_trace.MemoryTrace(
-    memory=shares(slots, word) - 0.5,
-    read_words=shares(reads, word),
-    read_weights=shares(reads, slots),
-    write_weights=shares(writes, slots),
-    usage=shares(slots),
-    allocation_gate=shares(writes),
-    write_gate=shares(writes),
-    free_gate=shares(reads),
-    read_mode=mode / mode.sum(axis=2, keepdims=True),
-    link=np.random.RandomState(0).rand(4, writes, slots, slots),
-    link_steps=np.array([24, 49, 74, 99]) * num_steps // 100,
-  )
+_TOP, _LEFT, _GAP = pictures._TOP, pictures._LEFT, pictures._GAP
+_STRIP = 64 + _GAP
+# The ends of viridis, and blue and white of the signed colours.
+_DARK, _LIGHT = (0x44, 0x01, 0x54), (0xFD, 0xE7, 0x24)
+_BLUE, _WHITE = (0x05, 0x30, 0x61), (0xF7, 0xF6, 0xF6)
 
 
 def _all_pictures(trace, sprites=None):
+  small = trace.memory[0].size <= pictures.MAX_ROWS
   return {
-    'read': pictures.weights(trace.read_weights, 'READ', sprites),
-    'write': pictures.weights(trace.write_weights, 'WRITE', sprites),
+    'read': pictures.weights(trace.read_weights, 'read', sprites),
+    'write': pictures.weights(trace.write_weights, 'write', sprites),
     'usage': pictures.usage(trace.usage, sprites),
     'gates': pictures.gates(trace, sprites),
     'links': pictures.links(trace),
-    'words': pictures.words(trace.memory, sprites),
+    **({'words': pictures.words(trace.memory, sprites)} if small else {}),
     'norms': pictures.norms(trace.memory, sprites),
     'last': pictures.last_words(trace.memory[-1]),
   }
 
 
-class ColoursTest(tf.test.TestCase):
-  def test_shares_run_from_dark_to_light(self):
-    colours = pictures._SHARES.paint(np.linspace(0, 1, 256))
-    self.assertAllEqual(colours[0], _DARK)
-    self.assertAllEqual(colours[-1], _LIGHT)
-    luminance = colours @ [0.2126, 0.7152, 0.0722]
-    self.assertAllGreater(np.diff(luminance), -1.0)
-    self.assertAllGreater(np.diff(luminance[::16]), 0.0)
+def _figure(draw, *arguments):
+  """The figure of which a function returns the pixels."""
+  with mock.patch.object(
+    pictures._Picture, 'to_pixels', lambda picture: picture.figure
+  ):
+    return draw(*arguments)
 
-  def test_beyond_the_bounds_is_as_at_them(self):
-    colours = pictures._SHARES.paint(np.array([-3.0, 1.5]))
-    self.assertAllEqual(colours, [_DARK, _LIGHT])
 
-  def test_signed_numbers_are_blue_and_red_and_zero_is_white(self):
-    scale = pictures._signed_scale(np.array([-0.3, 0.1]))
-    self.assertAllClose((scale.low, scale.high), (-0.3, 0.3))
-    negative, zero, positive = scale.paint(np.array([-0.5, 0, 0.5])).astype(int)
-    self.assertGreater(negative[2], negative[0] + 50)
-    self.assertGreater(positive[0], positive[2] + 50)
-    self.assertAllGreater(zero, 240)
+def _labels(axis):
+  """Where an axis has labels, and their texts."""
+  texts = [label.get_text() for label in axis.get_ticklabels()]
+  return dict(zip(axis.get_ticklocs(), texts))
 
-  def test_bounds_are_round(self):
-    for value, expected in (
-      (0.3, 0.5),
-      (0.011, 0.02),
-      (1.0, 1.0),
-      (7.0, 10.0),
-      (0.0, 1.0),
-      (1234.0, 2000.0),
-    ):
-      self.assertAlmostEqual(pictures._round_up(value), expected)
+
+def _panels(picture):
+  """A picture without its left and right margins."""
+  return picture[:, _LEFT : -pictures._RIGHT]
+
+
+def _find(picture, colour):
+  """The rectangle that has a colour: top, left, bottom, right; inclusive."""
+  places = np.argwhere((_panels(picture) == colour).all(axis=2))
+  rectangle = (*places.min(axis=0), *places.max(axis=0))
+  top, left, bottom, right = rectangle
+  assert len(places) == (bottom - top + 1) * (right - left + 1)
+  return [int(x) for x in rectangle]
+
+
+class BoundsTest(parameterized.TestCase):
+  @parameterized.parameters(
+    (0.3, 0.5), (0.011, 0.02), (1.0, 1.0), (7.0, 10.0), (0.0, 1.0), (1234, 2000)
+  )
+  def test_round_up(self, value, expected):
+    self.assertAlmostEqual(pictures._round_up(value, (1, 2, 5)), expected)
+
+  def test_a_hundredth_may_exceed_the_bound(self):
+    values = np.full([1000], -0.25)
+    values[:9] = 70
+    self.assertAlmostEqual(pictures._bound(values), 0.3)
+    values[:11] = 70
+    self.assertAlmostEqual(pictures._bound(values), 80)
 
 
 class PicturesTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(
-    dict(num_steps=100),
     dict(num_steps=1, slots=1, word=1, reads=1),
     dict(num_steps=12, slots=4, word=3, reads=2, writes=3),
     dict(num_steps=700, slots=5, word=2, reads=1),
-    dict(num_steps=100, slots=256, word=64),
+    dict(num_steps=20, slots=256, word=64),
   )
   def test_any_sizes(self, **sizes):
-    traced = trace(**sizes)
-    num_steps = len(traced.usage)
-    sprites = np.zeros([num_steps, 64, 64])
-    for name, picture in _all_pictures(traced, sprites).items():
+    trace = random_memory.trace(**sizes)
+    num_steps = len(trace.usage)
+    for name, picture in _all_pictures(
+      trace, np.zeros([num_steps, 64, 64])
+    ).items():
       self.assertEqual(picture.dtype, np.uint8)
       self.assertEqual(picture.shape[2:], (3,), name)
       if name not in ('links', 'last'):
-        width = picture.shape[1] - _LEFT - _RIGHT
+        width = _panels(picture).shape[1]
         self.assertEqual(width, num_steps * pictures._column_width(num_steps))
+
+  def test_same_numbers_same_bytes(self):
+    trace = random_memory.trace(num_steps=20, reads=2)
+    once, again = (_all_pictures(trace) for _ in range(2))
+    for name, picture in once.items():
+      self.assertEqual(picture.tobytes(), again[name].tobytes(), msg=name)
+
+  def test_every_number_has_the_colour_of_its_share(self):
+    trace = random_memory.trace(slots=8, reads=1)
+    for picture, numbers in (
+      (pictures.usage(trace.usage), trace.usage),
+      (
+        pictures.weights(trace.read_weights, 'read'),
+        np.sqrt(trace.read_weights[:, 0]),
+      ),
+    ):
+      colours = matplotlib.colormaps['viridis'](numbers.T, bytes=True)[..., :3]
+      expected = colours.repeat(24, axis=0).repeat(8, axis=1)
+      self.assertAllEqual(_panels(picture)[_TOP : _TOP + 8 * 24], expected)
+
+  def test_numbers_beyond_the_bounds_look_like_the_bounds(self):
+    picture = pictures.usage(np.array([[-3.0, 1.5]] * 100))
+    self.assertEqual(_find(picture, _DARK), [_TOP, 0, _TOP + 95, 799])
+    self.assertEqual(_find(picture, _LIGHT), [_TOP + 96, 0, _TOP + 191, 799])
 
   def test_weights_are_at_their_slot_and_step(self):
     values = np.zeros([100, 2, 16])
     values[30, 1, 5] = 1.0
-    picture = pictures.weights(values, 'READ')
-    light = np.argwhere((picture[:, :-_RIGHT] == _LIGHT).all(axis=2))
+    picture = pictures.weights(values, 'read')
     # Cells of 12 by 8 pixels; the second head's panel is below the first's.
-    top = 16 * 12 + pictures._GAP + 5 * 12
-    left = _LEFT + 30 * 8
-    self.assertAllEqual(light.min(axis=0), [top, left])
-    self.assertAllEqual(light.max(axis=0), [top + 11, left + 7])
-    self.assertLen(light, 96)
-    dark = (picture[:, :-_RIGHT] == _DARK).all(axis=2)
-    self.assertEqual(dark.sum(), 2 * 100 * 16 * 96 - 96)
+    top, left = _TOP + 16 * 12 + _GAP + 5 * 12, 30 * 8
+    self.assertEqual(_find(picture, _LIGHT), [top, left, top + 11, left + 7])
+    dark = (_panels(picture) == _DARK).all(axis=2)
+    self.assertEqual(dark.sum(), (2 * 100 * 16 - 1) * 12 * 8)
 
-  def test_ranges_do_not_depend_on_the_numbers(self):
-    small = pictures.usage(np.full([100, 16], 0.25))
-    self.assertAllEqual(
-      small[10, _LEFT + 10], pictures._SHARES.paint(np.array(0.25))
+  def test_weights_are_labelled(self):
+    values = np.zeros([100, 2, 16])
+    bar, *heads = _figure(pictures.weights, values, 'read').axes
+    self.assertEqual([x.get_ylabel() for x in heads], ['read 0', 'read 1'])
+    self.assertEqual(_labels(heads[0].yaxis), {0: '0', 15: '15'})
+    self.assertEqual(heads[1].get_xlabel(), 'step')
+    self.assertAllEqual(heads[1].get_xticks(), np.arange(0, 100, 10))
+    self.assertEqual(
+      list(_labels(bar.yaxis).values()), ['0', '0.1', '0.5', '1']
     )
 
   def test_words_are_slot_by_slot(self):
     memory = np.zeros([100, 16, 16])
     memory[7, 2, 3] = -1.0
     picture = pictures.words(memory)
-    blue = (picture[:, :-_RIGHT] == (0x05, 0x30, 0x61)).all(axis=2)
-    rows, columns = np.nonzero(blue)
-    # Two pixels a row, and a line before every slot but the first.
-    self.assertAllEqual(np.unique(rows), 2 * (2 * 16 + 3) + 2 + np.arange(2))
-    self.assertAllEqual(np.unique(columns), _LEFT + 7 * 8 + np.arange(8))
+    # Two pixels a number, and as many between slots.
+    top, left = _TOP + 2 * (2 * 17 + 3), 7 * 8
+    self.assertEqual(_find(picture, _BLUE), [top, left, top + 1, left + 7])
+    white = (_panels(picture) == _WHITE).all(axis=2)
+    self.assertEqual(white.sum(), 16 * (100 * 256 - 1))
+    (_, panel) = _figure(pictures.words, memory).axes
+    self.assertEqual(
+      _labels(panel.yaxis), {17 * slot + 8: str(slot) for slot in range(16)}
+    )
+
+  @parameterized.parameters(0.5, 2.0)
+  def test_bounds_of_the_memory_are_written(self, bound):
+    memory = np.full([10, 4, 4], bound)
+    for draw, values, expected in (
+      (pictures.words, memory, [-bound, 0, bound]),
+      (pictures.last_words, memory[0], [-bound, 0, bound]),
+      (pictures.norms, memory, [0, 2 * bound]),
+    ):
+      bar = _figure(draw, values).axes[0]
+      self.assertAllClose(list(_labels(bar.yaxis)), expected)
+      self.assertEqual(
+        list(_labels(bar.yaxis).values()), [f'{x:g}' for x in expected]
+      )
 
   def test_norms(self):
     memory = np.zeros([100, 300, 4])
     memory[50, 100] = [3, 0, 4, 0]
     picture = pictures.norms(memory)
-    light = np.argwhere((picture[:, :-_RIGHT] == _LIGHT).all(axis=2))
-    self.assertAllEqual(np.unique(light[:, 0]), [100])
-    self.assertAllEqual(np.unique(light[:, 1]), _LEFT + 50 * 8 + np.arange(8))
+    top, left = _TOP + 100, 50 * 8
+    self.assertEqual(_find(picture, _LIGHT), [top, left, top, left + 7])
+
+  def test_last_words_are_numbers_by_slots(self):
+    memory = np.zeros([100, 20])
+    memory[30, 5] = -1.0
+    picture = pictures.last_words(memory)
+    top, left = _TOP + 5 * 8, 30 * 8
+    self.assertEqual(_find(picture, _BLUE), [top, left, top + 7, left + 7])
+    (_, panel) = _figure(pictures.last_words, memory).axes
+    self.assertEqual(panel.get_xlabel(), 'slot')
+    self.assertEqual(_labels(panel.yaxis), {0: '0', 19: '19'})
 
   def test_links_lead_from_columns_to_rows(self):
-    traced = trace(writes=2)
-    link = np.zeros_like(traced.link)
+    trace = random_memory.trace(writes=2)
+    link = np.zeros_like(trace.link)
     link[1, 1, 4, 9] = 1.0
-    picture = pictures.links(traced._replace(link=link))
-    light = np.argwhere((picture[:, :-_RIGHT] == _LIGHT).all(axis=2))
+    trace = trace._replace(link=link)
     # Cells of 12 by 12 pixels; one panel is above, one to the left.
-    top = 16 * 12 + pictures._GAP + 4 * 12
-    left = _LEFT + 16 * 12 + pictures._GAP + 9 * 12
-    self.assertAllEqual(light.min(axis=0), [top, left])
-    self.assertAllEqual(light.max(axis=0), [top + 11, left + 11])
-
-  def test_gates_are_in_the_order_of_their_labels(self):
-    zero = {
-      name: np.zeros_like(getattr(trace(writes=2), name))
-      for name in ('write_gate', 'allocation_gate', 'free_gate', 'read_mode')
-    }
-    zero['free_gate'][:, 2] = 1.0
-    zero['read_mode'][:, 1, 4] = 1.0
-    picture = pictures.gates(trace(writes=2)._replace(**zero))
-    light = (picture[:, _LEFT] == _LIGHT).all(axis=1).nonzero()[0]
-    row, gap = pictures._GATE_HEIGHT, pictures._GAP
-    # Two write gates, two allocation gates, four free gates, heads of five.
-    expected = [4 * row + 2 * gap + 2 * row, 8 * row + 3 * gap + 5 * row + gap]
-    expected[1] += 4 * row
-    self.assertAllEqual(
-      light, np.concatenate([top + np.arange(row) for top in expected])
+    top = _TOP + 16 * 12 + _GAP + 4 * 12
+    left = 16 * 12 + 2 * _GAP + 9 * 12
+    self.assertEqual(
+      _find(pictures.links(trace), _LIGHT), [top, left, top + 11, left + 11]
     )
+    axes = _figure(pictures.links, trace).axes[1:]
+    self.assertEqual(
+      [x.get_xlabel() for x in axes],
+      4 * [''] + [f'from slot (step {step})' for step in (24, 49, 74, 99)],
+    )
+    self.assertEqual(axes[4].get_ylabel(), 'to slot')
+
+  def test_gates_are_beside_their_labels(self):
+    trace = random_memory.trace(num_steps=10, reads=3, writes=2)
+    names = ('write_gate', 'allocation_gate', 'free_gate', 'read_mode')
+    zeros = {name: np.zeros_like(getattr(trace, name)) for name in names}
+    expected = {
+      **{f'write {i}': ('write_gate', i) for i in range(2)},
+      **{f'allocate {i}': ('allocation_gate', i) for i in range(2)},
+      **{f'free {i}': ('free_gate', i) for i in range(3)},
+    }
+    modes = ['backward 0', 'backward 1', 'forward 0', 'forward 1', 'content']
+    for head in range(3):
+      for i, mode in enumerate(modes):
+        expected[f'read {head} {mode}'] = ('read_mode', head, i)
+    axes = _figure(pictures.gates, trace).axes[1:]
+    rows = {}
+    for panel in axes:
+      for row, text in _labels(panel.yaxis).items():
+        label = f'{panel.get_ylabel()} {text}'.strip()
+        # In the figure from its bottom, in the picture from its top.
+        place = panel.transData.transform([0, row])[1]
+        rows[label] = panel.figure.bbox.height - place
+    self.assertEqual(list(rows), list(expected))
+    for label in ('write 1', 'allocate 0', 'free 2', 'read 1 forward 1'):
+      name, *place = expected[label]
+      ones = {**zeros, name: zeros[name].copy()}
+      ones[name][:, *place] = 1.0
+      picture = pictures.gates(trace._replace(**ones))
+      top, _, bottom, _ = _find(picture, _LIGHT)
+      self.assertEqual(bottom - top + 1, pictures._GATE_HEIGHT)
+      self.assertAlmostEqual((top + bottom + 1) / 2, rows[label])
 
   def test_sprites_stand_above_their_steps(self):
     sprites = np.zeros([100, 64, 64])
     sprites[20, :32, 32:] = 1.0
     picture = pictures.usage(np.zeros([100, 16]), sprites)
     plain = pictures.usage(np.zeros([100, 16]))
-    added = len(picture) - len(plain)
-    self.assertAllEqual(picture[added:], plain)
-    left = _LEFT + 20 * 8
+    self.assertLen(picture, len(plain) + _STRIP)
+    self.assertAllEqual(picture[_TOP + _STRIP :], plain[_TOP:])
+    strip = _panels(picture)[_TOP : _TOP + 64]
     expected = np.zeros([64, 64, 3])
     expected[:32, 32:] = 255
-    self.assertAllEqual(picture[:64, left : left + 64], expected)
-    self.assertAllEqual(picture[:64, _LEFT : _LEFT + 64], 0 * expected)
-
-  def test_bounds_of_the_memory_are_written(self):
-    pictured = [
-      pictures.words(bound * np.ones([100, 16, 16])) for bound in (1.0, 2.0, 1)
-    ]
-    self.assertAllEqual(pictured[0], pictured[2])
-    bars = [picture[:, -_RIGHT:] for picture in pictured]
-    self.assertNotAllEqual(bars[0], bars[1])
-
-  def test_digits(self):
-    paper = pictures._paper(20, 32)
-    pictures._write(paper, 0, 0, '17')
-    ink = (paper[::4, ::4] == pictures._INK).all(axis=2)
-    self.assertEqual(
-      [''.join(' #'[int(dot)] for dot in row) for row in ink],
-      [
-        ' #  ### ',
-        '##    # ',
-        ' #   #  ',
-        ' #   #  ',
-        '###  #  ',
-      ],
-    )
+    self.assertAllEqual(strip[:, 160 : 160 + 64], expected)
+    self.assertAllEqual(strip[:, :64], 0 * expected)
+    self.assertAllEqual(strip[:, 64:80], np.full([64, 16, 3], 255))
 
 
 if __name__ == '__main__':

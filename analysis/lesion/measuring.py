@@ -1,0 +1,308 @@
+"""Test 3: does a model use what its memory holds?
+
+Information that is present need not be used. `measure` runs the same sequences
+through a model intact and with each lesion of its memory (`dnc/lesions.py`
+says what they are), a few sequences at a time, and compares the scores.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from analysis.lesion import comparison
+from analysis.lesion import side_by_side
+from dnc import lesions
+from dnc.system import errors
+from dnc.system import progress
+from dnc.training import sequences as sequences_lib
+
+BASELINE = 'predicting_the_mean'
+
+# The most sequences that run together.
+_BATCH_SIZE = 32
+# Keeps the logit of a mean of 0 or 1 finite.
+_MIN_PROBABILITY = 1e-6
+# It begins at `lesion_step`: earlier steps do not count.
+_FROZEN = 'frozen_memory'
+
+# By lesion and metric, float64 `[num_sequences]`.
+_Scores = Mapping[str, Mapping[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class LesionResult:
+  """What Test 3 found.
+
+  Attributes:
+    task: see `Sequences.task`.
+    unit: see `Sequences.unit`.
+    loss_unit: see `Sequences.loss_unit`.
+    num_sequences: number of sequences that were run.
+    num_steps: steps of the longest sequence.
+    lesion_step: first step of `frozen_memory`.
+    reset_interval: steps between resets, and exchanges, of the memory.
+    num_resamples: resamples from which the intervals come.
+    metrics: names; the first is the loss.
+    mean_words: float64 `[num_reads, W]`, the mean words that the intact model
+      reads.
+    scores: by lesion (`lesions.INTACT`, `BASELINE`, each of `lesions.NAMES`)
+      and metric, float64 `[num_sequences]`. For `frozen_memory`, of the steps
+      from `lesion_step` on; NaN if none of them counts.
+    late_scores: `scores` of the steps from `lesion_step` on, for
+      `lesions.INTACT` and `BASELINE`.
+    comparisons: by lesion and metric.
+  """
+
+  task: str
+  unit: str
+  loss_unit: str
+  num_sequences: int
+  num_steps: int
+  lesion_step: int
+  reset_interval: int
+  num_resamples: int
+  metrics: tuple[str, ...]
+  mean_words: np.ndarray
+  scores: Mapping[str, Mapping[str, np.ndarray]]
+  late_scores: Mapping[str, Mapping[str, np.ndarray]]
+  comparisons: Mapping[str, Mapping[str, comparison.Comparison]]
+
+
+class _Means(NamedTuple):
+  """Over all sequences: words that the intact model reads, and targets."""
+
+  words: np.ndarray
+  targets: np.ndarray
+
+
+def _find_means(
+  sequences: sequences_lib.Sequences,
+  model: side_by_side.LesionedRuns,
+  num_sequences: int,
+  batch_size: int,
+) -> _Means:
+  """The first pass, intact: finds what the second needs of all sequences."""
+  sums, counts = [0.0, 0.0], [0, 0]
+  for batch in range(-(-num_sequences // batch_size)):
+    state = model.initial_states(batch_size)[lesions.INTACT]
+    own = batch * batch_size + np.arange(batch_size) < num_sequences
+    for segment in sequences.segments(batch, batch_size):
+      words, state = model.read_words(segment.inputs, state)
+      counted = segment.counts[sequences.metrics[0].name]
+      for i, (values, where) in enumerate(
+        [(words, segment.is_real), (segment.targets, counted)]
+      ):
+        where = (where & own).astype(np.float32)
+        total = tf.tensordot(where, values, [[0, 1], [0, 1]])
+        sums[i] += total.numpy().astype(np.float64)
+        counts[i] += int(where.sum())
+  words, targets = (x / count for x, count in zip(sums, counts))
+  return _Means(words, targets)
+
+
+def _score_steps(
+  sequences: sequences_lib.Sequences,
+  model: side_by_side.LesionedRuns,
+  means: _Means,
+  batch: int,
+  batch_size: int,
+) -> Iterator[tuple[str, dict[str, np.ndarray], Mapping[str, np.ndarray]]]:
+  """Scores the steps of a batch: predicted by the mean, intact, lesioned.
+
+  Yields:
+    For each segment: `BASELINE`, `lesions.INTACT` or a lesion; by metric the
+    scores, float `[time, batch]`; and by metric which of them count.
+  """
+  states = model.initial_states(batch_size)
+  probability = np.clip(means.targets, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
+  logit = np.log(probability) - np.log1p(-probability)
+  for segment in sequences.segments(batch, batch_size):
+
+    def scored(name, outputs, segment=segment):
+      scores = sequences.scores(outputs, segment.targets)
+      return name, {k: v.numpy() for k, v in scores.items()}, segment.counts
+
+    constant = tf.zeros_like(segment.targets) + logit.astype(np.float32)
+    yield scored(BASELINE, constant)
+    for name, outputs, state in model.run(segment.inputs, states, means.words):
+      states[name] = state
+      yield scored(name, outputs)
+
+
+def _score_sequences(
+  metric: sequences_lib.Metric,
+  values: np.ndarray,
+  counts: np.ndarray,
+  first_step: int,
+) -> np.ndarray:
+  """Returns a metric of each sequence, float64 `[batch]`; NaN for no steps.
+
+  Args:
+    metric: the metric.
+    values: float `[time, batch]`, scores of the steps.
+    counts: bool `[time, batch]`, which of them count.
+    first_step: earlier steps do not count.
+  """
+  scores = np.full(values.shape[1], np.nan)
+  for i in range(values.shape[1]):
+    steps = values[first_step:, i][counts[first_step:, i]]
+    if len(steps):
+      scores[i] = metric.of_sequence(steps.astype(np.float64))
+  return scores
+
+
+def _find_scores(
+  sequences: sequences_lib.Sequences,
+  model: side_by_side.LesionedRuns,
+  means: _Means,
+  num_sequences: int,
+  batch_size: int,
+  lesion_step: int,
+  log: progress.Log | None,
+) -> tuple[_Scores, _Scores]:
+  """The second pass: returns `scores` and `late_scores` of the result."""
+  metrics = sequences.metrics
+  names = (lesions.INTACT, BASELINE, *lesions.NAMES)
+  scores = {name: {m.name: [] for m in metrics} for name in names}
+  late = {name: {m.name: [] for m in metrics} for name in names[:2]}
+  total = num_sequences * sequences.num_steps * len(names)
+  num_steps = 0
+  with progress.Stage(log, 'lesions', total, 'steps') as stage:
+    for batch in range(-(-num_sequences // batch_size)):
+      segments = {name: [] for name in names}
+      for name, values, counts in _score_steps(
+        sequences, model, means, batch, batch_size
+      ):
+        segments[name].append((values, counts))
+        num_steps += next(iter(values.values())).size
+        stage.done(num_steps)
+      for name, parts in segments.items():
+        for metric in metrics:
+          values, counts = (
+            np.concatenate([part[metric.name] for part in some])
+            for some in zip(*parts)
+          )
+          first = lesion_step if name == _FROZEN else 0
+          scores[name][metric.name].append(
+            _score_sequences(metric, values, counts, first)
+          )
+          if name in late:
+            late[name][metric.name].append(
+              _score_sequences(metric, values, counts, lesion_step)
+            )
+  return _joined(scores, num_sequences), _joined(late, num_sequences)
+
+
+def _joined(
+  scores: Mapping[str, Mapping[str, list[np.ndarray]]], num_sequences: int
+) -> _Scores:
+  """Joins batches and drops the sequences that only fill the last one."""
+  return {
+    name: {k: np.concatenate(v)[:num_sequences] for k, v in by_metric.items()}
+    for name, by_metric in scores.items()
+  }
+
+
+def _check(flag: str, value: int, least: int, most: int) -> None:
+  if not least <= value <= most:
+    raise errors.UsageError(
+      f'--{flag}={value}: must be in {least} to {most}, for sequences of '
+      f'{most + 1} steps'
+    )
+
+
+def measure(
+  sequences: sequences_lib.Sequences,
+  num_sequences: int,
+  lesion_step: int | None = None,
+  reset_interval: int | None = None,
+  seed: int = 0,
+  log: progress.Log | None = None,
+) -> LesionResult:
+  """Runs a model intact and with each lesion, and compares the scores.
+
+  Args:
+    sequences: the model, and unseen sequences of its task.
+    num_sequences: how many of them to run, at least two.
+    lesion_step: first step of `frozen_memory`; None: the task's default.
+    reset_interval: steps between resets, and exchanges, of the memory; None:
+      the task's default.
+    seed: seed of the intervals' resamples.
+    log: takes a line of progress now and then.
+
+  Raises:
+    UsageError: if a setting does not fit the length of the sequences.
+  """
+  if lesion_step is None:
+    lesion_step = sequences.lesion_step
+  if reset_interval is None:
+    reset_interval = sequences.reset_interval
+  _check('lesion_step', lesion_step, 0, sequences.num_steps - 1)
+  _check('reset_interval', reset_interval, 1, sequences.num_steps - 1)
+  model = side_by_side.LesionedRuns(
+    sequences.core, sequences.input_size, lesion_step, reset_interval
+  )
+  batch_size = side_by_side.batch_size(
+    sequences.core, num_sequences, _BATCH_SIZE
+  )
+  means = _find_means(sequences, model, num_sequences, batch_size)
+  scores, late_scores = _find_scores(
+    sequences, model, means, num_sequences, batch_size, lesion_step, log
+  )
+  _check_late_scores(late_scores, sequences.unit, lesion_step)
+  return LesionResult(
+    task=sequences.task,
+    unit=sequences.unit,
+    loss_unit=sequences.loss_unit,
+    num_sequences=num_sequences,
+    num_steps=sequences.num_steps,
+    lesion_step=lesion_step,
+    reset_interval=reset_interval,
+    num_resamples=comparison.NUM_RESAMPLES,
+    metrics=tuple(metric.name for metric in sequences.metrics),
+    mean_words=means.words,
+    scores=scores,
+    late_scores=late_scores,
+    comparisons=_compare(sequences.metrics, scores, late_scores, seed),
+  )
+
+
+def _check_late_scores(
+  late_scores: _Scores, unit: str, lesion_step: int
+) -> None:
+  """Raises a `UsageError` if too few sequences have steps that late."""
+  for metric, scores in late_scores[lesions.INTACT].items():
+    number = np.isfinite(scores).sum()
+    if number < 2:
+      raise errors.UsageError(
+        f'--lesion_step={lesion_step}: {metric} counts in {number} of the '
+        f'{unit}s from this step on, and two are needed; give an earlier one'
+      )
+
+
+def _compare(
+  metrics: Iterable[sequences_lib.Metric],
+  scores: _Scores,
+  late_scores: _Scores,
+  seed: int,
+) -> dict[str, dict[str, comparison.Comparison]]:
+  """Compares each lesion with the intact model on the same steps."""
+  comparisons = {}
+  for name in lesions.NAMES:
+    reference = late_scores if name == _FROZEN else scores
+    comparisons[name] = {
+      metric.name: comparison.compare(
+        reference[lesions.INTACT][metric.name],
+        scores[name][metric.name],
+        reference[BASELINE][metric.name],
+        metric.lower_is_better,
+        seed,
+      )
+      for metric in metrics
+    }
+  return comparisons

@@ -1,0 +1,69 @@
+"""What lesions, metrics and numbers are called in tables and verdicts."""
+
+import numpy as np
+
+from analysis.common import statistics
+from analysis.common import tables
+from analysis.lesion import measuring
+from dnc import tasks
+
+_METRICS = {
+  'iou': 'IoU',
+  'bit_accuracy': 'bits right',
+  'sequence_accuracy': 'sequences right',
+}
+
+
+def baseline(result: measuring.LesionResult) -> str:
+  """Returns what the constant prediction is called."""
+  of_what = 'image' if result.task == tasks.NEXT_SPRITE else 'target'
+  return f'predicting the mean {of_what}'
+
+
+def metric(name: str) -> str:
+  """Returns what a metric is called."""
+  return _METRICS.get(name, tables.title(name))
+
+
+def label(name: str, result: measuring.LesionResult) -> str:
+  """Returns what a lesion is called."""
+  return {
+    'read_words_zero': 'read words: zeros',
+    'read_words_mean': 'read words: their mean',
+    'read_words_other': f'read words: of another {result.unit}',
+    'frozen_memory': f'memory frozen from step {result.lesion_step} on',
+    'exchanged_memory': (
+      f'memory of another {result.unit} every {steps(result.reset_interval)}'
+    ),
+    'reset_memory': f'memory reset every {steps(result.reset_interval)}',
+    'no_link': 'no links',
+    'no_usage': 'no usage',
+  }[name]
+
+
+def steps(number: int) -> str:
+  """Returns what goes after 'every', e.g. '10 steps'."""
+  return 'step' if number == 1 else f'{number} steps'
+
+
+def number(value: float) -> str:
+  """Returns a number with four digits, or from 100 on with one decimal."""
+  return f'{value:.1f}' if abs(value) >= 100 else f'{value:.4g}'
+
+
+def change(value: float, interval: statistics.Interval) -> str:
+  """Returns a change and its interval, as precise as the interval allows."""
+  width = interval[1] - interval[0]
+  decimals = 0
+  if width > 0:
+    decimals = int(np.clip(1 - np.floor(np.log10(width)), 0, 6))
+  elif value:
+    decimals = 4
+  numbers = [round(x, decimals) + 0.0 for x in (value, *interval)]
+  middle, low, high = (f'{x:+.{decimals}f}' for x in numbers)
+  return f'{middle} ({low} to {high})'
+
+
+def mean(scores: np.ndarray) -> str:
+  """Returns the mean of the scores that are not NaN."""
+  return number(float(np.nanmean(scores)))

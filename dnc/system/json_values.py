@@ -1,0 +1,27 @@
+"""Values as JSON has them."""
+
+from collections.abc import Mapping
+import math
+from typing import Any
+
+import numpy as np
+
+
+def clean(value: Any) -> Any:
+  """Returns a copy of `value` in the types of JSON.
+
+  Args:
+    value: mappings, sequences, NumPy arrays and numbers, nested.
+
+  Returns:
+    Dicts, lists and numbers. A number that is not finite becomes None.
+  """
+  if isinstance(value, Mapping):
+    return {str(key): clean(item) for key, item in value.items()}
+  if isinstance(value, list | tuple):
+    return [clean(item) for item in value]
+  if isinstance(value, np.ndarray | np.generic):
+    return clean(value.tolist())
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
+  return value

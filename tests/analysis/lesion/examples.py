@@ -1,0 +1,72 @@
+"""Results of Test 3 with chosen changes of the loss."""
+
+import numpy as np
+
+from analysis import lesion
+from analysis.lesion import comparison
+from dnc import lesions
+
+NUM_SEQUENCES = 20
+
+
+def _spread(mean, width):
+  """Scores with this mean, and a 95 % interval of about this width."""
+  values = np.random.default_rng(0).normal(size=NUM_SEQUENCES)
+  values = (values - values.mean()) / values.std()
+  return mean + values * width * NUM_SEQUENCES**0.5 / 4
+
+
+def result(changes=(), task='dsprites', baseline=568.0):
+  """A result; `changes` has (mean, interval's width) of changes of the loss."""
+  metrics = dict(dsprites=('loss', 'iou'))
+  metrics = metrics.get(task, ('loss', 'bit_accuracy', 'sequence_accuracy'))
+  changes = dict(changes)
+  intact = _spread(130.0, 5.0)
+  scores = {
+    lesions.INTACT: dict.fromkeys(metrics, np.full(NUM_SEQUENCES, 0.75)),
+    lesion.BASELINE: dict.fromkeys(metrics, np.zeros(NUM_SEQUENCES)),
+  }
+  scores[lesions.INTACT]['loss'] = intact
+  scores[lesion.BASELINE]['loss'] = np.full(NUM_SEQUENCES, baseline)
+  for name in lesions.NAMES:
+    mean, width = changes.get(name, (0.0, 0.0))
+    scores[name] = dict.fromkeys(metrics, np.full(NUM_SEQUENCES, 0.5))
+    scores[name]['loss'] = intact + _spread(mean, width)
+  late = {name: scores[name] for name in (lesions.INTACT, lesion.BASELINE)}
+  comparisons = {
+    name: {
+      metric: lesion.compare(
+        scores[lesions.INTACT][metric],
+        scores[name][metric],
+        scores[lesion.BASELINE][metric],
+        metric == 'loss',
+      )
+      for metric in metrics
+    }
+    for name in lesions.NAMES
+  }
+  return lesion.LesionResult(
+    task=task,
+    unit='rollout' if task == 'dsprites' else 'sequence',
+    loss_unit='nats an image',
+    num_sequences=NUM_SEQUENCES,
+    num_steps=500,
+    lesion_step=250,
+    reset_interval=10,
+    num_resamples=comparison.NUM_RESAMPLES,
+    metrics=metrics,
+    mean_words=np.zeros([2, 3]),
+    scores=scores,
+    late_scores=late,
+    comparisons=comparisons,
+  )
+
+
+USED = dict(
+  read_words_zero=(90.0, 4.0),
+  read_words_mean=(60.0, 4.0),
+  read_words_other=(43.8, 2.0),
+  frozen_memory=(8.76, 1.0),
+  exchanged_memory=(6.57, 1.0),
+  reset_memory=(50.0, 1.0),
+)

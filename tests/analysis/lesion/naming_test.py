@@ -1,0 +1,35 @@
+"""Tests of what lesions and numbers are called."""
+
+from absl.testing import parameterized
+
+from analysis.lesion import naming
+from dnc import lesions
+from tests.analysis.lesion import examples
+
+
+class NamingTest(parameterized.TestCase):
+  @parameterized.parameters(
+    ((8.764, (8.31, 9.22)), '+8.76 (+8.31 to +9.22)'),
+    ((43.84, (42.9, 44.8)), '+43.8 (+42.9 to +44.8)'),
+    ((-150.2, (-190.0, -110.0)), '-150 (-190 to -110)'),
+    ((1e-9, (-1e-3, 1e-3)), '+0.0000 (-0.0010 to +0.0010)'),
+    ((-0.25, (-0.25, -0.25)), '-0.2500 (-0.2500 to -0.2500)'),
+    ((0.0, (0.0, 0.0)), '+0 (+0 to +0)'),
+  )
+  def test_a_change_is_as_precise_as_its_interval(self, arguments, expected):
+    self.assertEqual(naming.change(*arguments), expected)
+
+  @parameterized.parameters(
+    (567.96, '568.0'), (43.961, '43.96'), (5.7742e-5, '5.774e-05'), (1, '1')
+  )
+  def test_numbers_have_four_digits(self, value, expected):
+    self.assertEqual(naming.number(value), expected)
+
+  def test_every_lesion_has_a_name_of_its_own(self):
+    result = examples.result()
+    names = {naming.label(name, result) for name in lesions.NAMES}
+    self.assertLen(names, len(lesions.NAMES))
+
+  def test_an_interval_of_one_step(self):
+    self.assertEqual(naming.steps(1), 'step')
+    self.assertEqual(naming.steps(2), '2 steps')
