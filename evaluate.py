@@ -28,7 +28,7 @@ _PRESETS = tuple(config_lib.EvaluationConfig.PRESETS)
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class EvaluateOptions:
   """What evaluate.py is told beside the evaluation's config."""
 
   test: str = settings.setting(
@@ -65,7 +65,10 @@ class Options:
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
   """Defines the command's flags."""
   flags_lib.define(
-    __doc__, Options, config_lib.EvaluationConfig, flag_values=flag_values
+    __doc__,
+    EvaluateOptions,
+    config_lib.EvaluationConfig,
+    flag_values=flag_values,
   )
 
 
@@ -89,7 +92,7 @@ def main(
   argv: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS
 ) -> None:
   """Evaluates."""
-  options = Options(**flags_lib.read(Options, flag_values))
+  options = EvaluateOptions(**flags_lib.read(EvaluateOptions, flag_values))
   config = config_lib.make_evaluation(
     options.preset,
     tests=config_lib.TESTS if options.test == _ALL else (options.test,),

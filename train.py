@@ -31,7 +31,7 @@ _PRESETS = tuple(
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class TrainOptions:
   """What train.py is told beside the run's config."""
 
   task: str = settings.setting(
@@ -71,17 +71,20 @@ class Options:
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
   """Defines the command's flags."""
   configs = [task.config_class for task in _TASKS]
-  flags_lib.define(__doc__, Options, *configs, flag_values=flag_values)
+  flags_lib.define(__doc__, TrainOptions, *configs, flag_values=flag_values)
+
+
+def _flags_of(task: tasks.Task) -> list[str]:
+  """The flags that a task has and others may not have."""
+  return [*settings.of(task.config_class), *task.options]
 
 
 def _refuse_flags_of_others(
   task: tasks.Task, flag_values: flags.FlagValues
 ) -> None:
-  """Refuses the flags that only tasks other than `task` have."""
-  own, *others = (
-    [*settings.of(each.config_class), *each.options] for each in (task, *_TASKS)
-  )
-  names = [name for other in others for name in other if name not in own]
+  """Refuses the flags that other tasks have and `task` does not."""
+  others = [name for other in _TASKS for name in _flags_of(other)]
+  names = [name for name in others if name not in _flags_of(task)]
   flags_lib.refuse(names, f'not a flag of --task={task.name}', flag_values)
 
 
@@ -90,7 +93,7 @@ def main(
 ) -> int:
   """Trains; returns the exit status."""
   del argv
-  options = Options(**flags_lib.read(Options, flag_values))
+  options = TrainOptions(**flags_lib.read(TrainOptions, flag_values))
   task = tasks.get(options.task)
   _refuse_flags_of_others(task, flag_values)
   given = flags_lib.read(task.config_class, flag_values)

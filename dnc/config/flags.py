@@ -129,7 +129,7 @@ def _without_none(hint: Any) -> Any:
   return hint
 
 
-class _Parser(flags.ArgumentParser):
+class _ValueParser(flags.ArgumentParser):
   """Converts the text of a flag, or says what it must be."""
 
   def __init__(self, convert: Callable[[str], Any], allowed: str):
@@ -151,15 +151,15 @@ def _names(text: str) -> tuple[str, ...]:
 
 # By a field's type.
 _PARSERS = {
-  int: _Parser(int, 'a whole number'),
-  float: _Parser(float, 'a number'),
+  int: _ValueParser(int, 'a whole number'),
+  float: _ValueParser(float, 'a number'),
   str: flags.ArgumentParser(),
-  tuple[str, ...]: _Parser(_names, 'names'),
-  tuple[int, ...]: _Parser(
+  tuple[str, ...]: _ValueParser(_names, 'names'),
+  tuple[int, ...]: _ValueParser(
     lambda text: tuple(int(number) for number in _names(text)),
     'whole numbers, as in 0,5',
   ),
-  variation.Fixed: _Parser(
+  variation.Fixed: _ValueParser(
     lambda text: variation.parse_fixed(_names(text)),
     'latents and classes, as in shape:2,scale:5',
   ),
@@ -203,30 +203,21 @@ def _help_text(description: str, uses: dict[str, list[_Use]]) -> str:
   groups = {}
   for name, each in uses.items():
     lines = groups.setdefault(each[0].about.group, [])
-    lines += _flag_lines(name, each, only=len(each) < len(tasks))
+    lines += _flag_lines(name, each, len(tasks))
   parts = [description.strip()]
   parts += ['\n'.join([f'{group}:', *lines]) for group, lines in groups.items()]
   parts.append('Try --helpfull to get a list of all flags.')
   return '\n\n'.join(parts)
 
 
-def _flag_lines(name: str, uses: list[_Use], only: bool) -> list[str]:
-  """What a flag is, then what it may be and what it is by default.
-
-  Args:
-    name: the flag.
-    uses: what it sets.
-    only: whether it is of some tasks' configs only, if of any.
-
-  Returns:
-    The lines.
-  """
+def _flag_lines(name: str, uses: list[_Use], num_tasks: int) -> list[str]:
+  """What a flag is, then what it may be and what it is by default."""
   first = uses[0]
   head = f'--[no]{name}' if first.type is bool else f'--{name}'
   details = [first.about.allowed.text] if first.about.allowed else []
   default = _by_task({use.task: _default_text(use) for use in uses}, ', ')
   details.append(f'default {default}')
-  if only and first.task:
+  if first.task and len(uses) < num_tasks:
     details.append(f'only for --task={",".join(use.task for use in uses)}')
   text = _by_task({use.task: use.about.help for use in uses}, ' ')
   return [

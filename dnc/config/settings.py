@@ -106,8 +106,8 @@ class Settings:
       UsageError: if a value is not allowed, or the file cannot be read.
     """
     given = {k: v for k, v in overrides.items() if v is not None}
-    preset = {} if preset is None else cls.PRESETS[preset]
-    config = cls(**{**preset, **given})
+    defaults = {} if preset is None else cls.PRESETS[preset]
+    config = cls(**{**defaults, **given})
     if given.get('dataset') is None:
       return config
     # The file may be large: it is read once all else is right.
