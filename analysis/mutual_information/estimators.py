@@ -41,22 +41,17 @@ def varies(contents: np.ndarray) -> np.ndarray:
   return (contents != contents[0]).any(axis=0)
 
 
-def quantile_bins(contents: np.ndarray, num_bins: int) -> np.ndarray:
+def quantile_bins(rows: np.ndarray, num_bins: int) -> np.ndarray:
   """Cuts each location's contents into bins with about equally many steps.
 
   Args:
-    contents: float `[time, locations]`.
+    rows: float `[locations, time]`.
     num_bins: the most bins. Equal numbers share a bin, so that ties leave some
       bins empty.
 
   Returns:
-    int16 `[time, locations]`, in [0, num_bins).
+    int16 `[locations, time]`, in [0, num_bins).
   """
-  return _bins(np.ascontiguousarray(contents.T), num_bins).T
-
-
-def _bins(rows: np.ndarray, num_bins: int) -> np.ndarray:
-  """`quantile_bins` of `[locations, time]`."""
   num_steps = rows.shape[1]
   ranks = np.unique(np.arange(1, num_bins) * num_steps // num_bins)
   edges = np.sort(rows, axis=1)[:, ranks]
@@ -140,7 +135,7 @@ def binned(
       contents[:, start : start + _LOCATIONS_AT_ONCE].T
     )
     varying = np.flatnonzero((rows != rows[:, :1]).any(axis=1))
-    for i, bins in zip(varying, _bins(rows[varying], num_bins)):
+    for i, bins in zip(varying, quantile_bins(rows[varying], num_bins)):
       scores[:, start + i] = counter.score(bins.astype(np.intp))
     if done:
       done(len(sequences) * len(rows))

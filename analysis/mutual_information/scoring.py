@@ -27,6 +27,7 @@ autocorrelation of contents and sequence. (This includes the labels of the first
 steps, which a shift brings from the end.)
 """
 
+import collections
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -219,11 +220,9 @@ class Scorer:
     self._null = significance.NullMoments()
     self._count = 0
     self._different_shifts = self._num_shifts
-    self._sums = dict.fromkeys(
-      ['scores', 'control', 'excess', 'squares', 'varied', 'entropy'], 0.0
-    )
-    self._plain = dict.fromkeys(plain_scores.NAMES, 0.0)
-    self._plain_negligible = dict.fromkeys(plain_scores.NAMES, 0)
+    self._sums = collections.defaultdict(float)
+    self._plain = collections.defaultdict(float)
+    self._plain_negligible = collections.defaultdict(float)
 
   @property
   def num_scores(self) -> int:
@@ -273,12 +272,11 @@ class Scorer:
       varied=estimators.varies(contents),
       entropy=stats.entropy(np.bincount(true)),
     ).items():
-      self._sums[name] = self._sums[name] + value
+      self._sums[name] += value
     plain = plain_scores.plain_scores(contents, np.stack([true, random]))
     for name, value in plain.items():
-      self._plain[name] = self._plain[name] + value
-      below = value < NEGLIGIBLE
-      self._plain_negligible[name] = self._plain_negligible[name] + below
+      self._plain[name] += value
+      self._plain_negligible[name] += value < NEGLIGIBLE
     self._count += 1
 
   def result(self) -> MutualInformationResult:
@@ -289,7 +287,10 @@ class Scorer:
     """
     if not self._count:
       raise errors.UsageError('mutual information: no sequence to score')
-    means = {k: v / self._count for k, v in self._sums.items()}
+    means, plain, plain_negligible = (
+      {name: total / self._count for name, total in sums.items()}
+      for sums in (self._sums, self._plain, self._plain_negligible)
+    )
     variance = means['squares'] - means['excess'] ** 2
     with np.errstate(divide='ignore', invalid='ignore'):
       variance = np.maximum(variance, 0) / np.float64(self._count - 1)
@@ -313,10 +314,8 @@ class Scorer:
         self._null.p_values(means['control'])
       ),
       constant=means['varied'] == 0,
-      plain={k: v / self._count for k, v in self._plain.items()},
-      plain_negligible={
-        k: v / self._count for k, v in self._plain_negligible.items()
-      },
+      plain=plain,
+      plain_negligible=plain_negligible,
       entropy=float(means['entropy']),
     )
 

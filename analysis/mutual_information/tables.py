@@ -13,7 +13,7 @@ from dnc.dsprites import variation
 from dnc.system import json_values
 
 _NUM_LISTED = 5
-# The share of single scores that need not be negligible to explain the post's.
+# A plain score that is negligible but for this share explains the post's.
 _EXCEPTIONS = 0.05
 # Further out, the tail of a fitted law means nothing.
 _LEAST_SHOWN = 1e-99
@@ -78,10 +78,10 @@ def _beside_the_post(result: scoring.MutualInformationResult) -> str:
 
 
 def _on_the_post(result: scoring.MutualInformationResult) -> str:
-  """Says which plain scores explain the post's numbers, and what these say.
+  """Says which plain scores explain the post's numbers, and what that means.
 
-  Those that are negligible for the true and the random sequences at every
-  location, except in a share `_EXCEPTIONS` of the single scores.
+  A score explains them if it is negligible for true and for random sequences,
+  in all but a share `_EXCEPTIONS` of the cases.
   """
   found = [
     name
@@ -196,7 +196,7 @@ def text(results: scoring.Results, fixed: variation.Fixed = ()) -> str:
     results: by representation, e.g. from `scoring.from_traces`.
     fixed: latents of one class in all sequences.
   """
-  result = results[verdict.main(results)]
+  result = results[verdict.subject(results)]
   estimator = tables.title(result.estimator)
   if result.num_bins is not None:
     estimator += f', {result.num_bins} bins'

@@ -14,7 +14,7 @@ _CONTROL_LEVEL = 0.01
 _AXES = {'memory': ('slot', 'word'), 'read_words': ('head', 'word')}
 
 
-def main(results: scoring.Results) -> str:
+def subject(results: scoring.Results) -> str:
   """Returns which representation the verdict is about."""
   return 'memory' if 'memory' in results else next(iter(results))
 
@@ -37,7 +37,7 @@ def text(results: scoring.Results) -> str:
     results: by representation. The verdict is about the memory, as the post's
       is, or about the first representation if there is no memory.
   """
-  name = main(results)
+  name = subject(results)
   result = results[name]
   number = len(result.locations)
   what = f'{number} numbers of the {tables.title(name)}'
@@ -108,7 +108,7 @@ def _elsewhere(results: scoring.Results) -> str:
   """Says how much the other representations hold at most, if there are any."""
   others = []
   for name, result in results.items():
-    if name != main(results):
+    if name != subject(results):
       most = np.max(result.excess, initial=-np.inf, where=result.significant)
       most = f'at most {most:.3f}' if np.isfinite(most) else 'nothing'
       others.append(f'{most} in the {tables.title(name)}')

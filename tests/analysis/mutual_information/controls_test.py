@@ -7,7 +7,7 @@ from analysis.mutual_information import controls
 
 
 class ControlsTest(tf.test.TestCase):
-  def test_random_sequence_is_the_true_one_in_another_order(self):
+  def test_random_sequence_is_a_permutation_of_the_true_one(self):
     true = np.random.default_rng(0).integers(32, size=2000)
     before = true.copy()
     sequence = controls.random_sequence(0, 3, true)
@@ -19,7 +19,7 @@ class ControlsTest(tf.test.TestCase):
       controls.random_sequence(0, 4, true),
       true,
     ):
-      # One in 32 is the same by chance.
+      # By chance, one step in 32 has the same class.
       self.assertLess(np.mean(sequence == other), 0.06)
 
   def test_circular_shifts_differ_and_are_reproducible(self):
@@ -33,7 +33,7 @@ class ControlsTest(tf.test.TestCase):
 
   def test_circular_shifts_go_beyond_every_lag(self):
     shifts = controls.circular_shifts(0, 0, 15, 200, furthest_lag=10)
-    # All that there are, each again and again.
+    # Only three shifts are left; each is drawn again and again.
     self.assertAllEqual(np.unique(shifts), [11, 12, 13])
     self.assertLen(shifts, 200)
     with self.assertRaisesRegex(ValueError, '12 steps .* lags of 10'):

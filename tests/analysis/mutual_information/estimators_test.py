@@ -34,22 +34,19 @@ def _data(num_locations):
 class QuantileBinsTest(tf.test.TestCase):
   def test_bins_hold_equal_numbers(self):
     contents = np.random.default_rng(0).standard_normal((100, 3))
-    bins = estimators.quantile_bins(contents, 4)
-    for location in range(3):
-      self.assertAllEqual(np.bincount(bins[:, location]), [25, 25, 25, 25])
-      order = np.argsort(contents[:, location])
-      self.assertAllEqual(bins[order, location], np.sort(bins[:, location]))
+    for row, bins in zip(contents.T, estimators.quantile_bins(contents.T, 4)):
+      self.assertAllEqual(np.bincount(bins), [25, 25, 25, 25])
+      self.assertAllEqual(bins[np.argsort(row)], np.sort(bins))
 
   def test_equal_numbers_share_a_bin(self):
-    contents = np.array([[0.0], [0], [0], [0], [0], [0], [1], [2]])
-    bins = estimators.quantile_bins(contents, 4)[:, 0]
+    row = np.array([0.0, 0, 0, 0, 0, 0, 1, 2])
+    (bins,) = estimators.quantile_bins(row[np.newaxis], 4)
     self.assertLen(set(bins[:6]), 1)
     self.assertGreater(bins[6], bins[5])
     self.assertLess(bins.max(), 4)
 
   def test_more_bins_than_steps_part_all_that_differ(self):
-    contents = np.array([[3.0], [1], [2], [1]])
-    bins = estimators.quantile_bins(contents, 10)[:, 0]
+    (bins,) = estimators.quantile_bins(np.array([[3.0, 1, 2, 1]]), 10)
     self.assertEqual(bins[1], bins[3])
     self.assertLen(set(bins), 3)
 
@@ -57,13 +54,13 @@ class QuantileBinsTest(tf.test.TestCase):
 class BinnedTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.parameters(2, 10, 300)
   def test_equals_scikit_learn_at_every_location(self, num_bins):
-    # More locations and sequences than are counted at once.
+    # More sequences than are counted at once.
     contents, sequences = _data(70)
     scores = estimators.binned(contents, sequences, num_bins)
     self.assertEqual(scores.shape, (20, 70))
-    bins = estimators.quantile_bins(contents, num_bins)
+    bins = estimators.quantile_bins(contents.T, num_bins)
     for i in (0, 1, 15, 16, 19):
-      expected = [metrics.mutual_info_score(b, sequences[i]) for b in bins.T]
+      expected = [metrics.mutual_info_score(b, sequences[i]) for b in bins]
       self.assertAllClose(scores[i], expected, rtol=0, atol=1e-10)
 
   def test_blocks_make_no_difference(self):
@@ -81,7 +78,7 @@ class BinnedTest(parameterized.TestCase, tf.test.TestCase):
       estimators.binned(contents, sequences[4:9]), expected[4:9]
     )
 
-  def test_score_of_x_itself_is_its_entropy(self):
+  def test_x_itself_scores_its_entropy(self):
     contents, sequences = _data(8)
     scores = estimators.binned(contents, sequences[:1], num_bins=_NUM_STEPS)
     entropy = stats.entropy(np.bincount(sequences[0]))
@@ -102,7 +99,7 @@ class BinnedTest(parameterized.TestCase, tf.test.TestCase):
 
 
 def _plain_ross(values, classes):
-  """Ross's estimator as the paper has it, one number after another."""
+  """Ross's estimator as in the paper, one number after another."""
   sizes = np.bincount(classes)[classes]
   values, classes = values[sizes > 1], classes[sizes > 1]
   sizes = sizes[sizes > 1]
@@ -128,8 +125,8 @@ class NearestNeighboursTest(parameterized.TestCase, tf.test.TestCase):
       )
       self.assertAllClose(row, expected, rtol=0, atol=1e-10)
 
-  # Of 100 classes some have one, two or three steps: scikit-learn rounds the
-  # distances in these.
+  # Of 100 classes some have one, two or three steps; scikit-learn rounds the
+  # distances in small classes.
   @parameterized.parameters(32, 100, 300)
   def test_small_classes_score_as_in_the_paper(self, num_classes):
     rng = np.random.default_rng(num_classes)
@@ -151,7 +148,7 @@ class NearestNeighboursTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllEqual(
       estimators.nearest_neighbours(contents, sequences[7:9]), expected[7:9]
     )
-    # The noise is another one, but of 1e-10.
+    # Other locations get other noise, of 1e-10.
     some = estimators.nearest_neighbours(contents[:, 8:12], sequences)
     self.assertAllClose(some, expected[:, 8:12], rtol=0, atol=1e-3)
 
@@ -164,7 +161,7 @@ class BothTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllEqual(estimate(contents, x), [[0, 0, 0]])
 
   @parameterized.parameters(estimators.binned, estimators.nearest_neighbours)
-  def test_says_how_much_is_done(self, estimate):
+  def test_tells_how_much_is_done(self, estimate):
     contents, sequences = _data(300)
     told = []
     scores = estimate(contents, sequences[:2], done=told.append)
@@ -172,7 +169,9 @@ class BothTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(sum(told), scores.size)
 
   @parameterized.parameters((4, 2), (4, 8), (6, 3))
-  def test_of_a_noisy_copy_are_as_in_closed_form(self, num_classes, width):
+  def test_scores_of_a_noisy_copy_are_as_in_closed_form(
+    self, num_classes, width
+  ):
     rng = np.random.default_rng((num_classes, width))
     truths = dict(
       binned=noisy_copy.exact_binned(num_classes, width, 10),
@@ -184,7 +183,7 @@ class BothTest(parameterized.TestCase, tf.test.TestCase):
       for _ in range(10):
         x, contents = noisy_copy.draw(rng, num_classes, width, 1500)
         found.append(getattr(estimators, name)(contents, x[np.newaxis])[0, 0])
-      # The bias of bins is at most that of independent data.
+      # Binned scores are biased by at most as much as of independent data.
       bias = 9 * (num_classes - 1) / (2 * 1500) if name == 'binned' else 0
       error = 4 * np.std(found, ddof=1) / np.sqrt(len(found))
       self.assertBetween(np.mean(found), truth - error, truth + error + bias)

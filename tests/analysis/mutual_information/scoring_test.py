@@ -18,7 +18,7 @@ from tests.support import random_traces
 
 
 def _sequences(seed, num_sequences, num_locations, plant=None, num_steps=200):
-  """Noise at every location, x in float32; `plant` overwrites some of it."""
+  """Noise at every location; `plant` overwrites some of it."""
   contents, sequences = [], []
   for i in range(num_sequences):
     rng = np.random.default_rng((seed, i))
@@ -46,7 +46,7 @@ def _autocorrelated(rng, shape, memory):
 
 class PlantedTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.parameters(('binned', 10), ('nearest_neighbours', 6))
-  def test_are_found_at_their_lag_alone(self, estimator, number):
+  def test_planted_x_is_found_at_its_lag_alone(self, estimator, number):
     found = mutual_information.score(
       *_sequences(3, number, 12, _plant), estimator=estimator
     )
@@ -56,17 +56,17 @@ class PlantedTest(parameterized.TestCase, tf.test.TestCase):
     planted = [2, 5, 7]
     self.assertAllEqual(found.significant[:, planted], expected[:, planted])
     self.assertTrue(found.significant[0, 9])
-    # Of those that are significant a few may be so by chance.
+    # A few may be significant by chance.
     self.assertLessEqual(found.significant.sum(), 3 + 1)
     self.assertLess(found.p_values[expected].max(), 1e-6)
     self.assertAllEqual(np.flatnonzero(found.constant), [7])
     self.assertAllEqual(found.p_values[:, 7], np.ones(4))
     self.assertAllEqual(found.control_q_values <= 0.05, np.zeros(12))
-    # Ten bins of x hold log 10 nats, neighbours nearly its entropy.
+    # Binned x scores log 10 nats; neighbours give nearly its entropy.
     self.assertAllClose(
       found.scores[[0, 2], [2, 5]], [found.ceiling] * 2, rtol=0.1
     )
-    # Against shifts and random sequences, independent data score alike.
+    # Independent data score the same against shifts and random sequences.
     self.assertNear(found.control.mean(), found.null.mean(), 0.03)
     self.assertAllClose(
       found.scores[:, 0], np.full(4, found.null[0]), atol=0.05
@@ -94,7 +94,7 @@ class PlantedTest(parameterized.TestCase, tf.test.TestCase):
 
 
 class CalibrationTest(parameterized.TestCase, tf.test.TestCase):
-  """Contents and x change slowly and have nothing to do with each other."""
+  """Contents and x change slowly and are independent."""
 
   def _data(self, seed, memory=0.98, num_locations=60):
     rng = np.random.default_rng(seed)
@@ -107,7 +107,7 @@ class CalibrationTest(parameterized.TestCase, tf.test.TestCase):
       contents.append(_autocorrelated(rng, [num_steps, num_locations], memory))
     return contents, sequences
 
-  def test_random_orders_take_slow_noise_for_information(self):
+  def test_random_orders_find_information_in_slow_noise(self):
     contents, sequences = self._data(0)
     rng = np.random.default_rng(1)
     found = [
@@ -130,7 +130,7 @@ class CalibrationTest(parameterized.TestCase, tf.test.TestCase):
     for values in (p_values, ranks):
       values = np.concatenate(values)
       for level in (0.5, 0.2, 0.05):
-        # Of 600; those of one x are not quite independent.
+        # 600 p-values; those of one x are not quite independent.
         error = 5 * np.sqrt(level * (1 - level) / 600)
         self.assertNear(np.mean(values <= level), level, error)
     self.assertLessEqual(found, 2)
@@ -142,7 +142,7 @@ class CalibrationTest(parameterized.TestCase, tf.test.TestCase):
       ).significant.any()
       for seed in range(60)
     ]
-    # Expected in 5 % of experiments: 3.
+    # Expected in 5 % of the experiments: 3.
     self.assertLessEqual(sum(found), 9)
 
 

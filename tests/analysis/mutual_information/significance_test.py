@@ -36,7 +36,7 @@ class UpperTailTest(parameterized.TestCase, tf.test.TestCase):
     chance = significance.upper_tail(points, 0.0, 1.0, 2e-3)
     self.assertAllClose(chance, stats.norm.sf(points), rtol=0.1)
 
-  def test_a_law_that_does_not_spread_makes_nothing_significant(self):
+  def test_nothing_is_significant_if_the_law_does_not_spread(self):
     chance = significance.upper_tail(np.array([0.0, 1e-12]), 0.0, 1e-30, 0.0)
     self.assertAllEqual(chance, [1, 1])
 
@@ -56,8 +56,8 @@ class EmpiricalTest(tf.test.TestCase):
 
 class AdjustedTest(tf.test.TestCase):
   def test_worked_out_by_hand(self):
-    # Ascending: 0.01 * 4 / 1, 0.02 * 4 / 2, 0.03 * 4 / 3, 0.5; none more than
-    # those above it.
+    # Ascending: 0.01 * 4 / 1, 0.02 * 4 / 2, 0.03 * 4 / 3, 0.5; each is at most
+    # the next.
     q_values = significance.adjusted(np.array([[0.5, 0.02], [0.01, 0.03]]))
     self.assertAllClose(q_values, [[0.5, 0.04], [0.04, 0.04]])
 
@@ -70,13 +70,13 @@ class AdjustedTest(tf.test.TestCase):
       found = significance.adjusted(stats.norm.sf(z)) <= 0.05
       shares.append(found[40:].sum() / max(found.sum(), 1))
       self.assertGreater(found[:40].sum(), 10)
-    # Expected 0.05 * 160 / 200, and of 300 means within 0.01.
+    # Expected: 0.05 * 160 / 200. The mean of 300 is within 0.01.
     self.assertNear(np.mean(shares), 0.04, 0.01)
 
 
 class NullMomentsTest(tf.test.TestCase):
   def test_moments_are_those_of_the_mean_over_sequences(self):
-    # Sums of squares of normal numbers: gamma laws with known cumulants.
+    # Chi-square: a gamma law with known cumulants.
     rng = np.random.default_rng(0)
     moments, degrees = significance.NullMoments(), (4, 10, 6)
     for degree in degrees:
@@ -113,7 +113,7 @@ class NullMomentsTest(tf.test.TestCase):
       p_values.append(moments.p_values(observed))
     for level in (0.5, 0.05, 0.01):
       share = np.mean(np.concatenate(p_values) <= level)
-      # Four thousand of them, within four deviations.
+      # Four thousand p-values, within four standard deviations.
       self.assertNear(share, level, 4 * np.sqrt(level * (1 - level) / 4000))
 
 
