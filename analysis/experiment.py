@@ -26,10 +26,8 @@ import tensorflow as tf
 from analysis import evaluated_run
 from analysis import lesion
 from analysis import mutual_information
+from analysis import probe
 from analysis.common import tables
-from analysis.probe import inputs as probe_inputs
-from analysis.probe import probing as probe
-from analysis.probe import tables as probe_tables
 from analysis.report import composer as report
 from dnc import config as config_lib
 from dnc import tasks
@@ -212,25 +210,25 @@ def _run_probe(run: _Run) -> probe.ProbeResult:
     num_seeds=run.evaluation.num_seeds,
     log=run.log,
   )
-  result = probe.run(
+  result = probe.from_traces(
     run.traces(trained),
     run.evaluation.offsets,
     untrained=untrained and run.traces(untrained),
-    inputs=probe_inputs.sprite_inputs(run.table, spec),
+    inputs=probe.sprite_inputs(run.table, spec),
     **settings,
   )
   isolated = {}
   for latent, alone in wanted.items():
     run.log(f'only {latent} varies:')
-    isolated[latent] = probe.run(
+    isolated[latent] = probe.from_traces(
       run.traces(alone), (0,), asked=(latent,), centred=True, **settings
     )
   result = dataclasses.replace(result, isolated=isolated)
   kind = dict(varying=spec.varying, fixed=spec.fixed)
   run.write(
     'probe',
-    probe_tables.probe_text(result, **kind),
-    probe_tables.probe_data(result, run.about(), **kind),
+    probe.tables.text(result, **kind),
+    probe.tables.data(result, run.about(), **kind),
   )
   return result
 

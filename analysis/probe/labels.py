@@ -1,10 +1,11 @@
-"""What a probe is asked of every step: labels, at offsets, true and shuffled.
+"""The labels that probes predict at each step: at offsets, true and shuffled.
 
-A `LabelSpec` names the labels, `Labels` holds those of a split's rollouts and
+A `LabelSpec` names the labels. `Labels` holds those of a split's rollouts and
 lays them out task by task. A task is an offset in time, with the labels of the
-rollout itself or, as a control, of another one: Hewitt and Liang, "Designing
-and Interpreting Probes with Control Tasks" (2019). What a probe finds of the
-latter it has not read off the representation.
+rollout itself or, as a control, of another rollout: Hewitt and Liang,
+"Designing and Interpreting Probes with Control Tasks" (2019). What a probe
+predicts of another rollout's labels, it cannot have read off the
+representation.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from collections.abc import Sequence
 import dataclasses
 
 import numpy as np
+
+from dnc.dsprites import latents
 
 _PARTNERS = 4
 
@@ -38,7 +41,7 @@ class LabelSpec:
 
   @property
   def num_outputs(self) -> int:
-    """What a probe puts out: a number for each class and each value."""
+    """Outputs of a probe: one for each class and one for each value."""
     return sum(self.classes.values()) + len(self.values)
 
   def heads(self) -> list[tuple[int, slice]]:
@@ -54,10 +57,10 @@ class LabelSpec:
     return labels[..., len(self.classes) : len(self.names)]
 
   def as_outputs(self, labels: np.ndarray) -> np.ndarray:
-    """What a perfect probe would put out.
+    """Returns the outputs of a perfect probe.
 
     Args:
-      labels: `[..., label]`, or more behind it that is ignored.
+      labels: `[..., label]`; further columns are ignored.
 
     Returns:
       float64 `[..., output]`: ones and zeros for classes, then the values.
@@ -70,12 +73,27 @@ class LabelSpec:
     return outputs
 
 
-def other_rollouts(seed: int, number: int) -> np.ndarray:
-  """Gives each rollout another one, and each to one: never its own.
+def latent_spec(names: Sequence[str] = latents.NAMES) -> LabelSpec:
+  """Returns the labels of sprites: shape is a class, the others are values.
 
   Args:
-    seed: of the order in which they are put around a circle, each next to its
-      partner.
+    names: which latents, in the order of `latents.NAMES`.
+  """
+  shape, num_shapes = latents.NAMES[0], latents.SIZES[0]
+  is_asked = shape in names
+  return LabelSpec(
+    classes={shape: num_shapes} if is_asked else {},
+    values=tuple(name for name in names if name != shape),
+    chance={shape: 1 / num_shapes} if is_asked else {},
+  )
+
+
+def other_rollouts(seed: int, number: int) -> np.ndarray:
+  """Pairs each rollout with another one; each is the partner of exactly one.
+
+  Args:
+    seed: the seed of the order in which rollouts stand around a circle, each
+      next to its partner.
     number: how many rollouts, at least 2.
 
   Returns:
@@ -93,12 +111,12 @@ def at_offset(labels: np.ndarray, offset: int, num_steps: int) -> np.ndarray:
   Args:
     labels: `[steps, label]`, of the current sprite of each step.
     offset: how many steps before the current one the labelled sprite was;
-      negative for one to come.
-    num_steps: steps that get a label, `time`.
+      negative for a later sprite.
+    num_steps: steps to label, `time`.
 
   Returns:
-    float32 `[time, label + 1]`: the labels, and 1; or all 0 where the rollout
-    had not begun or has ended.
+    float32 `[time, label + 1]`: the labels, then 1; all 0 at steps whose
+    labelled sprite lies outside the rollout.
   """
   moved = np.zeros([num_steps, labels.shape[1] + 1], np.float32)
   first, last = max(0, offset), min(num_steps, len(labels) + offset)
@@ -112,7 +130,7 @@ class Labels:
   """The labels of a split's rollouts, in memory.
 
   Attributes:
-    spec: what they are.
+    spec: names and kinds of the labels.
     num_tasks: all offsets with true labels, then all with shuffled ones.
   """
 
@@ -127,12 +145,12 @@ class Labels:
     """Constructs the labels.
 
     Args:
-      spec: what they are.
-      rollouts: for each rollout what `decode` takes, as small as can be.
-      decode: makes `[time, label]` of it.
+      spec: names and kinds of the labels.
+      rollouts: the compact labels of each rollout.
+      decode: from compact labels to `[time, label]`.
       offsets: see `at_offset`.
-      seed: of the shuffling. A split of one rollout cannot be shuffled: then no
-        step has a shuffled label.
+      seed: the seed of the shuffling. A split of one rollout cannot be
+        shuffled: then no step has a shuffled label.
     """
     self.spec = spec
     self.num_tasks = 2 * len(offsets)
@@ -148,14 +166,14 @@ class Labels:
     return self._decode(self._rollouts[position])
 
   def tasks(self, position: int, num_steps: int) -> np.ndarray:
-    """Labels of all tasks.
+    """Returns the labels of all tasks.
 
     Args:
       position: which rollout of the split.
-      num_steps: its steps, `time`.
+      num_steps: its number of steps, `time`.
 
     Returns:
-      float32 `[time, task, label + 1]`, as `at_offset`.
+      float32 `[time, task, label + 1]`, laid out as by `at_offset`.
     """
     own = self.true(position)
     other = own[:0]

@@ -12,8 +12,8 @@ import numpy as np
 class StepNormaliser:
   """Mean and standard deviation of every time step over rollouts, streamed.
 
-  Welford's updates in float64 ("Note on a method for calculating corrected sums
-  of squares and products", 1962). Rollouts may differ in length.
+  Welford's updates in float64 ("Note on a Method for Calculating Corrected Sums
+  of Squares and Products", 1962). Rollouts may differ in length.
   """
 
   def __init__(self):
@@ -30,7 +30,7 @@ class StepNormaliser:
       self._sums = np.pad(self._sums, [(0, 0), (0, missing), (0, 0)])
 
   def update(self, features: np.ndarray) -> None:
-    """Takes in one rollout: `[time, width]`."""
+    """Adds a rollout: `[time, width]`."""
     num_steps, width = features.shape
     self._longer(num_steps, width)
     mean, squares = self._sums[:, :num_steps]
@@ -53,11 +53,11 @@ class StepNormaliser:
   def transform(self) -> Callable[[np.ndarray], np.ndarray]:
     """Returns a function from `[time, width]` to its normalised form, float32.
 
-    A feature that does not vary at a step is zero there: it tells the probe
-    nothing. Of n rollouts none is further than sqrt(n - 1) standard deviations
-    from their mean (Samuelson, "How Deviant Can You Be?", 1968); one that was
-    not among them can be, by any factor where a feature hardly varied, and is
-    cut off there.
+    A feature that does not vary at a step becomes zero: it tells the probe
+    nothing. Of n rollouts, none is further than sqrt(n - 1) standard deviations
+    from their mean (Samuelson, "How Deviant Can You Be?", 1968). Unseen
+    rollouts can be much further where a feature hardly varied, and are clipped
+    to this bound.
     """
     deviation = self.deviation
     varies = deviation > 0
@@ -79,14 +79,14 @@ class StepNormaliser:
 
 
 class BitNormaliser(StepNormaliser):
-  """The same of numbers that are 0 or 1, uint8, of which counts say it all."""
+  """A `StepNormaliser` of numbers that are 0 or 1, for which counts suffice."""
 
   def __init__(self):
     super().__init__()
     self._ones = None
 
   def update(self, features: np.ndarray) -> None:
-    """Takes in one rollout: uint8 `[time, width]`."""
+    """Adds a rollout: uint8 `[time, width]`."""
     num_steps, width = features.shape
     if self._ones is None:
       self._ones = np.zeros([0, width], np.int32)

@@ -1,11 +1,13 @@
 """The three passes of Test 1 over a stream of rollouts.
 
-For the statistics of every step; to train all Keras probes and gather the sums
-for the exact ones; to score both. No more than a block of steps is in memory,
-but for the labels, a few bytes a step.
+The first finds mean and deviation of every step. The second trains all Keras
+probes and gathers the sums for the exact ones. The third scores both, on the
+training rollouts and on unseen ones. Only a block of steps is in memory at a
+time, apart from the labels, a few bytes a step.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -13,16 +15,19 @@ from concurrent import futures
 import dataclasses
 import functools
 import os
+from typing import Any
 
 import numpy as np
 import threadpoolctl
 
-from analysis.probe import exact as exact_probe
-from analysis.probe import inputs as probe_inputs
-from analysis.probe import labels as probe_labels
-from analysis.probe import linear as linear_probe
+from analysis.probe import controls
+from analysis.probe import exact_probe
+from analysis.probe import keras_probe
+from analysis.probe import labels as labels_lib
 from analysis.probe import normalisation
-from analysis.probe import scores as probe_scores
+from analysis.probe import results
+from analysis.probe import scoring
+from analysis.probe import streams
 from dnc.system import errors
 from dnc.system import progress
 
@@ -36,7 +41,17 @@ _Job = tuple[str, int]
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """How to probe; see `probe.run`."""
+  """How to probe.
+
+  Attributes:
+    offsets: how many steps before the current one the labelled sprites are.
+    seed: the seed of controls, shuffled labels, orders and resamples.
+    num_seeds: Keras probes of each representation.
+    batch_size: steps in a mini-batch.
+    learning_rate: Adam's learning rate.
+    plant: whether to probe a planted memory.
+    log: takes a line of progress now and then.
+  """
 
   offsets: tuple[int, ...]
   seed: int
@@ -47,16 +62,75 @@ class Settings:
   log: progress.Log | None
 
 
-class Prober:
+@dataclasses.dataclass(frozen=True)
+class _Statistics:
+  """What the first pass finds.
+
+  Attributes:
+    num_steps: steps of all training rollouts together.
+    normalise: for each job, from `[time, width]` to its normalised form.
+    labels: by split.
+  """
+
+  num_steps: int
+  normalise: Mapping[_Job, Callable[[np.ndarray], np.ndarray]]
+  labels: Mapping[str, labels_lib.Labels]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Probes:
+  """What the second pass finds.
+
+  Attributes:
+    readers: by representation, its trained probes.
+    exact: the exact ones among them.
+  """
+
+  readers: Mapping[str, '_Reader']
+  exact: exact_probe.ExactProbes
+
+
+def run(
+  stream: streams.Stream,
+  settings: Settings,
+  compare: Mapping[str, Sequence[str]],
+) -> results.ProbeResult:
+  """Runs Test 1.
+
+  Args:
+    stream: the rollouts.
+    settings: how to probe.
+    compare: for representations, which others to compare them with.
+
+  Returns:
+    What was found.
+  """
+  # Each processor's thread takes whole representations: small matrix products
+  # gain little from threads of their own, which wait for each other.
+  with (
+    threadpoolctl.threadpool_limits(1, 'blas'),
+    futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+  ):
+    # One console, which knows that the passes are parts of one stage.
+    console = progress.as_console(settings.log)
+    settings = dataclasses.replace(settings, log=console)
+    with progress.Stage(console, 'probe'):
+      return _Passes(stream, settings, pool).run(compare)
+
+
+class _Passes:
   """The three passes over a stream."""
 
-  def __init__(self, stream: probe_inputs.Stream, settings: Settings):
+  def __init__(
+    self,
+    stream: streams.Stream,
+    settings: Settings,
+    pool: futures.ThreadPoolExecutor,
+  ):
     self._stream = stream
-    # One console, which knows that the passes are parts of one stage.
-    self._settings = dataclasses.replace(
-      settings, log=progress.as_console(settings.log)
-    )
-    self._inputs = probe_inputs.Controlled(
+    self._settings = settings
+    self._pool = pool
+    self._inputs = controls.Controlled(
       stream,
       settings.seed,
       settings.num_seeds,
@@ -69,66 +143,37 @@ class Prober:
       for name, number in self._inputs.copies.items()
       for copy in range(number)
     ]
-    self._normalise: dict[_Job, Callable[[np.ndarray], np.ndarray]] = {}
-    self._labels: dict[str, probe_labels.Labels] = {}
-    self._num_steps = 0
 
-  def run(
-    self, compare: Mapping[str, Sequence[str]]
-  ) -> probe_scores.ProbeResult:
-    """Runs Test 1.
+  def _map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    return list(self._pool.map(work, items))
 
-    Args:
-      compare: for representations, with which others to compare them.
-
-    Returns:
-      The result.
-    """
-    # A thread for each processor shares out representations: small products of
-    # matrices gain little from threads of their own, which wait for each other.
-    with (
-      threadpoolctl.threadpool_limits(1, 'blas'),
-      futures.ThreadPoolExecutor(os.cpu_count()) as pool,
-    ):
-      self._map = lambda work, items: list(pool.map(work, items))
-      with progress.Stage(self._settings.log, 'probe'):
-        return self._run(compare)
-
-  def _run(
-    self, compare: Mapping[str, Sequence[str]]
-  ) -> probe_scores.ProbeResult:
-    self._gather_statistics()
-    labels = self._labels['train']
-    self._exact = exact_probe.ExactProbes(
-      self._inputs.widths,
-      self._stream.spec,
-      labels.num_tasks,
-      self._num_steps,
-      self._settings.seed,
-    )
-    mean, covariance = labels.moments()
-    readers = self._train(mean)
+  def run(self, compare: Mapping[str, Sequence[str]]) -> results.ProbeResult:
+    """Runs all passes; see `run`."""
+    statistics = self._gather_statistics()
+    mean, covariance = statistics.labels['train'].moments()
+    probes = self._train(statistics, mean)
     scores, comparisons = {}, {}
     for split in ('train', 'test'):
       if split in self._stream.num_rollouts:
-        found = self._score(split, readers)
-        scores[split] = dict(zip(readers, self._map(found.scores, readers)))
+        found = self._score(split, statistics, probes)
+        names = list(probes.readers)
+        scores[split] = dict(zip(names, self._map(found.scores, names)))
         if split == 'test':
           comparisons = {
             one: {other: found.difference(one, other) for other in others}
             for one, others in compare.items()
           }
-    return probe_scores.ProbeResult(
+    return results.ProbeResult(
       widths=self._inputs.widths,
       offsets=self._settings.offsets,
       spec=self._stream.spec,
       num_rollouts=dict(self._stream.num_rollouts),
-      num_steps=self._num_steps,
+      num_steps=statistics.num_steps,
       num_seeds=self._settings.num_seeds,
-      num_logistic_steps=self._exact.num_sampled,
-      num_wide_steps=self._exact.num_wide_steps,
+      num_logistic_steps=probes.exact.num_sampled,
+      num_wide_steps=probes.exact.num_wide_steps,
       without_exact=tuple(
-        name for name in readers if name not in self._exact.names
+        name for name in probes.readers if name not in probes.exact.names
       ),
       attainable=self._attainable(covariance),
       scores=scores,
@@ -149,7 +194,7 @@ class Prober:
     number = self._stream.num_rollouts.get(split, 0)
     return progress.Stage(self._settings.log, what, number, 'rollouts')
 
-  def _gather_statistics(self) -> None:
+  def _gather_statistics(self) -> _Statistics:
     """The first pass."""
     normalisers, compact = {}, {split: [] for split in ('train', 'test')}
 
@@ -172,17 +217,19 @@ class Prober:
     if 'test' in self._stream.num_rollouts:
       compact['test'] = list(self._stream.labels('test'))
     self._check(compact, normalisers)
-    self._num_steps = sum(map(len, compact['train']))
-    for job in self._jobs:
-      self._normalise[job] = normalisers.pop(job).transform()
-    for split, labels in compact.items():
-      self._labels[split] = probe_labels.Labels(
+    # Each normaliser goes as soon as it is used: those of images are large.
+    normalise = {job: normalisers.pop(job).transform() for job in self._jobs}
+    labels = {
+      split: labels_lib.Labels(
         self._stream.spec,
-        labels,
+        of_split,
         self._stream.decode,
         self._settings.offsets,
         self._settings.seed,
       )
+      for split, of_split in compact.items()
+    }
+    return _Statistics(sum(map(len, compact['train'])), normalise, labels)
 
   def _check(
     self,
@@ -199,111 +246,113 @@ class Prober:
       )
     if longest['test'] > longest['train']:
       raise errors.UsageError(
-        f'{source}: an unseen rollout has {longest["test"]} steps, and none of '
-        f'those trained on more than {longest["train"]}'
+        f'{source}: an unseen rollout has {longest["test"]} steps; the longest '
+        f'training rollout has only {longest["train"]}'
       )
     for (name, _), normaliser in normalisers.items():
       if not np.isfinite(normaliser.deviation).all():
         raise errors.UsageError(
           f'{source}: {name} holds numbers that are not finite; the model has '
-          'diverged: train it anew, with a lower learning rate'
+          'diverged: train it again, with a lower learning rate'
         )
 
-  def _features(
-    self, rollout: probe_inputs.Rollout, name: str, copy: int
-  ) -> np.ndarray:
-    """Normalised: float32 `[time, width]`."""
-    features = self._inputs.features(rollout, name, copy)
-    return self._normalise[name, copy](features)
-
   def _rollouts(
-    self, split: str
-  ) -> Iterator[tuple[probe_inputs.Rollout, np.ndarray]]:
+    self, split: str, statistics: _Statistics
+  ) -> Iterator[tuple[streams.ProbedRollout, np.ndarray]]:
     """Rollouts, and the labels of all tasks."""
-    labels = self._labels[split]
+    labels = statistics.labels[split]
     for position, rollout in enumerate(self._stream.rollouts(split)):
       yield rollout, labels.tasks(position, len(rollout.labels))
 
-  def _examples(self) -> Iterator[linear_probe.Steps]:
-    """What is trained on, which the exact probes see on its way."""
+  def _examples(
+    self, statistics: _Statistics, exact: exact_probe.ExactProbes
+  ) -> Iterator[keras_probe.Examples]:
+    """The training steps; adds them to the exact probes on the way."""
 
-    def prepare(rollout, taken, job):
-      features = self._features(rollout, *job)
+    def prepare(rollout, sampled, job):
       name, copy = job
+      features = self._inputs.features(rollout, name, copy)
+      features = statistics.normalise[job](features)
       if not copy:
-        self._exact.add(name, features, taken)
+        exact.add(name, features, sampled)
       return features
 
-    for rollout, labels in self._rollouts('train'):
-      taken = self._exact.begin(labels)
-      work = functools.partial(prepare, rollout, taken)
-      yield self._map(work, self._jobs), labels
+    for rollout, labels in self._rollouts('train', statistics):
+      work = functools.partial(prepare, rollout, exact.begin(labels))
+      yield keras_probe.Examples(self._map(work, self._jobs), labels)
 
-  def _train(self, mean: np.ndarray) -> dict[str, 'Reader']:
-    """The second pass: all probes."""
+  def _train(self, statistics: _Statistics, mean: np.ndarray) -> _Probes:
+    """The second pass; `mean` is that of the outputs of a perfect probe."""
     settings, inputs, spec = self._settings, self._inputs, self._stream.spec
-    num_tasks = self._labels['train'].num_tasks
-    probe = linear_probe.LinearProbe(
+    num_tasks = statistics.labels['train'].num_tasks
+    exact = exact_probe.ExactProbes(
+      inputs.widths, spec, num_tasks, statistics.num_steps, settings.seed
+    )
+    probe = keras_probe.LinearProbe(
       inputs.widths,
       spec,
       num_tasks,
       settings.num_seeds,
-      linear_probe.initial_bias(spec, mean, self._num_steps),
+      keras_probe.initial_bias(spec, mean, statistics.num_steps),
       settings.learning_rate,
     )
     bytes_per_step = 4 * sum(inputs.widths[name] for name, _ in self._jobs)
-    linear_probe.fit(
+    keras_probe.fit(
       probe,
-      self._examples(),
+      self._examples(statistics, exact),
       list(inputs.copies.values()),
       settings.seed,
       settings.num_seeds,
-      self._num_steps,
+      statistics.num_steps,
       settings.batch_size,
       min(_BLOCK_STEPS, _BLOCK_BYTES // bytes_per_step),
       settings.log,
     )
     weights = {name: [found] for name, found in probe.weights().items()}
     with progress.Stage(settings.log, 'exact probes'):
-      exact = self._map(self._exact.weights, self._exact.names)
-    for name, found in zip(self._exact.names, exact):
-      weights[name].append(found)
-    return {
-      name: Reader(inputs.copies[name], found)
+      found = self._map(exact.weights, exact.names)
+    for name, of_exact in zip(exact.names, found):
+      weights[name].append(of_exact)
+    readers = {
+      name: _Reader(inputs.copies[name], found)
       for name, found in weights.items()
     }
+    return _Probes(readers, exact)
 
   def _score(
-    self, split: str, readers: Mapping[str, 'Reader']
-  ) -> probe_scores.Split:
-    """The third pass, or a first one over unseen rollouts."""
-    tally = probe_scores.Tally(self._stream.spec)
+    self, split: str, statistics: _Statistics, probes: _Probes
+  ) -> scoring.SplitScores:
+    """The third pass, or the only one over unseen rollouts."""
+    sums = scoring.ErrorSums(self._stream.spec)
 
     def count(rollout, labels, name):
-      copies = range(self._inputs.copies[name])
-      features = [self._features(rollout, name, copy) for copy in copies]
-      return tally.count(labels, readers[name](features))
+      features = [
+        statistics.normalise[name, copy](
+          self._inputs.features(rollout, name, copy)
+        )
+        for copy in range(self._inputs.copies[name])
+      ]
+      return sums.count(labels, probes.readers[name](features))
 
     with self._stage(f'scores on split {split}', split) as stage:
-      for rollout, labels in self._rollouts(split):
+      for rollout, labels in self._rollouts(split, statistics):
         work = functools.partial(count, rollout, labels)
-        tally.update(labels, dict(zip(readers, self._map(work, readers))))
-        stage.done(len(tally))
-    return probe_scores.Split(
+        counted = self._map(work, probes.readers)
+        sums.update(labels, dict(zip(probes.readers, counted)))
+        stage.done(len(sums))
+    return scoring.SplitScores(
       self._stream.spec,
       self._settings.offsets,
       self._settings.num_seeds,
-      tally,
-      probe_scores.resamples(
-        self._settings.seed, len(tally), probe_scores.NUM_RESAMPLES
-      ),
-      self._exact.names,
-      self._exact.narrow,
+      sums,
+      scoring.resamples(self._settings.seed, len(sums), scoring.NUM_RESAMPLES),
+      probes.exact.names,
+      probes.exact.narrow,
     )
 
 
-class Reader:
-  """All probes of a representation at once."""
+class _Reader:
+  """Applies all probes of a representation at once."""
 
   def __init__(
     self, copies: int, weights: Sequence[tuple[np.ndarray, np.ndarray]]
@@ -311,10 +360,11 @@ class Reader:
     """Constructs the reader.
 
     Args:
-      copies: of the representation: 1; or as many as there are Keras probes,
-        which then read one each. The exact ones read the first.
+      copies: copies of the representation: 1, or as many as there are Keras
+        probes, which then read one each. The exact probes read the first.
       weights: kernels `[probe, width, task, output]` and biases `[probe, task,
-        output]`: of the Keras probes, one for each seed, and of the exact ones.
+        output]`: of the Keras probes, one for each seed, then of the exact ones
+        if there are any.
     """
     kernel = np.concatenate([kernel for kernel, _ in weights])
     bias = np.concatenate([bias for _, bias in weights])
@@ -334,10 +384,10 @@ class Reader:
       )
 
   def __call__(self, features: Sequence[np.ndarray]) -> np.ndarray:
-    """Reads a rollout.
+    """Predicts the labels of a rollout.
 
     Args:
-      features: each copy, float32 `[time, width]`.
+      features: float32 `[time, width]` for each copy.
 
     Returns:
       float32 `[time, probe, task, output]`.

@@ -1,8 +1,7 @@
 """A planted memory: it holds the labels, weakly and linearly, in noise.
 
-A probe must find them there, and how much of them there is to find is known: a
-test that misses a planted memory cannot be believed when it finds nothing in a
-trained one.
+How much of the labels it holds is known, and a probe must find it. If the test
+misses a planted memory, finding nothing in a trained one means nothing.
 """
 
 import dataclasses
@@ -16,12 +15,12 @@ _MIXING, _NOISE = 5, 6
 class PlantedMemory:
   """Numbers `z @ mixing + noise`, of standardised labels z.
 
-  The noise is standard normal, the mixing normal of deviation 1 / sqrt(width):
-  of the variance of each label about a half can be read off all numbers
-  together, whatever their width, and next to nothing off one.
+  The noise is standard normal, the mixing normal of deviation 1 / sqrt(width).
+  All numbers together then tell about half of the variance of each label,
+  whatever the width; one of them tells next to nothing.
 
   Attributes:
-    seed: of mixing and noise.
+    seed: the seed of mixing and noise.
     width: numbers per step.
     mean: float `[output]`, subtracted from `LabelSpec.as_outputs`.
     deviation: float `[output]`, divides it; where 0, the output is left out.
@@ -44,10 +43,10 @@ class PlantedMemory:
     return mixing * scale[:, np.newaxis]
 
   def features(self, index: int, outputs: np.ndarray) -> np.ndarray:
-    """What it holds in a rollout.
+    """Returns the contents of the memory in a rollout.
 
     Args:
-      index: which rollout, for the noise.
+      index: the index of the rollout; the noise depends on it.
       outputs: `[time, output]`, as `LabelSpec.as_outputs`.
 
     Returns:
@@ -59,13 +58,13 @@ class PlantedMemory:
     return noise + signal.astype(np.float32)
 
   def attainable(self, covariance: np.ndarray) -> np.ndarray:
-    """The R^2 of the best linear map from its numbers back to each output.
+    """Returns the R^2 of the best linear map from its numbers to each output.
 
     Args:
       covariance: `[output, output]`, of the outputs.
 
     Returns:
-      float64 `[output]`; not a number where an output does not vary.
+      float64 `[output]`; NaN where an output does not vary.
     """
     mixing = self._mixing()
     shared = covariance @ mixing

@@ -20,12 +20,9 @@ import tensorflow as tf
 
 from analysis import lesion
 from analysis import mutual_information
+from analysis import probe
 from analysis.common import figures
 from analysis.common import tables
-from analysis.probe import figures as probe_figures
-from analysis.probe import probing as probe
-from analysis.probe import tables as probe_tables
-from analysis.probe import verdict as probe_verdict
 from analysis.report import page
 from dnc import config as config_lib
 from dnc import lesions
@@ -194,12 +191,12 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
   composer.add(
     '## Test 1: can it be read off?',
     'A linear layer, the *probe*, is trained to tell the latents of '
-    f'{probe_figures.sprite(result.offsets[0])} from the numbers that the '
+    f'{probe.naming.sprite(result.offsets[0])} from the numbers that the '
     'network holds at a step. What such a layer can read off is there in plain '
     'form; what it cannot may still be there in another.',
   )
-  sprite = probe_figures.sprite(result.offsets[0])
-  post = probe_tables.post_table(result, about['evaluation']['varying'])
+  sprite = probe.naming.sprite(result.offsets[0])
+  post = probe.tables.post_table(result, about['evaluation']['varying'])
   if post is not None:
     composer.add(
       "### The post's table, beside ours",
@@ -212,8 +209,8 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
       '### What is read off',
     )
   for label in result.spec.names:
-    title = probe_verdict.in_words(label)
-    drawn = probe_figures.gains(result, label)
+    title = probe.naming.in_words(label)
+    drawn = probe.figures.gains(result, label)
     if drawn is None:
       composer.add(f'There is no figure of {title}: it does not vary.')
       continue
@@ -235,7 +232,7 @@ def _probe(composer: _Composer, result: probe.ProbeResult, about: dict) -> None:
   if len(result.offsets) > 1 and _POSITION in about['evaluation']['varying']:
     composer.plot(
       'probe_over_time',
-      probe_figures.over_time(result, _POSITION),
+      probe.figures.over_time(result, _POSITION),
       'Probe: earlier and later sprites',
       'How much of the x position of earlier or later sprites a linear probe '
       'reads off what the network holds (of the Keras and the exact one, the '
@@ -263,7 +260,7 @@ def _mutual_information(
   )
   for name, result in results.items():
     title = tables.title(name)
-    sprite = probe_figures.sprite(result.lags[0])
+    sprite = probe.naming.sprite(result.lags[0])
     if len(result.layout) == 2 and len(result.locations) == np.prod(
       result.layout
     ):
@@ -286,7 +283,7 @@ def _mutual_information(
       )
   for name, result in results.items():
     title = tables.title(name)
-    sprite = probe_figures.sprite(result.lags[0])
+    sprite = probe.naming.sprite(result.lags[0])
     composer.plot(
       f'mutual_information_spread_{name}',
       figures.histogram(
@@ -413,7 +410,7 @@ def compose(
   about = {**about, 'versions': versions()}
   composer = _Composer()
   sections = {
-    'probe': (_probe, probe_verdict.verdict),
+    'probe': (_probe, probe.verdict.text),
     'mi': (_mutual_information, mutual_information.verdict.text),
     'lesion': (_lesion, lesion.verdict.text),
   }
@@ -445,7 +442,7 @@ def compose(
   _what_was_run(composer, about)
   if 'probe' in found:
     kind = {k: about['evaluation'][k] for k in ('varying', 'fixed')}
-    text = probe_tables.probe_text(found['probe'], **kind)
+    text = probe.tables.text(found['probe'], **kind)
     composer.add('## All tables of Test 1', _below_heading(text))
   return Report(
     text='\n\n'.join(composer.parts).replace('R^2', 'R²') + '\n',

@@ -1,12 +1,12 @@
-"""Tests for analysis.probe_labels."""
+"""Tests for analysis.probe.labels."""
 
 from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-from analysis.probe import labels as probe_labels
+from analysis.probe import labels as labels_lib
 
-_SPEC = probe_labels.LabelSpec(
+_SPEC = labels_lib.LabelSpec(
   {'shape': 3, 'colour': 2}, ('size',), {'shape': 1 / 3, 'colour': 0.5}
 )
 
@@ -34,7 +34,7 @@ class LabelsTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.parameters(0, 1, 3, 7, 20, -1, -4, -20)
   def test_offsets_agree_with_a_loop(self, offset):
     (labels,) = _rollouts([7])
-    found = probe_labels.at_offset(labels, offset, 7)
+    found = labels_lib.at_offset(labels, offset, 7)
     for step in range(7):
       if 0 <= step - offset < 7:
         self.assertAllEqual(found[step], [*labels[step - offset], 1])
@@ -44,21 +44,21 @@ class LabelsTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.parameters(2, 3, 10, 101)
   def test_partners_are_never_their_own(self, number):
     for seed in range(20):
-      partners = probe_labels.other_rollouts(seed, number)
+      partners = labels_lib.other_rollouts(seed, number)
       self.assertAllEqual(np.sort(partners), np.arange(number))
       self.assertFalse(np.any(partners == np.arange(number)))
 
   def test_partners_depend_on_the_seed_alone(self):
-    first = probe_labels.other_rollouts(0, 50)
-    self.assertAllEqual(first, probe_labels.other_rollouts(0, 50))
-    self.assertNotAllEqual(first, probe_labels.other_rollouts(1, 50))
+    first = labels_lib.other_rollouts(0, 50)
+    self.assertAllEqual(first, labels_lib.other_rollouts(0, 50))
+    self.assertNotAllEqual(first, labels_lib.other_rollouts(1, 50))
 
   def test_true_tasks_then_shuffled_ones(self):
     rollouts = _rollouts([6, 6, 4])
-    labels = probe_labels.Labels(
+    labels = labels_lib.Labels(
       _SPEC, rollouts, lambda x: x, offsets=(0, 2), seed=3
     )
-    partners = probe_labels.other_rollouts(3, 3)
+    partners = labels_lib.other_rollouts(3, 3)
     self.assertEqual(labels.num_tasks, 4)
     for position, own in enumerate(rollouts):
       tasks = labels.tasks(position, len(own))
@@ -75,14 +75,14 @@ class LabelsTest(parameterized.TestCase, tf.test.TestCase):
             self.assertEqual(tasks[step, task, 2], source[step - offset, 2])
 
   def test_a_single_rollout_has_no_shuffled_labels(self):
-    labels = probe_labels.Labels(_SPEC, _rollouts([5]), lambda x: x)
+    labels = labels_lib.Labels(_SPEC, _rollouts([5]), lambda x: x)
     tasks = labels.tasks(0, 5)
     self.assertAllEqual(tasks[:, 0, -1], np.ones([5]))
     self.assertAllEqual(tasks[:, 1], np.zeros([5, 4]))
 
   def test_moments_are_those_of_all_steps(self):
     rollouts = _rollouts([6, 6, 4])
-    labels = probe_labels.Labels(_SPEC, rollouts, lambda x: x)
+    labels = labels_lib.Labels(_SPEC, rollouts, lambda x: x)
     outputs = _SPEC.as_outputs(np.concatenate(rollouts))
     mean, covariance = labels.moments()
     self.assertAllClose(mean, outputs.mean(0))

@@ -1,4 +1,4 @@
-"""Tests for analysis.normalisation."""
+"""Tests for analysis.probe.normalisation."""
 
 import numpy as np
 import tensorflow as tf

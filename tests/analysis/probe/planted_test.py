@@ -1,16 +1,16 @@
-"""Tests for analysis.planted."""
+"""Tests for analysis.probe.planted."""
 
 import numpy as np
 from sklearn import linear_model
 import tensorflow as tf
 
-from analysis.probe import inputs as probe_inputs
+from analysis.probe import labels as labels_lib
 from analysis.probe import planted
 from dnc.dsprites import latents
 
 
 def _outputs(rng, number):
-  spec = probe_inputs.latent_spec()
+  spec = labels_lib.latent_spec()
   classes = latents.index_to_classes(
     rng.integers(latents.NUM_SPRITES, size=number)
   )

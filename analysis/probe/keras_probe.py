@@ -3,12 +3,12 @@
 PROTOCOL, 'Test 1: linear probe': one linear layer, no activation; softmax
 cross-entropy for the shape, mean squared error for the other four; Adam,
 mini-batch 256, one epoch over all steps. One model trains the layers of all
-representations, tasks and seeds together; none shares a parameter with another.
+representations, tasks and seeds together; they share no parameters.
 
-Choices that PROTOCOL leaves open: the layer starts from zero weights and, for
-bias, the mean of the training labels (log-frequencies for the shape). The loss
-is convex, so where it starts only changes how soon it arrives; starting there,
-a probe that learns nothing scores what predicting the mean scores.
+PROTOCOL leaves the initial values open. Weights start at zero, biases at the
+mean of the training labels (log-frequencies for the shape), so a probe that
+learns nothing scores as predicting the mean does. The loss is convex: initial
+values change only how soon the optimum is reached.
 """
 
 from collections.abc import Iterator
@@ -17,27 +17,28 @@ from collections.abc import Sequence
 from concurrent import futures
 import functools
 import logging
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from analysis.probe import labels as probe_labels
+from analysis.probe import labels as labels_lib
 from dnc.system import progress
 
 _SHUFFLE = 3
 
 
 def initial_bias(
-  spec: probe_labels.LabelSpec, mean: np.ndarray, num_steps: int
+  spec: labels_lib.LabelSpec, mean: np.ndarray, num_steps: int
 ) -> np.ndarray:
-  """What a probe that knows nothing puts out: float64 `[output]`.
+  """Returns the outputs of a probe that knows nothing: float64 `[output]`.
 
   Args:
-    spec: the labels.
+    spec: names and kinds of the labels.
     mean: float `[output]`, of `LabelSpec.as_outputs`.
-    num_steps: over how many steps. A class that never occurs gets the
-      log-frequency of half a step.
+    num_steps: how many steps the mean is over. A class that never occurs gets
+      the log-frequency of half a step.
   """
   bias = mean.copy()
   for _, where in spec.heads():
@@ -47,18 +48,18 @@ def initial_bias(
 
 
 def _loss(
-  spec: probe_labels.LabelSpec, labels: tf.Tensor, predictions: tf.Tensor
+  spec: labels_lib.LabelSpec, labels: tf.Tensor, predictions: tf.Tensor
 ) -> tf.Tensor:
   """Sums the losses of all probes.
 
   Args:
-    spec: the labels.
-    labels: `[batch, 1, seed, task, label + 1]`; see `probe_labels.at_offset`.
+    spec: names and kinds of the labels.
+    labels: `[batch, 1, seed, task, label + 1]`, see `labels.at_offset`.
     predictions: `[batch, representation, seed, task, output]`.
 
   Returns:
-    Scalar: cross-entropies of the classes plus squared errors of the values,
-    each the mean over the steps that have a label, summed over all else.
+    Scalar: cross-entropy of the classes plus squared error of the values, the
+    mean over the steps that have a label, summed over probes.
   """
   first_value = spec.num_outputs - len(spec.values)
   losses = tf.reduce_sum(
@@ -88,7 +89,7 @@ class LinearProbe:
   def __init__(
     self,
     widths: Mapping[str, int],
-    spec: probe_labels.LabelSpec,
+    spec: labels_lib.LabelSpec,
     num_tasks: int = 1,
     num_seeds: int = 1,
     bias: np.ndarray | None = None,
@@ -98,11 +99,11 @@ class LinearProbe:
 
     Args:
       widths: width of each representation.
-      spec: the labels.
-      num_tasks: see `probe_labels.Labels`.
-      num_seeds: copies, which will see the steps in different orders.
-      bias: float `[output]`, where it starts; zeros if None.
-      learning_rate: Adam's.
+      spec: names and kinds of the labels.
+      num_tasks: see `labels.Labels`.
+      num_seeds: copies, which see the steps in different orders.
+      bias: float `[output]`, the initial bias; zeros if None.
+      learning_rate: Adam's learning rate.
     """
     self._names = tuple(widths)
     self._shape = (num_seeds, num_tasks, spec.num_outputs)
@@ -130,19 +131,18 @@ class LinearProbe:
       jit_compile=False,
     )
 
-  def fit(self, dataset: tf.data.Dataset) -> 'LinearProbe':
-    """Trains once on every step; called again, it goes on with others.
+  def fit(self, dataset: tf.data.Dataset) -> None:
+    """Trains once on every step; call it again to train on more steps.
 
     Args:
       dataset: mini-batches of (tuple of float32 `[batch, seed, width]`, float32
-        `[batch, 1, seed, task, label + 1]`): Keras guesses what is meant where
-        labels have not as many dimensions as predictions.
+        `[batch, 1, seed, task, label + 1]`). Labels have as many dimensions as
+        predictions: else Keras would guess how to match them.
     """
     self.model.fit(dataset, epochs=1, verbose=0, shuffle=False)
-    return self
 
   def weights(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """For each representation its kernel and bias.
+    """Returns the kernel and bias of each representation.
 
     Returns:
       By name float32 `[seed, width, task, output]`, `[seed, task, output]`.
@@ -158,18 +158,28 @@ class LinearProbe:
     return found
 
 
-# All copies of the features of the first representation, of the second, ...,
-# float32 `[steps, width]` each; and labels, float32 `[steps, task, label + 1]`.
-Steps = tuple[list[np.ndarray], np.ndarray]
+class Examples(NamedTuple):
+  """Steps to train on.
+
+  Attributes:
+    features: float32 `[steps, width]` for each copy of the first
+      representation, then of the second, and so on.
+    labels: float32 `[steps, task, label + 1]`.
+  """
+
+  features: list[np.ndarray]
+  labels: np.ndarray
 
 
-def blocks(rollouts: Iterator[Steps], num_steps: int) -> Iterator[Steps]:
-  """Joins rollouts to blocks of so many steps, of which the last has fewer."""
+def blocks(rollouts: Iterator[Examples], num_steps: int) -> Iterator[Examples]:
+  """Joins rollouts into blocks of `num_steps` steps, the last one shorter."""
   waiting, number = [], 0
 
   def join(pieces):
     features, labels = zip(*pieces)
-    return [np.concatenate(x) for x in zip(*features)], np.concatenate(labels)
+    return Examples(
+      [np.concatenate(x) for x in zip(*features)], np.concatenate(labels)
+    )
 
   for features, labels in rollouts:
     while number + len(labels) >= num_steps:
@@ -186,36 +196,38 @@ def blocks(rollouts: Iterator[Steps], num_steps: int) -> Iterator[Steps]:
 
 
 def batches(
-  block: Steps,
+  block: Examples,
   copies: Sequence[int],
   seed: int,
   number: int,
   num_seeds: int,
   batch_size: int,
 ) -> tf.data.Dataset:
-  """Cuts a block into mini-batches of its steps, for every seed in its order.
+  """Shuffles a block, for each seed in its own order, into mini-batches.
 
   Args:
     block: the steps.
-    copies: how many each representation has: 1, or `num_seeds` if every seed
-      has its own.
-    seed: of the orders.
-    number: of the block, for the orders.
+    copies: copies of each representation: 1, or `num_seeds` if every seed has
+      its own.
+    seed: the seed of the orders.
+    number: the number of the block; the orders depend on it.
     num_seeds: how many orders.
     batch_size: steps in a mini-batch.
 
   Returns:
     What `LinearProbe.fit` takes.
   """
-  features = [tf.convert_to_tensor(x) for x in block[0]]
-  labels = tf.convert_to_tensor(block[1])
+  features = [tf.convert_to_tensor(x) for x in block.features]
+  labels = tf.convert_to_tensor(block.labels)
   ends = np.cumsum(copies)
   features = [features[end - n : end] for n, end in zip(copies, ends)]
   key = tf.constant([seed, _SHUFFLE], tf.int64)
   key = tf.random.fold_in(key, tf.constant(number, tf.int64))
   orders = [
     tf.argsort(
-      tf.random.stateless_uniform([len(block[1])], tf.random.fold_in(key, copy))
+      tf.random.stateless_uniform(
+        [len(block.labels)], tf.random.fold_in(key, copy)
+      )
     )
     for copy in range(num_seeds)
   ]
@@ -235,8 +247,8 @@ def batches(
   return dataset.batch(batch_size).map(take).prefetch(8)
 
 
-def _ahead(items: Iterator[Steps]) -> Iterator[Steps]:
-  """The same, each made by a thread while the one before is used."""
+def _ahead(items: Iterator[Examples]) -> Iterator[Examples]:
+  """Makes each item in a thread while the one before it is used."""
   with futures.ThreadPoolExecutor(1) as pool:
     future = pool.submit(next, items, None)
     while (item := future.result()) is not None:
@@ -246,7 +258,7 @@ def _ahead(items: Iterator[Steps]) -> Iterator[Steps]:
 
 def fit(
   probe: LinearProbe,
-  rollouts: Iterator[Steps],
+  rollouts: Iterator[Examples],
   copies: Sequence[int],
   seed: int,
   num_seeds: int,
@@ -254,30 +266,27 @@ def fit(
   batch_size: int,
   block_steps: int,
   log: progress.Log | None,
-) -> LinearProbe:
+) -> None:
   """Trains for one epoch over rollouts, block by block.
 
-  Keras gets blocks that are in memory already. Were it to read rollouts from a
-  generator that itself reads a `tf.data.Dataset`, either could wait for the
-  threads that the other holds, for ever on a machine of two processors.
+  Keras gets blocks that are in memory already. If it read rollouts from a
+  generator that itself reads a `tf.data.Dataset`, each could wait for threads
+  that the other holds: on two processors, a deadlock.
 
   Args:
     probe: the probe.
-    rollouts: the steps of each.
+    rollouts: the steps of each rollout.
     copies: see `batches`.
     seed: see `batches`.
     num_seeds: see `batches`.
-    num_steps: of all rollouts together.
+    num_steps: steps of all rollouts together.
     batch_size: see `batches`.
-    block_steps: about how many steps are shuffled together.
+    block_steps: roughly how many steps are shuffled together.
     log: takes a line of progress now and then.
-
-  Returns:
-    The probe.
   """
   block_steps = max(1, block_steps // batch_size) * batch_size
   done = 0
-  # Keras makes a graph for each model; TensorFlow thinks that a mistake.
+  # TensorFlow warns that Keras makes a new graph for each model.
   logger = tf.get_logger()
   level = logger.level
   logger.setLevel(logging.ERROR)
@@ -285,8 +294,7 @@ def fit(
     with progress.Stage(log, 'training probes', num_steps, 'steps') as stage:
       for number, block in enumerate(_ahead(blocks(rollouts, block_steps))):
         probe.fit(batches(block, copies, seed, number, num_seeds, batch_size))
-        done += len(block[1])
+        done += len(block.labels)
         stage.done(done)
   finally:
     logger.setLevel(level)
-  return probe

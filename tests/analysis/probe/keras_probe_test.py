@@ -1,27 +1,21 @@
-"""Tests for analysis.linear_probe."""
+"""Tests for analysis.probe.keras_probe."""
 
 import numpy as np
 import tensorflow as tf
 
-from analysis.probe import exact as exact_probe
-from analysis.probe import labels as probe_labels
-from analysis.probe import linear as linear_probe
-from analysis.probe import sums as step_sums
+from analysis.probe import exact_probe
+from analysis.probe import keras_probe
+from analysis.probe import step_sums
+from tests.analysis.probe import examples
 
-_SPEC = probe_labels.LabelSpec({'kind': 3}, ('size', 'place'), {'kind': 1 / 3})
+_SPEC = examples.SPEC
 
 
-def _steps(seed, number, width=8):
+def _steps(seed, number):
   """Standardised features that hold the labels, with noise; and the labels."""
-  rng = np.random.default_rng(seed)
-  labels = np.ones([number, 1, 4], np.float32)
-  labels[:, 0, 0] = rng.integers(3, size=number)
-  labels[:, 0, 1:3] = rng.standard_normal((number, 2))
-  mixing = np.random.default_rng(9).standard_normal((5, width))
-  features = _SPEC.as_outputs(labels[:, 0]) @ mixing
-  features += rng.standard_normal((number, width))
+  features, labels = examples.steps(seed, number)
   features = (features - features.mean(0)) / features.std(0)
-  return features.astype(np.float32), labels
+  return features.astype(np.float32), labels.astype(np.float32)
 
 
 def _dataset(features, labels, batch_size):
@@ -34,7 +28,7 @@ def _dataset(features, labels, batch_size):
 
 class LinearProbeTest(tf.test.TestCase):
   def test_loss_of_a_probe_worked_out_by_hand(self):
-    probe = linear_probe.LinearProbe(
+    probe = keras_probe.LinearProbe(
       {'x': 2}, _SPEC, num_tasks=2, bias=np.array([0, 1, 0, 1, 2])
     )
     labels = np.zeros([4, 2, 4], np.float32)
@@ -59,8 +53,9 @@ class LinearProbeTest(tf.test.TestCase):
     garbage[:5] = 1e3
     kernels = []
     for x in (features, garbage):
-      probe = linear_probe.LinearProbe({'x': 8}, _SPEC)
-      weights = probe.fit(_dataset(x, labels, 16)).weights()['x']
+      probe = keras_probe.LinearProbe({'x': 8}, _SPEC)
+      probe.fit(_dataset(x, labels, 16))
+      weights = probe.weights()['x']
       self.assertEqual(weights[0].shape, (1, 8, 1, 5))
       self.assertEqual(weights[1].shape, (1, 1, 5))
       kernels.append(weights[0])
@@ -69,10 +64,12 @@ class LinearProbeTest(tf.test.TestCase):
 
   def test_approaches_the_exact_answer(self):
     features, labels = _steps(0, 30_000)
-    probe = linear_probe.LinearProbe({'x': 8}, _SPEC, learning_rate=1e-2)
-    kernel, bias = probe.fit(_dataset(features, labels, 16)).weights()['x']
-    sums = step_sums.StepSums(8, _SPEC).update(features, labels)
-    exact_kernel, exact_bias = sums.least_squares()
+    probe = keras_probe.LinearProbe({'x': 8}, _SPEC, learning_rate=1e-2)
+    probe.fit(_dataset(features, labels, 16))
+    kernel, bias = probe.weights()['x']
+    sums = step_sums.StepSums(8, _SPEC)
+    sums.add(features, *step_sums.labelled_outputs(_SPEC, labels))
+    exact_kernel, exact_bias = sums.probe()
     self.assertAllClose(kernel[0, :, 0, 3:], exact_kernel[:, 3:], atol=0.05)
     self.assertAllClose(bias[0, 0, 3:], exact_bias[3:], atol=0.05)
     logistic = exact_probe.logistic_regression(
@@ -82,14 +79,15 @@ class LinearProbeTest(tf.test.TestCase):
     def probabilities(kernel, bias):
       return tf.nn.softmax(features @ kernel + bias)
 
-    # It goes on growing where classes are far apart: in the mean over steps.
+    # Weights grow without bound where classes are far apart, so probabilities
+    # are compared, in the mean over steps.
     apart = probabilities(kernel[0, :, 0, :3], bias[0, 0, :3]) - probabilities(
       *(x.astype(np.float32) for x in logistic)
     )
     self.assertLess(np.abs(apart).mean(), 0.02)
 
   def test_knows_the_mean_before_it_learns(self):
-    bias = linear_probe.initial_bias(
+    bias = keras_probe.initial_bias(
       _SPEC, np.array([0.25, 0.75, 0, 5, -1]), num_steps=100
     )
     self.assertAllClose(bias[:2], np.log([0.25, 0.75]), atol=0.01)
@@ -99,7 +97,7 @@ class LinearProbeTest(tf.test.TestCase):
 
 class BatchesTest(tf.test.TestCase):
   def _batches(self, seed=0, num_seeds=2, block_steps=800):
-    """Steps of 10 rollouts of 99 to 101; the features tell which."""
+    """Batches of 10 rollouts of 99 to 101 steps; features tell the step."""
     lengths = [99 + i % 3 for i in range(10)]
     ends = np.cumsum(lengths)
     rows = np.split(np.arange(ends[-1]), ends[:-1])
@@ -108,13 +106,11 @@ class BatchesTest(tf.test.TestCase):
       for row in rows:
         shared = row[:, np.newaxis].astype(np.float32)
         own = [shared + 10_000 * i for i in range(num_seeds)]
-        yield [shared, *own], shared[:, np.newaxis]
+        yield keras_probe.Examples([shared, *own], shared[:, np.newaxis])
 
     found = []
-    for number, block in enumerate(
-      linear_probe.blocks(rollouts(), block_steps)
-    ):
-      found += linear_probe.batches(
+    for number, block in enumerate(keras_probe.blocks(rollouts(), block_steps)):
+      found += keras_probe.batches(
         block, [1, num_seeds], seed, number, num_seeds, batch_size=8
       ).as_numpy_iterator()
     sizes = [len(labels) for _, labels in found]

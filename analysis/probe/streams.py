@@ -1,8 +1,7 @@
-"""What probes read: representations from traces or arrays, and controls.
+"""What probes read: rollouts with representations and labels.
 
 A stream yields the rollouts of its splits, again and again, in the same order:
-`TraceStream` from disk, `ArrayStream` from memory. `Controlled` adds random
-inputs, and a memory in which the labels are planted, to either.
+`TraceStream` from disk, `ArrayStream` from memory.
 """
 
 from collections.abc import Callable
@@ -16,30 +15,21 @@ from typing import Protocol
 
 import numpy as np
 
-from analysis.common import controls
-from analysis.probe import exact as exact_probe
-from analysis.probe import labels as probe_labels
-from analysis.probe import planted
+from analysis.probe import labels as labels_lib
+from analysis.probe import naming
+from dnc import traces as traces_lib
 from dnc.dsprites import latents
 from dnc.dsprites import table as table_lib
 from dnc.next_sprite import rollouts
-from dnc.traces import reading as traces_lib
-
-CHANCE_ACCURACY = 1 / latents.SIZES[0]
-RANDOM_PREFIX = 'random_'
-PLANTED_PREFIX = 'planted_'
-UNTRAINED_PREFIX = 'untrained_'
-# What goes into the model of sprites.
-INPUTS = {'image': rollouts.NUM_PIXELS, 'action': latents.NUM_LATENTS}
 
 
-class Rollout(NamedTuple):
-  """What a stream yields.
+class ProbedRollout(NamedTuple):
+  """A rollout of a stream.
 
   Attributes:
     index: tells rollouts of all splits apart; controls are made from it.
     features: by name `[time, width]`: float32, or uint8 for bits.
-    labels: compact labels, as `probe_labels.Labels` takes them.
+    labels: compact labels, see `labels.Labels`.
   """
 
   index: int
@@ -52,22 +42,22 @@ class Stream(Protocol):
 
   Attributes:
     source: where they are from, for messages.
-    spec: the labels.
+    spec: names and kinds of the labels.
     widths: width of each representation.
-    probed: which of them are not controls themselves.
+    probed: representations that are not controls themselves.
     num_rollouts: by split.
-    scale: mean and deviation by which `LabelSpec.as_outputs` is about
+    scale: mean and deviation by which `LabelSpec.as_outputs` is roughly
       standardised, float64 `[output]` each.
   """
 
   source: str
-  spec: probe_labels.LabelSpec
+  spec: labels_lib.LabelSpec
   widths: dict[str, int]
   probed: list[str]
   num_rollouts: dict[str, int]
   scale: tuple[np.ndarray, np.ndarray]
 
-  def rollouts(self, split: str) -> Iterator[Rollout]:
+  def rollouts(self, split: str) -> Iterator[ProbedRollout]:
     """The rollouts of a split, always in the same order."""
 
   def labels(self, split: str) -> Iterator[np.ndarray]:
@@ -77,28 +67,10 @@ class Stream(Protocol):
     """Compact labels as float `[time, label]`."""
 
   def explained_errors(self) -> contextlib.AbstractContextManager[None]:
-    """Wraps what reads rollouts; raises a `UsageError` for what is damaged."""
+    """Raises a `UsageError` in place of errors from reading damaged data."""
 
 
-def latent_spec(names: Sequence[str] = latents.NAMES) -> probe_labels.LabelSpec:
-  """Labels of sprites.
-
-  Args:
-    names: which latents, in the order of `latents.NAMES`.
-
-  Returns:
-    Shape is a class, the others are values.
-  """
-  shape = latents.NAMES[0]
-  asked = shape in names
-  return probe_labels.LabelSpec(
-    classes={shape: latents.SIZES[0]} if asked else {},
-    values=tuple(name for name in names if name != shape),
-    chance={shape: CHANCE_ACCURACY} if asked else {},
-  )
-
-
-class InputsOf(NamedTuple):
+class ModelInputs(NamedTuple):
   """What went into the model, which traces do not hold.
 
   Attributes:
@@ -113,8 +85,8 @@ class InputsOf(NamedTuple):
 
 def sprite_inputs(
   table: table_lib.SpriteTable, spec: rollouts.RolloutSpec
-) -> InputsOf:
-  """The image and the action that went into a model of sprites.
+) -> ModelInputs:
+  """Returns the images and actions that went into a model of sprites.
 
   Args:
     table: the sprites.
@@ -129,7 +101,8 @@ def sprite_inputs(
       'action': batch.action[:, 0],
     }
 
-  return InputsOf(INPUTS, of_rollout)
+  widths = {'image': rollouts.NUM_PIXELS, 'action': latents.NUM_LATENTS}
+  return ModelInputs(widths, of_rollout)
 
 
 class TraceStream:
@@ -141,7 +114,7 @@ class TraceStream:
     representations: Sequence[str] | None = None,
     asked: Sequence[str] = latents.NAMES,
     untrained: traces_lib.Traces | None = None,
-    inputs: InputsOf | None = None,
+    inputs: ModelInputs | None = None,
     centred: bool = False,
   ):
     """Constructs the stream.
@@ -149,23 +122,23 @@ class TraceStream:
     Args:
       traces: the traces.
       representations: names of those to probe; all in the traces if None.
-      asked: which latents.
-      untrained: traces of another model over the same rollouts, whose
-        representations get a name with `UNTRAINED_PREFIX`.
-      inputs: what else to probe.
-      centred: whether to subtract the mean over a rollout from each number of
-        its representations.
+      asked: which latents to predict.
+      untrained: traces of another model over the same rollouts; the names of
+        its representations get the prefix `naming.UNTRAINED`.
+      inputs: what went into the model, to be probed as well.
+      centred: whether to subtract from each number its mean over the rollout;
+        not from `inputs`.
 
     Raises:
       errors.UsageError: if the traces lack a representation.
     """
     self.source = traces.path
-    self.spec = latent_spec(asked)
+    self.spec = labels_lib.latent_spec(asked)
     self.num_rollouts = traces.num_rollouts
     self.probed = list(representations or traces.widths)
     self._traces = {'': traces}
     if untrained is not None:
-      self._traces[UNTRAINED_PREFIX] = untrained
+      self._traces[naming.UNTRAINED] = untrained
     self._inputs = inputs
     self._centred = centred
     self._columns = [latents.NAMES.index(name) for name in self.spec.names]
@@ -176,7 +149,7 @@ class TraceStream:
     }
     if inputs is not None:
       self.widths.update(inputs.widths)
-    # Every class is as likely as every other.
+    # All classes are equally likely.
     grids = [
       latents.VALUES[latents.NAMES.index(name)] for name in self.spec.values
     ]
@@ -194,7 +167,7 @@ class TraceStream:
     dataset = self._traces[prefix].dataset(split, names)
     return dataset.prefetch(2).as_numpy_iterator()
 
-  def rollouts(self, split: str) -> Iterator[Rollout]:
+  def rollouts(self, split: str) -> Iterator[ProbedRollout]:
     """See `Stream`."""
     names = [*self.probed, 'index', 'classes']
     sources = [self._read(prefix, split, names) for prefix in self._traces]
@@ -205,13 +178,13 @@ class TraceStream:
         if int(rollout['index']) != index:
           raise ValueError(f'{prefix}traces are of other rollouts')
         for name in self.probed:
-          found_here = rollout[name]
+          values = rollout[name]
           if self._centred:
-            found_here = found_here - found_here.mean(axis=0)
-          features[f'{prefix}{name}'] = found_here
+            values = values - values.mean(axis=0)
+          features[f'{prefix}{name}'] = values
       if self._inputs is not None:
         features.update(self._inputs.of_rollout(index))
-      yield Rollout(index, features, self._compact(found[0]['classes']))
+      yield ProbedRollout(index, features, self._compact(found[0]['classes']))
 
   def labels(self, split: str) -> Iterator[np.ndarray]:
     """See `Stream`."""
@@ -259,7 +232,7 @@ class ArrayStream:
       num_train: rollouts in the split 'train'; the others are in 'test'.
 
     Raises:
-      ValueError: if there is nothing to read or to ask, or shapes differ.
+      ValueError: if features or labels are missing, or their shapes differ.
     """
     if not features or not (classes or values):
       raise ValueError('features, and classes or values, must be given')
@@ -271,7 +244,9 @@ class ArrayStream:
     lengths = [len(x) for x in next(iter(features.values()))]
     for name, arrays in {**features, **self._labels}.items():
       if [len(x) for x in arrays] != lengths:
-        raise ValueError(f'{name}: other rollouts or steps than the first has')
+        raise ValueError(
+          f'{name}: must have as many rollouts and steps as the first features'
+        )
     self.widths = {name: x[0].shape[1] for name, x in features.items()}
     self.probed = list(features)
     if not 1 <= num_train <= len(lengths):
@@ -289,21 +264,21 @@ class ArrayStream:
       )
       sizes[name] = max(int(np.max(x)) for x in arrays) + 1
       chance[name] = float(counts.max() / counts.sum())
-    self.spec = probe_labels.LabelSpec(sizes, tuple(values), chance)
-    labels = probe_labels.Labels(
+    self.spec = labels_lib.LabelSpec(sizes, tuple(values), chance)
+    labels = labels_lib.Labels(
       self.spec, list(self.labels('train')), self.decode
     )
     mean, covariance = labels.moments()
     self.scale = mean, np.sqrt(np.diag(covariance).clip(0))
 
-  def rollouts(self, split: str) -> Iterator[Rollout]:
+  def rollouts(self, split: str) -> Iterator[ProbedRollout]:
     """See `Stream`."""
     for index, labels in zip(self._splits[split], self.labels(split)):
       features = {
         name: np.asarray(arrays[index], np.float32)
         for name, arrays in self._features.items()
       }
-      yield Rollout(index, features, labels)
+      yield ProbedRollout(index, features, labels)
 
   def labels(self, split: str) -> Iterator[np.ndarray]:
     """See `Stream`."""
@@ -323,83 +298,3 @@ class ArrayStream:
   def explained_errors(self) -> contextlib.AbstractContextManager[None]:
     """See `Stream`."""
     return contextlib.nullcontext()
-
-
-class Controlled:
-  """A stream's representations, and controls beside them.
-
-  For every width of what is probed there are random inputs, a copy for each
-  seed; of wide ones a single copy, which all seeds share. The planted memory is
-  as wide as the widest that is probed.
-
-  Attributes:
-    widths: width of each representation, controls included.
-    copies: how many each has.
-    planted: the planted memory; None if not wanted.
-  """
-
-  def __init__(
-    self,
-    stream: Stream,
-    seed: int,
-    num_seeds: int,
-    plant: bool,
-    offset: int = 0,
-  ):
-    """Constructs the stream.
-
-    Args:
-      stream: the representations.
-      seed: of the controls.
-      num_seeds: copies of random inputs.
-      plant: whether to plant a memory, which holds
-      offset: labels of so many steps before.
-
-    Raises:
-      ValueError: if a representation is called like a control.
-    """
-    self._stream = stream
-    self._seed = seed
-    self._offset = offset
-    probed = sorted({stream.widths[name] for name in stream.probed})[::-1]
-    of_controls = {f'{RANDOM_PREFIX}{width}': width for width in probed}
-    self._random = tuple(of_controls)
-    self.planted = None
-    if plant:
-      width = min(probed[0], exact_probe.MAX_WIDTH)
-      self.planted = planted.PlantedMemory(seed, width, *stream.scale)
-      self._planted_name = f'{PLANTED_PREFIX}{width}'
-      of_controls[self._planted_name] = width
-    taken = set(of_controls) & set(stream.widths)
-    if taken:
-      raise ValueError(f'{taken.pop()} is the name of a control')
-    self.widths = {**stream.widths, **of_controls}
-    self.copies = dict.fromkeys(self.widths, 1)
-    for name in self._random:
-      if self.widths[name] <= exact_probe.MAX_WIDTH:
-        self.copies[name] = num_seeds
-
-  def features(self, rollout: Rollout, name: str, copy: int = 0) -> np.ndarray:
-    """A representation or control in a rollout.
-
-    Args:
-      rollout: from the stream.
-      name: which.
-      copy: which copy.
-
-    Returns:
-      float32 `[time, width]`, or uint8 for bits.
-    """
-    if name in rollout.features:
-      return rollout.features[name]
-    if name in self._random:
-      num_steps, width = len(rollout.labels), self.widths[name]
-      return controls.random_inputs(
-        self._seed, rollout.index, num_steps, width, copy
-      )
-    labels = self._stream.decode(rollout.labels)
-    # What comes round the end is nobody's label.
-    labels = np.roll(labels, self._offset, axis=0)
-    return self.planted.features(
-      rollout.index, self._stream.spec.as_outputs(labels)
-    )

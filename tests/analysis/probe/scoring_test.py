@@ -1,23 +1,25 @@
-"""Tests for analysis.probe_scores."""
+"""Tests for analysis.probe.scoring."""
+
+import dataclasses
 
 import numpy as np
 import tensorflow as tf
 
 from analysis.common import statistics
-from analysis.probe import labels as probe_labels
-from analysis.probe import scores as probe_scores
+from analysis.probe import scoring
+from tests.analysis.probe import examples
 
-_SPEC = probe_labels.LabelSpec({'kind': 3}, ('size', 'place'), {'kind': 1 / 3})
+_SPEC = examples.SPEC
 
 
-def _tally(rollouts):
-  """Of rollouts (labels `[time, task, 4]`, predictions)."""
-  tally = probe_scores.Tally(_SPEC)
+def _sum_errors(rollouts):
+  """Of rollouts (labels `[time, task, 4]`, predictions by representation)."""
+  sums = scoring.ErrorSums(_SPEC)
   for labels, predictions in rollouts:
-    tally.update(
-      labels, {k: tally.count(labels, x) for k, x in predictions.items()}
+    sums.update(
+      labels, {k: sums.count(labels, x) for k, x in predictions.items()}
     )
-  return tally
+  return sums
 
 
 def _random_rollouts(seed, number, num_tasks=2, num_probes=3):
@@ -33,7 +35,7 @@ def _random_rollouts(seed, number, num_tasks=2, num_probes=3):
     yield labels, {'x': rng.standard_normal(shape).astype(np.float32)}
 
 
-class TallyTest(tf.test.TestCase):
+class ErrorSumsTest(tf.test.TestCase):
   def test_scores_of_a_probe_worked_out_by_hand(self):
     labels = np.array(
       [
@@ -45,8 +47,8 @@ class TallyTest(tf.test.TestCase):
       np.float32,
     )
     predictions = np.tile(np.float32([0, 1, 0, 1, 2]), [4, 1, 1, 1])
-    tally = _tally([(labels, {'x': predictions})])
-    error, gain = tally.score('x', np.ones([1, 1]))
+    sums = _sum_errors([(labels, {'x': predictions})])
+    error, gain = sums.score('x', np.ones([1, 1]))
     self.assertAllClose(error[0, 0, 0], [1 / 3, 4 / 3, 0])
     # Sizes 1, 3, 1 have variance 8/9; the place is always the same.
     self.assertAllClose(gain[0, 0, 0, :2], [1 / 3, 1 - (4 / 3) / (8 / 9)])
@@ -54,20 +56,21 @@ class TallyTest(tf.test.TestCase):
 
   def test_resamples_are_scored_as_if_they_were_the_rollouts(self):
     rollouts = list(_random_rollouts(0, 6))
-    weights = probe_scores.resamples(0, 6, 20)
+    weights = scoring.resamples(0, 6, 20)
     self.assertAllEqual(weights[0], np.ones([6]))
     self.assertAllEqual(weights.sum(1), np.full([21], 6))
-    error, gain = _tally(rollouts).score('x', weights)
+    error, gain = _sum_errors(rollouts).score('x', weights)
     self.assertEqual(error.shape, (21, 3, 2, 3))
     for i in (0, 7, 20):
       drawn = np.repeat(np.arange(6), weights[i].astype(int))
-      alone = _tally([rollouts[j] for j in drawn]).score('x', np.ones([1, 6]))
+      alone = _sum_errors([rollouts[j] for j in drawn])
+      alone = alone.score('x', np.ones([1, 6]))
       self.assertAllClose(error[i], alone[0][0], rtol=1e-5, atol=1e-6)
       self.assertAllClose(gain[i], alone[1][0], rtol=1e-5, atol=1e-5)
 
   def test_agrees_with_all_steps_together(self):
     rollouts = list(_random_rollouts(1, 8))
-    error, gain = _tally(rollouts).score('x', np.ones([1, 8]))
+    error, gain = _sum_errors(rollouts).score('x', np.ones([1, 8]))
     labels = np.concatenate([labels for labels, _ in rollouts])
     predicted = np.concatenate([x['x'] for _, x in rollouts])
     for task in range(2):
@@ -82,14 +85,14 @@ class TallyTest(tf.test.TestCase):
         self.assertAllClose(gain[0, probe, task], [2 / 3 - wrong, *r2])
 
 
-class IntervalTest(tf.test.TestCase):
+class ResamplesTest(tf.test.TestCase):
   def test_covers_as_often_as_it_says(self):
     covered = 0
     for seed in range(300):
       rng = np.random.default_rng(seed)
       # Errors of a rollout's steps go together: of mean 1 over all rollouts.
       errors = rng.exponential(size=40)
-      weights = probe_scores.resamples(seed, 40, 400)
+      weights = scoring.resamples(seed, 40, 400)
       means = weights @ errors / 40
       low, high = statistics.interval(means[1:])
       covered += low <= 1 <= high
@@ -102,22 +105,22 @@ class IntervalTest(tf.test.TestCase):
 
     def width(errors):
       number = len(errors)
-      means = probe_scores.resamples(0, number, 500) @ errors / number
+      means = scoring.resamples(0, number, 500) @ errors / number
       low, high = statistics.interval(means[1:])
       return high - low
 
     self.assertGreater(width(errors.mean(1)), 5 * width(errors.ravel()))
 
 
-class SplitTest(tf.test.TestCase):
+class SplitScoresTest(tf.test.TestCase):
   def _split(self, rollouts, num_seeds=2):
-    tally = _tally(rollouts)
-    return probe_scores.Split(
+    sums = _sum_errors(rollouts)
+    return scoring.SplitScores(
       _SPEC,
       (0,),
       num_seeds,
-      tally,
-      probe_scores.resamples(0, len(tally), 50),
+      sums,
+      scoring.resamples(0, len(sums), 50),
       ['x'],
       ['x'],
     )
@@ -126,30 +129,28 @@ class SplitTest(tf.test.TestCase):
     # Two seeds, and the exact and the discriminant probe.
     rollouts = list(_random_rollouts(0, 6, num_probes=4))
     split = self._split(rollouts)
-    error, gain = split.tally.score('x', np.ones([1, 6]))
+    error, gain = split.errors.score('x', np.ones([1, 6]))
     scores = split.scores('x')[0]
-    self.assertNear(scores['size']['error'], error[0, :2, 0, 1].mean(), 1e-9)
-    self.assertNear(scores['size']['r2'], gain[0, :2, 0, 1].mean(), 1e-9)
-    self.assertAllClose(scores['size']['range'], np.sort(gain[0, :2, 0, 1]))
+    self.assertNear(scores['size'].error, error[0, :2, 0, 1].mean(), 1e-9)
+    self.assertNear(scores['size'].gain, gain[0, :2, 0, 1].mean(), 1e-9)
+    self.assertAllClose(scores['size'].range, np.sort(gain[0, :2, 0, 1]))
     self.assertNear(
-      scores['size']['shuffled']['r2'], gain[0, :2, 1, 1].mean(), 1e-9
+      scores['size'].shuffled.gain, gain[0, :2, 1, 1].mean(), 1e-9
     )
     self.assertNear(
-      scores['size']['selectivity'],
-      scores['size']['r2'] - scores['size']['shuffled']['r2'],
+      scores['size'].selectivity,
+      scores['size'].gain - scores['size'].shuffled.gain,
       1e-9,
     )
-    self.assertNear(scores['size']['exact']['r2'], gain[0, 2, 0, 1], 1e-9)
+    self.assertNear(scores['size'].exact.gain, gain[0, 2, 0, 1], 1e-9)
     kind = scores['kind']
-    self.assertNear(
-      kind['beside']['accuracy_above_chance'], gain[0, 3, 0, 0], 1e-9
-    )
-    self.assertNotIn('beside', scores['size'])
-    for score in (kind, kind['shuffled'], scores['place']['exact']):
-      low, high = score['error_interval']
-      self.assertBetween(score['error'], low, high)
-    low, high = scores['size']['selectivity_interval']
-    self.assertBetween(scores['size']['selectivity'], low, high)
+    self.assertNear(kind.beside.gain, gain[0, 3, 0, 0], 1e-9)
+    self.assertIsNone(scores['size'].beside)
+    for score in (kind, kind.shuffled, scores['place'].exact):
+      low, high = score.error_interval
+      self.assertBetween(score.error, low, high)
+    low, high = scores['size'].selectivity_interval
+    self.assertBetween(scores['size'].selectivity, low, high)
 
   def test_difference_is_of_the_same_resamples(self):
     rollouts = []
@@ -157,26 +158,25 @@ class SplitTest(tf.test.TestCase):
       # Both are wrong in the same steps, one a little less.
       better = 0.9 * predictions['x'] + 0.1 * np.float32(0)
       rollouts.append((labels, {'x': predictions['x'], 'y': better}))
-    split = self._split(rollouts)
-    split = probe_scores.Split(
-      **{**vars(split), 'exact': ['x', 'y'], 'logistic': []}
+    split = dataclasses.replace(
+      self._split(rollouts), exact=['x', 'y'], logistic=[]
     )
     found = split.difference('y', 'x')[0]['size']
     expected = (
-      split.scores('y')[0]['size']['exact']['r2']
-      - split.scores('x')[0]['size']['exact']['r2']
+      split.scores('y')[0]['size'].exact.gain
+      - split.scores('x')[0]['size'].exact.gain
     )
-    self.assertNear(found['difference'], expected, 1e-9)
-    low, high = found['interval']
+    self.assertNear(found.difference, expected, 1e-9)
+    low, high = found.interval
     self.assertBetween(expected, low, high)
-    alone = split.scores('y')[0]['size']['exact']['interval']
+    alone = split.scores('y')[0]['size'].exact.interval
     self.assertLess(high - low, 0.5 * (alone[1] - alone[0]))
 
   def test_one_rollout_has_no_interval(self):
     split = self._split(list(_random_rollouts(0, 1, num_probes=4)))
     score = split.scores('x')[0]['size']
-    self.assertIsNotNone(score['r2'])
-    self.assertIsNone(score['interval'])
+    self.assertIsNotNone(score.gain)
+    self.assertIsNone(score.interval)
 
 
 if __name__ == '__main__':

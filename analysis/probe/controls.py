@@ -1,0 +1,113 @@
+"""Controls beside the representations: random inputs and a planted memory."""
+
+import numpy as np
+
+from analysis.probe import exact_probe
+from analysis.probe import naming
+from analysis.probe import planted
+from analysis.probe import streams
+
+# Keeps these draws apart from others of the same seed and index.
+_INPUTS = 3
+
+
+def random_inputs(
+  seed: int, index: int, num_steps: int, width: int, copy: int = 0
+) -> np.ndarray:
+  """Returns standard normal numbers in place of a representation.
+
+  PROTOCOL, 'Test 1': 'Control: random inputs of the same width'. They depend on
+  the arguments alone, so every pass over the rollouts sees the same.
+
+  Args:
+    seed: the seed of the analysis.
+    index: the index of the rollout.
+    num_steps: the length of the rollout, `time`.
+    width: numbers per step.
+    copy: which of several independent draws.
+
+  Returns:
+    float32 `[time, width]`.
+  """
+  rng = np.random.default_rng((seed, index, _INPUTS, width, copy))
+  return rng.standard_normal((num_steps, width), np.float32)
+
+
+class Controlled:
+  """A stream's representations, with controls beside them.
+
+  For every width of a probed representation there are random inputs: one copy
+  for each seed, or a single copy for all seeds where they are wide. The planted
+  memory is as wide as the widest probed representation.
+
+  Attributes:
+    widths: width of each representation, controls included.
+    copies: how many copies each has.
+    planted: the planted memory; None if not wanted.
+  """
+
+  def __init__(
+    self,
+    stream: streams.Stream,
+    seed: int,
+    num_seeds: int,
+    plant: bool,
+    offset: int = 0,
+  ):
+    """Constructs the controls.
+
+    Args:
+      stream: the representations.
+      seed: the seed of the controls.
+      num_seeds: copies of random inputs.
+      plant: whether to plant a memory.
+      offset: the planted memory holds the labels of this many steps before.
+
+    Raises:
+      ValueError: if a representation has the name of a control.
+    """
+    self._stream = stream
+    self._seed = seed
+    self._offset = offset
+    probed = sorted({stream.widths[name] for name in stream.probed})[::-1]
+    of_controls = {f'{naming.RANDOM}{width}': width for width in probed}
+    self._random = tuple(of_controls)
+    self.planted = None
+    if plant:
+      width = min(probed[0], exact_probe.MAX_WIDTH)
+      self.planted = planted.PlantedMemory(seed, width, *stream.scale)
+      of_controls[f'{naming.PLANTED}{width}'] = width
+    taken = set(of_controls) & set(stream.widths)
+    if taken:
+      raise ValueError(f'{taken.pop()} is the name of a control')
+    self.widths = {**stream.widths, **of_controls}
+    self.copies = dict.fromkeys(self.widths, 1)
+    for name in self._random:
+      if self.widths[name] <= exact_probe.MAX_WIDTH:
+        self.copies[name] = num_seeds
+
+  def features(
+    self, rollout: streams.ProbedRollout, name: str, copy: int = 0
+  ) -> np.ndarray:
+    """Returns a representation or control in a rollout.
+
+    Args:
+      rollout: from the stream.
+      name: which representation or control.
+      copy: which copy of it.
+
+    Returns:
+      float32 `[time, width]`, or uint8 for bits.
+    """
+    if name in rollout.features:
+      return rollout.features[name]
+    if name in self._random:
+      num_steps, width = len(rollout.labels), self.widths[name]
+      return random_inputs(self._seed, rollout.index, num_steps, width, copy)
+    labels = self._stream.decode(rollout.labels)
+    # Steps whose label lies outside the rollout are never scored, so it does
+    # not matter that they hold labels from its other end.
+    labels = np.roll(labels, self._offset, axis=0)
+    return self.planted.features(
+      rollout.index, self._stream.spec.as_outputs(labels)
+    )

@@ -1,0 +1,252 @@
+"""The best linear probes there are, beside the one that Adam finds.
+
+Where the Keras probe finds nothing, its optimiser may be to blame. Least
+squares for values and the linear discriminant for classes follow from sums over
+all steps (`step_sums.py`). Multinomial logistic regression, which minimises the
+Keras probe's cross-entropy, is scikit-learn's: on all steps or, where they do
+not fit in memory, on a sample of them drawn uniformly in advance.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from sklearn import linear_model
+
+from analysis.probe import labels as labels_lib
+from analysis.probe import step_sums
+
+# The sums of a representation grow with its width squared. Above the first
+# width only some of the steps are summed, above the second none.
+MAX_WIDTH, MAX_WIDE = 1024, 4096
+# Steps for the logistic regression, and bytes of them.
+MAX_SAMPLE_STEPS = 50_000
+MAX_SAMPLE_BYTES = 512 << 20
+_MAX_ITERATIONS = 1000
+_SAMPLE = 7
+# Exact probes of a representation; see `ExactProbes.weights`.
+NUM_PROBES = 2
+
+
+def whitening(features: np.ndarray) -> np.ndarray:
+  """Returns a linear map to uncorrelated numbers of deviation 1.
+
+  A label that is linear in the features is linear in these as well, and the
+  logistic regression takes tens of iterations in place of thousands.
+
+  Args:
+    features: float `[steps, width]`, roughly standardised.
+
+  Returns:
+    float32 `[width, rank]`; directions that vary only by rounding are left out.
+  """
+  if not len(features):
+    return np.zeros([features.shape[1], 1], np.float32)
+  covariance = np.cov(features.T, bias=True).reshape([features.shape[1]] * 2)
+  variances, directions = np.linalg.eigh(covariance)
+  kept = variances > step_sums.RIDGE * variances.mean()
+  # Where nothing varies, one direction is kept all the same.
+  kept[-1] = True
+  scale = np.sqrt(np.maximum(variances[kept], np.finfo(np.float32).tiny))
+  return (directions[:, kept] / scale).astype(np.float32)
+
+
+def logistic_regression(
+  features: np.ndarray, classes: np.ndarray, num_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Multinomial logistic regression by scikit-learn: kernel and bias.
+
+  Its default penalty is half the squared weights, against the loss summed over
+  all steps: negligible from a few thousand steps on.
+
+  Args:
+    features: float `[steps, width]`, roughly uncorrelated and of deviation 1.
+    classes: int `[steps]`.
+    num_classes: how many classes there are; not all need occur.
+
+  Returns:
+    float64 `[width, class]`, `[class]`.
+  """
+  kernel = np.zeros([features.shape[1], num_classes])
+  bias = np.full([num_classes], step_sums.NEVER)
+  present = np.unique(classes)
+  if len(present) < 2:
+    bias[present] = 0
+    return kernel, bias
+  model = linear_model.LogisticRegression(max_iter=_MAX_ITERATIONS)
+  model.fit(features, classes)
+  found, intercept = model.coef_.T, model.intercept_
+  if len(present) == 2:
+    # scikit-learn returns the second of two classes only, against the first.
+    found = np.concatenate([np.zeros_like(found), found], axis=1)
+    intercept = np.append(0, intercept)
+  kernel[:, present] = found
+  bias[present] = intercept
+  return kernel, bias
+
+
+class SampledLabels(NamedTuple):
+  """The labels of a rollout, and which of its steps are in the sample.
+
+  Attributes:
+    outputs: float64 `[time, task, output]`, see `step_sums.labelled_outputs`.
+    has_label: bool `[time, task]`.
+    rows: int `[sampled]`, the sampled steps of the rollout.
+    where: their places in the sample.
+  """
+
+  outputs: np.ndarray
+  has_label: np.ndarray
+  rows: np.ndarray
+  where: slice
+
+
+class ExactProbes:
+  """Exact probes of all representations that are not too wide, in one pass.
+
+  Wide ones, above all the input image, get least squares and discriminant of
+  the first steps, and no logistic regression.
+
+  Attributes:
+    narrow: representations with a logistic regression.
+    num_sampled: steps that the logistic regression is fitted to; all steps, if
+      there are no more than the sample holds.
+  """
+
+  def __init__(
+    self,
+    widths: Mapping[str, int],
+    spec: labels_lib.LabelSpec,
+    num_tasks: int,
+    num_steps: int,
+    seed: int,
+  ):
+    """Constructs the probes.
+
+    Args:
+      widths: width of each representation.
+      spec: names and kinds of the labels.
+      num_tasks: see `labels.Labels`.
+      num_steps: steps of all rollouts together.
+      seed: the seed of the sample.
+    """
+    self._widths = widths
+    self.narrow = tuple(k for k, v in widths.items() if v <= MAX_WIDTH)
+    self._spec = spec
+    self._num_tasks = num_tasks
+    self._sums = {
+      name: step_sums.StepSums(widths[name], spec, num_tasks)
+      for name in self.narrow
+    }
+    self._wide = {
+      name: step_sums.WideSums(widths[name], spec, num_tasks)
+      for name, width in widths.items()
+      if MAX_WIDTH < width <= MAX_WIDE
+    }
+    bytes_per_step = 4 * max(1, sum(widths[name] for name in self.narrow))
+    bound = min(MAX_SAMPLE_STEPS, MAX_SAMPLE_BYTES // bytes_per_step)
+    self.num_sampled = min(num_steps, bound) if spec.classes else 0
+    self._num_steps = num_steps
+    rng = np.random.default_rng((seed, num_steps, _SAMPLE))
+    self._chosen = np.sort(
+      rng.choice(num_steps, self.num_sampled, replace=False)
+    )
+    self._sample = {
+      name: np.empty([self.num_sampled, widths[name]], np.float32)
+      for name in self.narrow
+    }
+    self._labels = np.empty(
+      [self.num_sampled, num_tasks, len(spec.names) + 1], np.float32
+    )
+    self._num_seen = 0
+
+  def begin(self, labels: np.ndarray) -> SampledLabels:
+    """Begins a rollout.
+
+    Args:
+      labels: `[time, task, label + 1]`.
+
+    Returns:
+      What `add` takes.
+    """
+    end = self._num_seen + len(labels)
+    first, last = np.searchsorted(self._chosen, [self._num_seen, end])
+    rows = self._chosen[first:last] - self._num_seen
+    self._labels[first:last] = labels[rows]
+    self._num_seen = end
+    outputs, has_label = step_sums.labelled_outputs(self._spec, labels)
+    return SampledLabels(outputs, has_label, rows, slice(first, last))
+
+  def add(self, name: str, features: np.ndarray, labels: SampledLabels) -> None:
+    """Adds a representation of a rollout; threads may add several at once.
+
+    Args:
+      name: which representation; one that is too wide is ignored.
+      features: float32 `[time, width]`.
+      labels: what `begin` returned for the rollout.
+    """
+    if name in self._sums:
+      self._sums[name].add(features, labels.outputs, labels.has_label)
+      self._sample[name][labels.where] = features[labels.rows]
+    elif name in self._wide:
+      self._wide[name].add(features, labels.outputs, labels.has_label)
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    """Representations that have exact probes.
+
+    Wide ones need steps that have the labels of all tasks.
+    """
+    return tuple(
+      name
+      for name in self._widths
+      if name in self.narrow
+      or (name in self._wide and self._wide[name].num_steps)
+    )
+
+  @property
+  def num_wide_steps(self) -> int:
+    """Steps that the probes of wide ones are fitted to; 0 without any."""
+    return max((wide.num_steps for wide in self._wide.values()), default=0)
+
+  def weights(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Solves for the probes of a representation.
+
+    Both have least squares for values. For classes, the first is the logistic
+    regression and the second the linear discriminant; where the logistic
+    regression is fitted to a sample only, the discriminant comes first, because
+    it uses all steps. Wide representations have the discriminant twice.
+
+    Args:
+      name: one of `names`.
+
+    Returns:
+      Kernel float64 `[probe, width, task, output]` and bias `[probe, task,
+      output]`.
+    """
+    if name in self._wide:
+      kernel, bias = self._wide[name].probes()
+      return np.stack([kernel] * NUM_PROBES), np.stack([bias] * NUM_PROBES)
+    kernels, biases = [], []
+    mixing = whitening(self._sample[name])
+    sample = self._sample[name] @ mixing
+    for task in range(self._num_tasks):
+      kernel, bias = (
+        np.stack([x] * NUM_PROBES) for x in self._sums[name].probe(task)
+      )
+      labels = self._labels[:, task]
+      has_label = labels[:, -1] > 0
+      for column, where in self._spec.heads():
+        weights, intercept = logistic_regression(
+          sample[has_label],
+          labels[has_label, column].astype(np.int64),
+          where.stop - where.start,
+        )
+        kernel[0][:, where], bias[0][where] = mixing @ weights, intercept
+      kernels.append(kernel)
+      biases.append(bias)
+    order = 1 if self.num_sampled == self._num_steps else -1
+    return (
+      np.stack(kernels, axis=2)[::order],
+      np.stack(biases, axis=1)[::order],
+    )

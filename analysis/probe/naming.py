@@ -1,0 +1,50 @@
+"""What representations, labels and offsets are called, in keys and in text."""
+
+from analysis.common import tables
+
+# Controls are told by how their names begin.
+RANDOM = 'random_'
+PLANTED = 'planted_'
+UNTRAINED = 'untrained_'
+# What goes into the model of sprites.
+MODEL_INPUTS = ('image', 'action')
+
+_IN_WORDS = {
+  'image': 'input image',
+  'x_position': 'x',
+  'y_position': 'y',
+}
+_CONTROLS = {RANDOM: 'random inputs', PLANTED: 'planted memory'}
+
+
+def is_control(name: str) -> bool:
+  """Whether a representation is a control: not held by the trained model."""
+  return name in MODEL_INPUTS or name.startswith((*_CONTROLS, UNTRAINED))
+
+
+def in_words(name: str) -> str:
+  """Returns what a representation or a label is called in text."""
+  for prefix, words in _CONTROLS.items():
+    if name.startswith(prefix):
+      return words
+  if name.startswith(UNTRAINED):
+    return f'untrained core: {in_words(name.removeprefix(UNTRAINED))}'
+  return _IN_WORDS.get(name, tables.title(name))
+
+
+def when(offset: int) -> str:
+  """Returns the step that an offset leads to, in words."""
+  if not offset:
+    return 'the current step'
+  steps = 'step' if abs(offset) == 1 else 'steps'
+  return f'{abs(offset)} {steps} {"before" if offset > 0 else "ahead"}'
+
+
+def sprite(offset: int) -> str:
+  """Returns the sprite that an offset leads to, in words."""
+  return f'the sprite {when(offset)}' if offset else 'the current sprite'
+
+
+def short_offset(offset: int) -> str:
+  """Returns an offset as in titles: t-5, t-0, t+1."""
+  return f't+{-offset}' if offset < 0 else f't-{offset}'

@@ -1,0 +1,174 @@
+"""What Test 1 found, as dataclasses.
+
+Scores can also be read by the names that they have in `probe.json`:
+`score['r2']` is `score.gain` of a value, `score['exact']['r2']` that of the
+exact probe.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+from analysis.common import statistics
+from analysis.probe import labels as labels_lib
+
+Interval = statistics.Interval | None
+
+# What a gain measures, for values and for classes.
+R2 = 'r2'
+ACCURACY = 'accuracy_above_chance'
+
+
+class _ByName(Mapping):
+  """Reads a dataclass's fields by name; a mapping, so that JSON can hold it."""
+
+  def _names(self) -> list[str]:
+    return [field.name for field in dataclasses.fields(self)]
+
+  def __getitem__(self, name: str) -> Any:
+    if name not in self._names():
+      raise KeyError(name)
+    return getattr(self, name)
+
+  def __iter__(self) -> Iterator[str]:
+    return iter(self._names())
+
+  def __len__(self) -> int:
+    return len(self._names())
+
+
+@dataclasses.dataclass(frozen=True)
+class Score(_ByName):
+  """How well a probe predicts a label. Intervals are of 95 %.
+
+  Attributes:
+    measure: what `gain` is, `R2` or `ACCURACY`; also the gain's name in
+      `probe.json`.
+    error: share of wrong classes, or mean squared error; None without steps.
+    gain: gain over knowing nothing; None if the label does not vary.
+    interval: confidence interval of the gain, over rollouts.
+    error_interval: confidence interval of the error.
+  """
+
+  measure: str
+  error: float | None
+  gain: float | None
+  interval: Interval
+  error_interval: Interval
+
+  def _names(self) -> list[str]:
+    names = [name for name in super()._names() if name != 'measure']
+    return [self.measure if name == 'gain' else name for name in names]
+
+  def __getitem__(self, name: str) -> Any:
+    return self.gain if name == self.measure else super().__getitem__(name)
+
+
+@dataclasses.dataclass(frozen=True)
+class ProbeScore(Score):
+  """A score, with that of shuffled labels beside it.
+
+  Attributes:
+    shuffled: the score of the same kind of probe, trained on labels of other
+      rollouts.
+    selectivity: `gain` less that of `shuffled`.
+    selectivity_interval: confidence interval of the selectivity.
+  """
+
+  shuffled: Score
+  selectivity: float | None
+  selectivity_interval: Interval
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelScore(ProbeScore):
+  """The Keras probe's score, the mean over seeds; exact probes beside it.
+
+  Attributes:
+    range: lowest and highest gain of the seeds.
+    exact: score of the exact probe; None if there is none. For classes, this is
+      the logistic regression or, where that saw only a sample of the steps, the
+      linear discriminant.
+    beside: for classes, the score of the other one of these two; None if the
+      logistic regression was not fitted. None for values.
+  """
+
+  range: Interval
+  exact: ProbeScore | None
+  beside: ProbeScore | None = None
+
+  def _names(self) -> list[str]:
+    names = super()._names()
+    return names if self.measure == ACCURACY else names[:-1]
+
+  @property
+  def best(self) -> ProbeScore:
+    """The score of the probe with the higher gain, exact or Keras."""
+    if self.exact is None or (self.exact.gain or 0) < (self.gain or 0):
+      return self
+    return self.exact
+
+
+# By offset and label.
+Scores = Mapping[int, Mapping[str, LabelScore]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference(_ByName):
+  """How much more one representation holds of a label than another.
+
+  Attributes:
+    difference: of the gains, each of the probe with the higher gain; None if
+      the label does not vary.
+    interval: its 95 % confidence interval.
+  """
+
+  difference: float | None
+  interval: Interval
+
+
+# By offset and label.
+Differences = Mapping[int, Mapping[str, Difference]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ProbeResult:
+  """What Test 1 found.
+
+  Attributes:
+    widths: width of each representation, controls included.
+    offsets: how many steps before the current one the labelled sprite was.
+    spec: the labels.
+    num_rollouts: by split: 'train', what the probes were trained on (the post's
+      score), and 'test', rollouts they have not seen.
+    num_steps: steps that the probes were trained on.
+    num_seeds: Keras probes of each representation.
+    num_logistic_steps: steps that the logistic regression was fitted to.
+    num_wide_steps: steps that the exact probes of wide representations were
+      fitted to; 0 without any.
+    without_exact: representations too wide for exact probes.
+    attainable: by value, the R^2 of the best linear map from the planted memory
+      at the first offset; None where the value does not vary. Empty if nothing
+      was planted.
+    scores: by split, representation, offset and label.
+    comparisons: by representation, representation it is compared with, offset
+      and label, on unseen rollouts.
+    isolated: by latent, the result on rollouts in which only it varies.
+  """
+
+  widths: dict[str, int]
+  offsets: tuple[int, ...]
+  spec: labels_lib.LabelSpec
+  num_rollouts: dict[str, int]
+  num_steps: int
+  num_seeds: int
+  num_logistic_steps: int
+  num_wide_steps: int
+  without_exact: tuple[str, ...]
+  attainable: dict[str, float | None]
+  scores: dict[str, dict[str, Scores]]
+  comparisons: dict[str, dict[str, Differences]] = dataclasses.field(
+    default_factory=dict
+  )
+  isolated: dict[str, 'ProbeResult'] = dataclasses.field(default_factory=dict)

@@ -1,0 +1,271 @@
+"""How well probes did: errors, gains over knowing nothing, and intervals.
+
+Steps of a rollout depend on each other, rollouts do not. So errors are summed
+over each rollout, and confidence intervals are bootstrap percentiles over
+rollouts (`statistics.interval`). All probes are scored on the same resamples,
+so that differences between them have intervals too. An interval says how much
+the score would change with other rollouts, not with a probe trained on others.
+
+The gain of a value is R^2: one less the error divided by the variance of these
+labels. The gain of a class is the accuracy above that of guessing. Selectivity
+is the gain with true labels less that with shuffled ones (`labels.py`).
+"""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+
+import numpy as np
+
+from analysis.common import statistics
+from analysis.probe import labels as labels_lib
+from analysis.probe import results
+
+NUM_RESAMPLES = 1000
+_BOOTSTRAP = 8
+
+
+def resamples(seed: int, number: int, num_resamples: int) -> np.ndarray:
+  """Draws how often each rollout is in each resample.
+
+  Args:
+    seed: the seed of the draws.
+    number: how many rollouts there are; as many are drawn, with replacement.
+    num_resamples: how many resamples.
+
+  Returns:
+    float64 `[1 + num_resamples, number]`; the first row is the rollouts
+    themselves.
+  """
+  rng = np.random.default_rng((seed, number, _BOOTSTRAP))
+  drawn = rng.multinomial(number, np.full(number, 1 / number), num_resamples)
+  return np.concatenate([np.ones([1, number]), drawn])
+
+
+class ErrorSums:
+  """Errors of all probes, summed over the steps of each rollout of a split."""
+
+  def __init__(self, spec: labels_lib.LabelSpec):
+    """Constructs the sums.
+
+    Args:
+      spec: names and kinds of the labels.
+    """
+    self._spec = spec
+    self._counts, self._sums, self._squares = [], [], []
+    self._lowest, self._highest = np.inf, -np.inf
+    self._errors = {}
+
+  def __len__(self) -> int:
+    """How many rollouts."""
+    return len(self._counts)
+
+  def update(
+    self, labels: np.ndarray, errors: Mapping[str, np.ndarray]
+  ) -> None:
+    """Adds a rollout.
+
+    Args:
+      labels: float32 `[time, task, label + 1]`, see `labels.Labels.tasks`.
+      errors: what `count` returned for each representation.
+    """
+    has_label = labels[..., -1]
+    values = self._spec.values_of(labels).astype(np.float64)
+    # Steps without a label hold zeros, which add nothing.
+    self._counts.append(has_label.sum(axis=0))
+    self._sums.append(values.sum(axis=0))
+    self._squares.append(np.square(values).sum(axis=0))
+    where = dict(axis=0, where=has_label[..., np.newaxis] > 0)
+    lowest = labels[..., :-1].min(initial=np.inf, **where)
+    highest = labels[..., :-1].max(initial=-np.inf, **where)
+    self._lowest = np.minimum(self._lowest, lowest)
+    self._highest = np.maximum(self._highest, highest)
+    for name, sums in errors.items():
+      self._errors.setdefault(name, []).append(sums)
+
+  def count(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Sums the errors of a representation's probes over a rollout.
+
+    Args:
+      labels: float32 `[time, task, label + 1]`.
+      predicted: float32 `[time, probe, task, output]`.
+
+    Returns:
+      float32 `[probe, task, label]`: the number of wrong classes, or the sum of
+      squared errors.
+    """
+    has_label = labels[:, np.newaxis, :, -1:]
+    labels = labels[:, np.newaxis]
+    errors = np.empty(
+      [*predicted.shape[:-1], len(self._spec.names)], np.float32
+    )
+    for column, where in self._spec.heads():
+      chosen = predicted[..., where].argmax(axis=-1)
+      errors[..., column] = chosen != labels[..., column]
+    first_value = self._spec.num_outputs - len(self._spec.values)
+    self._spec.values_of(errors)[...] = np.square(
+      predicted[..., first_value:] - self._spec.values_of(labels)
+    )
+    errors *= has_label
+    return errors.sum(axis=0, dtype=np.float64).astype(np.float32)
+
+  def score(
+    self, name: str, weights: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Errors and gains of a representation's probes.
+
+    Args:
+      name: the representation.
+      weights: `[resample, rollout]`; see `resamples`.
+
+    Returns:
+      Both float64 `[resample, probe, task, label]`; gains are NaN where labels
+      do not vary.
+    """
+
+    def total(sums):
+      sums = np.asarray(sums, np.float64)
+      flat = weights @ sums.reshape([len(sums), -1])
+      return flat.reshape([len(weights), *sums.shape[1:]])
+
+    varies = self._highest > self._lowest
+    num_classes = len(self._spec.classes)
+    with np.errstate(divide='ignore', invalid='ignore'):
+      count = total(self._counts)[..., np.newaxis]
+      variance = total(self._squares) / count
+      variance -= np.square(total(self._sums) / count)
+      error = total(self._errors[name]) / count[:, np.newaxis]
+      gain = 1 - error
+      gain[..., :num_classes] -= list(self._spec.chance.values())
+      # A variance that is not exactly zero may be rounding.
+      variance[variance < 1e-13 * np.square(self._scale())] = np.nan
+      gain[..., num_classes:] = (
+        1 - error[..., num_classes:] / variance[:, np.newaxis]
+      )
+    gain[:, :, ~varies] = np.nan
+    return error, gain
+
+  def _scale(self) -> np.ndarray:
+    """The greatest size of each value: `[task, value]`."""
+    greatest = np.maximum(np.abs(self._lowest), np.abs(self._highest))
+    return self._spec.values_of(np.where(np.isfinite(greatest), greatest, 0))
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitScores:
+  """Scores the probes on a split and on its resamples.
+
+  Attributes:
+    spec: names and kinds of the labels.
+    offsets: the offsets.
+    num_seeds: how many Keras probes each representation has.
+    errors: errors on the split.
+    weights: see `resamples`.
+    exact: representations that have exact probes.
+    logistic: representations that have a logistic regression.
+  """
+
+  spec: labels_lib.LabelSpec
+  offsets: Sequence[int]
+  num_seeds: int
+  errors: ErrorSums
+  weights: np.ndarray
+  exact: Sequence[str]
+  logistic: Sequence[str]
+
+  def scores(self, name: str) -> results.Scores:
+    """Returns the scores of a representation by offset and label."""
+    error, gain = self.errors.score(name, self.weights)
+    found = {}
+    for k, offset in enumerate(self.offsets):
+      # True labels, then shuffled ones.
+      tasks = [k, k + len(self.offsets)]
+      found[offset] = {
+        label: self._label_score(
+          name, label, error[:, :, tasks, i], gain[:, :, tasks, i]
+        )
+        for i, label in enumerate(self.spec.names)
+      }
+    return found
+
+  def _label_score(
+    self, name: str, label: str, error: np.ndarray, gain: np.ndarray
+  ) -> results.LabelScore:
+    """From `[1 + resample, probe, 2]`, for true and shuffled labels."""
+    # The Keras probes of all seeds, then the exact ones.
+    keras, exact, beside = (
+      slice(0, self.num_seeds),
+      slice(self.num_seeds, self.num_seeds + 1),
+      slice(self.num_seeds + 1, self.num_seeds + 2),
+    )
+
+    def score(probes: slice) -> results.ProbeScore:
+      return self._probe_score(
+        label, error[:, probes].mean(axis=1), gain[:, probes].mean(axis=1)
+      )
+
+    has_both = name in self.logistic and label in self.spec.classes
+    of_seeds = gain[0, keras, 0]
+    is_finite = np.isfinite(of_seeds).all()
+    return results.LabelScore(
+      **vars(score(keras)),
+      range=(float(of_seeds.min()), float(of_seeds.max()))
+      if is_finite
+      else None,
+      exact=score(exact) if name in self.exact else None,
+      beside=score(beside) if has_both else None,
+    )
+
+  def _probe_score(
+    self, label: str, error: np.ndarray, gain: np.ndarray
+  ) -> results.ProbeScore:
+    """From `[1 + resample, 2]`, for true and shuffled labels."""
+    true, shuffled = (
+      results.Score(
+        measure=results.ACCURACY if label in self.spec.classes else results.R2,
+        error=_number(error[0, i]),
+        gain=_number(gain[0, i]),
+        interval=self._interval(gain[:, i]),
+        error_interval=self._interval(error[:, i]),
+      )
+      for i in range(2)
+    )
+    selectivity = gain[:, 0] - gain[:, 1]
+    return results.ProbeScore(
+      **vars(true),
+      shuffled=shuffled,
+      selectivity=_number(selectivity[0]),
+      selectivity_interval=self._interval(selectivity),
+    )
+
+  def difference(self, one: str, other: str) -> results.Differences:
+    """Returns how much more `one` holds than `other`, by offset and label."""
+    more = self._best_gain(one) - self._best_gain(other)
+    return {
+      offset: {
+        label: results.Difference(
+          _number(more[0, k, i]), self._interval(more[:, k, i])
+        )
+        for i, label in enumerate(self.spec.names)
+      }
+      for k, offset in enumerate(self.offsets)
+    }
+
+  def _best_gain(self, name: str) -> np.ndarray:
+    """Of the probe with the higher gain: `[1 + resample, task, label]`."""
+    _, gain = self.errors.score(name, self.weights)
+    keras = gain[:, : self.num_seeds].mean(axis=1)
+    if name not in self.exact:
+      return keras
+    exact = gain[:, self.num_seeds]
+    return np.where(exact[0] >= keras[0], exact, keras)
+
+  def _interval(self, scores: np.ndarray) -> results.Interval:
+    """Of a score and its resamples `[1 + resample]`; None of one rollout."""
+    if len(self.errors) < 2 or not np.isfinite(scores[0]):
+      return None
+    return statistics.interval(scores[1:])
+
+
+def _number(score: float) -> float | None:
+  return float(score) if np.isfinite(score) else None

@@ -1,0 +1,295 @@
+"""Sums over steps from which exact linear probes follow.
+
+Least squares for values, Fisher's linear discriminant for classes. The sums are
+float64 and are gathered rollout by rollout.
+"""
+
+from typing import NamedTuple
+from typing import Protocol
+
+import numpy as np
+from scipy import linalg
+
+from analysis.probe import labels as labels_lib
+
+# Added to the variance of each number, relative to the mean variance of all.
+# Numbers that differ only by float32's rounding, ten-thousandths of their
+# deviation, then count as equal; the effect on solutions is as small.
+RIDGE = 1e-8
+# Wide representations are summed over the first steps only, in blocks.
+MAX_WIDE_STEPS = 100_000
+_WIDE_BLOCK = 4096
+# In place of the logarithm of a class's share, where it never occurs.
+NEVER = -1e9
+
+
+def labelled_outputs(
+  spec: labels_lib.LabelSpec, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Separates labels into target outputs and whether there is a label.
+
+  Args:
+    spec: names and kinds of the labels.
+    labels: `[time, task, label + 1]`, see `labels.Labels.tasks`.
+
+  Returns:
+    float64 `[time, task, output]`, zeros without a label; bool `[time, task]`.
+  """
+  has_label = labels[..., -1] > 0
+  return spec.as_outputs(labels) * has_label[..., np.newaxis], has_label
+
+
+class FeatureSums(NamedTuple):
+  """Sums over the steps that have a task's label.
+
+  Attributes:
+    total: float64 `[width]`, of each number.
+    products: float64 `[width, width]`, of the products of two.
+    count: how many steps.
+  """
+
+  total: np.ndarray
+  products: np.ndarray
+  count: float
+
+  @property
+  def mean(self) -> np.ndarray:
+    """float64 `[width]`."""
+    return self.total / self.count
+
+  @property
+  def covariance(self) -> np.ndarray:
+    """float64 `[width, width]`."""
+    return self.products / self.count - np.outer(self.mean, self.mean)
+
+
+class _Solver(Protocol):
+  """Solves linear equations with covariances of a representation.
+
+  Attributes:
+    sums: the sums over the steps that it solves for.
+  """
+
+  sums: FeatureSums
+
+  def solve(self, right: np.ndarray) -> np.ndarray:
+    """Returns covariance^-1 @ right; `[width, n]` both."""
+
+  def solve_within(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Returns W^-1 @ means, of the covariance W within classes.
+
+    Args:
+      means: float64 `[width, class]`, of the steps of each class.
+      counts: float64 `[class]`, steps of each class.
+    """
+
+
+class _DirectSolver:
+  """Solves from scratch each time."""
+
+  def __init__(self, sums: FeatureSums):
+    self.sums = sums
+
+  def solve(self, right: np.ndarray) -> np.ndarray:
+    """See `_Solver`."""
+    return self._solve(self.sums.covariance, right)
+
+  def solve_within(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """See `_Solver`."""
+    _, products, count = self.sums
+    between = (means * counts) @ means.T
+    return self._solve((products - between) / count, means)
+
+  @staticmethod
+  def _solve(covariance: np.ndarray, right: np.ndarray) -> np.ndarray:
+    variance = np.trace(covariance) / len(covariance)
+    if not variance > 0:
+      return np.zeros_like(right)
+    ridge = RIDGE * variance * np.eye(len(covariance))
+    return np.linalg.solve(covariance + ridge, right)
+
+
+class _FactoredSolver:
+  """Factorises the covariance once for all tasks: for wide representations.
+
+  What the classes of a task differ by, which the covariance within classes
+  leaves out, is of lower rank than there are classes: Woodbury's identity.
+  """
+
+  def __init__(self, sums: FeatureSums):
+    self.sums = sums
+    covariance = sums.covariance
+    variance = np.trace(covariance) / len(covariance)
+    self._factor = None
+    if variance > 0:
+      covariance[np.diag_indices_from(covariance)] += RIDGE * variance
+      self._factor = linalg.cho_factor(covariance, overwrite_a=True)
+
+  def solve(self, right: np.ndarray) -> np.ndarray:
+    """See `_Solver`."""
+    if self._factor is None:
+      return np.zeros_like(right)
+    return linalg.cho_solve(self._factor, right)
+
+  def solve_within(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """See `_Solver`."""
+    apart = means - self.sums.mean[:, np.newaxis]
+    apart *= np.sqrt(counts / self.sums.count)
+    found, between = self.solve(means), self.solve(apart)
+    within = np.eye(len(counts)) - apart.T @ between
+    return found + between @ np.linalg.solve(within, apart.T @ found)
+
+
+class StepSums:
+  """Sums over steps from which exact probes of a representation follow.
+
+  All tasks share the products of the representation's numbers; the products of
+  steps that lack a task's label are summed separately and subtracted.
+  """
+
+  def __init__(
+    self, width: int, spec: labels_lib.LabelSpec, num_tasks: int = 1
+  ):
+    """Constructs the sums.
+
+    Args:
+      width: numbers per step.
+      spec: names and kinds of the labels.
+      num_tasks: see `labels.Labels`.
+    """
+    self._spec = spec
+    # Totals, products and counts: of all steps, and of those without a label.
+    self._all = self._zeros(width)
+    self._missing = [self._zeros(width) for _ in range(num_tasks)]
+    # Of outputs, and of the products of a number with an output.
+    self._outputs = np.zeros([num_tasks, spec.num_outputs])
+    self._cross = np.zeros([width, num_tasks, spec.num_outputs])
+
+  @staticmethod
+  def _zeros(width: int) -> list[np.ndarray]:
+    return [np.zeros([width]), np.zeros([width, width]), np.zeros([])]
+
+  @staticmethod
+  def _add(sums: list[np.ndarray], features: np.ndarray) -> None:
+    sums[0] += features.sum(axis=0)
+    sums[1] += features.T @ features
+    sums[2] += len(features)
+
+  def add(
+    self, features: np.ndarray, outputs: np.ndarray, has_label: np.ndarray
+  ) -> None:
+    """Adds steps.
+
+    Args:
+      features: `[time, width]`, roughly standardised: a small deviation from a
+        large mean is lost to rounding.
+      outputs: float64 `[time, task, output]`, see `labelled_outputs`.
+      has_label: bool `[time, task]`.
+    """
+    features = features.astype(np.float64)
+    self._add(self._all, features)
+    for task, sums in enumerate(self._missing):
+      without = ~has_label[:, task]
+      if without.any():
+        self._add(sums, features[without])
+    self._outputs += outputs.sum(axis=0)
+    flat = outputs.reshape([len(outputs), -1])
+    self._cross += (features.T @ flat).reshape(self._cross.shape)
+
+  def of_task(self, task: int) -> FeatureSums:
+    """Sums over the steps that have a task's label."""
+    total, products, count = (
+      whole - without for whole, without in zip(self._all, self._missing[task])
+    )
+    return FeatureSums(total, products, float(count))
+
+  def probe(
+    self, task: int = 0, solver: _Solver | None = None
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Solves for the exact probe of a task: kernel and bias.
+
+    Least squares for each value. For each categorical label the linear
+    discriminant: it chooses the most probable class, assuming that the numbers
+    of each class are normal, with a mean of their own and a common covariance.
+
+    Args:
+      task: which task.
+      solver: for the steps that have this task's label; by default a new one.
+
+    Returns:
+      float64 `[width, output]`, `[output]`; zeros where no step has a label.
+    """
+    solver = solver or _DirectSolver(self.of_task(task))
+    sums = solver.sums
+    cross, outputs = self._cross[:, task], self._outputs[task]
+    if not sums.count:
+      return np.zeros_like(cross), np.zeros_like(outputs)
+    mean, mean_output = sums.mean, outputs / sums.count
+    kernel = solver.solve(cross / sums.count - np.outer(mean, mean_output))
+    bias = mean_output - mean @ kernel
+    for _, where in self._spec.heads():
+      counts = outputs[where]
+      occurs = np.maximum(counts, 1)
+      means = cross[:, where] / occurs
+      found = solver.solve_within(means, counts)
+      kernel[:, where] = found
+      log_share = np.where(counts > 0, np.log(occurs / sums.count), NEVER)
+      bias[where] = log_share - np.sum(means * found, axis=0) / 2
+    return kernel, bias
+
+
+class WideSums:
+  """Sums over the first steps that have the labels of all tasks.
+
+  Attributes:
+    num_steps: how many steps these are.
+  """
+
+  def __init__(self, width: int, spec: labels_lib.LabelSpec, num_tasks: int):
+    """Constructs the sums.
+
+    Args:
+      width: numbers per step.
+      spec: names and kinds of the labels.
+      num_tasks: see `labels.Labels`.
+    """
+    self.num_steps = 0
+    self._num_tasks = num_tasks
+    self._sums = StepSums(width, spec, num_tasks)
+    # Steps not yet added: large blocks cost less.
+    self._waiting = []
+    self._num_waiting = 0
+
+  def add(
+    self, features: np.ndarray, outputs: np.ndarray, has_label: np.ndarray
+  ) -> None:
+    """Adds steps, see `StepSums.add`, until there are `MAX_WIDE_STEPS`."""
+    left = MAX_WIDE_STEPS - self.num_steps
+    (rows,) = np.nonzero(has_label.all(axis=1))
+    rows = rows[:left]
+    self._waiting.append((features[rows], outputs[rows]))
+    self._num_waiting += len(rows)
+    self.num_steps += len(rows)
+    if self._num_waiting >= _WIDE_BLOCK:
+      self._flush()
+
+  def _flush(self) -> None:
+    if self._num_waiting:
+      features, outputs = map(np.concatenate, zip(*self._waiting))
+      self._sums.add(features, outputs, np.ones(outputs.shape[:2], bool))
+    self._waiting, self._num_waiting = [], 0
+
+  def probes(self) -> tuple[np.ndarray, np.ndarray]:
+    """Solves for the exact probes of all tasks, which have the same steps.
+
+    There must be such steps.
+
+    Returns:
+      Kernel float64 `[width, task, output]` and bias `[task, output]`.
+    """
+    self._flush()
+    solver = _FactoredSolver(self._sums.of_task(0))
+    kernels, biases = zip(
+      *(self._sums.probe(task, solver) for task in range(self._num_tasks))
+    )
+    return np.stack(kernels, axis=1), np.stack(biases)

@@ -1,0 +1,127 @@
+"""Steps, scores and results that the tests of probes share."""
+
+import copy
+import dataclasses
+
+import numpy as np
+
+from analysis.probe import labels as labels_lib
+from analysis.probe import results
+from dnc.dsprites import latents
+
+SPEC = labels_lib.LabelSpec({'kind': 3}, ('size', 'place'), {'kind': 1 / 3})
+OFFSETS = (0, 5, -1)
+
+
+def steps(seed, number, width=8):
+  """Features in which the labels of one task stand, with noise.
+
+  Args:
+    seed: the seed of labels and noise.
+    number: how many steps.
+    width: numbers per step.
+
+  Returns:
+    float64 `[number, width]`, and labels `[number, 1, 4]`.
+  """
+  rng = np.random.default_rng(seed)
+  labels = np.ones([number, 1, 4])
+  labels[:, 0, 0] = rng.integers(3, size=number)
+  labels[:, 0, 1:3] = rng.standard_normal((number, 2)) + [2, 0]
+  mixing = np.random.default_rng(9).standard_normal((5, width))
+  features = SPEC.as_outputs(labels[:, 0]) @ mixing
+  features += rng.standard_normal((number, width)) + 0.5
+  return features, labels
+
+
+def label_score(label, gain, width=0.01):
+  """A score with this gain, of the Keras and the exact probes; shuffled, 0."""
+
+  def score(gain):
+    return results.Score(
+      measure=results.ACCURACY if label == 'shape' else results.R2,
+      error=0.5,
+      gain=gain,
+      interval=None if gain is None else (gain - width, gain + width),
+      error_interval=(0.4, 0.6),
+    )
+
+  true = score(gain)
+  exact = results.ProbeScore(
+    **vars(true),
+    shuffled=score(None if gain is None else 0.0),
+    selectivity=gain,
+    selectivity_interval=true.interval,
+  )
+  return results.LabelScore(
+    **vars(exact),
+    range=None if gain is None else (gain - 0.002, gain + 0.001),
+    exact=exact,
+    beside=exact if label == 'shape' else None,
+  )
+
+
+def with_gain(score, gain, interval):
+  """The same score with another gain."""
+  return dataclasses.replace(score, gain=gain, interval=interval)
+
+
+def scores(gains):
+  """Scores by offset and label.
+
+  Args:
+    gains: by (offset, label); 0 if not given.
+  """
+  return {
+    offset: {
+      label: label_score(label, gains.get((offset, label), 0.0))
+      for label in latents.NAMES
+    }
+    for offset in OFFSETS
+  }
+
+
+def result(memory=None, random=None, planted=0.5, more=0.0):
+  """A result of a memory, its untrained twin, and controls.
+
+  Args:
+    memory: gains of the memory, see `scores`.
+    random: gains of random inputs.
+    planted: gain of all labels at the planted offset.
+    more: how much more the memory holds than the untrained one.
+  """
+  of_planted = {(0, label): planted for label in latents.NAMES}
+  of_split = {
+    'memory': scores(memory or {}),
+    'untrained_memory': scores({}),
+    'random_256': scores(random or {}),
+    'planted_256': scores(of_planted),
+    'image': {
+      offset: {
+        label: dataclasses.replace(score, exact=None, beside=None)
+        for label, score in of_offset.items()
+      }
+      for offset, of_offset in scores({}).items()
+    },
+  }
+  difference = {
+    offset: {
+      label: results.Difference(more, (more - 0.01, more + 0.01))
+      for label in latents.NAMES
+    }
+    for offset in OFFSETS
+  }
+  return results.ProbeResult(
+    widths={name: 4096 if name == 'image' else 256 for name in of_split},
+    offsets=OFFSETS,
+    spec=labels_lib.latent_spec(),
+    num_rollouts={'train': 100, 'test': 30},
+    num_steps=50_000,
+    num_seeds=3,
+    num_logistic_steps=20_000,
+    num_wide_steps=0,
+    without_exact=('image',),
+    attainable=dict.fromkeys(latents.NAMES[1:], 0.5),
+    scores={'train': of_split, 'test': copy.deepcopy(of_split)},
+    comparisons={'memory': {'untrained_memory': difference}},
+  )

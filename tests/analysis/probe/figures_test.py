@@ -1,0 +1,46 @@
+"""Tests for analysis.probe.figures."""
+
+from unittest import mock
+
+import tensorflow as tf
+
+from analysis.common import figures as figures_lib
+from analysis.probe import figures
+from tests.analysis.probe import examples
+
+
+class FiguresTest(tf.test.TestCase):
+  def _rows(self, draw, *args):
+    """The rows that a function draws, by name."""
+    with mock.patch.object(
+      figures_lib, 'intervals', wraps=figures_lib.intervals
+    ) as intervals:
+      draw(*args)
+    return {row.name: row for row in intervals.call_args.args[0]}
+
+  def test_gains_of_every_representation(self):
+    result = examples.result({(0, 'scale'): 0.3})
+    rows = self._rows(figures.gains, result, 'scale')
+    self.assertLen(rows, len(result.widths))
+    memory = rows['memory (256)']
+    self.assertAllClose(memory[1:4], [0.3, 0.29, 0.31])
+    self.assertEqual((memory.kind, memory.other), ('memory', 0.3))
+    image = rows['input image (4096)']
+    self.assertEqual((image.kind, image.other), ('input', None))
+    self.assertEqual(rows['planted memory (256)'].kind, 'control')
+
+  def test_no_figure_of_a_label_that_does_not_vary(self):
+    result = examples.result()
+    for of_offset in result.scores['test'].values():
+      of_offset[0]['scale'] = examples.label_score('scale', None)
+    self.assertIsNone(figures.gains(result, 'scale'))
+
+  def test_over_time_shows_the_memory_at_each_offset(self):
+    result = examples.result({(5, 'x_position'): 0.3})
+    rows = self._rows(figures.over_time, result, 'x_position')
+    self.assertEqual(list(rows), ['memory, t', 'memory, t-5', 'memory, t+1'])
+    self.assertEqual(rows['memory, t-5'].value, 0.3)
+
+
+if __name__ == '__main__':
+  tf.test.main()

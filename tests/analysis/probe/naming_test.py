@@ -1,0 +1,45 @@
+"""Tests for analysis.probe.naming."""
+
+from absl.testing import absltest
+from absl.testing import parameterized
+
+from analysis.probe import naming
+
+
+class NamingTest(parameterized.TestCase):
+  @parameterized.parameters(
+    ('x_position', 'x'),
+    ('read_words', 'read words'),
+    ('random_256', 'random inputs'),
+    ('planted_16', 'planted memory'),
+    ('untrained_controller_cell', 'untrained core: controller cell'),
+  )
+  def test_names_in_words(self, name, words):
+    self.assertEqual(naming.in_words(name), words)
+
+  @parameterized.parameters(
+    ('memory', False),
+    ('features', False),
+    ('action', True),
+    ('random_256', True),
+    ('untrained_memory', True),
+  )
+  def test_what_the_trained_model_does_not_hold_is_a_control(
+    self, name, is_one
+  ):
+    self.assertEqual(naming.is_control(name), is_one)
+
+  @parameterized.parameters(
+    (0, 'the current step', 'the current sprite', 't-0'),
+    (1, '1 step before', 'the sprite 1 step before', 't-1'),
+    (5, '5 steps before', 'the sprite 5 steps before', 't-5'),
+    (-1, '1 step ahead', 'the sprite 1 step ahead', 't+1'),
+  )
+  def test_offsets(self, offset, when, sprite, short):
+    self.assertEqual(naming.when(offset), when)
+    self.assertEqual(naming.sprite(offset), sprite)
+    self.assertEqual(naming.short_offset(offset), short)
+
+
+if __name__ == '__main__':
+  absltest.main()

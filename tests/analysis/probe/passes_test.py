@@ -1,0 +1,66 @@
+"""Tests for analysis.probe.passes; for what they find, see probing_test."""
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from analysis.probe import passes
+from analysis.probe import streams
+from dnc.system import errors
+
+
+def _run(features, offsets=(0,)):
+  """Two rollouts to train on; the others are unseen."""
+  values = [np.arange(len(x)) for x in features]
+  stream = streams.ArrayStream({'f': features}, {}, {'v': values}, 2)
+  settings = passes.Settings(
+    offsets=offsets,
+    seed=0,
+    num_seeds=1,
+    batch_size=8,
+    learning_rate=1e-3,
+    plant=False,
+    log=None,
+  )
+  return passes.run(stream, settings, {})
+
+
+class RefusedTest(parameterized.TestCase, tf.test.TestCase):
+  @parameterized.parameters(10, -10)
+  def test_rollouts_too_short_for_the_offsets(self, offset):
+    with self.assertRaisesRegex(errors.UsageError, 'have at most 10 steps'):
+      _run(np.ones([2, 10, 3]), (0, offset))
+
+  def test_unseen_rollouts_longer_than_all_training_ones(self):
+    features = [np.ones([n, 3]) for n in (10, 9, 11)]
+    with self.assertRaisesRegex(errors.UsageError, 'unseen rollout has 11'):
+      _run(features)
+
+  def test_numbers_that_are_not_finite(self):
+    features = np.ones([2, 10, 3])
+    features[1, 3, 2] = np.nan
+    with self.assertRaisesRegex(errors.UsageError, 'f holds .* not finite'):
+      _run(features)
+
+
+class ReaderTest(tf.test.TestCase):
+  def test_keras_probes_read_a_copy_each_exact_ones_the_first(self):
+    rng = np.random.default_rng(0)
+    # Two Keras probes and an exact one, of four numbers; two tasks.
+    kernels = rng.standard_normal([3, 4, 2, 5])
+    biases = rng.standard_normal([3, 2, 5])
+    copies = rng.standard_normal([2, 6, 4]).astype(np.float32)
+    for number, of_probe in ((2, (0, 1, 0)), (1, (0, 0, 0))):
+      read = passes._Reader(
+        number, [(kernels[:2], biases[:2]), (kernels[2:], biases[2:])]
+      )
+      found = read(copies[:number])
+      self.assertEqual((found.shape, found.dtype), ((6, 3, 2, 5), np.float32))
+      for probe, copy in enumerate(of_probe):
+        expected = np.einsum('tw,wko->tko', copies[copy], kernels[probe])
+        expected += biases[probe]
+        self.assertAllClose(found[:, probe], expected, atol=1e-5)
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,127 @@
+"""Tests for analysis.probe.streams."""
+
+import os
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from analysis.probe import streams
+from dnc import traces as traces_lib
+from dnc.dsprites import latents
+from dnc.next_sprite import rollouts
+from dnc.system import errors
+from tests.support import data as testing_data
+from tests.support import random_traces
+
+
+class TraceStreamTest(tf.test.TestCase):
+  def _traces(self, name, indices, num_steps=9):
+    path = os.path.join(self.get_temp_dir(), f'{self.id()}_{name}')
+    splits = {'train': [random_traces.rollout(i, num_steps) for i in indices]}
+    random_traces.write(path, splits, random_traces.WIDTHS, metadata={})
+    return traces_lib.open_traces(path)
+
+  def test_yields_what_is_asked(self):
+    stream = streams.TraceStream(
+      self._traces('some', (3, 5)), ['memory'], ['shape', 'x_position']
+    )
+    self.assertEqual(stream.widths, {'memory': 8})
+    self.assertEqual(stream.num_rollouts, {'train': 2})
+    found = list(stream.rollouts('train'))
+    self.assertEqual([rollout.index for rollout in found], [3, 5])
+    labels = list(stream.labels('train'))
+    for i, index in enumerate((3, 5)):
+      expected = random_traces.rollout(index, 9)
+      self.assertAllEqual(found[i].features['memory'], expected['memory'])
+      self.assertAllEqual(found[i].labels, labels[i])
+      decoded = stream.decode(labels[i])
+      classes = expected['classes']
+      self.assertAllEqual(decoded[:, 0], classes[:, 0])
+      self.assertAllClose(decoded[:, 1], latents.VALUES[3][classes[:, 3]])
+
+  def test_means_over_rollouts_are_subtracted_from_what_the_model_held(self):
+    inputs = streams.ModelInputs(
+      {'action': 5}, lambda index: {'action': np.ones([9, 5])}
+    )
+    stream = streams.TraceStream(
+      self._traces('some', (3,)), inputs=inputs, centred=True
+    )
+    (rollout,) = stream.rollouts('train')
+    memory = random_traces.rollout(3, 9)['memory']
+    self.assertAllClose(rollout.features['memory'], memory - memory.mean(0))
+    self.assertAllEqual(rollout.features['action'], np.ones([9, 5]))
+
+  def test_an_untrained_model_stands_beside(self):
+    traces = self._traces('some', (1, 3))
+    stream = streams.TraceStream(traces, ['memory'], untrained=traces)
+    self.assertEqual(stream.widths, {'memory': 8, 'untrained_memory': 8})
+    for rollout in stream.rollouts('train'):
+      self.assertAllEqual(
+        rollout.features['memory'], rollout.features['untrained_memory']
+      )
+    others = self._traces('others', (1, 2))
+    stream = streams.TraceStream(traces, untrained=others)
+    with self.assertRaisesRegex(ValueError, 'untrained_traces are of other'):
+      list(stream.rollouts('train'))
+
+  def test_unknown_representation_is_refused(self):
+    with self.assertRaisesRegex(errors.UsageError, "'usage', only memory"):
+      streams.TraceStream(self._traces('some', (1,)), ['usage'])
+
+
+class SpriteInputsTest(tf.test.TestCase):
+  def test_are_those_of_the_model(self):
+    table = testing_data.rendered_table()
+    spec = rollouts.RolloutSpec(0, 'evaluation', 20, 20)
+    made = streams.sprite_inputs(table, spec)
+    inputs = made.of_rollout(41)
+    fed = rollouts.model_inputs(rollouts.make_batch(table, spec, [41]))[:, 0]
+    self.assertAllEqual(inputs['image'], fed[:, : rollouts.NUM_PIXELS])
+    self.assertAllEqual(inputs['action'], fed[:, rollouts.NUM_PIXELS :])
+    self.assertEqual({k: v.shape[1] for k, v in inputs.items()}, made.widths)
+
+
+class ArrayStreamTest(parameterized.TestCase, tf.test.TestCase):
+  def test_labels_are_classes_then_values(self):
+    features = [np.ones([4, 2]), np.ones([3, 2]), np.ones([5, 2])]
+    classes = [[0, 1, 1, 1], [0, 0, 2], [3, 0, 0, 0, 0]]
+    values = [np.arange(n) for n in (4, 3, 5)]
+    stream = streams.ArrayStream(
+      {'f': features}, {'kind': classes}, {'size': values}, num_train=2
+    )
+    self.assertEqual(stream.num_rollouts, {'train': 2, 'test': 1})
+    # The unseen rollout has a fourth class; chance is of the training ones.
+    self.assertEqual(stream.spec.classes, {'kind': 4})
+    self.assertAllClose(stream.spec.chance, {'kind': 3 / 7})
+    (rollout,) = stream.rollouts('test')
+    self.assertEqual(rollout.index, 2)
+    self.assertAllEqual(rollout.labels[:, 0], classes[2])
+    self.assertAllEqual(rollout.labels[:, 1], values[2])
+    mean, deviation = stream.scale
+    sizes = np.concatenate(values[:2])
+    self.assertAllClose(mean, [3 / 7, 3 / 7, 1 / 7, 0, sizes.mean()])
+    self.assertNear(deviation[-1], sizes.std(), 1e-6)
+
+  @parameterized.parameters(
+    (dict(features={}), 'must be given'),
+    (dict(values={}), 'must be given'),
+    (dict(values={'a': np.zeros([4, 4])}), 'a: must have as many'),
+    (dict(values={'a': np.zeros([3, 5])}), 'a: must have as many'),
+    (dict(num_train=9), 'num_train is 9'),
+    (dict(num_train=0), 'num_train is 0'),
+    (dict(classes={'a': np.zeros([4, 5], int)}), 'not in both'),
+  )
+  def test_what_does_not_fit_is_refused(self, change, message):
+    arguments = dict(
+      features={'f': np.zeros([4, 5, 2])},
+      classes={},
+      values={'a': np.zeros([4, 5])},
+      num_train=3,
+    )
+    with self.assertRaisesRegex(ValueError, message):
+      streams.ArrayStream(**{**arguments, **change})
+
+
+if __name__ == '__main__':
+  tf.test.main()
