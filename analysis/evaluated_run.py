@@ -15,9 +15,9 @@ from dnc.dsprites import variation
 from dnc.next_sprite import model as predictor_lib
 from dnc.next_sprite import recording as exports
 from dnc.next_sprite import rollouts
-from dnc.next_sprite import scoring as evaluation
 from dnc.traces import reading as traces_lib
 from dnc.traces import writing as trace_export
+from dnc.training import checkpoints
 
 _TRACES_DIR = 'traces'
 # Unseen rollouts of Test 1: an interval wants more than one.
@@ -38,7 +38,7 @@ class Wanted:
   """
 
   name: str
-  splits: Mapping[str, evaluation.Split]
+  splits: Mapping[str, rollouts.RolloutRange]
   representations: tuple[str, ...]
   is_untrained: bool = False
 
@@ -68,7 +68,7 @@ class EvaluatedRun:
   @functools.cached_property
   def widths(self) -> dict[str, int]:
     """Numbers per step of all that the core has."""
-    return predictor_lib.widths(self.training)
+    return exports.widths(self.training)
 
   @functools.cached_property
   def untrained(self) -> predictor_lib.SpritePredictor:
@@ -84,7 +84,7 @@ class EvaluatedRun:
     return dict(
       model_dir=os.path.dirname(self.folder),
       num_updates=self.num_updates,
-      model_fingerprint=evaluation.fingerprint(self.predictor),
+      model_fingerprint=checkpoints.fingerprint(self.predictor),
       data_fingerprint=self.table.fingerprint,
       training=dataclasses.asdict(self.training),
       evaluation=dataclasses.asdict(self.evaluation),
@@ -130,7 +130,7 @@ class EvaluatedRun:
 
   def for_mutual_information(self, representations: Iterable[str]) -> Wanted:
     """The traces of Test 2."""
-    split = evaluation.Split(
+    split = rollouts.RolloutRange(
       rollouts.moving_spec(self.evaluation), 0, self.evaluation.num_sequences
     )
     return Wanted('mi', dict(sequences=split), tuple(representations))
@@ -175,11 +175,11 @@ class EvaluatedRun:
 
 def _splits(
   spec: rollouts.RolloutSpec, number: int, least: int
-) -> dict[str, evaluation.Split]:
+) -> dict[str, rollouts.RolloutRange]:
   """Rollouts to train probes on, and a tenth as many unseen ones, or more."""
   return dict(
-    train=evaluation.Split(spec, 0, number),
-    test=evaluation.Split(spec, number, max(least, -(-number // 10))),
+    train=rollouts.RolloutRange(spec, 0, number),
+    test=rollouts.RolloutRange(spec, number, max(least, -(-number // 10))),
   )
 
 

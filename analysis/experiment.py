@@ -35,13 +35,14 @@ from dnc.config import runs
 from dnc.dsprites import table as table_lib
 from dnc.next_sprite import recording as exports
 from dnc.next_sprite import rollouts
-from dnc.next_sprite import scoring as evaluation
+from dnc.next_sprite import scoring
 from dnc.next_sprite import sequences as sprite_sequences
 from dnc.next_sprite import training
 from dnc.repeat_copy import sequences as copy_sequences
 from dnc.repeat_copy import training as repeat_copy_training
 from dnc.system import errors
 from dnc.system import files
+from dnc.training import checkpoints
 
 EVALUATION_DIR = 'evaluation'
 
@@ -164,8 +165,10 @@ def _write_report(run: _Run, found: Mapping[str, Any], command: str) -> None:
   run.log(f'report: {", ".join(paths)}')
 
 
-def _scorer(run: _Run, num_rollouts: int) -> evaluation.Scorer:
-  return evaluation.Scorer(run.predictor, run.table, run.spec(), num_rollouts)
+def _scorer(run: _Run, num_rollouts: int) -> scoring.PredictionScorer:
+  return scoring.PredictionScorer(
+    run.predictor, run.table, run.spec(), num_rollouts
+  )
 
 
 def _magnified(picture: np.ndarray) -> np.ndarray:
@@ -352,7 +355,7 @@ def _evaluate_repeat_copy(
       about = dict(
         model_dir=model_dir,
         num_updates=num_updates,
-        model_fingerprint=evaluation.fingerprint(core),
+        model_fingerprint=checkpoints.fingerprint(core),
         training=dataclasses.asdict(training_config),
         evaluation=dict(
           tests=('lesion',),

@@ -1,4 +1,4 @@
-"""From a model to its traces: what is written of each step, and writing it."""
+"""Records what a predictor holds at every step, and writes it as traces."""
 
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -9,99 +9,173 @@ import itertools
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from dnc import config as config_lib
-from dnc import traces as traces_lib
+from dnc import traces
 from dnc.dsprites import table as table_lib
-from dnc.next_sprite import model as predictor_lib
+from dnc.next_sprite import model as model_lib
 from dnc.next_sprite import rollouts
-from dnc.next_sprite import scoring as evaluation
+from dnc.next_sprite import scoring
 from dnc.system import errors
 from dnc.system import progress
-from dnc.traces import records as trace_records
-from dnc.traces import shards as trace_shards
-from dnc.traces import writing as trace_export
+from dnc.traces import records
+from dnc.traces import shards as shards_lib
+from dnc.traces import writing
+from dnc.training import checkpoints
+from dnc.training import cores
+
+# The one of `config.EXPORTS` that is not read off the core's state.
+LOSS = 'loss'
 
 # Rollouts that run together; halved until they take no more than the bytes.
 _BATCH_SIZE = 16
 _MAX_BATCH_BYTES = 320 << 20
 
 
+def widths(config: config_lib.TrainingConfig) -> dict[str, int]:
+  """Numbers per step of each of `config.EXPORTS` that a run's model has."""
+  return {**cores.widths(config, config.core), LOSS: 1}
+
+
 def exported(
-  config: config_lib.EvaluationConfig, widths: Mapping[str, int]
+  config: config_lib.EvaluationConfig, available: Mapping[str, int]
 ) -> tuple[str, ...]:
-  """What to write of each step of Test 1's rollouts.
+  """Decides what is written of each step of Test 1's rollouts.
 
   Args:
-    config: says it, or leaves it open.
-    widths: numbers per step of all that the core has.
+    config: names it in `export`, or leaves that None.
+    available: what the model has, from `widths`.
 
   Returns:
     Some of `config.EXPORTS`, in that order.
 
   Raises:
-    UsageError: if the core lacks what `config.export` names.
+    UsageError: if the model lacks something that `config.export` names.
   """
-  had = [name for name in config_lib.EXPORTS if name in widths]
+  names = [name for name in config_lib.EXPORTS if name in available]
   if config.export is not None:
-    _check('export', config.export, had)
-    return tuple(name for name in had if name in config.export)
-  wide = widths.get('memory', 0) > config.MAX_MEMORY
+    _check_available('export', config.export, names)
+    return tuple(name for name in names if name in config.export)
+  wide = available.get('memory', 0) > config.MAX_MEMORY
   if wide and 'memory' not in (config.representations or ()):
-    had.remove('memory')
-  return tuple(had)
+    names.remove('memory')
+  return tuple(names)
 
 
 def probed(
-  config: config_lib.EvaluationConfig, widths: Mapping[str, int]
+  config: config_lib.EvaluationConfig, available: Mapping[str, int]
 ) -> tuple[str, ...]:
-  """What Test 1 probes, of that.
+  """Decides which of the exported representations Test 1 probes.
 
   Args:
-    config: as of `exported`.
-    widths: as of `exported`.
+    config: names them in `representations`, or leaves that None.
+    available: what the model has, from `widths`.
 
   Returns:
     Some of `config.REPRESENTATIONS`.
 
   Raises:
-    UsageError: if the core lacks what `config.representations` names.
+    UsageError: if the model lacks something that `config.representations`
+      names.
   """
   if config.representations is None:
-    written = exported(config, widths)
+    written = exported(config, available)
     return tuple(x for x in written if x in config_lib.REPRESENTATIONS)
-  had = [name for name in config_lib.REPRESENTATIONS if name in widths]
-  _check('representations', config.representations, had)
+  names = [name for name in config_lib.REPRESENTATIONS if name in available]
+  _check_available('representations', config.representations, names)
   return config.representations
 
 
-def _check(flag: str, names: tuple[str, ...], had: list[str]) -> None:
-  lacking = [name for name in names if name not in had]
+def _check_available(
+  flag: str, names: tuple[str, ...], available: list[str]
+) -> None:
+  lacking = [name for name in names if name not in available]
   if lacking:
     raise errors.UsageError(
       f'--{flag}={",".join(names)}: this core has no {", ".join(lacking)}; '
-      f'it has {", ".join(had)}'
+      f'it has {", ".join(available)}'
     )
+
+
+class Recorder:
+  """Runs a predictor over batches of rollouts and records every step."""
+
+  def __init__(
+    self,
+    predictor: model_lib.SpritePredictor,
+    names: tuple[str, ...],
+    batch_size: int | None = None,
+  ):
+    """Constructs the recorder.
+
+    Args:
+      predictor: the model.
+      names: what to record, some of `config.EXPORTS`.
+      batch_size: of all batches; None for any, which is slower on a CPU.
+    """
+    self._predictor = predictor
+    self._names = names
+    state = predictor.initial_state(1)
+    # One graph for every length.
+    self._record_segment = tf.function(
+      self._record,
+      input_signature=[
+        rollouts.batch_spec(batch_size),
+        tf.nest.map_structure(
+          lambda x: tf.TensorSpec([batch_size, *x.shape[1:]], x.dtype), state
+        ),
+      ],
+    )
+
+  def _record(self, segment, state):
+    of_state = tuple(name for name in self._names if name != LOSS)
+    logits, state, recorded = self._predictor(
+      rollouts.model_inputs(segment), state, of_state
+    )
+    if LOSS in self._names:
+      loss = self._predictor.loss(logits, rollouts.model_targets(segment))
+      recorded = {**recorded, LOSS: loss[:, :, tf.newaxis]}
+    return recorded, state
+
+  def record(
+    self, batch: rollouts.RolloutBatch
+  ) -> Iterator[dict[str, np.ndarray]]:
+    """Records a batch from zero state.
+
+    Args:
+      batch: rollouts, of this recorder's batch size.
+
+    Yields:
+      For successive segments float32 arrays `[time, batch, width]` by name,
+      meaningless past a rollout's end. They share memory with tensors: do not
+      write to them.
+    """
+    state = self._predictor.initial_state(len(batch.length))
+    for start in range(0, len(batch.image), scoring.SEGMENT_LENGTH):
+      segment = rollouts.segment(batch, start, start + scoring.SEGMENT_LENGTH)
+      recorded, state = self._record_segment(segment, state)
+      yield {x: np.asarray(memoryview(recorded[x])) for x in self._names}
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelTraces:
-  """Traces of a model: what they are of, and where they are or will be.
+  """Traces of a model: what they are of, and their folder.
 
   Attributes:
-    path: the folder of the traces.
+    path: the folder, which need not exist.
     predictor: the model.
     table: the sprites.
-    splits: which rollouts.
-    widths: what to record, some of `predictor.widths`.
-    metadata: what the traces are of. Fingerprints of model and data, and the
-      rollouts, are added.
+    splits: the rollouts of each split.
+    widths: what to record, some of `widths(config)`.
+    metadata: what the traces are of. The fingerprints of model and data, and
+      the rollouts, are added.
   """
 
   path: str
-  predictor: predictor_lib.SpritePredictor
+  predictor: model_lib.SpritePredictor
   table: table_lib.SpriteTable
-  splits: Mapping[str, evaluation.Split]
+  splits: Mapping[str, rollouts.RolloutRange]
   widths: Mapping[str, int]
   metadata: Mapping[str, Any]
 
@@ -109,7 +183,7 @@ class ModelTraces:
   def _all_metadata(self) -> dict[str, Any]:
     return {
       **self.metadata,
-      'model_fingerprint': evaluation.fingerprint(self.predictor),
+      'model_fingerprint': checkpoints.fingerprint(self.predictor),
       'data_fingerprint': self.table.fingerprint,
       'splits': {k: dataclasses.asdict(v) for k, v in self.splits.items()},
       'representations': sorted(self.widths),
@@ -117,17 +191,17 @@ class ModelTraces:
 
   @functools.cached_property
   def _together(self) -> int:
-    """How many rollouts to run together."""
+    """How many rollouts run together."""
     longest = max(split.spec.max_length for split in self.splits.values())
     return _batch_size(4 * longest * sum(self.widths.values()))
 
-  def plan(self) -> trace_export.Export:
-    """Looks at what `export` would have to write, and writes nothing.
+  def plan(self) -> writing.Export:
+    """Plans what `export` would write; writes nothing.
 
     Raises:
       UsageError: if the folder holds other traces.
     """
-    return trace_export.Export(
+    return writing.Export(
       self.path,
       self.widths,
       {name: _planned(split) for name, split in self.splits.items()},
@@ -135,17 +209,16 @@ class ModelTraces:
       self._all_metadata,
     )
 
-  def export(self, log: progress.Log | None = None) -> traces_lib.Traces:
+  def export(self, log: progress.Log | None = None) -> traces.Traces:
     """Writes what the model holds at every step, unless it is written already.
 
-    Shards that are there stay as they are: what was interrupted is gone on
-    with, and what was lost is made again, the same bytes.
+    Finished shards are kept, missing ones are written: the same bytes.
 
     Args:
       log: takes a line of progress now and then.
 
     Returns:
-      The traces, open for reading.
+      The traces, open for traces.
 
     Raises:
       UsageError: if the folder holds other traces, or the disk is too small.
@@ -156,94 +229,96 @@ class ModelTraces:
       console.show(f'traces: reading {self.path}')
     else:
       export.begin(console)
-      evaluator = _evaluator(self.predictor, tuple(self.widths), self._together)
+      recorder = _recorder(self.predictor, tuple(self.widths), self._together)
       try:
         _write_missing(
-          export, evaluator, self.table, self.splits, self._together, console
+          export, recorder, self.table, self.splits, self._together, console
         )
       except KeyboardInterrupt:
         console(
           f'traces: {export.num_there} of {export.num_shards} shards are '
-          'there; the same command goes on from here'
+          'written; the same command writes the rest'
         )
         raise
       export.finish()
-    return traces_lib.open_traces(self.path, self._all_metadata)
+    return traces.open_traces(self.path, self._all_metadata)
 
 
 @functools.lru_cache(maxsize=2)
-def _evaluator(
-  predictor: predictor_lib.SpritePredictor,
-  record: tuple[str, ...],
+def _recorder(
+  predictor: model_lib.SpritePredictor,
+  names: tuple[str, ...],
   batch_size: int,
-) -> evaluation.Evaluator:
-  """The same for many exports: its graph takes seconds to make and compile."""
-  return evaluation.Evaluator(predictor, record, batch_size)
+) -> Recorder:
+  """One recorder for many exports: its graph takes seconds to compile."""
+  return Recorder(predictor, names, batch_size)
 
 
 def _batch_size(bytes_per_rollout: int) -> int:
-  """How many rollouts to run together."""
+  """How many rollouts run together."""
   batch_size = _BATCH_SIZE
   while batch_size > 1 and batch_size * bytes_per_rollout > _MAX_BATCH_BYTES:
     batch_size //= 2
   return batch_size
 
 
-def _planned(split: evaluation.Split) -> list[trace_shards.PlannedRollout]:
+def _planned(
+  split: rollouts.RolloutRange,
+) -> list[shards_lib.PlannedRollout]:
   """Index and number of steps of a split's rollouts."""
   return [
-    trace_shards.PlannedRollout(index, rollouts.length(split.spec, index))
+    shards_lib.PlannedRollout(index, rollouts.length(split.spec, index))
     for index in range(split.first, split.first + split.num_rollouts)
   ]
 
 
 def _write_missing(
-  export: trace_export.Export,
-  evaluator: evaluation.Evaluator,
+  export: writing.Export,
+  recorder: Recorder,
   table: table_lib.SpriteTable,
-  splits: Mapping[str, evaluation.Split],
+  splits: Mapping[str, rollouts.RolloutRange],
   batch_size: int,
   console: progress.Console,
 ) -> None:
-  """Runs the model for a shard while the one before is being written."""
+  """Runs the model for a shard while the shard before is being written."""
   done = 0
   total = sum(shard.num_rollouts for shard in export.missing)
-  # What is being written when something goes wrong is written to its end.
+  # Leaving the block waits for the shard that is being written.
   with (
     progress.Stage(console, 'writing traces', total, 'rollouts') as stage,
     futures.ThreadPoolExecutor(max_workers=1) as writer,
   ):
-    writing = None
+    pending = None
     for name, split in splits.items():
       shards = [shard for shard in export.missing if shard.split == name]
       for shard, recorded in _run_shards(
-        evaluator, table, split, shards, batch_size
+        recorder, table, split, shards, batch_size
       ):
-        if writing:
-          writing.result()
-        records = _encoded(export, shard, recorded)
-        writing = writer.submit(export.write, shard, records)
+        if pending:
+          pending.result()
+        encoded = _encoded(export, shard, recorded)
+        pending = writer.submit(export.write, shard, encoded)
         done += shard.num_rollouts
         stage.done(done)
-    if writing:
-      writing.result()
+    if pending:
+      pending.result()
 
 
-# Of a batch its labels, as `rollouts.RolloutBatch`, and what was recorded.
+# The labels of a batch, without its images, and its recorded segments.
 _Recorded = tuple[rollouts.RolloutBatch, list[dict[str, np.ndarray]]]
 
 
 def _run_shards(
-  evaluator: evaluation.Evaluator,
+  recorder: Recorder,
   table: table_lib.SpriteTable,
-  split: evaluation.Split,
-  shards: list[trace_shards.Shard],
+  split: rollouts.RolloutRange,
+  shards: list[shards_lib.Shard],
   batch_size: int,
-) -> Iterator[tuple[trace_shards.Shard, list[_Recorded]]]:
-  """Yields shards and what their batches gave.
+) -> Iterator[tuple[shards_lib.Shard, list[_Recorded]]]:
+  """Yields shards and what was recorded for their batches.
 
-  A rollout's companions are always the same, and so is it, bit for bit. They
-  are in order of index: nobody waits for the shorter ones of a batch.
+  A rollout always shares its batch with the same others, so that its numbers
+  are the same bit for bit.
   """
   if not shards:
     return
@@ -258,27 +333,27 @@ def _run_shards(
   for shard, indices in zip(shards, batches_of):
     recorded = []
     for batch in itertools.islice(batches, len(indices)):
-      segments = list(evaluator.record(batch))
+      segments = list(recorder.record(batch))
       # The images are not kept.
       recorded.append((batch._replace(image=None, target=None), segments))
     yield shard, recorded
 
 
 def _encoded(
-  export: trace_export.Export,
-  shard: trace_shards.Shard,
+  export: writing.Export,
+  shard: shards_lib.Shard,
   recorded: list[_Recorded],
 ) -> Iterator[bytearray]:
-  """Yields the records of a shard's rollouts, each valid until the next."""
+  """Yields the records of a shard's rollouts; the next overwrites the last."""
   record, digits = None, export.fingerprint(shard)
   for batch, segments in recorded:
     for i, length in enumerate(batch.length):
-      if not length:  # The batch was not filled.
+      if not length:  # The last batch may not be full.
         continue
       arrays = {name: _cut(segments, name, i, length) for name in export.widths}
       arrays['classes'] = [batch.classes[:length, i]]
       arrays['values'] = [batch.values[:length, i]]
-      record = trace_records.encode(
+      record = records.encode(
         export.widths,
         int(batch.index[i]),
         digits,

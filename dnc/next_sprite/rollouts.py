@@ -132,6 +132,21 @@ def moving_spec(config: config_lib.EvaluationConfig) -> RolloutSpec:
   )
 
 
+@dataclasses.dataclass(frozen=True)
+class RolloutRange:
+  """Successive rollouts of one kind.
+
+  Attributes:
+    spec: what kind.
+    first: index of the first.
+    num_rollouts: how many.
+  """
+
+  spec: RolloutSpec
+  first: int
+  num_rollouts: int
+
+
 class RolloutBatch(NamedTuple):
   """Rollouts side by side, padded with zeros to the longest.
 

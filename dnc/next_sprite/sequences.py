@@ -10,6 +10,7 @@ from dnc import tasks
 from dnc.dsprites import table as table_lib
 from dnc.next_sprite import model
 from dnc.next_sprite import rollouts
+from dnc.next_sprite import scoring
 from dnc.training import sequences
 
 # Steps whose images are in memory together.
@@ -78,7 +79,7 @@ class SpriteSequences:
       )
 
   def _step_scores(self, outputs, targets):
-    found = model.step_scores(outputs, targets, self._loss)
+    found = scoring.step_scores(outputs, targets, self._loss)
     return {metric.name: found[metric.name] for metric in self.metrics}
 
   def scores(

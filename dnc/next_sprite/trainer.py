@@ -1,38 +1,34 @@
-"""One update of the predictor, and all that a run carries from one to the next.
+"""One update of the predictor, and all that a run carries to the next.
 
 An update is one segment of `tbptt_length` steps of a batch of rollouts. The
 state is carried over to the next segment, without its gradient, and starts
 again from zeros with the next batch.
 """
 
-from typing import Any
-
-import sonnet as snt
 import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc.dsprites import table as table_lib
-from dnc.next_sprite import model as predictor_lib
+from dnc.next_sprite import model as model_lib
 from dnc.next_sprite import rollouts
+from dnc.training import cores
 from dnc.training import distribution
 from dnc.training import optimizers
 from dnc.training import tally as tally_lib
+from dnc.training import trainer
 
-# Of Adam: learns faster than with 0.999, see docs/RESULTS.md.
+# Adam's; learns faster than with 0.999, see docs/RESULTS.md.
 _BETA2 = 0.99
 
 
 def _variable(
-  value: tf.Tensor | float | str, dtype: tf.DType | None = None
+  value: tf.Tensor | float, dtype: tf.DType | None = None
 ) -> tf.Variable:
   return tf.Variable(value, dtype=dtype, trainable=False)
 
 
-class Trainer(snt.Module):
+class SpriteTrainer(trainer.Trainer):
   """The predictor, its optimizer, and how far the run has come.
-
-  All of it is in a checkpoint, so that a run that goes on from one does what it
-  would have done.
 
   Attributes:
     predictor: the `SpritePredictor`.
@@ -40,9 +36,7 @@ class Trainer(snt.Module):
     learning_rate: float32 variable, of the optimizer; falls with every batch.
     num_batches: int64 variable, batches of rollouts finished so far.
     start: int32 variable, steps of the current batch trained on so far.
-    tally: `Tally` of updates and steps.
-    run_name: string variable, tells whose checkpoint it is.
-    update_graph: the graph of `update`.
+    update_graph: `update` as a `tf.function`.
   """
 
   def __init__(
@@ -64,14 +58,26 @@ class Trainer(snt.Module):
     Raises:
       LostWorkerError: if another worker is gone.
     """
-    super().__init__(name=name)
+    super().__init__(config, name=name)
     self._config = config
     self._strategy = strategy or tf.distribute.get_strategy()
-    # Workers cannot send each other a string.
-    self.run_name = _variable(config.name())
-    with distribution.told_losses(), self._strategy.scope():
-      self._create_variables(table)
-    # One for every length: the signature's time is None.
+    with distribution.lost_workers_told(), self._strategy.scope():
+      self.predictor = model_lib.SpritePredictor(config, table.mean_image())
+      self.learning_rate = _variable(config.learning_rate)
+      self.optimizer = optimizers.make(
+        config.optimizer,
+        self.learning_rate,
+        self.predictor.learned_variables,
+        beta2=_BETA2,
+      )
+      self.num_batches = _variable(0, tf.int64)
+      self.start = _variable(0, tf.int32)
+      self.tally = tally_lib.Tally()
+      self._initial_state = self.predictor.initial_state(config.batch_size)
+      self._carried = [
+        _variable(x) for x in tf.nest.flatten(self._initial_state)
+      ]
+    # One graph for every length: the signature's time is None.
     self.update_graph = tf.function(
       self._update,
       input_signature=[
@@ -80,126 +86,10 @@ class Trainer(snt.Module):
       ],
     )
 
-  def _create_variables(self, table: table_lib.SpriteTable) -> None:
-    config = self._config
-    self.predictor = predictor_lib.SpritePredictor(config, table.mean_image())
-    self.learning_rate = _variable(config.learning_rate)
-    self.optimizer = optimizers.make(
-      config.optimizer,
-      self.learning_rate,
-      self.predictor.learned_variables,
-      beta2=_BETA2,
-    )
-    self.num_batches = _variable(0, tf.int64)
-    self.start = _variable(0, tf.int32)
-    self.tally = tally_lib.Tally()
-    self._initial_state = self.predictor.initial_state(config.batch_size)
-    self._carried = [_variable(x) for x in tf.nest.flatten(self._initial_state)]
-
-  def _scheduled_learning_rate(self) -> tf.Tensor:
-    """Linear from the first batch of the run to the last."""
-    config = self._config
-    last = max(1, config.num_batches - 1)
-    done = tf.minimum(1.0, tf.cast(self.num_batches, tf.float32) / last)
-    return config.learning_rate + done * (
-      config.final_learning_rate - config.learning_rate
-    )
-
-  def _find_update(
-    self, batch: rollouts.RolloutBatch, stop: tf.Tensor
-  ) -> dict[str, Any]:
-    """One replica's share of an update, up to what it will change.
-
-    Returns:
-      What `update` returns, with `gradients`, the `state` to carry and
-      `stop_at`, its first step: the same for all replicas.
-    """
-    part = distribution.Part()
-    end = tf.reduce_max(batch.length)
-    start = self.start.read_value()
-    stop_at = tf.minimum(start + self._config.segment_length, end)
-    mask = rollouts.mask(batch.length, stop_at - start, offset=start)
-    num_steps = tf.reduce_sum(mask)
-    segment = rollouts.segment(batch, start, stop_at)
-    segment = rollouts.RolloutBatch(
-      *(part.take(x, axis=min(x.shape.rank - 1, 1)) for x in segment)
-    )
-    state = tf.nest.pack_sequence_as(
-      self._initial_state,
-      [part.take(x.read_value(), axis=0) for x in self._carried],
-    )
-    variables = self.predictor.learned_variables
-    # What is frozen needs no gradient, and takes no time for one.
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-      tape.watch(variables)
-      logits, state, _ = self.predictor(rollouts.model_inputs(segment), state)
-      losses = self.predictor.loss(logits, rollouts.model_targets(segment))
-      # This replica's share of the mean over the whole batch.
-      loss = tf.reduce_sum(losses * part.take(mask, axis=1)) / num_steps
-    *gradients, loss, stop = part.sum(
-      [*tape.gradient(loss, variables), loss, tf.cast(stop, tf.float32)]
-    )
-    state = part.join(tf.nest.flatten(state))
-    gradients, norm = tf.clip_by_global_norm(
-      gradients, self._config.max_grad_norm
-    )
-    with tf.control_dependencies([*gradients, *state, stop]):
-      finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
-    return dict(
-      gradients=gradients,
-      state=state,
-      stop_at=stop_at,
-      loss=loss,
-      grad_norm=norm,
-      num_steps=num_steps,
-      finite=finite,
-      finished=tf.equal(stop_at, end),
-      stop=stop > 0,
-    )
-
-  def _make_update(self, found: dict[str, Any]) -> None:
-    """Changes one replica's variables to what `_find_update` found."""
-    # With the weights: an interrupt cannot come in between.
-    distribution.assign(self.learning_rate, self._scheduled_learning_rate())
-    self.optimizer.apply(found['gradients'], self.predictor.learned_variables)
-    finished = found['finished']
-    for variable, value in zip(self._carried, found['state']):
-      value = tf.where(finished, tf.zeros_like(value), value)
-      distribution.assign(variable, value)
-    distribution.assign(self.start, tf.where(finished, 0, found['stop_at']))
-    num_batches = self.num_batches + tf.cast(finished, tf.int64)
-    distribution.assign(self.num_batches, num_batches)
-    self.tally.add(found['loss'], found['grad_norm'], found['num_steps'])
-
   @property
   def is_alone(self) -> bool:
     """Whether one replica does all the work."""
     return self._strategy.num_replicas_in_sync == 1
-
-  def _update(
-    self, batch: rollouts.RolloutBatch, stop: tf.Tensor
-  ) -> dict[str, tf.Tensor]:
-    """`update`, of all replicas, which return the same."""
-    found = self._strategy.run(self._find_update, args=(batch, stop))
-    local = self._strategy.experimental_local_results
-    # Nothing is changed before all replicas have all from the others.
-    finite = tf.reduce_all(local(found['finite']))
-
-    def make(found, finite):
-      tf.cond(finite, lambda: self._make_update(found), lambda: None)
-
-    self._strategy.run(make, args=(found, finite))
-    return {
-      name: local(found[name])[0]
-      for name in (
-        'loss',
-        'grad_norm',
-        'num_steps',
-        'finite',
-        'finished',
-        'stop',
-      )
-    }
 
   def update(
     self, batch: rollouts.RolloutBatch, stop: bool = False
@@ -214,10 +104,112 @@ class Trainer(snt.Module):
       Scalars: `loss`, mean per image over the segment's real steps;
       `grad_norm`, before clipping; `num_steps`, real steps; `finite`, whether
       both are finite: if not, nothing was changed; `finished`, whether this was
-      the batch's last segment; `stop`, whether a process wants to stop.
+      the batch's last segment; `stop`, whether any process wants to stop.
 
     Raises:
       LostWorkerError: if another worker is gone; nothing was changed.
     """
-    with distribution.told_losses():
+    with distribution.lost_workers_told():
       return self.update_graph(batch, tf.constant(stop))
+
+  def _update(
+    self, batch: rollouts.RolloutBatch, stop: tf.Tensor
+  ) -> dict[str, tf.Tensor]:
+    """`update` in graph: loss and gradient, then the new weights."""
+    variables = self.predictor.learned_variables
+
+    def find(batch, stop):
+      """Run by each replica on its part; all return the same."""
+      part = distribution.Part()
+      segment, mask, state, stop_at = self._next_segment(batch, part)
+      num_steps = tf.reduce_sum(mask)
+      # Frozen variables need no gradient, and cost no time for one.
+      with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(variables)
+        logits, state, _ = self.predictor(rollouts.model_inputs(segment), state)
+        losses = self.predictor.loss(logits, rollouts.model_targets(segment))
+        # This replica's share of the mean over the whole batch.
+        loss = tf.reduce_sum(losses * part.take(mask, axis=1)) / num_steps
+      *gradients, loss, stop = part.sum(
+        [*tape.gradient(loss, variables), loss, tf.cast(stop, tf.float32)]
+      )
+      state = part.join(tf.nest.flatten(state))
+      gradients, norm = tf.clip_by_global_norm(
+        gradients, self._config.max_grad_norm
+      )
+      with tf.control_dependencies([*gradients, *state, stop]):
+        finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
+      finished = tf.equal(stop_at, tf.reduce_max(batch.length))
+      metrics = dict(
+        loss=loss,
+        grad_norm=norm,
+        num_steps=num_steps,
+        finite=finite,
+        finished=finished,
+        stop=stop > 0,
+      )
+      return metrics, gradients, state, stop_at
+
+    def apply(metrics, gradients, state, stop_at, finite):
+      """All variables change in one graph call, which no interrupt can cut."""
+
+      def change():
+        distribution.assign(self.learning_rate, self._scheduled_learning_rate())
+        self.optimizer.apply(gradients, variables)
+        self._carry(state, stop_at, metrics['finished'])
+        self.tally.add(
+          metrics['loss'], metrics['grad_norm'], metrics['num_steps']
+        )
+
+      tf.cond(finite, change, lambda: None)
+
+    local = self._strategy.experimental_local_results
+    found = self._strategy.run(find, args=(batch, stop))
+    # Nothing changes before every replica has the sums over all of them.
+    finite = tf.reduce_all(local(found[0]['finite']))
+    self._strategy.run(apply, args=(*found, finite))
+    return {name: local(value)[0] for name, value in found[0].items()}
+
+  def _next_segment(
+    self, batch: rollouts.RolloutBatch, part: distribution.Part
+  ) -> tuple[rollouts.RolloutBatch, tf.Tensor, cores.State, tf.Tensor]:
+    """A replica's part of the next segment.
+
+    Returns:
+      The segment; the mask of the whole batch, `[time, batch]`; the state
+      before the segment; and the step after it.
+    """
+    start = self.start.read_value()
+    stop_at = tf.minimum(
+      start + self._config.segment_length, tf.reduce_max(batch.length)
+    )
+    mask = rollouts.mask(batch.length, stop_at - start, offset=start)
+    segment = rollouts.segment(batch, start, stop_at)
+    segment = rollouts.RolloutBatch(
+      *(part.take(x, axis=min(x.shape.rank - 1, 1)) for x in segment)
+    )
+    state = tf.nest.pack_sequence_as(
+      self._initial_state,
+      [part.take(x.read_value(), axis=0) for x in self._carried],
+    )
+    return segment, mask, state, stop_at
+
+  def _scheduled_learning_rate(self) -> tf.Tensor:
+    """Linear from the first batch of the run to the last."""
+    config = self._config
+    last = max(1, config.num_batches - 1)
+    done = tf.minimum(1.0, tf.cast(self.num_batches, tf.float32) / last)
+    return config.learning_rate + done * (
+      config.final_learning_rate - config.learning_rate
+    )
+
+  def _carry(
+    self, state: list[tf.Tensor], stop_at: tf.Tensor, finished: tf.Tensor
+  ) -> None:
+    """Carries state and place to the next segment, or starts a new batch."""
+    for variable, value in zip(self._carried, state):
+      value = tf.where(finished, tf.zeros_like(value), value)
+      distribution.assign(variable, value)
+    distribution.assign(self.start, tf.where(finished, 0, stop_at))
+    num_batches = self.num_batches + tf.cast(finished, tf.int64)
+    distribution.assign(self.num_batches, num_batches)

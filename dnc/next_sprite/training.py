@@ -12,78 +12,72 @@ from dnc import config as config_lib
 from dnc import tasks
 from dnc.config import runs
 from dnc.dsprites import table as table_lib
-from dnc.next_sprite import model as predictor_lib
+from dnc.next_sprite import model as model_lib
 from dnc.next_sprite import rollouts
-from dnc.next_sprite import scoring as evaluation
+from dnc.next_sprite import scoring
 from dnc.next_sprite import trainer as trainer_lib
 from dnc.system import errors
 from dnc.system import files
 from dnc.system import progress
 from dnc.training import checkpoints as checkpoints_lib
 from dnc.training import distribution
-from dnc.training import loop as training_loop
+from dnc.training import loop
 from dnc.training import machine
-from dnc.training import session as session_lib
+from dnc.training import session
 from dnc.training import tally as tally_lib
 
 _NUM_VALIDATION_ROLLOUTS = 8
 
 
-def _remaining_batches(
+def batches_left(
   config: config_lib.TrainingConfig,
   table: table_lib.SpriteTable,
-  first_batch: int,
+  num_done: int,
 ) -> Iterator[rollouts.RolloutBatch]:
-  """The run's batches from `first_batch` on."""
+  """Yields the run's batches after the first `num_done`."""
   spec = rollouts.training_spec(config)
   per_epoch = config.batches_per_epoch
-  for epoch in range(first_batch // per_epoch, config.num_epochs):
-    batches = rollouts.batch_indices(
+  for epoch in range(num_done // per_epoch, config.num_epochs):
+    indices = rollouts.batch_indices(
       spec,
       config.rollouts_per_epoch,
       config.batch_size,
       first_index=epoch * config.rollouts_per_epoch,
     )
-    done = max(0, first_batch - epoch * per_epoch)
-    yield from rollouts.dataset(table, spec, batches[done:])
+    done = max(0, num_done - epoch * per_epoch)
+    yield from rollouts.dataset(table, spec, indices[done:])
 
 
-def _updates(
+def updates(
   config: config_lib.TrainingConfig,
   table: table_lib.SpriteTable,
-  trainer: trainer_lib.Trainer,
+  trainer: trainer_lib.SpriteTrainer,
   stop_requested: threading.Event,
-) -> Iterator[Mapping[str, Any]]:
-  """Trains on what is left of the run, as `Session.updates`."""
-  for batch in _remaining_batches(
-    config, table, int(trainer.num_batches.numpy())
-  ):
+) -> Iterator[dict[str, Any]]:
+  """Trains on what is left of the run; see `Session.updates`."""
+  for batch in batches_left(config, table, int(trainer.num_batches.numpy())):
     finished = False
     while not finished:
-      metrics = {**trainer.update(batch, stop_requested.is_set())}
+      metrics = trainer.update(batch, stop_requested.is_set())
       finished = bool(metrics['finished'])
-      if trainer.is_alone:
-        # It need not ask with the next update.
-        del metrics['stop']
       yield {**metrics, 'batch': batch}
 
 
-class _Session(session_lib.Session):
+class SpriteSession(session.Session):
   """A training of the predictor under way."""
-
-  REPLAY = 'dnc.training.replay(model_dir)'
 
   def __init__(
     self,
     config: config_lib.TrainingConfig,
     model_dir: str,
-    trainer: trainer_lib.Trainer,
+    trainer: trainer_lib.SpriteTrainer,
     console: progress.Console,
     table: table_lib.SpriteTable,
   ):
+    """Constructs the session; see the base class. `table` has the sprites."""
     super().__init__(config, model_dir, trainer, console)
     self._table = table
-    self._scorer = evaluation.Scorer(
+    self._scorer = scoring.PredictionScorer(
       trainer.predictor,
       table,
       rollouts.training_spec(config, 'validation'),
@@ -93,32 +87,42 @@ class _Session(session_lib.Session):
   def updates(
     self, stop_requested: threading.Event
   ) -> Iterator[Mapping[str, Any]]:
-    return _updates(self.config, self._table, self.trainer, stop_requested)
+    """See `Session`."""
+    for metrics in updates(
+      self.config, self._table, self.trainer, stop_requested
+    ):
+      if self.trainer.is_alone:
+        # A request that came during this update need not wait for the next.
+        del metrics['stop']
+      yield metrics
 
   def is_finished(self) -> bool:
+    """See `Session`."""
     return int(self.trainer.num_batches.numpy()) >= self.config.num_batches
 
-  def measure(self) -> dict[str, float]:
+  def score(self) -> dict[str, float]:
+    """See `Session`."""
     return self._scorer.score()
 
-  def inspect(self) -> dict[str, float]:
+  def score_closely(self) -> dict[str, float]:
+    """See `Session`."""
     return self._scorer.sprite_errors()
 
   def draw(self) -> None:
+    """See `Session`."""
     memory = seen = None
     if self.config.core == config_lib.DNC:
       memory, seen = self._scorer.trace_memory()
     self.summaries.pictures(
-      int(self.trainer.tally.num_updates.numpy()),
-      self._scorer.picture(),
-      memory,
-      seen,
+      self.trainer.num_updates, self._scorer.picture(), memory, seen
     )
 
   def settings(self) -> dict[str, float]:
+    """See `Session`."""
     return dict(learning_rate=float(self.trainer.learning_rate.numpy()))
 
-  def cause(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+  def data_of(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """See `Session`."""
     return dict(
       seed=self.config.seed,
       rollouts=[int(index) for index in metrics['batch'].index],
@@ -126,7 +130,8 @@ class _Session(session_lib.Session):
       num_steps=self.config.segment_length,
     )
 
-  def place(self) -> str:
+  def position_text(self) -> str:
+    """See `Session`."""
     config = self.config
     done = int(self.trainer.num_batches.numpy())
     epoch = min(done // config.batches_per_epoch, config.num_epochs - 1)
@@ -137,30 +142,19 @@ class _Session(session_lib.Session):
       f'rollout {rollout:,}/{config.rollouts_per_epoch:,}'
     )
 
-  def left(self, steps_per_second: float, updates_per_second: float) -> float:
+  def seconds_left(
+    self, steps_per_second: float, updates_per_second: float
+  ) -> float:
+    """See `Session`."""
     del updates_per_second
     config = self.config
     mean_length = (config.min_length + config.max_length) / 2
     done = int(self.trainer.tally.num_steps.numpy())
     return (config.num_rollouts * mean_length - done) / steps_per_second
 
-  def quality(self, scores: Mapping[str, float]) -> str:
+  def quality_text(self, scores: Mapping[str, float]) -> str:
+    """See `Session`."""
     return f'IoU {scores["iou"]:.3f}'
-
-
-def restore(
-  model_dir: str, checkpoint: str = 'newest', log: progress.Log = print
-) -> tasks.TrainedModel:
-  """Rebuilds the predictor of a run; see `tasks.Task.restore`."""
-  config = runs.load(model_dir, tasks.NEXT_SPRITE)
-  predictor = predictor_lib.SpritePredictor(config)
-  tally = tally_lib.Tally()
-  checkpoints_lib.restore_parts(
-    model_dir, config, checkpoint, log, predictor=predictor, tally=tally
-  )
-  return tasks.TrainedModel(
-    config, predictor, predictor.core, int(tally.num_updates.numpy())
-  )
 
 
 def train(
@@ -170,31 +164,30 @@ def train(
   log: progress.Log = print,
   strategy: tf.distribute.Strategy | None = None,
 ) -> dict[str, float] | None:
-  """Trains a predictor, or goes on with training it.
+  """Trains a predictor, or resumes its training.
 
   Args:
     config: the run.
     model_dir: its folder, made if need be: `config.json`, `checkpoints/`,
       `metrics.jsonl`, `summaries/` for TensorBoard and, at the end,
-      `training.json`. All workers of a strategy must see the same.
+      `training.json`. All workers of a strategy must see the same folder.
     data_dir: where the table of sprites is kept; TFDS's folder by default.
-    log: takes each line of the report; where it is a `progress.Console` it is
-      told of every update, too.
-    strategy: how to divide the work, from `distribution.make_strategy`; it does
-      not change what is computed but for rounding. Of several workers only the
-      chief reports and writes.
+    log: takes each line of the report; a `progress.Console` also shows each
+      update.
+    strategy: how to divide the work, from `distribution.make_strategy`. It
+      changes the numbers by rounding only. Of several workers the chief alone
+      reports and writes.
 
   Returns:
-    The last validation: `loss`, `pixel_error` and `iou`, means over the
-    validation rollouts' steps, and `evaluation.Scorer.sprite_errors`; nothing
-    for a worker that is not the chief. None if Ctrl-C or SIGTERM ended it
+    The last validation: `loss`, `pixel_error` and `iou`, means over the steps
+    of the validation rollouts, and `PredictionScorer.sprite_errors`; empty for
+    a worker that is not the chief. None if Ctrl-C or SIGTERM ended the training
     early: its progress is saved.
 
   Raises:
-    UsageError: if the folder holds another run, the data cannot be had, the
+    UsageError: if the folder holds another run, the data cannot be read, the
       memory is too small, the loss is not finite or another worker is lost.
   """
-  console = progress.as_console(log)
   strategy = strategy or tf.distribute.get_strategy()
   machine.check_memory(
     config,
@@ -214,26 +207,12 @@ def train(
       raise errors.UsageError(
         'the workers were given different flags; start all with the same'
       )
-    return work(config, model_dir, data_dir, console, strategy)
+    return work(config, model_dir, data_dir, progress.as_console(log), strategy)
   except distribution.LostWorkerError as e:
     raise errors.UsageError(
-      f'a worker is lost ({e}); start all again to go on from the last '
+      f'a worker is lost ({e}); start all again to resume from the last '
       f'checkpoint in {model_dir}'
     ) from e
-
-
-def _check_place(
-  trainer: trainer_lib.Trainer,
-  model_dir: str,
-  strategy: tf.distribute.Strategy,
-) -> None:
-  """Checks that all workers go on from the same checkpoint."""
-  number = int(trainer.tally.num_updates.numpy())
-  if not distribution.same_everywhere(strategy, str(number)):
-    raise errors.UsageError(
-      f'--model_dir={model_dir}: {number:,} updates were made here, but other '
-      'workers find another number; all must see the same folder'
-    )
 
 
 def _lead(
@@ -243,22 +222,18 @@ def _lead(
   console: progress.Console,
   strategy: tf.distribute.Strategy,
 ) -> dict[str, float] | None:
-  """`train`, of the chief or a process that is alone."""
+  """`train` in the chief, or in a process that works alone."""
   with runs.opened(config, model_dir):
     table = table_lib.load_table(config.dataset, data_dir)
     runs.save(config, model_dir)
-    trainer = trainer_lib.Trainer(config, table, strategy)
-
-    def make_session():
-      _check_place(trainer, model_dir, strategy)
-      return _Session(config, model_dir, trainer, console, table)
-
-    return training_loop.run(
-      trainer,
-      make_session,
-      checkpoints_lib.Checkpoints(model_dir, config, trainer, console),
-      model_dir,
-      console,
+    trainer = trainer_lib.SpriteTrainer(config, table, strategy)
+    checkpoints = checkpoints_lib.Checkpoints(
+      model_dir, config, trainer, console
+    )
+    checkpoints.restore()
+    _check_same_checkpoint(trainer, model_dir, strategy)
+    return loop.train(
+      SpriteSession(config, model_dir, trainer, console, table), checkpoints
     )
 
 
@@ -269,43 +244,71 @@ def _follow(
   log: progress.Log,
   strategy: tf.distribute.Strategy,
 ) -> dict[str, float] | None:
-  """`train`, of another worker: the chief does all but the updates."""
+  """`train` in another worker, which makes the updates and nothing else."""
   table = table_lib.load_table(config.dataset, data_dir)
-  trainer = trainer_lib.Trainer(config, table, strategy)
+  trainer = trainer_lib.SpriteTrainer(config, table, strategy)
   with files.explained_errors(model_dir):
     checkpoints_lib.restore(model_dir, config, trainer, log)
-  number = int(trainer.tally.num_updates.numpy())
-  log(f'working with the chief, from {number:,} updates on')
-  _check_place(trainer, model_dir, strategy)
-  with training_loop.stop_requests(log) as stop_requested:
-    for metrics in _updates(config, table, trainer, stop_requested):
+  log(f'working with the chief, from {trainer.num_updates:,} updates on')
+  _check_same_checkpoint(trainer, model_dir, strategy)
+  with loop.stop_requests(log) as stop_requested:
+    for metrics in updates(config, table, trainer, stop_requested):
       if not metrics['finite']:
         raise errors.UsageError('training diverged; the chief says more')
       if metrics['stop']:
-        log('stopped; the same command on all workers goes on')
+        log('stopped; the same command on all workers resumes it')
         return None
   log('done: the chief has the result')
   return {}
 
 
+def _check_same_checkpoint(
+  trainer: trainer_lib.SpriteTrainer,
+  model_dir: str,
+  strategy: tf.distribute.Strategy,
+) -> None:
+  """Checks that all workers resume from the same checkpoint."""
+  number = trainer.num_updates
+  if not distribution.same_everywhere(strategy, str(number)):
+    raise errors.UsageError(
+      f'--model_dir={model_dir}: {number:,} updates were made here, but other '
+      'workers find another number; all must see the same folder'
+    )
+
+
+def restore(
+  model_dir: str, checkpoint: str = 'newest', log: progress.Log = print
+) -> tasks.TrainedModel:
+  """Rebuilds the predictor of a run; see `tasks.Task.restore`."""
+  config = runs.load(model_dir, tasks.NEXT_SPRITE)
+  predictor = model_lib.SpritePredictor(config)
+  tally = tally_lib.Tally()
+  checkpoints_lib.restore_parts(
+    model_dir, config, checkpoint, log, predictor=predictor, tally=tally
+  )
+  return tasks.TrainedModel(
+    config, predictor, predictor.core, int(tally.num_updates.numpy())
+  )
+
+
 def replay(model_dir: str, data_dir: str | None = None) -> dict[str, Any]:
-  """Makes the update again at which a run diverged.
+  """Repeats the update at which a run diverged; see `tasks.Task.replay`.
 
   Args:
-    model_dir: the run's folder, with what `train` left under `diverged/`.
-    data_dir: as in `train`.
+    model_dir: the run's folder.
+    data_dir: where the table of sprites is kept; TFDS's folder by default.
 
   Returns:
-    What the update returned (`trainer.Trainer`), as NumPy values; with
-    `trainer`, the `Trainer` in the state before it, and `batch`, its rollouts.
+    What `SpriteTrainer.update` returned, as NumPy values; `trainer`, in the
+    state before it; and `batch`, its rollouts.
 
   Raises:
     UsageError: if no run diverged there.
   """
   config = runs.load(model_dir, tasks.NEXT_SPRITE)
-  folder, cause = training_loop.diverged(model_dir)
+  folder, cause = loop.diverged(model_dir)
   table = table_lib.load_table(config.dataset, data_dir)
-  trainer = trainer_lib.Trainer(config, table)
+  trainer = trainer_lib.SpriteTrainer(config, table)
   checkpoints_lib.read(folder, config, trainer)
   batch = rollouts.make_batch(
     table, rollouts.training_spec(config), np.array(cause['rollouts'])

@@ -1,6 +1,6 @@
-"""DeepMind's repeat-copy task: hear a pattern, then say it so many times.
+"""The data of DeepMind's repeat-copy task: hear a pattern, say it n times.
 
-The positive control: to copy, the model must have kept the pattern. Source:
+To copy a pattern, the model must have kept it: the positive control. Source:
 `dnc/repeat_copy.py` of google-deepmind/dnc. A sequence, step by step:
 
   step                     observation            target           mask
@@ -24,13 +24,13 @@ from dnc import config as config_lib
 
 STREAMS = ('train', 'validation')
 
-# What the number of repeats is divided by.
+# The number of repeats is divided by this.
 _NORM_MAX = 10
-# Random numbers that are the same on every device.
+# Gives the same random numbers on every device.
 _ALGORITHM = 'philox'
 
 
-class Batch(NamedTuple):
+class CopyBatch(NamedTuple):
   """Sequences, padded with zeros to the longest of them.
 
   Attributes:
@@ -44,13 +44,13 @@ class Batch(NamedTuple):
   mask: tf.Tensor
 
 
-class Score(NamedTuple):
-  """How many of a batch's answers are right.
+class CopyScore(NamedTuple):
+  """The shares of a batch's answers that are right; scalars.
 
   Attributes:
-    bits: share of the copied bits, those of the patterns; scalar.
-    sequences: share of the sequences in which every bit and every end marker,
-      there and not there, is right; scalar.
+    bits: of the copied bits, those of the patterns.
+    sequences: of the sequences: every bit is right, and the end marker is where
+      it should be and nowhere else.
   """
 
   bits: tf.Tensor
@@ -72,14 +72,16 @@ def max_steps(config: config_lib.RepeatCopyConfig) -> int:
   return config.max_length * (1 + config.max_repeats) + 3
 
 
-def lay_out(bits: tf.Tensor, length: tf.Tensor, repeats: tf.Tensor) -> Batch:
-  """Makes sequences of what is to be copied.
+def lay_out(
+  bits: tf.Tensor, length: tf.Tensor, repeats: tf.Tensor
+) -> CopyBatch:
+  """Lays out patterns as sequences.
 
   Args:
-    bits: float32 `[batch, max_length, num_bits]`, the patterns; what is past
-      `length` is not used.
+    bits: float32 `[batch, max_length, num_bits]`, the patterns; steps past
+      `length` are not used.
     length: int32 `[batch]`, steps of each pattern.
-    repeats: int32 `[batch]`, how often each is to be copied.
+    repeats: int32 `[batch]`, number of copies of each.
 
   Returns:
     The batch.
@@ -99,7 +101,7 @@ def lay_out(bits: tf.Tensor, length: tf.Tensor, repeats: tf.Tensor) -> Batch:
 
   start = tf.equal(steps, tf.zeros_like(length))
   number = tf.cast(repeats, tf.float32) / _NORM_MAX
-  # Only one transposition, and of floats: oneDNN complains about others.
+  # One transposition, of floats: oneDNN complains about others.
   channels = tf.concat(
     [
       pattern * channel(heard),
@@ -115,7 +117,7 @@ def lay_out(bits: tf.Tensor, length: tf.Tensor, repeats: tf.Tensor) -> Batch:
   observations, target, mask = tf.split(
     tf.transpose(channels, [1, 0, 2]), [num_bits + 2, num_bits + 1, 1], axis=2
   )
-  return Batch(observations, target, mask[:, :, 0])
+  return CopyBatch(observations, target, mask[:, :, 0])
 
 
 def make_batch(
@@ -123,18 +125,18 @@ def make_batch(
   stream: str,
   index: int | tf.Tensor,
   batch_size: int | None = None,
-) -> Batch:
-  """Draws a batch, a pure function of the arguments.
+) -> CopyBatch:
+  """Draws a batch; the same arguments give the same batch.
 
   Lengths and repeats are uniform between their bounds, both included; bits are
   fair coins. The streams are independent draws from one distribution: where it
-  has few patterns (544 tasks at the default sizes), both meet most of them.
+  has few patterns (544 at the default sizes), both contain most of them.
 
   Args:
-    config: the task, the seed and the batch's size.
+    config: the task, the seed and the batch size.
     stream: one of `STREAMS`.
-    index: int64 scalar, which batch of the stream, from 0 on.
-    batch_size: in place of the config's.
+    index: int64 scalar, number of the batch in the stream, from 0.
+    batch_size: replaces the config's.
 
   Returns:
     The batch.
@@ -170,12 +172,12 @@ def masked_sigmoid_cross_entropy(
     logits: float tensor `[time, batch, channels]`.
     target: float tensor `[time, batch, channels]` of 0 and 1.
     mask: float tensor `[time, batch]`, 1 for the steps that count.
-    time_average: divide each sequence's sum by the number of its steps that
-      count.
-    log_prob_in_bits: give bits, not nats.
+    time_average: whether to divide each sequence's sum by the number of its
+      steps that count.
+    log_prob_in_bits: whether to return bits instead of nats.
 
   Returns:
-    Scalar: the sum over channels and time, its mean over the batch.
+    Scalar: the sum over channels and time, averaged over the batch.
   """
   losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits)
   loss = tf.reduce_sum(tf.reduce_sum(losses, axis=2) * mask, axis=0)
@@ -185,7 +187,7 @@ def masked_sigmoid_cross_entropy(
   return cost / np.log(2.0) if log_prob_in_bits else cost
 
 
-def score(logits: tf.Tensor, target: tf.Tensor, mask: tf.Tensor) -> Score:
+def score(logits: tf.Tensor, target: tf.Tensor, mask: tf.Tensor) -> CopyScore:
   """Compares answers with the truth.
 
   Args:
@@ -194,13 +196,13 @@ def score(logits: tf.Tensor, target: tf.Tensor, mask: tf.Tensor) -> Score:
     mask: float tensor `[time, batch]`, 1 for the steps that count.
 
   Returns:
-    The shares of what is right.
+    The shares that are right.
   """
   right = tf.equal(logits > 0, target > 0.5)
   copied = (mask > 0) & (target[:, :, -1] < 0.5)
   bits = tf.boolean_mask(right[:, :, :-1], copied)
   sequences = tf.reduce_all(right | ~(mask > 0)[:, :, tf.newaxis], axis=[0, 2])
-  return Score(
+  return CopyScore(
     bits=tf.reduce_mean(tf.cast(bits, tf.float32)),
     sequences=tf.reduce_mean(tf.cast(sequences, tf.float32)),
   )

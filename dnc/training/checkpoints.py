@@ -1,19 +1,17 @@
 """The checkpoints of a run: the newest few and the best, each whole or absent.
 
-A checkpoint is a folder, `checkpoints/<updates>/`, with what
-`tf.train.Checkpoint.write` writes and a checksum of every file. It is written
-beside, synced and renamed; a damaged one is noticed before it is read.
+A checkpoint is a folder, `checkpoints/<updates>/`, with the files of
+`tf.train.Checkpoint.write` and a checksum of each. It is written beside its
+place, synced and renamed. A damaged one is noticed before it is read.
 """
 
 from collections.abc import Iterator
 import contextlib
-import glob
 import hashlib
 import json
 import os
 import re
 import shutil
-from typing import Protocol
 
 import sonnet as snt
 import tensorflow as tf
@@ -23,20 +21,11 @@ from dnc.config import runs
 from dnc.system import errors
 from dnc.system import files
 from dnc.system import progress
+from dnc.training import trainer as trainer_lib
 
 _PREFIX = 'trainer'
 _CHECKSUMS = 'checksums.json'
 _BEST = 'best_'
-
-
-class Trainer(Protocol):
-  """What is saved: a module, and among its variables whose it is.
-
-  Attributes:
-    run_name: string variable, the name of the run.
-  """
-
-  run_name: tf.Variable
 
 
 def _checksum(path: str) -> str:
@@ -44,15 +33,24 @@ def _checksum(path: str) -> str:
     return hashlib.file_digest(file, 'blake2b').hexdigest()
 
 
+def fingerprint(model: snt.Module) -> str:
+  """Hexadecimal checksum of a model's weights; equal models have equal ones."""
+  digest = hashlib.blake2b(digest_size=16)
+  for variable in model.variables:
+    digest.update(f'{variable.name} {variable.shape}'.encode())
+    digest.update(variable.numpy().tobytes())
+  return digest.hexdigest()
+
+
 def write(folder: str, trackable: snt.Module) -> None:
-  """Writes a checkpoint; nothing of it is left where that fails.
+  """Writes a checkpoint, whole or not at all.
 
   Args:
     folder: of the checkpoint; must not exist.
     trackable: what to save.
 
   Raises:
-    OSError: or what TensorFlow makes of one, if it cannot be written.
+    OSError: or TensorFlow's error for it, if it cannot be written.
   """
   with files.atomic_directory(folder) as partial:
     checkpoint = tf.train.Checkpoint(trainer=trackable)
@@ -65,13 +63,13 @@ def write(folder: str, trackable: snt.Module) -> None:
 
 
 def _damage(folder: str) -> str | None:
-  """What is wrong with a checkpoint's files; None if nothing is."""
+  """Says what is wrong with a checkpoint's files; None if they are sound."""
   try:
     with open(os.path.join(folder, _CHECKSUMS), encoding='utf-8') as file:
       checksums = json.load(file)
     for name, checksum in checksums.items():
       if _checksum(os.path.join(folder, name)) != checksum:
-        return f'{name} is not as it was written'
+        return f'{name} has changed since it was written'
   except FileNotFoundError as e:
     return f'{os.path.basename(e.filename)} is missing'
   except (OSError, AttributeError, ValueError) as e:
@@ -82,19 +80,19 @@ def _damage(folder: str) -> str | None:
 def read(
   folder: str,
   config: config_lib.Config,
-  trackable: Trainer,
+  trackable: trainer_lib.Trainer | tf.train.Checkpoint,
   partially: bool = False,
 ) -> None:
   """Restores a checkpoint whose files are sound.
 
   Args:
     folder: of the checkpoint.
-    config: the run that it must be of.
+    config: of the run that must have written it.
     trackable: what is restored; has `run_name`.
-    partially: whether the checkpoint may hold more than is asked for.
+    partially: whether the checkpoint may hold more than `trackable`.
 
   Raises:
-    UsageError: if it is another run's, or does not fit.
+    UsageError: if another run wrote it, or it does not fit.
   """
   checkpoint = tf.train.Checkpoint(trainer=trackable)
   problem = None
@@ -107,7 +105,7 @@ def read(
     found = trackable.run_name.numpy().decode()
     if found != config.name():
       problem = f'it is of {found}, {runs.CONFIG_FILE} of {config.name()}'
-  # TensorFlow's reader raises whatever its parts do.
+  # TensorFlow's reader raises all of these.
   except (AssertionError, IndexError, ValueError, tf.errors.OpError) as e:
     problem = ' '.join(str(e).split())[:200]
   if problem:
@@ -136,11 +134,11 @@ def _numbered(model_dir: str, prefix: str = '') -> list[tuple[int, str]]:
 def sound(
   model_dir: str, log: progress.Log, kind: str = 'newest'
 ) -> Iterator[str]:
-  """Finds a run's checkpoints, the newest first, and passes over damaged ones.
+  """Yields a run's sound checkpoints, the newest first.
 
   Args:
     model_dir: the run's folder.
-    log: takes a line for every damaged one.
+    log: takes a line for each damaged one, which is passed over.
     kind: one of `config.CHECKPOINTS`.
 
   Yields:
@@ -168,7 +166,7 @@ def sound(
 def restore(
   model_dir: str,
   config: config_lib.Config,
-  trainer: Trainer,
+  trainer: trainer_lib.Trainer,
   log: progress.Log,
 ) -> bool:
   """Restores the newest sound checkpoint of a run.
@@ -177,13 +175,13 @@ def restore(
     model_dir: the run's folder.
     config: the run.
     trainer: what is restored, with all its variables.
-    log: takes a line for every checkpoint that is damaged.
+    log: takes a line for each damaged checkpoint.
 
   Returns:
     Whether there is one.
 
   Raises:
-    UsageError: if all are damaged, or it is another run's.
+    UsageError: if all are damaged, or another run wrote it.
   """
   for folder in sound(model_dir, log):
     read(folder, config, trainer)
@@ -198,13 +196,13 @@ def restore_parts(
   log: progress.Log,
   **parts: snt.Module,
 ) -> None:
-  """Restores some of what a run saved, from its newest or best checkpoint.
+  """Restores parts of a run's trainer from its newest or best checkpoint.
 
   Args:
     model_dir: the run's folder.
     config: the run.
-    kind: as for `sound`.
-    log: as for `sound`.
+    kind: one of `config.CHECKPOINTS`.
+    log: takes a line for each damaged checkpoint.
     **parts: attributes of its trainer, by name.
 
   Raises:
@@ -228,17 +226,17 @@ class Checkpoints:
     self,
     model_dir: str,
     config: config_lib.Config,
-    trainer: Trainer,
+    trainer: trainer_lib.Trainer,
     log: progress.Log,
     max_to_keep: int = 3,
   ):
-    """Constructs what keeps the checkpoints.
+    """Constructs the keeper of a run's checkpoints.
 
     Args:
       model_dir: the run's folder.
       config: the run.
       trainer: what is saved, with all its variables.
-      log: takes a line for every checkpoint that is found damaged.
+      log: takes a line for each damaged checkpoint.
       max_to_keep: how many of the newest stay, beside the best.
     """
     self._model_dir = model_dir
@@ -254,38 +252,33 @@ class Checkpoints:
     """Restores the newest sound checkpoint; returns whether there is one.
 
     Raises:
-      UsageError: if all are damaged, or it is another run's.
+      UsageError: if all are damaged, or another run wrote it.
     """
     self._remove_partial()
-    if glob.glob(os.path.join(glob.escape(self._folder('')), '*.index')):
-      raise errors.UsageError(
-        f'{self._folder("")} holds checkpoints of an earlier version of this '
-        'program, which it does not go on from; train in another --model_dir'
-      )
     return restore(self._model_dir, self._config, self._trainer, self._log)
 
   def save(self, num_updates: int) -> None:
-    """Saves the newest, unless that is done, and drops what is too old."""
+    """Saves the newest, unless it is saved already, and drops the oldest."""
     self._write(self._folder(f'{num_updates:08}'))
     for _, folder in _numbered(self._model_dir)[self._max_to_keep :]:
       shutil.rmtree(folder)
 
   def save_best(self, num_updates: int) -> None:
-    """Saves the best, unless that is done, and drops the best before it."""
+    """Saves the best, unless it is saved already, and drops the last best."""
     self._write(self._folder(f'{_BEST}{num_updates:08}'))
     for _, folder in _numbered(self._model_dir, _BEST)[1:]:
       shutil.rmtree(folder)
 
   def _write(self, folder: str) -> None:
     if os.path.exists(folder):
-      # The run has been here before; it does the same again.
+      # A resumed run saves again what it had saved.
       if not _damage(folder):
         return
       shutil.rmtree(folder)
     write(folder, self._trainer)
 
   def _remove_partial(self) -> None:
-    """Removes what a process left that was killed while it wrote."""
+    """Removes what a killed process had half written."""
     parent = _parent(self._model_dir)
     with contextlib.suppress(FileNotFoundError):
       for name in os.listdir(parent):

@@ -1,9 +1,9 @@
-"""Training on several devices or machines: the same numbers, divided.
+"""Training on several devices or machines.
 
-Every replica holds all variables, goes through the same batches and takes its
-own part of each. Gradients are summed over the replicas, the carried state is
-put together again, and every replica then makes the same update to its own
-copies. So a run can be stopped under one strategy and go on under another.
+Every replica holds all variables, reads the same batches and takes its own part
+of each. Gradients are summed over the replicas, the parts of the carried state
+are joined, and every replica then makes the same update to its own copies. So a
+run can be stopped under one strategy and resumed under another.
 """
 
 from collections.abc import Callable
@@ -22,8 +22,8 @@ import tensorflow as tf
 from dnc import config as config_lib
 from dnc.system import errors
 
-# What TensorFlow makes of a worker that does not answer, or that is about to
-# end since another does not.
+# TensorFlow raises these when a worker does not answer, or is about to end
+# because another does not.
 _LOSSES = (
   tf.errors.AbortedError,
   tf.errors.CancelledError,
@@ -34,18 +34,15 @@ _LOSSES = (
 
 
 class LostWorkerError(Exception):
-  """Another worker is gone; nothing of this one's state was changed by it."""
+  """Another worker is gone. It has changed nothing of this worker's state."""
 
 
 @contextlib.contextmanager
-def told_losses() -> Iterator[None]:
+def lost_workers_told() -> Iterator[None]:
   """Wraps what workers do together.
 
-  Yields:
-    None.
-
   Raises:
-    LostWorkerError: in place of what TensorFlow makes of it.
+    LostWorkerError: in place of TensorFlow's errors.
   """
   try:
     yield
@@ -59,12 +56,12 @@ def told_losses() -> Iterator[None]:
 def assign(variable: tf.Variable, value: tf.Tensor) -> None:
   """Sets a variable or, in a replica, the replica's own copy of it.
 
-  Unlike `variable.assign`, which under a strategy wants to know how to make one
-  value of the replicas': here they are equal.
+  Under a strategy `variable.assign` asks how to aggregate the replicas' values;
+  here they are equal.
 
   Args:
     variable: of any type.
-    value: for it.
+    value: the new value; cast to the variable's type.
   """
   tf.raw_ops.AssignVariableOp(
     resource=variable.handle, value=tf.cast(value, variable.dtype)
@@ -74,20 +71,20 @@ def assign(variable: tf.Variable, value: tf.Tensor) -> None:
 def make_strategy(
   name: str, log: Callable[[str], None] = print
 ) -> tf.distribute.Strategy:
-  """Makes a strategy, before anything else is done with TensorFlow.
+  """Makes a strategy; call it before any other use of TensorFlow.
 
   Args:
     name: `default`: one device; `mirrored`: all devices of this machine;
       `multi_worker`: all workers that the environment variable TF_CONFIG names,
       as TensorFlow's guide to distributed training documents.
-    log: takes a line before the wait for other workers, which ends when all are
-      there, or with Ctrl-C.
+    log: takes a line before the wait for other workers. The wait ends when all
+      are there, or with Ctrl-C.
 
   Returns:
     The strategy.
 
   Raises:
-    UsageError: if TF_CONFIG is not as it must be, or a worker cannot be had.
+    UsageError: if TF_CONFIG is wrong, or the workers do not find each other.
   """
   if name == config_lib.DEFAULT:
     return tf.distribute.get_strategy()
@@ -95,14 +92,14 @@ def make_strategy(
     return tf.distribute.MirroredStrategy()
   cluster = check_tf_config()['cluster']
   addresses = [address for job in cluster.values() for address in job]
-  # TensorFlow waits where Python's own handler would never be called.
+  # TensorFlow waits in C++, where Python's handler would never be called.
   handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
   try:
     log(f'waiting for {len(addresses)} workers: {", ".join(addresses)}')
     return tf.distribute.MultiWorkerMirroredStrategy()
   except (ValueError, RuntimeError, tf.errors.OpError) as e:
     raise errors.UsageError(
-      f'TF_CONFIG={os.environ["TF_CONFIG"]}: the workers cannot be had: '
+      f'TF_CONFIG={os.environ["TF_CONFIG"]}: the workers cannot connect: '
       f'{str(e).splitlines()[0]}'
     ) from e
   finally:
@@ -142,7 +139,7 @@ def check_tf_config() -> dict[str, Any]:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-  """Whether this process is the one that writes."""
+  """Whether this process is the chief, which alone reports and writes."""
   resolver = strategy.cluster_resolver
   if resolver is None or not resolver.task_type:
     return True
@@ -153,7 +150,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def num_workers(strategy: tf.distribute.Strategy) -> int:
-  """Processes that share the work, one on each machine."""
+  """Number of processes that share the work, one on each machine."""
   if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
     cluster = strategy.cluster_resolver.cluster_spec().as_dict()
     return sum(map(len, cluster.values()))
@@ -161,7 +158,7 @@ def num_workers(strategy: tf.distribute.Strategy) -> int:
 
 
 def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy) -> None:
-  """Raises `UsageError` where replicas cannot have equal parts of a batch."""
+  """Raises `UsageError` if replicas cannot have equal parts of a batch."""
   number = strategy.num_replicas_in_sync
   if batch_size % number:
     raise errors.UsageError(
@@ -171,14 +168,14 @@ def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy) -> None:
 
 
 def same_everywhere(strategy: tf.distribute.Strategy, text: str) -> bool:
-  """Whether all workers come here with the same text.
+  """Whether all workers have the same text; every worker must call this.
 
   Args:
-    strategy: the workers'.
-    text: of this worker.
+    strategy: of the workers.
+    text: this worker's.
 
   Returns:
-    Whether it is the same, to all workers alike.
+    The same answer on all workers.
 
   Raises:
     LostWorkerError: if another worker is gone.
@@ -187,23 +184,23 @@ def same_everywhere(strategy: tf.distribute.Strategy, text: str) -> bool:
     return True
   digest = hashlib.blake2b(text.encode(), digest_size=7).digest()
   number = tf.constant([int.from_bytes(digest)], tf.int64)
-  with told_losses():
+  with lost_workers_told():
     return len(set(_gather(strategy, number).numpy())) == 1
 
 
 @tf.function
 def _gather(strategy: tf.distribute.Strategy, number: tf.Tensor) -> tf.Tensor:
-  """The numbers of all replicas, each an int64 `[1]`, as one tensor."""
-  # As the replica's own: it must be on its device.
+  """Joins the numbers of all replicas, int64 `[1]` each, to one tensor."""
+  # A copy on the replica's own device.
   found = strategy.run(lambda: Part().join([tf.identity(number)])[0])
   return strategy.experimental_local_results(found)[0]
 
 
 class Part:
-  """A replica's part of what is divided; all of it where there is but one."""
+  """A replica's part of what is divided; all of it for a single replica."""
 
   def __init__(self):
-    """Constructs the part of the replica that this is called in."""
+    """Constructs the part of the replica that calls this."""
     self._context = tf.distribute.get_replica_context()
     self._number = self._context.num_replicas_in_sync
 

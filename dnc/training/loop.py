@@ -1,6 +1,5 @@
-"""The loop around any training: updates, reports, checkpoints, an end."""
+"""The loop around any training: updates, reports, checkpoints, the end."""
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
@@ -26,10 +25,19 @@ CAUSE_FILE = 'cause.json'
 
 @contextlib.contextmanager
 def stop_requests(log: progress.Log) -> Iterator[threading.Event]:
-  """Turns Ctrl-C and SIGTERM into an event; a second one acts as ever."""
+  """Turns the first Ctrl-C or SIGTERM into an event.
+
+  A second signal acts as it did before.
+
+  Args:
+    log: takes a line at the first signal.
+
+  Yields:
+    The event; never set outside the main thread, which alone gets signals.
+  """
   requested = threading.Event()
   if threading.current_thread() is not threading.main_thread():
-    yield requested  # Only the main thread gets signals.
+    yield requested
     return
   previous = {}
 
@@ -48,53 +56,79 @@ def stop_requests(log: progress.Log) -> Iterator[threading.Event]:
       signal.signal(number, handler)
 
 
-def _check_finite(
-  session: session_lib.Session, metrics: Mapping[str, Any], model_dir: str
-) -> None:
-  """Ends a run that diverged, and leaves what it takes to see it again."""
-  if metrics['finite']:
-    return
-  number = int(session.trainer.tally.num_updates.numpy())
-  loss, norm = float(metrics['loss']), float(metrics['grad_norm'])
-  folder = os.path.join(model_dir, DIVERGED_DIR)
-  if os.path.exists(folder):
-    shutil.rmtree(folder)
-  checkpoints_lib.write(folder, session.trainer)
+def train(
+  session: session_lib.Session, checkpoints: checkpoints_lib.Checkpoints
+) -> dict[str, float] | None:
+  """Trains to the last update, or until told to stop.
+
+  What is written at an update depends on its number alone. So a run that was
+  stopped or killed, and resumed, leaves the same files as one that never was.
+
+  Args:
+    session: of a trainer that was restored, if there was something to restore.
+    checkpoints: of the same trainer.
+
+  Returns:
+    The last scores, which are in `training.json`, too. None if Ctrl-C or
+    SIGTERM ended the training early: its progress is saved.
+
+  Raises:
+    UsageError: if the loss or its gradient is not finite.
+    LostWorkerError: if another worker is gone; the progress is saved.
+  """
+  trainer, model_dir = session.trainer, session.model_dir
+  log = session.console
+  was_finished = session.is_finished()
+  if was_finished:
+    intro = f'{model_dir} is trained already'
+  elif trainer.num_updates:
+    log(f'resuming {model_dir} after {trainer.num_updates:,} updates')
+  else:
+    log(f'training in {model_dir}; to watch: tensorboard --logdir={model_dir}')
+  try:
+    with stop_requests(log) as stop_requested:
+      stopped = _update(session, checkpoints, stop_requested)
+    if stopped:
+      log(
+        f'stopped after {trainer.num_updates:,} updates; the same command '
+        'resumes it'
+      )
+      return None
+    result = session.result()
+  except distribution.LostWorkerError:
+    checkpoints.save(trainer.num_updates)
+    log(f'saved after {trainer.num_updates:,} updates')
+    raise
+  finally:
+    session.close()
   files.write_json(
-    os.path.join(folder, CAUSE_FILE),
-    dict(
-      num_updates=number,
-      # JSON knows no such numbers.
-      loss=str(loss),
-      grad_norm=str(norm),
-      **session.cause(metrics),
-    ),
+    os.path.join(model_dir, runs.RESULT_FILE), json_values.clean(result)
   )
-  raise errors.UsageError(
-    f'training diverged: update {number + 1} has loss {loss} and gradient norm '
-    f'{norm} and was not made; the state before it and which data it was of '
-    f'are in {folder}: {session.REPLAY} makes it again, as does the same '
-    'command; try a lower --learning_rate or --max_grad_norm in another '
-    '--model_dir'
+  if not was_finished:
+    intro = f'trained {model_dir}'
+  log(
+    f'{intro}: {trainer.num_updates:,} updates; on unseen data loss '
+    f'{session_lib.loss_text(result["loss"])}, {session.quality_text(result)}'
   )
+  return result
 
 
-def _run(
+def _update(
   session: session_lib.Session,
-  model_dir: str,
   checkpoints: checkpoints_lib.Checkpoints,
   stop_requested: threading.Event,
 ) -> bool:
-  """Trains until there are no more updates or somebody wants it to stop.
+  """Makes the updates that are left.
 
   Returns:
-    Whether somebody did before the last.
+    Whether it was stopped before the last.
   """
-  config = session.config
+  config, trainer = session.config, session.trainer
   for metrics in session.updates(stop_requested):
-    _check_finite(session, metrics, model_dir)
-    number = int(session.trainer.tally.num_updates.numpy())
-    session.status(metrics)
+    if not metrics['finite']:
+      _tell_diverged(session, metrics)
+    number = trainer.num_updates
+    session.show_status(metrics)
     last = session.is_finished()
     if last or number % config.report_interval == 0:
       session.report()
@@ -102,87 +136,54 @@ def _run(
       if session.validate():
         checkpoints.save_best(number)
       checkpoints.save(number)
-    # Where there are several workers, they stop after the same update.
+    # Several workers stop after the same update: `stop` says when.
     if metrics['stop'] if 'stop' in metrics else stop_requested.is_set():
       checkpoints.save(number)
-      # Asked during the last validation: there is nothing left to stop.
+      # After the last update there is nothing left to stop.
       return not last
   return False
 
 
-def run(
-  trainer: session_lib.Trainer,
-  make_session: Callable[[], session_lib.Session],
-  checkpoints: checkpoints_lib.Checkpoints,
-  model_dir: str,
-  console: progress.Console,
-) -> dict[str, float] | None:
-  """Trains, or goes on with training, to the end or until told to stop.
-
-  What is written at an update is a function of its number alone: a run that was
-  stopped or killed, and went on, leaves what one leaves that never was.
-
-  Args:
-    trainer: what is trained, with all its variables.
-    make_session: makes the session of the trainer once it is restored.
-    checkpoints: of the trainer.
-    model_dir: the run's folder.
-    console: shows how far it is.
-
-  Returns:
-    The last scores, which are in `training.json`, too. None if Ctrl-C or
-    SIGTERM ended it early: its progress is saved.
-
-  Raises:
-    UsageError: if the loss or its gradient is not finite.
-    LostWorkerError: if another worker is gone; the progress is saved.
-  """
-  if checkpoints.restore():
-    number = int(trainer.tally.num_updates.numpy())
-    console(f'resuming {model_dir} after {number:,} updates')
-  else:
-    console(
-      f'training in {model_dir}; to watch: tensorboard --logdir={model_dir}'
-    )
-  session = make_session()
-  try:
-    with stop_requests(console) as stop_requested:
-      stopped = _run(session, model_dir, checkpoints, stop_requested)
-    number = int(trainer.tally.num_updates.numpy())
-    if stopped:
-      console(
-        f'stopped after {number:,} updates; the same command goes on from there'
-      )
-      return None
-    result = session.result()
-  except distribution.LostWorkerError:
-    number = int(trainer.tally.num_updates.numpy())
-    checkpoints.save(number)
-    console(f'saved after {number:,} updates')
-    raise
-  finally:
-    session.summaries.close()
-    console.finish()
+def _tell_diverged(
+  session: session_lib.Session, metrics: Mapping[str, Any]
+) -> None:
+  """Ends a run that diverged; saves what it takes to repeat the update."""
+  trainer = session.trainer
+  number = trainer.num_updates
+  loss, norm = float(metrics['loss']), float(metrics['grad_norm'])
+  folder = os.path.join(session.model_dir, DIVERGED_DIR)
+  if os.path.exists(folder):
+    shutil.rmtree(folder)
+  checkpoints_lib.write(folder, trainer)
   files.write_json(
-    os.path.join(model_dir, runs.RESULT_FILE), json_values.clean(result)
+    os.path.join(folder, CAUSE_FILE),
+    dict(
+      num_updates=number,
+      # As text: JSON has no NaN.
+      loss=str(loss),
+      grad_norm=str(norm),
+      **session.data_of(metrics),
+    ),
   )
-  console(
-    f'trained: {number:,} updates, {model_dir}; on unseen data loss '
-    f'{session_lib.shown(result["loss"])}, {session.quality(result)}'
+  raise errors.UsageError(
+    f'training diverged: update {number + 1} has loss {loss} and gradient norm '
+    f'{norm} and was not made; {folder} has the state before it and says which '
+    f"data it used: dnc.training.replay('{session.model_dir}') repeats it, as "
+    'does the same command; try a lower --learning_rate or --max_grad_norm in '
+    'another --model_dir'
   )
-  return result
 
 
 def diverged(model_dir: str) -> tuple[str, dict[str, Any]]:
-  """What a run left that diverged.
+  """Finds what a run left that diverged.
 
   Args:
     model_dir: the run's folder.
 
   Returns:
-    The folder of the checkpoint of its state before the update that diverged,
-    and what the update was of: the number of updates before it, its `loss` and
-    `grad_norm`, and what `Session.cause` says.
+    The folder of the checkpoint before the update that diverged; and about this
+    update `num_updates`, the number of updates before it, its `loss` and
+    `grad_norm`, and what `Session.data_of` returned.
 
   Raises:
     UsageError: if no run diverged there.

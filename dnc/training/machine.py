@@ -1,4 +1,4 @@
-"""What a training needs of this machine, told before it starts."""
+"""The memory that a training needs, checked before it starts."""
 
 import os
 
@@ -8,10 +8,10 @@ from dnc.system import errors
 _FLOAT = 4
 # TensorFlow and what it loads.
 _LIBRARIES = 600 << 20
-# Tensors as large as the images of a segment that exist at the same time:
-# inputs, targets, logits, their gradient.
+# Tensors as large as a segment's images that exist at the same time: inputs,
+# targets, logits, and the gradient of the logits.
 _IMAGES = 4
-# As `fast_recurrence.CHUNK_STEPS`, which is not light to import.
+# A copy of `recurrence.compiled.CHUNK_STEPS`, which imports TensorFlow.
 _CHUNK_STEPS = 25
 _CGROUP_LIMITS = (
   '/sys/fs/cgroup/memory.max',
@@ -20,16 +20,16 @@ _CGROUP_LIMITS = (
 
 
 def available_memory() -> int:
-  """Bytes of memory that a process may still take, as the system says.
+  """Bytes of memory that a process may still take.
 
-  The least of what is free or can be freed, and of a container's limit.
+  The system's free memory or the container's limit, whichever is less.
   """
   try:
     with open('/proc/meminfo', encoding='ascii') as file:
       fields = dict(line.split(':') for line in file)
     available = int(fields['MemAvailable'].split()[0]) << 10
   except (OSError, KeyError):
-    # Not Linux: what there is.
+    # Not Linux: all of the machine's memory.
     available = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
   for path in _CGROUP_LIMITS:
     try:
@@ -43,7 +43,7 @@ def available_memory() -> int:
 
 
 def _state_size(config: config_lib.Config) -> int:
-  """Numbers in the state of one sequence."""
+  """Numbers in the core's state for one sequence."""
   slots, heads = config.memory_size, config.num_write_heads
   words = slots + config.num_read_heads
   weights = slots * (config.num_read_heads + 2 * heads + 1)
@@ -63,18 +63,18 @@ def training_memory(
   core: str = config_lib.DNC,
   num_workers: int = 1,
 ) -> dict[tuple[str, ...], int]:
-  """The least memory that a training takes, in bytes, by what takes it.
+  """Estimates the least memory that a training takes, in bytes.
 
   Args:
     config: the run.
-    input_size: numbers that go into a step.
-    output_size: numbers that come out of it.
+    input_size: of the core.
+    output_size: of the core.
     num_steps: of the longest segment.
     core: one of `config.CORES`.
     num_workers: processes that share a batch, each on a machine of its own.
 
   Returns:
-    Bytes, by the fields of the config that decide over them.
+    Bytes, keyed by the config's fields that they depend on.
   """
   hidden = config.hidden_size
   has_memory = core == config_lib.DNC
@@ -86,7 +86,7 @@ def training_memory(
   # Gates, their gradients and the hidden states.
   images = steps * (_IMAGES * max(input_size, output_size) + 9 * hidden)
   state = _state_size(config) if has_memory else 2 * hidden
-  # One at each border of a chunk, and one at each step of a chunk.
+  # One for each chunk, and one for each step of a chunk.
   states = (
     batch_size
     * state
@@ -109,7 +109,7 @@ def training_memory(
 def check_memory(
   config: config_lib.Config, parts: dict[tuple[str, ...], int]
 ) -> None:
-  """Refuses a training that cannot fit.
+  """Refuses a training that does not fit into memory.
 
   Args:
     config: the run.

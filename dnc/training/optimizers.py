@@ -1,12 +1,11 @@
 """Adam and RMSProp in one pass over the weights.
 
-Sonnet's formulas, to rounding, by TensorFlow's fused operations. A dozen
-operations, each of which reads and writes something as large as the weights,
-are with short segments a good part of an update. Variables and checkpoints are
-those of Sonnet's optimizers.
+Sonnet's formulas, to rounding, by TensorFlow's fused operations. Sonnet's own
+optimizers take a dozen passes over the weights, which costs much of an update
+on a short segment. Variables and checkpoints are those of Sonnet's optimizers.
 
-Under a `tf.distribute` strategy every replica updates its own copies, which
-stay equal as long as the gradients are: what Sonnet's refuse to do.
+Sonnet's optimizers refuse most `tf.distribute` strategies. Here every replica
+updates its own copies, which stay equal as long as the gradients are equal.
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ def _check(
     )
   for update in updates:
     if isinstance(update, tf.IndexedSlices):
-      raise ValueError("sparse updates are not done here; Sonnet's does them")
+      raise ValueError("sparse updates are not supported; use Sonnet's")
 
 
 class Adam(snt.optimizers.Adam):
@@ -69,8 +68,8 @@ class Adam(snt.optimizers.Adam):
         lr=tf.cast(self.learning_rate, dtype),
         beta1=beta1,
         beta2=beta2,
-        # TensorFlow adds it before the correction of v, Sonnet and the paper
-        # after.
+        # TensorFlow adds epsilon before it corrects v for bias, Sonnet and the
+        # paper add it after.
         epsilon=tf.cast(self.epsilon, dtype) * tf.sqrt(1 - beta2_power),
         grad=update,
       )
@@ -100,7 +99,7 @@ class RMSProp(snt.optimizers.RMSProp):
     """
     _check(updates, parameters)
     if self.centered:
-      raise ValueError("centred is not done here; Sonnet's does it")
+      raise ValueError("centred RMSProp is not supported; use Sonnet's")
     self._initialize(parameters)
     for update, parameter, mom, ms in zip(
       updates, parameters, self.mom, self.ms
@@ -129,10 +128,10 @@ def make(
   """Makes an optimizer with all its variables.
 
   Args:
-    name: `adam` or `rmsprop`; Sonnet's defaults for what is not said here.
-    learning_rate: of it.
-    parameters: what it will be applied to.
-    beta2: of Adam.
+    name: `adam` or `rmsprop`.
+    learning_rate: the learning rate.
+    parameters: the variables that it will be applied to.
+    beta2: Adam's. All else has Sonnet's defaults.
 
   Returns:
     The optimizer.
@@ -141,6 +140,6 @@ def make(
     optimizer = Adam(learning_rate, beta2=beta2)
   else:
     optimizer = RMSProp(learning_rate)
-  # Now, not while the graph is traced: that would trace it twice.
+  # Created while a graph is traced, variables would make it trace twice.
   optimizer.create_variables(parameters)
   return optimizer

@@ -1,4 +1,7 @@
-"""A training under way: what every task reports, measures and leaves."""
+"""A training under way: what it reports, measures and leaves.
+
+Each task has its own `Session`; `loop.train` knows no task.
+"""
 
 import abc
 from collections.abc import Iterator
@@ -10,10 +13,6 @@ import os
 import threading
 import time
 from typing import Any
-from typing import ClassVar
-from typing import Protocol
-
-import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc.system import errors
@@ -21,30 +20,18 @@ from dnc.system import files
 from dnc.system import json_values
 from dnc.system import progress
 from dnc.training import summaries as summaries_lib
-from dnc.training import tally as tally_lib
+from dnc.training import trainer as trainer_lib
 
 METRICS_FILE = 'metrics.jsonl'
 
 
-class Trainer(Protocol):
-  """What is trained: a module with these.
-
-  Attributes:
-    tally: how far the training has come.
-    run_name: string variable, tells whose checkpoint it is.
-  """
-
-  tally: tally_lib.Tally
-  run_name: tf.Variable
-
-
-def shown(loss: float) -> str:
-  """A loss for a person: four digits, or one after the point."""
+def loss_text(loss: float) -> str:
+  """A loss with four digits, or one after the point."""
   return f'{loss:.1f}' if abs(loss) >= 100 else f'{loss:.4g}'
 
 
 class _Speed:
-  """Work per second of wall-clock time."""
+  """Steps and updates per second of wall-clock time."""
 
   def __init__(self):
     self._begin()
@@ -63,25 +50,25 @@ class _Speed:
     return self._steps / seconds, self._updates / seconds
 
   def finish_report(self) -> float:
-    """Steps a second since the last call."""
+    """Steps per second since the last call."""
     self._last = self._now()
     self._begin()
     return self._last[0]
 
   def recent(self) -> tuple[float, float]:
-    """Steps and updates a second: of the last report or, before it, so far."""
+    """Both, of the last report; before the first report, so far."""
     return self._last or self._now()
 
 
 class MetricsFile:
   """`metrics.jsonl`: a line of JSON for every report and validation, in order.
 
-  A run that goes on from a checkpoint makes again what it had reported since:
-  those lines are dropped first.
+  A resumed run makes its reports since the last checkpoint again, so their
+  lines are dropped first.
   """
 
   def __init__(self, model_dir: str, num_updates: int):
-    """Opens the file and drops what is later than `num_updates`."""
+    """Opens the file and drops lines of updates after `num_updates`."""
     self._path = os.path.join(model_dir, METRICS_FILE)
     kept = [
       row for row in read_metrics(model_dir) if row['update'] <= num_updates
@@ -89,7 +76,7 @@ class MetricsFile:
     files.write_text(self._path, ''.join(json.dumps(x) + '\n' for x in kept))
 
   def append(self, row: Mapping[str, Any]) -> None:
-    """Adds a row; a number that is not finite becomes null."""
+    """Adds a row; numbers that are not finite become null."""
     line = json.dumps(json_values.clean(row), allow_nan=False)
     with open(self._path, 'a', encoding='utf-8') as file:
       file.write(line + '\n')
@@ -98,12 +85,17 @@ class MetricsFile:
 
 
 def read_metrics(model_dir: str) -> list[dict[str, Any]]:
-  """The rows of a run's `metrics.jsonl`; none where there is no such file.
+  """Reads the rows of a run's `metrics.jsonl`.
 
-  A last line that was cut off when a process died is no row.
+  Args:
+    model_dir: the run's folder.
+
+  Returns:
+    The rows; none where there is no such file. A last line that was cut off
+    when a process died does not count.
 
   Raises:
-    UsageError: if another line is no row.
+    UsageError: if another line is damaged.
   """
   rows, path = [], os.path.join(model_dir, METRICS_FILE)
   with contextlib.suppress(FileNotFoundError):
@@ -112,7 +104,7 @@ def read_metrics(model_dir: str) -> list[dict[str, Any]]:
     for number, line in enumerate(lines):
       try:
         row = json.loads(line)
-        # What no row is without.
+        # Every row has these two.
         rows.append(dict(kind=row['kind'], update=row['update']) | row)
       except (KeyError, TypeError, ValueError) as e:
         raise errors.UsageError(
@@ -122,62 +114,61 @@ def read_metrics(model_dir: str) -> list[dict[str, Any]]:
 
 
 class Session(abc.ABC):
-  """A training under way, for `training_loop.run`.
+  """A training under way, for `loop.train`.
 
-  What it writes at an update depends on nothing but the updates before (and, of
-  the steps per second, on the clock).
+  What it writes at an update depends on the updates before alone (and the steps
+  per second on the clock).
 
   Attributes:
-    REPLAY: the function that makes an update again that diverged.
     config: the run.
+    model_dir: the run's folder.
     trainer: what is trained.
+    console: takes the reports.
+    summaries: the run's TensorBoard summaries.
   """
-
-  REPLAY: ClassVar[str]
 
   def __init__(
     self,
     config: config_lib.Config,
     model_dir: str,
-    trainer: Trainer,
+    trainer: trainer_lib.Trainer,
     console: progress.Console,
   ):
-    """Constructs the session of a trainer that is where it goes on from.
+    """Constructs the session.
 
     Args:
       config: the run.
-      model_dir: its folder.
-      trainer: what is trained, restored if there was something to restore.
+      model_dir: the run's folder.
+      trainer: what is trained; restored, if there was something to restore.
       console: takes the reports.
     """
     self.config = config
+    self.model_dir = model_dir
     self.trainer = trainer
+    self.console = console
     self.summaries = summaries_lib.Summaries(
-      model_dir, config.identity(), int(trainer.tally.num_updates.numpy())
+      model_dir, config.identity(), trainer.num_updates
     )
-    self._console = console
-    self._metrics = MetricsFile(
-      model_dir, int(trainer.tally.num_updates.numpy())
-    )
+    self._metrics = MetricsFile(model_dir, trainer.num_updates)
     self._speed = _Speed()
     # Scores, and the number of updates at which they were measured.
-    self._measured: tuple[int, dict[str, float]] = (-1, {})
-    self._inspected = self._measured
+    self._scored: tuple[int, dict[str, float]] = (-1, {})
+    self._scored_closely = self._scored
 
   @abc.abstractmethod
   def updates(
     self, stop_requested: threading.Event
   ) -> Iterator[Mapping[str, Any]]:
-    """Makes an update for each item.
+    """Makes the updates that are left, one for each item.
 
     Args:
-      stop_requested: whether this process is to stop; who has to ask others
-        asks them.
+      stop_requested: whether this process is to stop. Multi-worker runs agree
+        on it first.
 
     Yields:
-      What it returned: `loss`, `grad_norm`, `num_steps`, `finite` (if not, the
-      update changed nothing), what else `cause` takes and, where others are
-      asked, `stop`, whether all stop after this update.
+      What an update returned: `loss`, `grad_norm`, `num_steps`, `finite` (if
+      False, the update changed nothing), whatever else `data_of` takes and, of
+      multi-worker runs, `stop`: whether all stop after this update.
     """
 
   @abc.abstractmethod
@@ -185,107 +176,109 @@ class Session(abc.ABC):
     """Whether the last update of the run was made."""
 
   @abc.abstractmethod
-  def measure(self) -> dict[str, float]:
-    """Scores the model on the same unseen data each time; `loss` is one."""
+  def score(self) -> dict[str, float]:
+    """Scores the model on unseen data, the same each time; has a `loss`."""
 
-  def inspect(self) -> dict[str, float]:
-    """More of them, which take longer."""
+  def score_closely(self) -> dict[str, float]:
+    """Further scores, which take longer."""
     return {}
 
-  def draw(self) -> None:  # noqa: B027 (nothing to draw is fine)
+  def draw(self) -> None:  # noqa: B027 (a task may have nothing to draw)
     """Draws what the model does, for TensorBoard."""
 
   def settings(self) -> dict[str, float]:
-    """What changes as training goes on and is reported, by name."""
+    """Settings that change during training, by name."""
     return {}
 
   @abc.abstractmethod
-  def cause(self, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What is needed to make an update again, for JSON."""
+  def data_of(self, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What it takes to repeat the update with these metrics, for JSON."""
 
   @abc.abstractmethod
-  def place(self) -> str:
-    """How far the training is, for a person."""
+  def position_text(self) -> str:
+    """How far the training is."""
 
   @abc.abstractmethod
-  def left(self, steps_per_second: float, updates_per_second: float) -> float:
-    """Seconds to the end at such a speed."""
+  def seconds_left(
+    self, steps_per_second: float, updates_per_second: float
+  ) -> float:
+    """Seconds to the end at this speed."""
 
   @abc.abstractmethod
-  def quality(self, scores: Mapping[str, float]) -> str:
-    """How good the model is, for a person; `scores` are `measure`'s."""
+  def quality_text(self, scores: Mapping[str, float]) -> str:
+    """How good the model is, from what `score` returned."""
 
-  def scores(self) -> dict[str, float]:
-    """`measure` of the model as it is now; measured once."""
-    number = int(self.trainer.tally.num_updates.numpy())
-    if self._measured[0] != number:
-      self._measured = (number, self.measure())
-    return self._measured[1]
-
-  def _line(self, loss: float) -> str:
+  def _status_text(self, loss: float) -> str:
     speed = self._speed.recent()
-    scores = self._measured[1]
+    scores = self._scored[1]
     return '  '.join(
       [
-        self.place(),
-        f'loss {shown(loss)}',
-        *([self.quality(scores)] if scores else []),
+        self.position_text(),
+        f'loss {loss_text(loss)}',
+        *([self.quality_text(scores)] if scores else []),
         f'{speed[0]:,.0f} steps/s',
-        f'{progress.duration(max(0.0, self.left(*speed)))} left',
+        f'{progress.duration(max(0.0, self.seconds_left(*speed)))} left',
       ]
     )
 
-  def status(self, metrics: Mapping[str, Any]) -> None:
+  def show_status(self, metrics: Mapping[str, Any]) -> None:
     """Shows how far the training is, after an update."""
     self._speed.add(int(metrics['num_steps']))
-    if self._console.is_terminal:
-      self._console.status(self._line(float(metrics['loss'])))
+    if self.console.is_terminal:
+      self.console.status(self._status_text(float(metrics['loss'])))
 
   def report(self) -> None:
-    """Tells of the updates since the last report, and measures the model."""
-    number = int(self.trainer.tally.num_updates.numpy())
+    """Reports the updates since the last report, and scores the model."""
     training = {
       **self.trainer.tally.finish_report(),
       **self.settings(),
       'steps_per_second': self._speed.finish_report(),
     }
-    scores = self.scores()
-    if not self._console.is_terminal:
-      self._console(f'update {number}  {self._line(training["loss"])}')
+    scores = self._scores()
+    number = self.trainer.num_updates
+    if not self.console.is_terminal:
+      self.console(f'update {number}  {self._status_text(training["loss"])}')
     self.summaries.training(number, training)
     self.summaries.validation(number, scores)
-    self._metrics.append(
-      dict(
-        kind='report',
-        update=number,
-        num_steps=int(self.trainer.tally.num_steps.numpy()),
-        training=training,
-        validation=scores,
-      )
-    )
+    self._append('report', training=training, validation=scores)
 
   def validate(self) -> bool:
-    """Measures the model closely; returns whether it is the best so far."""
+    """Scores the model closely and draws; returns whether it is the best."""
     scores = self.result()
-    # There is nothing to see of a model that has diverged; the next update
-    # says so.
+    # A diverged model shows nothing; the next update reports it.
     if math.isfinite(scores['loss']):
       self.draw()
-    number = int(self.trainer.tally.num_updates.numpy())
-    self.summaries.validation(number, scores)
-    self._metrics.append(
-      dict(
-        kind='validation',
-        update=number,
-        num_steps=int(self.trainer.tally.num_steps.numpy()),
-        validation=scores,
-      )
-    )
+    self.summaries.validation(self.trainer.num_updates, scores)
+    self._append('validation', validation=scores)
     return self.trainer.tally.validate(scores['loss'])
 
+  def _append(self, kind: str, **scores: Mapping[str, float]) -> None:
+    """Adds a row to `metrics.jsonl`."""
+    self._metrics.append(
+      dict(
+        kind=kind,
+        update=self.trainer.num_updates,
+        num_steps=int(self.trainer.tally.num_steps.numpy()),
+        **scores,
+      )
+    )
+
+  def _scores(self) -> dict[str, float]:
+    """`score` of the model as it is now, computed once per update."""
+    number = self.trainer.num_updates
+    if self._scored[0] != number:
+      self._scored = (number, self.score())
+    return self._scored[1]
+
   def result(self) -> dict[str, float]:
-    """All scores of the model as it is now."""
-    number = int(self.trainer.tally.num_updates.numpy())
-    if self._inspected[0] != number:
-      self._inspected = (number, {**self.scores(), **self.inspect()})
-    return self._inspected[1]
+    """All scores of the model as it is now, computed once per update."""
+    number = self.trainer.num_updates
+    if self._scored_closely[0] != number:
+      scores = {**self._scores(), **self.score_closely()}
+      self._scored_closely = (number, scores)
+    return self._scored_closely[1]
+
+  def close(self) -> None:
+    """Ends all reports."""
+    self.summaries.close()
+    self.console.finish()

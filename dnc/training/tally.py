@@ -1,4 +1,4 @@
-"""How far a training has come, and what it has seen since its last report."""
+"""How far a training has come, and sums since its last report."""
 
 import sonnet as snt
 import tensorflow as tf
@@ -11,19 +11,19 @@ def _variable(value: float, dtype: tf.DType) -> tf.Variable:
 
 
 class Tally(snt.Module):
-  """Counts and sums, as variables: a checkpoint holds them.
+  """Counts and sums, as variables, so that checkpoints hold them.
 
-  So a run that goes on from a checkpoint reports what it would have reported.
+  A resumed run then reports what it would have reported.
 
   Attributes:
     num_updates: int64 variable, updates so far.
     num_steps: int64 variable, real steps (batch x time) so far.
-    loss_sum: float64 variable, of the losses of the steps since the last
-      report; and
-    grad_norm_sum: float64 variable, of the gradient norms of its updates; and
-    steps_since: int64 variable, its steps; and
-    updates_since: int64 variable, its updates.
-    best_loss: float64 variable, the lowest of all validations.
+    loss_sum: float64 variable, sum of the steps' losses since the last report.
+    grad_norm_sum: float64 variable, sum of the updates' gradient norms since
+      the last report.
+    steps_since: int64 variable, steps since the last report.
+    updates_since: int64 variable, updates since the last report.
+    best_loss: float64 variable, the lowest validation loss.
   """
 
   def __init__(self, name: str = 'tally'):
@@ -40,7 +40,7 @@ class Tally(snt.Module):
   def add(
     self, loss: tf.Tensor, grad_norm: tf.Tensor, num_steps: tf.Tensor
   ) -> None:
-    """Takes in an update, in its graph.
+    """Counts an update, in its graph.
 
     Args:
       loss: mean over its steps, scalar.
@@ -58,7 +58,7 @@ class Tally(snt.Module):
       distribution.assign(variable, variable + tf.cast(number, variable.dtype))
 
   def finish_report(self) -> dict[str, float]:
-    """Means since the last call: `loss` by steps, `grad_norm` by updates."""
+    """Means since the last call: `loss` per step, `grad_norm` per update."""
     means = dict(
       loss=float(self.loss_sum.numpy()) / float(self.steps_since.numpy()),
       grad_norm=float(self.grad_norm_sum.numpy())
@@ -74,7 +74,7 @@ class Tally(snt.Module):
     return means
 
   def validate(self, loss: float) -> bool:
-    """Notes a validation; returns whether its loss is the lowest so far."""
+    """Records a validation; returns whether its loss is the lowest so far."""
     best = loss < float(self.best_loss.numpy())
     if best:
       self.best_loss.assign(loss)

@@ -12,9 +12,10 @@ from dnc import config as config_lib
 from dnc import unroll
 from dnc.dsprites import latents
 from dnc.next_sprite import model as predictor_lib
-from dnc.next_sprite import scoring as evaluation
+from dnc.next_sprite import rollouts
 from dnc.system import errors
 from dnc.traces import writing as trace_export
+from dnc.training import checkpoints
 from tests.support import data as testing_data
 
 _TRAINING = config_lib.TrainingConfig(memory_size=5, word_size=4, hidden_size=8)
@@ -47,7 +48,7 @@ class EvaluatedRunTest(tf.test.TestCase):
 
   def test_the_untrained_core_has_traces_of_its_own(self):
     run = self._run()
-    split = evaluation.Split(run.spec(), 0, 2)
+    split = rollouts.RolloutRange(run.spec(), 0, 2)
     wanted = evaluated_run.Wanted('probe', dict(test=split), ('usage',))
     own = run.traces(wanted)
     other = run.traces(dataclasses.replace(wanted, is_untrained=True))
@@ -61,7 +62,7 @@ class EvaluatedRunTest(tf.test.TestCase):
       self.assertEqual(traces.widths, {'usage': 5})
       self.assertEqual(traces.metadata['num_updates'], num_updates)
       self.assertEqual(
-        traces.metadata['model_fingerprint'], evaluation.fingerprint(model)
+        traces.metadata['model_fingerprint'], checkpoints.fingerprint(model)
       )
 
   def test_what_test_1_asks_for(self):

@@ -264,7 +264,7 @@ def _taking_floats() -> Iterator[None]:
 
 
 def _train(
-  trainer: trainer_lib.Trainer, batches: Iterable[rollouts.RolloutBatch]
+  trainer: trainer_lib.SpriteTrainer, batches: Iterable[rollouts.RolloutBatch]
 ) -> None:
   for batch in batches:
     while not trainer.update(batch)['finished']:
@@ -278,7 +278,7 @@ def _measure_training(table: table_lib.SpriteTable) -> dict[str, Any]:
   for form in _FORMS:
     (batch,) = _pipeline(table, form, 1)
     with _taking_floats() if form == 'floats' else contextlib.nullcontext():
-      trainer = trainer_lib.Trainer(_config(), table)
+      trainer = trainer_lib.SpriteTrainer(_config(), table)
       # Traces the graph.
       _train(trainer, [batch])
     turns[f'the same batch, {form}'] = lambda trainer=trainer, batch=batch: (

@@ -40,7 +40,6 @@ from dnc.dsprites import table as table_lib
 from dnc.next_sprite import model as predictor_lib
 from dnc.next_sprite import recording as exports
 from dnc.next_sprite import rollouts
-from dnc.next_sprite import scoring as evaluation
 from dnc.traces import shards as trace_shards
 from dnc.traces import writing as trace_export
 
@@ -74,7 +73,7 @@ class _Case:
     config = config_lib.TrainingConfig(
       memory_size=memory_size, word_size=word_size
     )
-    widths = predictor_lib.widths(config)
+    widths = exports.widths(config)
     wanted = ('memory',) if model == 'a_memory' else None
     names = exports.exported(
       config_lib.EvaluationConfig(representations=wanted), widths
@@ -88,11 +87,11 @@ class _Case:
       num_rollouts = num_batches * self.batch_size
     self.num_steps = num_rollouts * _LENGTH.value
     spec = rollouts.RolloutSpec(0, 'evaluation', _LENGTH.value, _LENGTH.value)
-    self.splits = dict(train=evaluation.Split(spec, 0, num_rollouts))
+    self.splits = dict(train=rollouts.RolloutRange(spec, 0, num_rollouts))
     self._table = table
     predictor = predictor_lib.SpritePredictor(config)
     self._evaluators = {
-      way: evaluation.Evaluator(predictor, record, self.batch_size)
+      way: exports.Recorder(predictor, record, self.batch_size)
       for way, record in dict(forward=('loss',), segments=names).items()
     }
 

@@ -66,7 +66,7 @@ class _Signal:
   def __init__(self, number, at):
     self._number = number
     self._left = at
-    self._updates = training._updates
+    self._updates = training.updates
 
   def __call__(self, *args):
     for metrics in self._updates(*args):
@@ -92,15 +92,15 @@ def _multi_worker(folder: str, data_dir: str, follows: bool) -> None:
   worker = _Worker(folder, data_dir, strategy)
   worker.train('odd', dataclasses.replace(CONFIG, batch_size=3))
   worker.train('flags', dataclasses.replace(CONFIG, seed=int(follows)))
-  updates = training._updates
+  updates = training.updates
   if follows:
-    training._updates = _Signal(signal.SIGTERM, at=4)
+    training.updates = _Signal(signal.SIGTERM, at=4)
   worker.train('stopped')
-  training._updates = updates
+  training.updates = updates
   worker.train('elsewhere' if follows else 'stopped')
   worker.train('stopped')
   if follows:
-    training._updates = _Signal(signal.SIGKILL, at=4)
+    training.updates = _Signal(signal.SIGKILL, at=4)
   worker.train('lost')
 
 

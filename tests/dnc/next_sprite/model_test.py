@@ -1,4 +1,4 @@
-"""Tests of the predictor and its scores, with images of known overlap."""
+"""Tests of the predictor."""
 
 import doctest
 import functools
@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from dnc import config as config_lib
-from dnc.next_sprite import model as predictor_lib
+from dnc.next_sprite import model
 from dnc.next_sprite import rollouts
+from dnc.training import cores
 
 _CONFIG = config_lib.TrainingConfig(
   memory_size=3, word_size=2, num_read_heads=2, num_write_heads=2, hidden_size=4
@@ -17,7 +18,7 @@ _CONFIG = config_lib.TrainingConfig(
 
 @functools.cache
 def _predictor(seed=0):
-  return predictor_lib.SpritePredictor(
+  return model.SpritePredictor(
     config_lib.TrainingConfig(
       memory_size=3,
       word_size=2,
@@ -29,52 +30,14 @@ def _predictor(seed=0):
   )
 
 
-class ScoreTest(tf.test.TestCase):
-  def _score(self, logits, targets, mask):
-    return predictor_lib.score(
-      tf.constant(logits, tf.float32),
-      tf.constant(targets, tf.float32),
-      tf.constant(mask, tf.float32),
-    )
-
-  def test_known_images(self):
-    # One pixel right, one missed, one too many, one rightly off.
-    sums = self._score([[[2, -3, 1, -1]]], [[[1, 1, 0, 0]]], [[1]])
-    self.assertAllClose(sums.iou, 1 / 3)
-    self.assertAllClose(sums.pixel_error, 2 / 4)
-    expected = -np.log([1 / (1 + np.exp(-z)) for z in (2, -3, -1, 1)]).sum()
-    self.assertAllClose(sums.loss, expected)
-    self.assertAllClose(sums.num_steps, 1)
-
-  def test_no_sprite_and_none_predicted_is_right(self):
-    self.assertAllClose(self._score([[[-1, -1]]], [[[0, 0]]], [[1]]).iou, 1)
-
-  def test_padding_may_hold_anything(self):
-    real, target = [1.0, -1.0], [1, 0]
-    alone = self._score([[real]], [[target]], [[1]])
-    for value in (1e30, np.inf, np.nan):
-      padded = self._score(
-        [[real], [[value, value]]], [[target], [[0, 1]]], [[1], [0]]
-      )
-      self.assertAllEqual(alone, padded)
-
-  def test_means(self):
-    sums = predictor_lib.Prediction(
-      loss=30.0, pixel_error=0.5, iou=2.0, num_steps=5.0
-    )
-    self.assertEqual(
-      predictor_lib.means(sums), dict(loss=6.0, pixel_error=0.1, iou=0.4)
-    )
-
-
 class SpritePredictorTest(tf.test.TestCase):
   def test_example_in_the_docstring(self):
-    results = doctest.testmod(predictor_lib)
+    results = doctest.testmod(model)
     self.assertGreater(results.attempted, 0)
     self.assertEqual(results.failed, 0)
 
   def test_weights_are_the_seeds(self):
-    again = predictor_lib.SpritePredictor(_CONFIG)
+    again = model.SpritePredictor(_CONFIG)
     for a, b, c in zip(
       _predictor(0).trainable_variables,
       again.trainable_variables,
@@ -97,7 +60,7 @@ class SpritePredictorTest(tf.test.TestCase):
   def test_starts_from_the_mean_image(self):
     mean = np.full([64, 64], 0.25, np.float32)
     mean[0, 0] = 0.0
-    bias = predictor_lib.SpritePredictor(_CONFIG, mean).core.output_linear.b
+    bias = model.SpritePredictor(_CONFIG, mean).core.output_linear.b
     self.assertAllClose(bias[1:], np.full([4095], np.log(0.25 / 0.75)))
     # Never on is not impossible.
     self.assertAllClose(bias[0], np.log(0.001 / 0.999), rtol=1e-4)
@@ -108,10 +71,10 @@ class SpritePredictorTest(tf.test.TestCase):
     names = tuple(x for x in config_lib.EXPORTS if x != 'loss')
     _, state, recorded = predictor(inputs, predictor.initial_state(2), names)
     self.assertEqual(
-      {name: value.shape[2] for name, value in recorded.items()} | {'loss': 1},
-      predictor_lib.widths(_CONFIG),
+      {name: value.shape[2] for name, value in recorded.items()},
+      cores.widths(_CONFIG),
     )
-    self.assertEqual(tuple(predictor_lib.widths(_CONFIG)), config_lib.EXPORTS)
+    self.assertEqual(tuple(cores.widths(_CONFIG)), names)
     memory = state.access_state.memory
     for slot in range(3):
       for word in range(2):

@@ -1,4 +1,4 @@
-"""Tests of what is written of a model, and of writing it."""
+"""Tests of recording: what is recorded, and that all of it is written."""
 
 import os
 from unittest import mock
@@ -10,10 +10,9 @@ import tensorflow as tf
 from dnc import config as config_lib
 from dnc import traces as traces_lib
 from dnc import unroll
-from dnc.next_sprite import model as predictor_lib
-from dnc.next_sprite import recording as exports
+from dnc.next_sprite import model
+from dnc.next_sprite import recording
 from dnc.next_sprite import rollouts
-from dnc.next_sprite import scoring as evaluation
 from dnc.system import errors
 from dnc.traces import shards as trace_shards
 from tests.support import data as testing_data
@@ -22,14 +21,14 @@ from tests.support import random_traces as testing_traces
 _CONFIG = config_lib.TrainingConfig(
   memory_size=3, word_size=2, num_read_heads=2, hidden_size=4
 )
-_WIDTHS = predictor_lib.widths(_CONFIG)
-_WITHOUT_MEMORY = predictor_lib.widths(config_lib.TrainingConfig(core='lstm'))
+_WIDTHS = recording.widths(_CONFIG)
+_WITHOUT_MEMORY = recording.widths(config_lib.TrainingConfig(core='lstm'))
 _ALL_BUT_MEMORY = tuple(x for x in config_lib.EXPORTS if x != 'memory')
 
 
 class ChoiceTest(parameterized.TestCase, tf.test.TestCase):
   def _widths(self, **sizes):
-    return predictor_lib.widths(config_lib.TrainingConfig(**sizes))
+    return recording.widths(config_lib.TrainingConfig(**sizes))
 
   @parameterized.parameters(
     # Model B, then Model A.
@@ -43,7 +42,7 @@ class ChoiceTest(parameterized.TestCase, tf.test.TestCase):
   def test_what_is_written(self, options, memory_size, expected):
     widths = self._widths(memory_size=memory_size, word_size=64)
     config = config_lib.EvaluationConfig(**options)
-    self.assertEqual(exports.exported(config, widths), expected)
+    self.assertEqual(recording.exported(config, widths), expected)
 
   @parameterized.parameters(
     (dict(), 16, config_lib.REPRESENTATIONS),
@@ -62,16 +61,16 @@ class ChoiceTest(parameterized.TestCase, tf.test.TestCase):
     widths = self._widths(memory_size=memory_size, word_size=64)
     config = config_lib.EvaluationConfig(**options)
     self.assertEqual(
-      exports.probed(config, widths), expected or options['representations']
+      recording.probed(config, widths), expected or options['representations']
     )
 
   def test_core_without_a_memory(self):
     config = config_lib.EvaluationConfig()
     names = ('controller_hidden', 'controller_cell', 'loss')
-    self.assertEqual(exports.exported(config, _WITHOUT_MEMORY), names)
-    self.assertEqual(exports.probed(config, _WITHOUT_MEMORY), names[:2])
+    self.assertEqual(recording.exported(config, _WITHOUT_MEMORY), names)
+    self.assertEqual(recording.probed(config, _WITHOUT_MEMORY), names[:2])
     for flag, choose in dict(
-      export=exports.exported, representations=exports.probed
+      export=recording.exported, representations=recording.probed
     ).items():
       config = config_lib.EvaluationConfig(
         **{flag: ('controller_cell', 'memory')}
@@ -92,18 +91,18 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
       # What is computed is the same, and this does not wait for XLA.
       mock.patch.object(unroll, 'can_compile', return_value=False),
       # Four rollouts a shard.
-      mock.patch.object(exports, '_BATCH_SIZE', 4),
+      mock.patch.object(recording, '_BATCH_SIZE', 4),
       mock.patch.object(trace_shards, '_SHARD_BYTES', 1),
     ):
       cls.enterClassContext(patch)
     cls._table = testing_data.rendered_table()
-    cls._predictor = predictor_lib.SpritePredictor(_CONFIG)
+    cls._predictor = model.SpritePredictor(_CONFIG)
     cls._spec = rollouts.RolloutSpec(
       seed=3, stream='evaluation', min_length=90, max_length=130
     )
     cls._splits = dict(
-      train=evaluation.Split(cls._spec, 0, 10),
-      test=evaluation.Split(cls._spec, 10, 3),
+      train=rollouts.RolloutRange(cls._spec, 0, 10),
+      test=rollouts.RolloutRange(cls._spec, 10, 3),
     )
 
   def setUp(self):
@@ -112,7 +111,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
     self.lines = []
 
   def _export(self, predictor=None, widths=None):
-    return exports.ModelTraces(
+    return recording.ModelTraces(
       self.path,
       predictor or self._predictor,
       self._table,
@@ -141,15 +140,15 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
 
   def _interrupted(self, number):
     """Within, Ctrl-C is pressed while batch `number` runs."""
-    record, calls = evaluation.Evaluator.record, []
+    record, calls = recording.Recorder.record, []
 
-    def interrupted(evaluator, batch):
+    def interrupted(recorder, batch):
       calls.append(batch)
       if len(calls) > number:
         raise KeyboardInterrupt
-      yield from record(evaluator, batch)
+      yield from record(recorder, batch)
 
-    return mock.patch.object(evaluation.Evaluator, 'record', interrupted)
+    return mock.patch.object(recording.Recorder, 'record', interrupted)
 
   def test_exports_every_rollout(self):
     traces = self._export()
@@ -163,18 +162,22 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
       for rollout in traces.dataset(split, names).as_numpy_iterator()
     ]
     self.assertEqual([r['index'] for r in found], list(range(13)))
-    evaluator = evaluation.Evaluator(self._predictor, tuple(_WIDTHS))
+    of_state = tuple(name for name in _WIDTHS if name != recording.LOSS)
     for index in (0, 9, 12):
       batch = rollouts.make_batch(self._table, self._spec, [index])
       rollout = found[index]
       np.testing.assert_array_equal(rollout['classes'], batch.classes[:, 0])
       np.testing.assert_array_equal(rollout['values'], batch.values[:, 0])
-      sums, recorded = evaluator.run(batch)
+      # The plain way: all steps of one rollout at once.
+      logits, _, expected = self._predictor(
+        rollouts.model_inputs(batch), self._predictor.initial_state(1), of_state
+      )
+      loss = model.image_loss(logits, rollouts.model_targets(batch))
+      expected[recording.LOSS] = loss[:, :, tf.newaxis]
       for name in _WIDTHS:
         self.assertAllClose(
-          rollout[name], recorded[name][:, 0], rtol=1e-5, atol=1e-6
+          rollout[name], expected[name][:, 0], rtol=1e-5, atol=1e-5
         )
-      self.assertAllClose(sums.loss, rollout['loss'].sum(), rtol=1e-5)
 
   def test_written_once(self):
     self._export()
@@ -189,7 +192,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
   def test_another_model_is_refused(self):
     with self._interrupted(2), self.assertRaises(KeyboardInterrupt):
       self._export()
-    other = predictor_lib.SpritePredictor(_CONFIG)
+    other = model.SpritePredictor(_CONFIG)
     other.core.output_linear.b.assign_add(tf.ones([4096]))
     # Both half-finished and whole.
     for _ in range(2):
@@ -250,7 +253,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_wide_models_run_in_smaller_batches(self):
     for size, expected in ((1, 4), (80 << 20, 4), (81 << 20, 2), (1 << 40, 1)):
-      self.assertEqual(exports._batch_size(size), expected)
+      self.assertEqual(recording._batch_size(size), expected)
 
 
 if __name__ == '__main__':

@@ -1,118 +1,128 @@
-"""Tests of a predictor over whole rollouts."""
+"""Tests of scores, of images of known overlap and of whole rollouts."""
 
 import numpy as np
 import tensorflow as tf
 
 from dnc import config as config_lib
-from dnc.next_sprite import model as predictor_lib
+from dnc.dsprites import latent_errors
+from dnc.dsprites import latents
+from dnc.dsprites import nearest
+from dnc.next_sprite import model
 from dnc.next_sprite import rollouts
-from dnc.next_sprite import scoring as evaluation
+from dnc.next_sprite import scoring
 from tests.support import data as testing_data
 
 _CONFIG = config_lib.TrainingConfig(
   memory_size=3, word_size=2, num_read_heads=2, hidden_size=4
 )
-_OF_STATE = tuple(x for x in config_lib.EXPORTS if x != 'loss')
 
 
-class EvaluationTest(tf.test.TestCase):
+class ScoresTest(tf.test.TestCase):
+  def _score(self, logits, targets, mask):
+    return scoring.sum_scores(
+      tf.constant(logits, tf.float32),
+      tf.constant(targets, tf.float32),
+      tf.constant(mask, tf.float32),
+    )
+
+  def test_known_images(self):
+    # One pixel right, one missed, one too many, one rightly off.
+    sums = self._score([[[2, -3, 1, -1]]], [[[1, 1, 0, 0]]], [[1]])
+    self.assertAllClose(sums.iou, 1 / 3)
+    self.assertAllClose(sums.pixel_error, 2 / 4)
+    expected = -np.log([1 / (1 + np.exp(-z)) for z in (2, -3, -1, 1)]).sum()
+    self.assertAllClose(sums.loss, expected)
+    self.assertAllClose(sums.num_steps, 1)
+
+  def test_no_sprite_and_none_predicted_is_right(self):
+    self.assertAllClose(self._score([[[-1, -1]]], [[[0, 0]]], [[1]]).iou, 1)
+
+  def test_padding_may_hold_anything(self):
+    real, target = [1.0, -1.0], [1, 0]
+    alone = self._score([[real]], [[target]], [[1]])
+    for value in (1e30, np.inf, np.nan):
+      padded = self._score(
+        [[real], [[value, value]]], [[target], [[0, 1]]], [[1], [0]]
+      )
+      self.assertAllEqual(alone, padded)
+
+  def test_means(self):
+    sums = scoring.ScoreSums(loss=30.0, pixel_error=0.5, iou=2.0, num_steps=5.0)
+    self.assertEqual(sums.means(), dict(loss=6.0, pixel_error=0.1, iou=0.4))
+
+
+class PredictionScorerTest(tf.test.TestCase):
+  """On rollouts that are longer than a segment."""
+
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
     cls._table = testing_data.rendered_table()
-    cls._predictor = predictor_lib.SpritePredictor(_CONFIG)
-    cls._spec = rollouts.RolloutSpec(
+    cls._predictor = model.SpritePredictor(_CONFIG, cls._table.mean_image())
+    spec = rollouts.RolloutSpec(
       seed=3, stream='evaluation', min_length=90, max_length=130
     )
-    cls._evaluator = evaluation.Evaluator(cls._predictor, config_lib.EXPORTS)
-
-  def _whole(self, batch, steps):
-    """The plain way: all steps at once."""
-    return self._predictor(
-      rollouts.model_inputs(batch)[:steps],
-      self._predictor.initial_state(len(batch.length)),
-      _OF_STATE,
+    cls._scorer = scoring.PredictionScorer(cls._predictor, cls._table, spec, 3)
+    cls._batch = rollouts.make_batch(cls._table, spec, range(3))
+    # The plain way: all steps at once.
+    cls._logits, _, recorded = cls._predictor(
+      rollouts.model_inputs(cls._batch),
+      cls._predictor.initial_state(3),
+      ('memory', 'read_words'),
     )
+    cls._recorded = {name: value.numpy() for name, value in recorded.items()}
 
   def test_segments_make_no_difference(self):
-    batch = rollouts.make_batch(self._table, self._spec, range(3))
-    steps = len(batch.image)
-    self.assertGreater(steps, evaluation._SEGMENT_LENGTH)
-    logits, _, recorded = self._whole(batch, steps)
-    expected = predictor_lib.score(
-      logits,
-      rollouts.model_targets(batch),
-      rollouts.mask(batch.length, steps),
+    steps = len(self._batch.image)
+    self.assertGreater(steps, scoring.SEGMENT_LENGTH)
+    expected = scoring.sum_scores(
+      self._logits,
+      rollouts.model_targets(self._batch),
+      rollouts.mask(self._batch.length, steps),
     )
-    recorded['loss'] = predictor_lib.image_loss(
-      logits, rollouts.model_targets(batch)
-    )[:, :, tf.newaxis]
-    sums, actual = self._evaluator.run(batch)
-    self.assertAllClose(sums, expected, rtol=1e-5)
-    self.assertEqual(sums.num_steps, batch.length.sum())
-    self.assertAllClose(actual, recorded, rtol=1e-5, atol=1e-5)
-    real = rollouts.mask(batch.length, steps)
-    self.assertAllClose(
-      sums.loss, np.sum(actual['loss'][:, :, 0] * real), rtol=1e-5
-    )
+    self.assertEqual(expected.num_steps, self._batch.length.sum())
+    self.assertAllClose(self._scorer.score(), expected.means(), rtol=1e-5)
 
-  def test_records_the_same_in_batches_of_a_size(self):
-    evaluator = evaluation.Evaluator(self._predictor, config_lib.EXPORTS, 3)
-    batch = rollouts.make_batch(self._table, self._spec, [0, 1, -1])
-    segments = list(evaluator.record(batch))
-    self.assertEqual(
-      [len(segment['loss']) for segment in segments],
-      [100, len(batch.image) - 100],
+  def test_sprite_errors_are_of_the_nearest_sprites(self):
+    end = int(self._batch.length.min())
+    steps = np.unique(np.linspace(0, end - 1, 50).astype(np.int64))
+    images = (self._logits.numpy()[steps] > 0).reshape([-1, 64, 64])
+    index, _ = nearest.find_nearest(self._table, images)
+    targets = np.unpackbits(self._batch.target[steps], axis=-1)
+    true_index, distance = nearest.find_nearest(
+      self._table, targets.reshape([-1, 64, 64])
     )
-    _, expected = self._evaluator.run(batch)
-    for name in config_lib.EXPORTS:
-      together = np.concatenate([segment[name] for segment in segments])
-      self.assertEqual(together.dtype, np.float32)
-      self.assertAllClose(together, expected[name], rtol=1e-5, atol=1e-5)
+    self.assertAllEqual(distance, np.zeros_like(distance))
+    expected = latent_errors.mean_errors(
+      latents.index_to_classes(true_index), latents.index_to_classes(index)
+    )
+    found = self._scorer.sprite_errors()
+    for name in ('scale_error', 'position_error', 'shape_error'):
+      self.assertAllClose(found[name], expected[name], msg=name)
 
   def test_memory_of_the_first_rollout(self):
-    scorer = evaluation.Scorer(self._predictor, self._table, self._spec, 3)
-    trace, sprites = scorer.trace_memory()
-    batch = rollouts.make_batch(self._table, self._spec, range(3))
-    _, recorded = self._evaluator.run(batch)
-    steps = min(100, batch.length[0])
+    trace, sprites = self._scorer.trace_memory()
+    steps = min(100, self._batch.length[0])
     for name in ('memory', 'read_words'):
       value = getattr(trace, name)
       self.assertLen(value, steps)
       self.assertAllClose(
-        value.reshape([steps, -1]), recorded[name][:steps, 0], atol=1e-5
+        value.reshape([steps, -1]), self._recorded[name][:steps, 0], atol=1e-5
       )
-    self.assertAllEqual(sprites, np.unpackbits(batch.image[:steps, 0], axis=-1))
-
-  def test_companions_make_no_difference(self):
-    batch = rollouts.make_batch(self._table, self._spec, [0, 1, -1])
-    alone = rollouts.make_batch(self._table, self._spec, [1])
-    end = int(alone.length[0])
-    _, together = self._evaluator.run(batch)
-    _, single = self._evaluator.run(alone)
-    for name in _OF_STATE:
-      self.assertAllClose(together[name][:end, 1], single[name][:, 0])
-
-  def test_fingerprint_is_of_the_weights(self):
-    same = predictor_lib.SpritePredictor(_CONFIG)
-    expected = evaluation.fingerprint(self._predictor)
-    self.assertEqual(evaluation.fingerprint(same), expected)
-    same.core.controller.b.assign_add(np.eye(16, dtype=np.float32)[0])
-    self.assertNotEqual(evaluation.fingerprint(same), expected)
+    self.assertAllEqual(
+      sprites, np.unpackbits(self._batch.image[:steps, 0], axis=-1)
+    )
 
   def test_picture(self):
-    batch = rollouts.make_batch(self._table, self._spec, [0])
-    batch = rollouts.segment(batch, 0, 4)
-    picture = self._evaluator.picture(batch)
-    self.assertEqual(picture.shape, (2 * 64 + 2, 4 * 64 + 3 * 2, 1))
-    for t in range(4):
+    picture = self._scorer.picture()
+    self.assertEqual(picture.shape, (2 * 64 + 2, 10 * 64 + 9 * 2, 1))
+    for t in range(10):
       columns = slice(66 * t, 66 * t + 64)
       np.testing.assert_array_equal(
         picture[:64, columns, 0] // 255,
-        np.unpackbits(batch.target[t, 0], axis=-1),
+        np.unpackbits(self._batch.target[t, 0], axis=-1),
       )
-    logits, _, _ = self._whole(batch, 4)
-    expected = 255 * tf.sigmoid(logits[2, 0]).numpy().reshape(64, 64)
+    expected = 255 * tf.sigmoid(self._logits[2, 0]).numpy().reshape(64, 64)
     self.assertAllClose(picture[66:, 132:196, 0], expected, atol=1)
 
 

@@ -8,7 +8,7 @@ from dnc import config as config_lib
 from dnc import lesions
 from dnc.next_sprite import model as predictor_lib
 from dnc.next_sprite import rollouts
-from dnc.next_sprite import scoring as evaluation
+from dnc.next_sprite import scoring
 from dnc.next_sprite import sequences
 from tests.support import data as testing_data
 
@@ -32,10 +32,14 @@ class SpriteSequencesTest(tf.test.TestCase):
   def test_intact_scores_are_those_of_the_evaluation(self):
     result = lesion.measure(self._sequences, 4, reset_interval=20)
     self.assertEqual((result.lesion_step, result.num_steps), (35, 70))
-    evaluator = evaluation.Evaluator(self._predictor)
     for i in range(4):
       alone = rollouts.make_batch(self._table, self._spec, [i])
-      means = predictor_lib.means(evaluator.run(alone)[0])
+      logits, _, _ = self._predictor(
+        rollouts.model_inputs(alone), self._predictor.initial_state(1)
+      )
+      targets = rollouts.model_targets(alone)
+      mask = rollouts.mask(alone.length, len(alone.image))
+      means = scoring.sum_scores(logits, targets, mask).means()
       for name in ('loss', 'iou'):
         self.assertAllClose(
           result.scores[lesions.INTACT][name][i], means[name], rtol=1e-5

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from dnc import unroll
-from dnc.next_sprite import model as predictor_lib
 from dnc.next_sprite import rollouts
+from dnc.next_sprite import scoring
 from dnc.next_sprite import trainer as trainer_lib
 from tests.support import data as testing_data
 from tests.support import training_runs as testing_runs
@@ -35,7 +35,7 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
   @functools.cache
   def _cached_trainer(cls, config):
     """A trainer, and the values of its variables before any update."""
-    trainer = trainer_lib.Trainer(config, cls._table)
+    trainer = trainer_lib.SpriteTrainer(config, cls._table)
     return trainer, [v.numpy() for v in trainer.variables]
 
   def _trainer(self, **changes):
@@ -105,7 +105,7 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
     logits, _, _ = predictor(
       rollouts.model_inputs(batch), predictor.initial_state(2)
     )
-    expected = predictor_lib.score(
+    expected = scoring.sum_scores(
       logits, rollouts.model_targets(batch), rollouts.mask(batch.length, end)
     )
     self.assertAllClose(sum(losses), expected.loss, rtol=1e-5)

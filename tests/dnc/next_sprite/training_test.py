@@ -21,7 +21,7 @@ from dnc.next_sprite import trainer as trainer_lib
 from dnc.next_sprite import training
 from dnc.system import errors
 from dnc.system import files
-from dnc.training import loop as training_loop
+from dnc.training import loop
 from dnc.training import session
 from dnc.training import summaries
 from tests.support import data as testing_data
@@ -108,10 +108,10 @@ class TrainTest(tf.test.TestCase):
 
   def test_reported_loss_is_the_mean_over_steps(self):
     # The same updates by hand.
-    trainer = trainer_lib.Trainer(_CONFIG, testing_data.rendered_table())
+    trainer = trainer_lib.SpriteTrainer(_CONFIG, testing_data.rendered_table())
     losses, steps = [], []
     for metrics in itertools.islice(
-      training._updates(
+      training.updates(
         _CONFIG, testing_data.rendered_table(), trainer, threading.Event()
       ),
       7,
@@ -161,7 +161,7 @@ class TrainTest(tf.test.TestCase):
     for number in (signal.SIGINT, signal.SIGTERM):
       log = _Lines(interrupt_at=2, signal_number=number)
       self.assertIsNone(self._train(parts, log=log))
-      self.assertIn('the same command goes on', log.lines[-1])
+      self.assertIn('the same command resumes it', log.lines[-1])
       updates_before = updates_then
       updates_then = training.restore(parts).num_updates
       self.assertGreater(updates_then, updates_before)
@@ -184,7 +184,7 @@ class TrainTest(tf.test.TestCase):
     with mock.patch.object(session.Session, 'validate', interrupt):
       self.assertIsNotNone(self._train(folder, last, log))
     self.assertIn('stopping after this update', log.lines)
-    self.assertIn('trained: ', log.lines[-1])
+    self.assertStartsWith(log.lines[-1], 'trained ')
     self.assertTrue(os.path.exists(os.path.join(folder, runs.RESULT_FILE)))
 
   def test_a_damaged_line_of_metrics_is_told(self):
@@ -242,7 +242,10 @@ class TrainTest(tf.test.TestCase):
       return {e.name: e.stat().st_mtime_ns for e in os.scandir(folder)}
 
     before = written(), session.read_metrics(self._whole)
-    self.assertEqual(self._train(self._whole), self._result)
+    log = _Lines()
+    self.assertEqual(self._train(self._whole, log=log), self._result)
+    self.assertLen(log.lines, 1)
+    self.assertIn('is trained already', log.lines[0])
     self.assertEqual((written(), session.read_metrics(self._whole)), before)
 
   def test_another_run_in_the_folder_is_refused(self):
@@ -262,7 +265,7 @@ class TrainTest(tf.test.TestCase):
       errors.UsageError, r'diverged: update 2 has loss nan.*wild/diverged'
     ):
       self._train(model_dir, wild)
-    cause = training_loop.diverged(model_dir)[1]
+    cause = loop.diverged(model_dir)[1]
     again = training.replay(model_dir, testing_data.data_dir())
     self.assertFalse(again['finite'])
     self.assertEqual(cause['num_updates'], 1)

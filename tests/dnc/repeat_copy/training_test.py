@@ -1,4 +1,4 @@
-"""The repeat-copy task against DeepMind's, and training on it."""
+"""Tests of training on repeat-copy, as a user does it."""
 
 import dataclasses
 import json
@@ -15,11 +15,9 @@ import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc.config import runs
-from dnc.repeat_copy import data as repeat_copy
-from dnc.repeat_copy import training as repeat_copy_training
+from dnc.repeat_copy import training
 from dnc.system import errors
 from tests.support import data as testing_data
-from tests.support import golden
 from tests.support import training_runs as testing_runs
 
 _CONFIG = config_lib.RepeatCopyConfig(
@@ -34,167 +32,6 @@ _CONFIG = config_lib.RepeatCopyConfig(
   report_interval=50,
   checkpoint_interval=100,
 )
-
-
-class TaskTest(tf.test.TestCase, parameterized.TestCase):
-  def test_a_sequence_by_hand(self):
-    batch = repeat_copy.lay_out(
-      bits=tf.constant([[[1.0, 0.0], [1.0, 1.0]], [[0.0, 1.0], [1.0, 1.0]]]),
-      length=tf.constant([2, 1]),
-      repeats=tf.constant([2, 3]),
-    )
-    expected = [
-      # Bits, start, repeats; bits, end; mask.
-      [0, 0, 1, 0.0, 0, 0, 0, 0],
-      [1, 0, 0, 0.0, 0, 0, 0, 0],
-      [1, 1, 0, 0.0, 0, 0, 0, 0],
-      [0, 0, 0, 0.2, 0, 0, 0, 0],
-      [0, 0, 0, 0.0, 1, 0, 0, 1],
-      [0, 0, 0, 0.0, 1, 1, 0, 1],
-      [0, 0, 0, 0.0, 1, 0, 0, 1],
-      [0, 0, 0, 0.0, 1, 1, 0, 1],
-      [0, 0, 0, 0.0, 0, 0, 1, 1],
-    ]
-    shorter = [
-      [0, 0, 1, 0.0, 0, 0, 0, 0],
-      [0, 1, 0, 0.0, 0, 0, 0, 0],
-      [0, 0, 0, 0.3, 0, 0, 0, 0],
-      [0, 0, 0, 0.0, 0, 1, 0, 1],
-      [0, 0, 0, 0.0, 0, 1, 0, 1],
-      [0, 0, 0, 0.0, 0, 1, 0, 1],
-      [0, 0, 0, 0.0, 0, 0, 1, 1],
-      [0, 0, 0, 0.0, 0, 0, 0, 0],
-      [0, 0, 0, 0.0, 0, 0, 0, 0],
-    ]
-    together = np.stack([expected, shorter], axis=1)
-    self.assertAllClose(batch.observations, together[..., :4])
-    self.assertAllClose(batch.target, together[..., 4:7])
-    self.assertAllClose(batch.mask, together[..., 7])
-
-  def test_deepminds_batch(self):
-    folder = os.path.join(testing_data.ROOT, 'testdata', 'tf1_checkpoint')
-    with np.load(os.path.join(folder, 'batch.npz')) as arrays:
-      theirs = dict(arrays)
-    observations = theirs['observations']
-    self.assertEqual(
-      observations.shape[2],
-      repeat_copy.observation_size(config_lib.RepeatCopyConfig()),
-    )
-    # The number of repeats stands one step after the pattern's end.
-    number = observations[..., -1].argmax(axis=0)
-    repeats = np.rint(10 * observations[..., -1].max(axis=0)).astype(np.int32)
-    # Several kinds, or this would show little.
-    self.assertGreater(len(set(zip(number, repeats))), 2)
-    ours = repeat_copy.lay_out(
-      bits=tf.constant(observations[1:, :, :-2].transpose(1, 0, 2)),
-      length=tf.constant(number - 1, tf.int32),
-      repeats=tf.constant(repeats),
-    )
-    np.testing.assert_array_equal(ours.observations, observations)
-    np.testing.assert_array_equal(ours.target, theirs['target'])
-    np.testing.assert_array_equal(ours.mask, theirs['mask'])
-    cost = repeat_copy.masked_sigmoid_cross_entropy(
-      theirs['outputs'], ours.target, ours.mask
-    )
-    self.assertAllClose(cost, theirs['loss'], rtol=1e-6, atol=0)
-
-  def test_a_batch_is_a_function_of_seed_stream_and_index(self):
-    batch = repeat_copy.make_batch(_CONFIG, 'train', 7)
-    in_graph = tf.function(
-      lambda index: repeat_copy.make_batch(_CONFIG, 'train', index)
-    )
-    tf.random.set_seed(1)
-    for again in (
-      repeat_copy.make_batch(_CONFIG, 'train', 7),
-      in_graph(tf.constant(7, tf.int64)),
-    ):
-      for a, b in zip(batch, again):
-        np.testing.assert_array_equal(a, b)
-    other_seed = dataclasses.replace(_CONFIG, seed=1)
-    batches = [
-      batch,
-      repeat_copy.make_batch(_CONFIG, 'train', 8),
-      repeat_copy.make_batch(_CONFIG, 'train', 2**40),
-      repeat_copy.make_batch(_CONFIG, 'validation', 7),
-      repeat_copy.make_batch(other_seed, 'train', 7),
-    ]
-    self.assertLen({b.observations.numpy().tobytes() for b in batches}, 5)
-
-  def test_lengths_repeats_and_bits_are_uniform(self):
-    config = dataclasses.replace(
-      _CONFIG, min_length=2, max_length=4, min_repeats=3, max_repeats=4
-    )
-    num = 3_000
-    batch = repeat_copy.make_batch(config, 'train', 0, num)
-    observations = batch.observations.numpy()
-    lengths = observations[..., -1].argmax(axis=0) - 1
-    repeats = np.rint(10 * observations[..., -1].max(axis=0))
-    kinds, counts = np.unique([lengths, repeats], axis=1, return_counts=True)
-    self.assertAllEqual(kinds, [[2, 2, 3, 3, 4, 4], [3, 4] * 3])
-    # Five standard deviations.
-    self.assertAllClose(
-      counts / num, [1 / 6] * 6, atol=5 * (5 / 36 / num) ** 0.5
-    )
-    num_bits = config.num_bits * lengths.sum()
-    self.assertAllClose(
-      observations[..., :-2].sum() / num_bits, 0.5, atol=2.5 / num_bits**0.5
-    )
-
-  @parameterized.product(
-    time_average=(False, True),
-    dtype_prefix=((tf.float32, '', 1e-6), (tf.float64, 'f64.', 1e-14)),
-  )
-  def test_golden_cost(self, time_average, dtype_prefix):
-    dtype, prefix, tolerance = dtype_prefix
-    kind = 'time_average' if time_average else 'plain'
-    case = f'masked_sigmoid_cross_entropy_{kind}'
-    with np.load(os.path.join(golden.FOLDER, 'pieces.npz')) as arrays:
-      logits, target, mask, cotangent, cost, gradient = (
-        tf.constant(arrays[f'{case}.{name}'], dtype)
-        for name in (
-          'in.logits',
-          'in.target',
-          'in.mask',
-          'cotangent.cost',
-          f'{prefix}out.cost',
-          f'{prefix}grad.logits',
-        )
-      )
-    with tf.GradientTape() as tape:
-      tape.watch(logits)
-      ours = repeat_copy.masked_sigmoid_cross_entropy(
-        logits, target, mask, time_average
-      )
-      loss = ours * cotangent[0]
-    self.assertAllClose(ours, cost[0], rtol=tolerance, atol=0)
-    self.assertLess(
-      golden.relative_error(tape.gradient(loss, logits), gradient), tolerance
-    )
-    in_bits = repeat_copy.masked_sigmoid_cross_entropy(
-      logits, target, mask, time_average, log_prob_in_bits=True
-    )
-    self.assertAllClose(in_bits * np.log(2.0), ours)
-
-  def test_score(self):
-    # Two sequences: a pattern of one step of two bits, then the end marker;
-    # step 0 does not count, whatever is said there.
-    target = np.array([[[1, 1, 1], [0, 1, 0], [0, 0, 1]]] * 2, np.float32)
-    target = target.transpose(1, 0, 2)
-    mask = np.array([[0, 0], [1, 1], [1, 1]], np.float32)
-    right = np.where(target > 0, 3.0, -3.0)
-    right[0] *= -1
-
-    def score(*wrong):
-      logits = right.copy()
-      for place in wrong:
-        logits[place] *= -1
-      return repeat_copy.score(tf.constant(logits), target, mask)
-
-    self.assertAllEqual(score(), [1.0, 1.0])
-    self.assertAllEqual(score((1, 0, 1)), [0.75, 0.5])
-    # An end marker that is missing, and one that should not be there.
-    self.assertAllEqual(score((2, 1, 2)), [1.0, 0.5])
-    self.assertAllEqual(score((1, 0, 2), (2, 1, 0)), [1.0, 0.0])
 
 
 class TrainingTest(tf.test.TestCase, parameterized.TestCase):
@@ -243,7 +80,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
         os.kill(os.getpid(), signal.SIGINT)
 
     model_dir = os.path.join(self._folder, name)
-    return repeat_copy_training.train(config, model_dir, log), lines
+    return training.train(config, model_dir, log), lines
 
   def _assert_refused(self, result, pattern):
     self.assertNotEqual(result.returncode, 0)
@@ -276,8 +113,8 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_a_finished_run_stays_as_it_is(self):
     result, lines = self._train('whole')
-    self.assertIn('after 250 updates', lines[0])
-    self.assertLen(lines, 2)
+    self.assertRegex(lines[0], 'whole is trained already: 250 updates; on')
+    self.assertLen(lines, 1)
     self.assertEqual(result, self._whole(runs.RESULT_FILE))
 
   def test_a_loss_that_is_not_finite_can_be_seen_again(self):
@@ -287,7 +124,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex(errors.UsageError, 'diverged: update 2 has'):
       self._train('wild', wild)
     model_dir = os.path.join(self._folder, 'wild')
-    self.assertFalse(repeat_copy_training.replay(model_dir)['finite'])
+    self.assertFalse(training.replay(model_dir)['finite'])
 
   def test_another_run_in_the_folder_is_refused(self):
     other = dataclasses.replace(_CONFIG, num_bits=4)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc.next_sprite import rollouts
-from dnc.next_sprite import scoring as evaluation
+from dnc.next_sprite import scoring
 from dnc.next_sprite import trainer as trainer_lib
 from dnc.training import summaries
 from tests.support import browser as testing_browser
@@ -45,9 +45,9 @@ walk(document.body);
 def _write_run(model_dir, config):
   """A few updates of a real training, and what it shows of them."""
   table = testing_data.rendered_table()
-  trainer = trainer_lib.Trainer(config, table)
+  trainer = trainer_lib.SpriteTrainer(config, table)
   spec = rollouts.training_spec(config, 'train')
-  validator = evaluation.Scorer(
+  validator = scoring.PredictionScorer(
     trainer.predictor, table, rollouts.training_spec(config, 'validation'), 1
   )
   writer = summaries.Summaries(model_dir, config.identity())

@@ -1,0 +1,37 @@
+"""What every task's trainer has: a tally, and the name of its run."""
+
+import sonnet as snt
+import tensorflow as tf
+
+from dnc import config as config_lib
+from dnc.training import tally as tally_lib
+
+
+class Trainer(snt.Module):
+  """A model, its optimizer, and how far its run has come.
+
+  A checkpoint holds all of its variables, so that a resumed run does what it
+  would have done.
+
+  Attributes:
+    tally: `Tally` of updates and steps; made by the subclass.
+    run_name: string variable, the name of the run that is trained.
+  """
+
+  tally: tally_lib.Tally
+
+  def __init__(self, config: config_lib.Config, name: str = 'trainer'):
+    """Constructs what all trainers have.
+
+    Args:
+      config: the run.
+      name: name of the module.
+    """
+    super().__init__(name=name)
+    # Made outside any strategy: workers cannot send each other a string.
+    self.run_name = tf.Variable(config.name(), trainable=False)
+
+  @property
+  def num_updates(self) -> int:
+    """Number of updates so far."""
+    return int(self.tally.num_updates.numpy())
