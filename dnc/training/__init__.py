@@ -1,14 +1,18 @@
 """What the training of any task needs.
 
-cores          makes a core from a config
-optimizers     Adam and RMSProp in one pass
-tally          how far a training has come
-distribution   an update shared by devices or machines
-checkpoints    saved whole or not at all
-session        what a training reports
-summaries      what TensorBoard shows
-loop           updates, reports, checkpoints, an end
-machine        the memory that a training needs
+A map:
+
+  cores          makes a core from a config; names what its state holds
+  optimizers     Adam and RMSProp in one pass
+  tally          how far a training has come
+  trainer        what every task's trainer has
+  distribution   an update shared by devices or machines
+  checkpoints    saved whole or not at all
+  session        what a training reports
+  summaries      what TensorBoard shows
+  loop           updates, reports, checkpoints, the end
+  machine        the memory that a training needs
+  sequences      inputs, targets and scores, as Test 3 needs them
 
 `train` and `replay` are those of the task that a run's config names.
 """
