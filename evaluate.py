@@ -17,7 +17,6 @@ from absl import flags
 
 from dnc import config as config_lib
 from dnc import tasks
-from dnc.config import checks
 from dnc.config import flags as flags_lib
 from dnc.config import runs
 from dnc.config import settings
@@ -31,20 +30,20 @@ _PRESETS = tuple(config_lib.EvaluationConfig.PRESETS)
 class EvaluateOptions:
   """What evaluate.py is told beside the evaluation's config."""
 
-  test: str = settings.setting(
+  test: str = settings.choice(
     _ALL,
+    (*config_lib.TESTS, _ALL),
     'What to run. probe: Test 1, a linear probe; mi: Test 2, mutual '
     'information; lesion: Test 3, lesions of the memory, the only one for '
     'models of repeat_copy; all: all of them.',
     settings.RUN,
-    allowed=checks.one_of(*config_lib.TESTS, _ALL),
   )
-  preset: str | None = settings.setting(
+  preset: str | None = settings.choice(
     None,
+    _PRESETS,
     'The defaults of other flags: those of the post, or quick ones for an '
     'answer in minutes.',
     settings.RUN,
-    allowed=checks.one_of(*_PRESETS),
     unset=_PRESETS[0],
   )
   model_dir: str | None = settings.setting(
@@ -53,11 +52,11 @@ class EvaluateOptions:
     settings.RUN,
     unset=f'the latest in {runs.RUNS_DIR}/',
   )
-  checkpoint: str = settings.setting(
+  checkpoint: str = settings.choice(
     config_lib.CHECKPOINTS[0],
+    config_lib.CHECKPOINTS,
     'Which checkpoint of the run: the newest, or the best by validation.',
     settings.RUN,
-    allowed=checks.one_of(*config_lib.CHECKPOINTS),
   )
   data_dir: str | None = settings.data_dir()
 

@@ -17,7 +17,6 @@ from absl import flags
 
 from dnc import config as config_lib
 from dnc import tasks
-from dnc.config import checks
 from dnc.config import flags as flags_lib
 from dnc.config import runs
 from dnc.config import settings
@@ -34,20 +33,20 @@ _PRESETS = tuple(
 class TrainOptions:
   """What train.py is told beside the run's config."""
 
-  task: str = settings.setting(
+  task: str = settings.choice(
     tasks.NAMES[0],
+    tasks.NAMES,
     'What is learned. '
     + '; '.join(f'{task.name}: {task.summary}' for task in _TASKS)
     + '.',
     settings.RUN,
-    allowed=checks.one_of(*tasks.NAMES),
   )
-  preset: str | None = settings.setting(
+  preset: str | None = settings.choice(
     None,
+    _PRESETS,
     'The defaults of other flags: those of the post, or quick ones for a model '
     'in minutes.',
     settings.RUN,
-    allowed=checks.one_of(*_PRESETS),
     unset=_PRESETS[0],
   )
   model_dir: str | None = settings.setting(
@@ -57,14 +56,14 @@ class TrainOptions:
     unset=f'one in {runs.RUNS_DIR}/, named after the settings',
   )
   data_dir: str | None = settings.data_dir()
-  strategy: str = settings.setting(
+  strategy: str = settings.choice(
     config_lib.DEFAULT,
+    config_lib.STRATEGIES,
     'Who shares the work. default: one device; mirrored: all devices of this '
     'machine; multi_worker: the workers that the environment variable '
     'TF_CONFIG names, each of which runs this command. The batch is divided; '
     'the numbers are the same except for rounding.',
     settings.RUN,
-    allowed=checks.one_of(*config_lib.STRATEGIES),
   )
 
 

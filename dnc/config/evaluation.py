@@ -68,21 +68,17 @@ class EvaluationConfig(settings.Settings):
     unset='what the model was trained on',
     tests=_ON_ROLLOUTS,
   )
-  num_rollouts: int = settings.setting(
+  num_rollouts: int = settings.count(
     10_000,
     'Number of rollouts that the probe is trained on; a tenth as many more '
     'score it.',
     _PROBE,
     # Standard deviations over rollouts need more than one.
-    allowed=checks.at_least(2),
+    least=2,
     tests=('probe',),
   )
-  num_sequences: int = settings.setting(
-    50,
-    'Number of sequences.',
-    _MI,
-    allowed=checks.at_least(1),
-    tests=('mi',),
+  num_sequences: int = settings.count(
+    50, 'Number of sequences.', _MI, tests=('mi',)
   )
   rollout_length: int = settings.setting(
     500,
@@ -109,11 +105,11 @@ class EvaluationConfig(settings.Settings):
     unset='those that --export has written',
     tests=('probe',),
   )
-  estimator: str = settings.setting(
+  estimator: str = settings.choice(
     'binned',
+    ESTIMATORS,
     'How mutual information is estimated; nearest_neighbours is much slower.',
     _MI,
-    allowed=checks.one_of(*ESTIMATORS),
     tests=('mi',),
   )
   lags: tuple[int, ...] = settings.setting(
@@ -142,12 +138,11 @@ class EvaluationConfig(settings.Settings):
     allowed=checks.EACH_ONCE,
     tests=('probe',),
   )
-  num_seeds: int = settings.setting(
+  num_seeds: int = settings.count(
     3,
     'Number of Keras probes of each representation; they see the steps in '
     'different orders.',
     _PROBE,
-    allowed=checks.at_least(1),
     tests=('probe',),
   )
   num_isolated: int | None = settings.setting(
@@ -184,11 +179,11 @@ class EvaluationConfig(settings.Settings):
     unset='as in training; with --varying, none',
     tests=_ON_ROLLOUTS,
   )
-  num_lesioned: int = settings.setting(
+  num_lesioned: int = settings.count(
     200,
     "Number of rollouts, or of sequences of the model's task.",
     _LESION,
-    allowed=checks.at_least(2),
+    least=2,
     tests=('lesion',),
   )
   lesion_step: int | None = settings.setting(

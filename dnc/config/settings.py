@@ -5,6 +5,7 @@ are all made from what `setting` puts beside a field.
 """
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 from typing import Any
 from typing import ClassVar
@@ -58,6 +59,22 @@ def setting(default: Any, help: str, group: str, **details: Any) -> Any:
   """
   metadata = {_KEY: Setting(help, group, **details)}
   return dataclasses.field(default=default, metadata=metadata)
+
+
+def count(
+  default: int | None, help: str, group: str, least: int = 1, **details: Any
+) -> Any:
+  """A `setting` that is a whole number of at least `least`."""
+  allowed = checks.at_least(least)
+  return setting(default, help, group, allowed=allowed, **details)
+
+
+def choice(
+  default: str, names: Sequence[str], help: str, group: str, **details: Any
+) -> Any:
+  """A `setting` that is one of a few names."""
+  allowed = checks.one_of(*names)
+  return setting(default, help, group, allowed=allowed, **details)
 
 
 def data_dir() -> Any:

@@ -4,8 +4,8 @@ A task's config is a frozen dataclass in the task's own folder. The order of its
 fields is part of the names of its runs.
 """
 
+from collections.abc import Callable
 import dataclasses
-import functools
 import hashlib
 import json
 from typing import Any
@@ -35,42 +35,51 @@ TRAINING = 'Training'
 REPORTING = 'Reporting'
 
 
-def _shared(group: str, allowed: checks.Allowed, help: str, **details: Any):
-  """A function that takes a default and makes a fresh field."""
-  return functools.partial(
-    settings.setting, group=group, allowed=allowed, help=help, **details
-  )
+def _shared(
+  make: Callable[..., Any], *about: Any, **details: Any
+) -> Callable[[Any], Any]:
+  """A setting that tasks share: takes a default, returns a fresh field."""
+  return lambda default: make(default, *about, **details)
 
 
 memory_size = _shared(
-  MODEL, checks.at_least(1), 'Number of slots of the memory, N.'
+  settings.count, 'Number of slots of the memory, N.', MODEL
 )
-word_size = _shared(MODEL, checks.at_least(1), 'Width of a slot, W.')
-num_read_heads = _shared(MODEL, checks.at_least(1), 'Number of read heads, R.')
-num_write_heads = _shared(MODEL, checks.at_least(1), 'Number of write heads.')
-hidden_size = _shared(MODEL, checks.at_least(1), 'Size of the LSTM controller.')
+word_size = _shared(settings.count, 'Width of a slot, W.', MODEL)
+num_read_heads = _shared(settings.count, 'Number of read heads, R.', MODEL)
+num_write_heads = _shared(settings.count, 'Number of write heads.', MODEL)
+hidden_size = _shared(settings.count, 'Size of the LSTM controller.', MODEL)
 clip_value = _shared(
-  MODEL,
-  checks.BOUND,
+  settings.setting,
   "Bound on the controller's output and state, and on the logits; 0 for none.",
+  MODEL,
+  allowed=checks.BOUND,
 )
 batch_size = _shared(
-  TRAINING, checks.at_least(1), 'Number of sequences trained on together.'
+  settings.count, 'Number of sequences trained on together.', TRAINING
 )
 max_grad_norm = _shared(
-  TRAINING, checks.POSITIVE, 'Bound on the global norm of the gradient.'
+  settings.setting,
+  'Bound on the global norm of the gradient.',
+  TRAINING,
+  allowed=checks.POSITIVE,
 )
-seed = _shared(TRAINING, checks.SEED, 'Seed of the weights and of the data.')
+seed = _shared(
+  settings.setting,
+  'Seed of the weights and of the data.',
+  TRAINING,
+  allowed=checks.SEED,
+)
 report_interval = _shared(
-  REPORTING,
-  checks.at_least(1),
+  settings.count,
   'Number of updates between reports.',
+  REPORTING,
   is_reporting=True,
 )
 checkpoint_interval = _shared(
-  REPORTING,
-  checks.at_least(1),
+  settings.count,
   'Number of updates between checkpoints.',
+  REPORTING,
   is_reporting=True,
 )
 

@@ -49,37 +49,25 @@ class TrainingConfig(training.Config):
     'of the original file, .npz or .hdf5.',
     training.DATA,
   )
-  num_epochs: int = settings.setting(
-    5,
-    'Number of epochs; each has new rollouts.',
-    training.TRAINING,
-    allowed=checks.at_least(1),
+  num_epochs: int = settings.count(
+    5, 'Number of epochs; each has new rollouts.', training.TRAINING
   )
-  rollouts_per_epoch: int = settings.setting(
-    10_000,
-    'Number of rollouts in an epoch.',
-    training.TRAINING,
-    allowed=checks.at_least(1),
+  rollouts_per_epoch: int = settings.count(
+    10_000, 'Number of rollouts in an epoch.', training.TRAINING
   )
-  min_length: int = settings.setting(
-    500,
-    'Fewest steps of a rollout.',
-    training.DATA,
-    allowed=checks.at_least(1),
+  min_length: int = settings.count(
+    500, 'Fewest steps of a rollout.', training.DATA
   )
-  max_length: int = settings.setting(
-    1000,
-    'Most steps of a rollout.',
-    training.DATA,
-    allowed=checks.at_least(1),
+  max_length: int = settings.count(
+    1000, 'Most steps of a rollout.', training.DATA
   )
   batch_size: int = training.batch_size(16)
-  tbptt_length: int = settings.setting(
+  tbptt_length: int = settings.count(
     25,
     'Number of steps of truncated back-propagation through time; the state is '
     'carried over from one segment to the next. 0: whole rollouts.',
     training.TRAINING,
-    allowed=checks.at_least(0),
+    least=0,
   )
   learning_rate: float = settings.setting(
     5e-3,
@@ -113,11 +101,11 @@ class TrainingConfig(training.Config):
     training.DATA,
     is_later=True,
   )
-  core: str = settings.setting(
+  core: str = settings.choice(
     training.DNC,
+    training.CORES,
     'What predicts: dnc; or lstm, the same controller without a memory.',
     training.MODEL,
-    allowed=checks.one_of(*training.CORES),
     is_later=True,
   )
   freeze_core: bool = settings.setting(
@@ -126,19 +114,19 @@ class TrainingConfig(training.Config):
     training.MODEL,
     is_later=True,
   )
-  loss: str = settings.setting(
+  loss: str = settings.choice(
     SIGMOID_CROSS_ENTROPY,
+    LOSSES,
     "What is minimised, summed over an image's pixels: the cross-entropy in "
     'nats, or the squared error of the predicted probabilities.',
     training.TRAINING,
-    allowed=checks.one_of(*LOSSES),
     is_later=True,
   )
-  optimizer: str = settings.setting(
+  optimizer: str = settings.choice(
     training.ADAM,
+    training.OPTIMIZERS,
     'How gradients change the weights.',
     training.TRAINING,
-    allowed=checks.one_of(*training.OPTIMIZERS),
     is_later=True,
   )
 

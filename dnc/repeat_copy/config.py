@@ -19,35 +19,20 @@ class RepeatCopyConfig(training.Config):
   TASK = tasks.REPEAT_COPY
   _PREFIX = tasks.REPEAT_COPY
 
-  num_bits: int = settings.setting(
-    4,
-    'Number of bits of each vector of the pattern.',
-    training.DATA,
-    allowed=checks.at_least(1),
+  num_bits: int = settings.count(
+    4, 'Number of bits of each vector of the pattern.', training.DATA
   )
-  min_length: int = settings.setting(
-    1,
-    'Fewest vectors of a pattern.',
-    training.DATA,
-    allowed=checks.at_least(1),
+  min_length: int = settings.count(
+    1, 'Fewest vectors of a pattern.', training.DATA
   )
-  max_length: int = settings.setting(
-    2,
-    'Most vectors of a pattern.',
-    training.DATA,
-    allowed=checks.at_least(1),
+  max_length: int = settings.count(
+    2, 'Most vectors of a pattern.', training.DATA
   )
-  min_repeats: int = settings.setting(
-    1,
-    'Fewest copies that are asked for.',
-    training.DATA,
-    allowed=checks.at_least(1),
+  min_repeats: int = settings.count(
+    1, 'Fewest copies that are asked for.', training.DATA
   )
-  max_repeats: int = settings.setting(
-    2,
-    'Most copies that are asked for.',
-    training.DATA,
-    allowed=checks.at_least(1),
+  max_repeats: int = settings.count(
+    2, 'Most copies that are asked for.', training.DATA
   )
   memory_size: int = training.memory_size(16)
   word_size: int = training.word_size(16)
@@ -56,17 +41,11 @@ class RepeatCopyConfig(training.Config):
   hidden_size: int = training.hidden_size(64)
   clip_value: float = training.clip_value(20.0)
   batch_size: int = training.batch_size(16)
-  num_training_iterations: int = settings.setting(
-    3_000,
-    'Number of updates of the whole run.',
-    training.TRAINING,
-    allowed=checks.at_least(1),
+  num_training_iterations: int = settings.count(
+    3_000, 'Number of updates of the whole run.', training.TRAINING
   )
   learning_rate: float = settings.setting(
-    3e-3,
-    'Learning rate of Adam.',
-    training.TRAINING,
-    allowed=checks.POSITIVE,
+    3e-3, 'Learning rate of Adam.', training.TRAINING, allowed=checks.POSITIVE
   )
   max_grad_norm: float = training.max_grad_norm(50.0)
   seed: int = training.seed(0)

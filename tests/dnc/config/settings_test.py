@@ -35,6 +35,18 @@ class SettingsTest(absltest.TestCase):
     self.assertEqual(about['most'].group, 'Data')
     self.assertEqual(_Config().size, 10)
 
+  def test_counts_and_choices(self):
+    @dataclasses.dataclass(frozen=True)
+    class Config(settings.Settings):
+      rooms: int = settings.count(2, 'How many.', 'Model', least=0)
+      colour: str = settings.choice('red', ('red', 'blue'), 'Paint.', 'Model')
+
+    self.assertEqual(Config(rooms=0).colour, 'red')
+    with self.assertRaisesRegex(errors.UsageError, '^--rooms=-1: .* least 0$'):
+      Config(rooms=-1)
+    with self.assertRaisesRegex(errors.UsageError, '^--colour=x: .*red, blue$'):
+      Config(colour='x')
+
   def test_presets_and_overrides(self):
     self.assertEqual(_Config.make(), _Config())
     self.assertEqual(_Config.make('usual'), _Config())
