@@ -96,7 +96,7 @@ def main(
   task = tasks.get(options.task)
   _refuse_flags_of_others(task, flag_values)
   given = flags_lib.read(task.config_class, flag_values)
-  config = task.make_config(options.preset, **given)
+  config = task.config_class.make(options.preset, **given)
   model_dir = options.model_dir or os.path.join(runs.RUNS_DIR, config.name())
 
   console = progress.Console()

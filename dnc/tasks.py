@@ -69,12 +69,6 @@ class Task(abc.ABC):
   options: ClassVar[tuple[str, ...]] = ()
   description: ClassVar[str]
 
-  def make_config(
-    self, preset: str | None = None, **overrides: Any
-  ) -> config_lib.Config:
-    """Makes the config of a preset; see `config.Config.make`."""
-    return self.config_class.make(preset, **overrides)
-
   @abc.abstractmethod
   def train(
     self,
