@@ -37,11 +37,11 @@ import numpy as np
 
 from dnc import config as config_lib
 from dnc.dsprites import table as table_lib
-from dnc.next_sprite import model as predictor_lib
-from dnc.next_sprite import recording as exports
+from dnc.next_sprite import model as model_lib
+from dnc.next_sprite import recording
 from dnc.next_sprite import rollouts
-from dnc.traces import shards as trace_shards
-from dnc.traces import writing as trace_export
+from dnc.traces import shards
+from dnc.traces import writing
 
 _MODELS = flags.DEFINE_list('models', ['b', 'a', 'a_memory'], 'Which models.')
 _BYTES = flags.DEFINE_integer('megabytes', 256, 'MiB to write in a turn.')
@@ -73,14 +73,14 @@ class _Case:
     config = config_lib.TrainingConfig(
       memory_size=memory_size, word_size=word_size
     )
-    widths = exports.widths(config)
+    widths = recording.widths(config)
     wanted = ('memory',) if model == 'a_memory' else None
-    names = exports.exported(
+    names = recording.exported(
       config_lib.EvaluationConfig(representations=wanted), widths
     )
     self.widths = {name: widths[name] for name in names}
     bytes_per_rollout = 4 * _LENGTH.value * sum(self.widths.values())
-    self.batch_size = exports._batch_size(bytes_per_rollout)
+    self.batch_size = recording._batch_size(bytes_per_rollout)
     if num_rollouts is None:
       of_batch = self.batch_size * bytes_per_rollout
       num_batches = max(2, (_BYTES.value << 20) // of_batch)
@@ -89,9 +89,9 @@ class _Case:
     spec = rollouts.RolloutSpec(0, 'evaluation', _LENGTH.value, _LENGTH.value)
     self.splits = dict(train=rollouts.RolloutRange(spec, 0, num_rollouts))
     self._table = table
-    predictor = predictor_lib.SpritePredictor(config)
+    predictor = model_lib.SpritePredictor(config)
     self._evaluators = {
-      way: exports.Recorder(predictor, record, self.batch_size)
+      way: recording.Recorder(predictor, record, self.batch_size)
       for way, record in dict(forward=('loss',), segments=names).items()
     }
 
@@ -108,12 +108,12 @@ class _Case:
     """Writes traces; returns their size in bytes."""
     with tempfile.TemporaryDirectory(dir=_FOLDER.value) as folder:
       path = os.path.join(folder, 'traces')
-      plan = {k: exports._planned(v) for k, v in self.splits.items()}
-      export = trace_export.Export(path, self.widths, plan, self.batch_size, {})
+      plan = {k: recording._planned(v) for k, v in self.splits.items()}
+      export = writing.Export(path, self.widths, plan, self.batch_size, {})
       export.begin(lambda line: None)
       write = export.write
       export.write = lambda *arguments: (write(*arguments), wrote())
-      exports._write_missing(
+      recording._write_missing(
         export,
         self._evaluators['segments'],
         self._table,
@@ -129,9 +129,9 @@ def _write_blocks(num_bytes: int) -> None:
   """Writes files as large as shards from one buffer, and syncs each."""
   block = os.urandom(1 << 20)
   with tempfile.TemporaryDirectory(dir=_FOLDER.value) as folder:
-    for number in range(-(-num_bytes // trace_shards._SHARD_BYTES)):
+    for number in range(-(-num_bytes // shards._SHARD_BYTES)):
       with open(os.path.join(folder, str(number)), 'wb') as file:
-        for _ in range(trace_shards._SHARD_BYTES // len(block)):
+        for _ in range(shards._SHARD_BYTES // len(block)):
           file.write(block)
         file.flush()
         os.fsync(file.fileno())

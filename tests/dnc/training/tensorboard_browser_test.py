@@ -14,8 +14,8 @@ from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring
 from dnc.next_sprite import trainer as trainer_lib
 from dnc.training import summaries
-from tests.support import browser as testing_browser
-from tests.support import data as testing_data
+from tests.support import browser
+from tests.support import data
 from tests.support import tensorboard_process
 
 _CONFIG = config_lib.TrainingConfig(
@@ -43,8 +43,8 @@ walk(document.body);
 
 
 def _write_run(model_dir, config):
-  """A few updates of a real training, and what it shows of them."""
-  table = testing_data.rendered_table()
+  """Trains for two updates and writes their summaries."""
+  table = data.rendered_table()
   trainer = trainer_lib.SpriteTrainer(config, table)
   spec = rollouts.training_spec(config, 'train')
   validator = scoring.PredictionScorer(
@@ -66,7 +66,7 @@ def _write_run(model_dir, config):
 
 
 def _written_pictures(model_dir):
-  """Width and height of each picture that was written, by tag."""
+  """Width and height of each written picture, by tag."""
   events = event_accumulator.EventAccumulator(
     os.path.join(model_dir, summaries.SUMMARY_DIR)
   ).Reload()
@@ -82,8 +82,8 @@ class TensorBoardTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    # First of all: without a browser there is no test.
-    cls._browser = cls.enterClassContext(testing_browser.browser(1600, 2400))
+    # First, because the test is skipped where there is no browser.
+    cls._browser = cls.enterClassContext(browser.browser(1600, 2400))
     folder = cls.enterClassContext(tempfile.TemporaryDirectory())
     logdir = os.path.join(folder, 'runs')
     cls._scores = {
@@ -102,18 +102,18 @@ class TensorBoardTest(tf.test.TestCase):
     )
 
   def _open(self, tab):
-    # Another tab's elements would stay in a page that is only turned over.
+    # A change of tab alone would leave the elements of the tab before.
     self._browser.get('about:blank')
     self._browser.get(f'{self._address}#{tab}')
 
   def _elements(self, selector):
-    """Elements that can be seen, whatever shadow root they are in."""
+    """Visible elements, in whatever shadow root."""
     return self._browser.execute_script(
       _WALK + 'return found.filter(x => x.getClientRects().length);', selector
     )
 
   def _texts(self, selector, *, hidden=False):
-    """The texts of elements that can be seen, or of all."""
+    """The texts of visible elements, or of all."""
     seen = 'true' if hidden else 'x.getClientRects().length'
     return self._browser.execute_script(
       _WALK
@@ -125,7 +125,7 @@ class TensorBoardTest(tf.test.TestCase):
     return wait.WebDriverWait(self._browser, _TIMEOUT).until(lambda _: ready())
 
   def _wait_for_texts(self, expected, selector, *, hidden=False):
-    """Waits until there are elements with all the texts `expected`."""
+    """Waits until elements show all the `expected` texts."""
 
     def missing():
       return set(expected) - set(self._texts(selector, hidden=hidden))
@@ -136,15 +136,15 @@ class TensorBoardTest(tf.test.TestCase):
       self.assertEmpty(missing())
 
   def _assert_described(self, descriptions):
-    """They are in the page, and a click on an (i) shows the first."""
-    # Texts of Markdown's paragraphs; hidden until asked for.
+    """All are in the page, and a click on an (i) shows the first."""
+    # Paragraphs of rendered Markdown, hidden at first.
     self._wait_for_texts(descriptions, 'p', hidden=True)
     self.assertNotIn(descriptions[0], self._texts('p'))
     self._elements('paper-icon-button[icon="info"]')[0].click()
     self._wait_for_texts(descriptions[:1], 'p')
 
   def _loaded(self, selector):
-    """Sizes of images once there are some and none is still loading."""
+    """Sizes of images; empty while one is still loading."""
     sizes = self._browser.execute_script(
       _WALK + 'return found.map(x => [x.naturalWidth, x.naturalHeight]);',
       selector,
@@ -159,7 +159,7 @@ class TensorBoardTest(tf.test.TestCase):
     descriptions = [summaries.TRAINING[x.split('/')[1]] for x in tags[:2]]
     descriptions += [summaries.VALIDATION[x.split('/')[1]] for x in tags[2:]]
     self._assert_described(descriptions)
-    testing_browser.screenshot(self._browser, 'scalars')
+    browser.screenshot(self._browser, 'scalars')
 
   def test_pictures(self):
     self._open('images')
@@ -173,7 +173,7 @@ class TensorBoardTest(tf.test.TestCase):
       self._wait(lambda: shown() == expected)
     except exceptions.TimeoutException:
       self.assertEqual(shown(), expected)
-    testing_browser.screenshot(self._browser, 'images')
+    browser.screenshot(self._browser, 'images')
     self._assert_described(
       [summaries.PICTURES[tag] for tag in sorted(self._pictures)]
     )
@@ -181,7 +181,7 @@ class TensorBoardTest(tf.test.TestCase):
   def test_first_page(self):
     self._open('timeseries')
     shown = self._wait(lambda: self._loaded('image-card img'))
-    testing_browser.screenshot(self._browser, 'timeseries')
+    browser.screenshot(self._browser, 'timeseries')
     self.assertContainsSubset(shown, self._pictures.values())
 
   def test_hyper_parameters(self):
@@ -191,7 +191,7 @@ class TensorBoardTest(tf.test.TestCase):
       ['seed', 'validation/loss', *(f'{s}.0000' for s in _SEEDS), *losses],
       '.table-cell, .table-header',
     )
-    testing_browser.screenshot(self._browser, 'hparams')
+    browser.screenshot(self._browser, 'hparams')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,6 @@
-"""Tests that a memory trace is what stepping a core by hand gives."""
+"""Tests that a memory trace agrees with stepping a core by hand."""
+
+import functools
 
 from absl.testing import parameterized
 import numpy as np
@@ -25,16 +27,23 @@ def _core(num_writes):
   return core
 
 
+@functools.cache
+def _traced(num_writes):
+  """A core, its tracer, and what it gives for ten steps."""
+  core = _core(num_writes)
+  tracer = memory_trace.Tracer(core, _INPUT_SIZE)
+  return core, tracer, tracer(_inputs(10))
+
+
 def _inputs(num_steps):
   return np.random.RandomState(5).randn(num_steps, _INPUT_SIZE).astype('f')
 
 
 class MemoryTraceTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(1, 2)
-  def test_is_what_steps_by_hand_give(self, num_writes):
-    core = _core(num_writes)
+  def test_state_of_each_step(self, num_writes):
+    core, _, trace = _traced(num_writes)
     inputs = _inputs(10)
-    trace = memory_trace.Tracer(core, _INPUT_SIZE)(inputs)
     self.assertAllEqual(trace.link_steps, [1, 4, 6, 9])
     links = dict(zip(trace.link_steps, trace.link))
     state = core.initial_state(1)
@@ -50,15 +59,14 @@ class MemoryTraceTest(tf.test.TestCase, parameterized.TestCase):
       )
       if step in links:
         self.assertAllClose(links[step], access.linkage.link[0], atol=1e-5)
-    # What was compared is not nothing.
+    # The compared numbers are not all alike.
     self.assertGreater(trace.link[-1].max(), 1e-3)
     self.assertGreater(np.ptp(trace.read_weights, axis=2).max(), 1e-3)
 
   @parameterized.parameters(1, 2)
-  def test_gates_are_those_of_each_step(self, num_writes):
-    core = _core(num_writes)
-    inputs = _inputs(9)
-    trace = memory_trace.Tracer(core, _INPUT_SIZE)(inputs)
+  def test_gates_of_each_step(self, num_writes):
+    core, _, trace = _traced(num_writes)
+    inputs = _inputs(10)
     state, previous = core.initial_state(1), None
     for step, value in enumerate(tf.constant(inputs)):
       previous, (_, state) = state, core(value[tf.newaxis], state)
@@ -73,7 +81,7 @@ class MemoryTraceTest(tf.test.TestCase, parameterized.TestCase):
           squash(tf.reshape(raw, shape)),
           atol=1e-5,
         )
-      # They explain the usage of the step: what free gates do is in it.
+      # The free gates account for the usage of the step.
       retention = np.prod(
         1
         - trace.free_gate[step][:, np.newaxis]
@@ -94,7 +102,7 @@ class MemoryTraceTest(tf.test.TestCase, parameterized.TestCase):
     inputs = _inputs(4)
     trace = memory_trace.Tracer(core, _INPUT_SIZE)(inputs)
     self.assertAllClose(trace.read_mode, np.tile(shares, [4, 3, 1]))
-    # The parts of the last step's read weights, each by its share.
+    # Take the linked modes' shares off the last step's read weights.
     link, before = trace.link[-1], trace.read_weights[-2]
     backward = np.einsum('hji,rj->rhi', link, before)
     forward = np.einsum('hij,rj->rhi', link, before)
@@ -102,18 +110,17 @@ class MemoryTraceTest(tf.test.TestCase, parameterized.TestCase):
       'rhi,h->ri', backward, shares[:2]
     )
     content -= np.einsum('rhi,h->ri', forward, shares[2:4])
-    # What is left is the content's: a softmax, so it sums to 1.
+    # The rest is the share of the content mode, whose weights sum to 1.
     self.assertAllClose(content.sum(axis=1), [0.4] * 3, atol=1e-5)
 
   def test_short_sequences(self):
-    tracer = memory_trace.Tracer(_core(1), _INPUT_SIZE)
-    whole = tracer(_inputs(9))
+    _, tracer, whole = _traced(1)
     for num_steps, steps in ((1, [0]), (3, [0, 1, 2]), (5, [0, 1, 2, 4])):
-      trace = tracer(_inputs(9)[:num_steps])
+      trace = tracer(_inputs(10)[:num_steps])
       self.assertAllEqual(trace.link_steps, steps)
       self.assertAllClose(trace.memory, whole.memory[:num_steps], atol=1e-6)
 
-  def test_follows_the_weights(self):
+  def test_uses_the_current_weights(self):
     core = _core(1)
     tracer = memory_trace.Tracer(core, _INPUT_SIZE)
     before = tracer(_inputs(3))
