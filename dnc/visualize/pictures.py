@@ -33,8 +33,8 @@ _SETTINGS = {
   'axes.linewidth': 2 * 72 / _DPI,
   'axes.edgecolor': '0.4',
 }
-# Sizes below are in pixels.
-# Of a panel of many steps; a panel of few is narrower.
+
+# All sizes are in pixels. Panels of few steps are narrower than this.
 _WIDTH = 800
 _HEAD_HEIGHT = 96
 _GATE_HEIGHT = 26
@@ -49,7 +49,7 @@ class _Colours(NamedTuple):
 
   Attributes:
     norm: takes numbers to shares of the colour map.
-    map: takes shares to colours; rows of NaN separate slots.
+    map: takes shares to colours.
     ticks: the numbers that the colour bar shows.
   """
 
@@ -59,6 +59,7 @@ class _Colours(NamedTuple):
 
 
 _VIRIDIS = matplotlib.colormaps['viridis']
+# Grey is for NaN, which separates slots.
 _BLUE_TO_RED = matplotlib.colormaps['RdBu_r'].with_extremes(bad='0.7')
 _SHARES = _Colours(colors.Normalize(0, 1), _VIRIDIS, (0, 1))
 _GREYS = _SHARES._replace(map=matplotlib.colormaps['gray'])
@@ -109,10 +110,13 @@ class _Picture:
     self,
     values: np.ndarray,
     colours: _Colours,
-    place: tuple[int, int, int, int],
+    left: int,
+    top: int,
+    width: int,
+    height: int,
   ) -> axes_lib.Axes:
     """Draws a matrix into new axes, whose x and y are column and row."""
-    axes = self.axes(*place)
+    axes = self.axes(left, top, width, height)
     axes.imshow(
       values,
       colours.map,
@@ -199,23 +203,23 @@ def _draw(
   width = num_columns * column_width
   ticks = _ticks(num_columns, column_width)
   top = 0 if sprites is None else render.IMAGE_SIZE + _GAP
-  heights = [panel.height for panel in panels]
-  picture = _Picture(width, top + sum(heights) + _GAP * (len(panels) - 1))
+  height = sum(panel.height + _GAP for panel in panels) - _GAP
+  picture = _Picture(width, top + height)
   if sprites is not None:
     strip = np.ones([render.IMAGE_SIZE, width])
     for column in ticks:
       shown = strip[:, column * column_width :][:, : render.IMAGE_SIZE]
       shown[:] = sprites[column][:, : shown.shape[1]]
-    axes = picture.matrix(strip, _GREYS, (0, 0, width, render.IMAGE_SIZE))
+    axes = picture.matrix(strip, _GREYS, 0, 0, width, render.IMAGE_SIZE)
     axes.set_xticks([column_width * (x + 0.5) - 0.5 for x in ticks], labels=[])
     axes.set_ylabel('input')
     axes.spines[:].set_visible(False)
   picture.colour_bar(colours, top)
-  for panel, height in zip(panels, heights):
-    axes = picture.matrix(panel.values, colours, (0, top, width, height))
+  for panel in panels:
+    axes = picture.matrix(panel.values, colours, 0, top, width, panel.height)
     axes.set_yticks(*zip(*panel.labels))
     axes.set_ylabel(panel.name)
-    top += height + _GAP
+    top += panel.height + _GAP
   axes.set_xticks(ticks)
   axes.set_xlabel(columns)
   return picture.to_pixels()
@@ -373,7 +377,7 @@ def links(trace: memory_trace.MemoryTrace) -> np.ndarray:
   for head in range(num_writes):
     for k, step in enumerate(trace.link_steps):
       axes = picture.matrix(
-        trace.link[k, head], _WEIGHTS, (k * across, head * down, size, size)
+        trace.link[k, head], _WEIGHTS, k * across, head * down, size, size
       )
       if k == 0:
         axes.set_yticks(ends)
