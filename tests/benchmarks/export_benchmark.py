@@ -40,6 +40,7 @@ from dnc.dsprites import table as table_lib
 from dnc.next_sprite import model as model_lib
 from dnc.next_sprite import recording
 from dnc.next_sprite import rollouts
+from dnc.system import progress
 from dnc.traces import shards
 from dnc.traces import writing
 
@@ -110,7 +111,8 @@ class _Case:
       path = os.path.join(folder, 'traces')
       plan = {k: recording._planned(v) for k, v in self.splits.items()}
       export = writing.Export(path, self.widths, plan, self.batch_size, {})
-      export.begin(lambda line: None)
+      silent = progress.Console(log=lambda line: None)
+      export.begin(silent)
       write = export.write
       export.write = lambda *arguments: (write(*arguments), wrote())
       recording._write_missing(
@@ -119,7 +121,7 @@ class _Case:
         self._table,
         self.splits,
         self.batch_size,
-        lambda line: None,
+        silent,
       )
       export.finish()
       return sum(shard.num_bytes for shard in export.missing)
