@@ -20,7 +20,6 @@ from dnc.next_sprite import rollouts
 from dnc.next_sprite import trainer as trainer_lib
 from dnc.next_sprite import training
 from dnc.system import errors
-from dnc.system import files
 from dnc.training import loop
 from dnc.training import session
 from dnc.training import summaries
@@ -186,18 +185,6 @@ class TrainTest(tf.test.TestCase):
     self.assertIn('stopping after this update', log.lines)
     self.assertStartsWith(log.lines[-1], 'trained ')
     self.assertTrue(os.path.exists(os.path.join(folder, runs.RESULT_FILE)))
-
-  def test_a_damaged_line_of_metrics_is_told(self):
-    folder = self._dir('metrics')
-    path = os.path.join(folder, session.METRICS_FILE)
-    good = json.dumps(dict(kind='report', update=1)) + '\n'
-    for bad in ('{"kind": "rep\n', '[]\n', '{"kind": "report"}\n'):
-      files.write_text(path, good + bad + good)
-      with self.assertRaisesRegex(errors.UsageError, f'{path}: line 2 is dam'):
-        session.read_metrics(folder)
-    # Cut off when a process died.
-    files.write_text(path, good + bad[:-1])
-    self.assertLen(session.read_metrics(folder), 1)
 
   def test_a_damaged_checkpoint_is_passed_over(self):
     # What it does again comes out the same.

@@ -1,0 +1,49 @@
+"""Tests of the registry's object for next-sprite prediction."""
+
+import tensorflow as tf
+
+from dnc import config as config_lib
+from dnc import tasks
+from dnc.next_sprite import model
+from tests.support import data as testing_data
+
+
+class NextSpriteTest(tf.test.TestCase):
+  def setUp(self):
+    super().setUp()
+    self._task = tasks.get(tasks.NEXT_SPRITE)
+
+  def test_presets(self):
+    self.assertEqual(self._task.make_config(), config_lib.make_training('post'))
+    self.assertEqual(
+      self._task.make_config('quick', hidden_size=8),
+      config_lib.make_training('quick', hidden_size=8),
+    )
+
+  def test_sequences_are_those_of_the_evaluation(self):
+    config = config_lib.TrainingConfig(
+      memory_size=3, word_size=2, num_read_heads=2, hidden_size=4
+    )
+    predictor = model.SpritePredictor(config)
+    evaluation = config_lib.EvaluationConfig(
+      rollout_length=20, varying=('x_position',), fixed=(('shape', 1),)
+    )
+    found = self._task.sequences(
+      tasks.TrainedModel(config, predictor, predictor.core, 0),
+      evaluation,
+      testing_data.rendered_table(),
+    )
+    self.assertEqual((found.task, found.num_steps), (self._task.name, 20))
+    (segment,) = found.segments(0, 2)
+    self.assertEqual(segment.inputs.shape, [20, 2, found.input_size])
+    actions = segment.inputs[:, :, -5:]
+    self.assertAllEqual(
+      tf.reduce_any(actions != 0, axis=[0, 1]), [False] * 3 + [True, False]
+    )
+    scores = found.scores(2 * segment.targets - 1, segment.targets)
+    self.assertCountEqual(scores, [metric.name for metric in found.metrics])
+    self.assertAllEqual(scores['iou'], tf.ones([20, 2]))
+
+
+if __name__ == '__main__':
+  tf.test.main()
