@@ -13,13 +13,6 @@ class NextSpriteTest(tf.test.TestCase):
     super().setUp()
     self._task = tasks.get(tasks.NEXT_SPRITE)
 
-  def test_presets(self):
-    self.assertEqual(self._task.make_config(), config_lib.make_training('post'))
-    self.assertEqual(
-      self._task.make_config('quick', hidden_size=8),
-      config_lib.make_training('quick', hidden_size=8),
-    )
-
   def test_sequences_are_those_of_the_evaluation(self):
     config = config_lib.TrainingConfig(
       memory_size=3, word_size=2, num_read_heads=2, hidden_size=4

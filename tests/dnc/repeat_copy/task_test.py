@@ -16,12 +16,6 @@ class RepeatCopyTest(tf.test.TestCase):
     super().setUp()
     self._task = tasks.get(tasks.REPEAT_COPY)
 
-  def test_there_is_one_schedule(self):
-    self.assertEqual(
-      self._task.make_config('quick', num_bits=2),
-      config_lib.RepeatCopyConfig(num_bits=2),
-    )
-
   def test_a_restored_model_copies_its_sequences(self):
     trained = self._task.restore(_MODEL_DIR)
     self.assertEqual(trained.num_updates, 12_000)

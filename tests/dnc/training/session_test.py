@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 
 import tensorflow as tf
 
@@ -13,7 +14,7 @@ from dnc.training import session
 class MetricsFileTest(tf.test.TestCase):
   def setUp(self):
     super().setUp()
-    self._folder = self.create_tempdir().full_path
+    self._folder = self.enterContext(tempfile.TemporaryDirectory())
     self._path = os.path.join(self._folder, session.METRICS_FILE)
 
   def _rows(self):
