@@ -1,52 +1,40 @@
 """A Differentiable Neural Computer, and the dSprites rollouts it is tested on.
 
-A map, in the way of the data:
+The core, as in google-deepmind/dnc; none of it knows of sprites or training:
 
-  dsprites/              images from latents and latents from images; the
-                         packed table; TFDS builder
-  rollouts.py            `tf.data` of rollouts, pure in (seed, index)
   util, addressing, access, dnc
-                         DeepMind's DNC as Sonnet 2 cores
-  lstm.py                the same without a memory: a control
-  unroll.py              a core over time
-  recurrence.py, fast_recurrence.py, fast_access.py
-                         its loop, plain and compiled by XLA
-  lesions.py, lesioned_runs.py
-                         a core with its memory cut, and run beside itself
-  reference_weights.py   weights to and from DeepMind's layout
-  config.py              every number of a training and of an evaluation
-  runs.py                a run's folder
-  predictor.py           the next-sprite model: core, loss, scores
-  evaluation.py          a predictor over whole rollouts: scores
-  exports.py             its traces: what a model held, step by step
-  traces.py, trace_export.py, trace_shards.py, trace_records.py
-                         read, written file by file, and byte by byte
-  memory_trace.py, pictures.py
-                         everything the memory does in a few steps, and drawn
-  optimizers.py          Adam and RMSProp in one pass
-  trainer.py, tally.py   one update, and what is carried from one to the next
-  distribution.py        an update shared by devices or machines
-  checkpoints.py         saved whole or not at all
-  session.py, summaries.py, progress.py
-                         what a training reports: files, TensorBoard, terminal
-  training_loop.py       the loop around any training
-  training.py            training of the predictor
-  machine.py             the memory that it needs
-  repeat_copy.py, repeat_copy_training.py
-                         DeepMind's task: one that needs memory
+                     DeepMind's DNC as Sonnet 2 cores
+  lstm               the same without a memory: a control
+  unroll             a core over time
+  recurrence/        its loop, plain and compiled by XLA
+  lesions            a DNC with its memory cut
+  reference_weights  weights to and from DeepMind's layout
 
-`analysis` goes on from the traces. PROTOCOL, where a docstring names it, is
-docs/PROTOCOL.md: the experiment, every number.
+What trains it, and records what its memory holds:
+
+  dsprites/          images from latents and latents from images
+  config/            every setting of a training and of an evaluation
+  training/          what the training of any task needs
+  tasks              the registry of tasks
+  next_sprite/       the post's task: predict the next image
+  repeat_copy/       DeepMind's task, which needs memory
+  traces/            what a model held at each step: written and read
+  visualize/         pictures of what a memory does
+  system/            files, errors, progress, command line
+
+`analysis` takes the traces from there. Where a docstring names PROTOCOL, it is
+docs/PROTOCOL.md: the experiment with every number.
 """
 
 import importlib
 import importlib.util
 from typing import Any
 
-# TensorFlow takes seconds to import; who only renders sprites need not wait.
+# TensorFlow takes seconds to import, and rendering sprites does not need it.
 _EXPORTS = {
   'DNC': 'dnc.dnc',
   'DNCState': 'dnc.dnc',
+  'LSTMCore': 'dnc.lstm',
   'MemoryAccess': 'dnc.access',
   'AccessState': 'dnc.access',
   'CosineWeights': 'dnc.addressing',
@@ -58,6 +46,7 @@ _EXPORTS = {
 
 
 def __getattr__(name: str) -> Any:
+  """Imports a class or module of the package when it is first asked for."""
   if name in _EXPORTS:
     return getattr(importlib.import_module(_EXPORTS[name]), name)
   if importlib.util.find_spec(f'dnc.{name}'):

@@ -1,7 +1,8 @@
-"""The memory of the DNC: an array of words, read and written by soft heads.
+"""The memory of the DNC: a matrix of words, read and written by soft heads.
 
 Source: `dnc/access.py` of google-deepmind/dnc, and the paper (see
-`addressing.py`). Symbols: N memory_size, W word_size.
+`addressing.py`). Symbols: N memory_size, W word_size; t the step, i a head, r
+for reading, w for writing.
 """
 
 from typing import NamedTuple
@@ -17,11 +18,11 @@ class AccessState(NamedTuple):
   """State of `MemoryAccess`.
 
   Attributes:
-    memory: `[batch, N, W]`.
-    read_weights: `[batch, num_reads, N]`.
-    write_weights: `[batch, num_writes, N]`.
-    linkage: `TemporalLinkageState`.
-    usage: `[batch, N]`.
+    memory: M_t, `[batch, N, W]`.
+    read_weights: w_t^r, `[batch, num_reads, N]`.
+    write_weights: w_t^w, `[batch, num_writes, N]`.
+    linkage: L_t and p_t.
+    usage: u_t, `[batch, N]`.
   """
 
   memory: tf.Tensor
@@ -37,16 +38,19 @@ def _erase_and_write(
   reset_weights: tf.Tensor,
   values: tf.Tensor,
 ) -> tf.Tensor:
-  """The paper's M_t = M_{t-1} o (1 - w_t e_t^T) + w_t v_t^T, over all heads.
+  """Erases, then writes.
+
+  The paper's M_t = M_{t-1} o (1 - w_t^w e_t^T) + w_t^w v_t^T; with several
+  write heads, the product of the first factors and the sum of the last terms.
 
   Args:
-    memory: float tensor `[batch, N, W]`.
-    address: float tensor `[batch, num_writes, N]`.
-    reset_weights: float tensor `[batch, num_writes, W]` in [0, 1].
-    values: float tensor `[batch, num_writes, W]`.
+    memory: M_{t-1}, float tensor `[batch, N, W]`.
+    address: w_t^w, float tensor `[batch, num_writes, N]`.
+    reset_weights: e_t, float tensor `[batch, num_writes, W]` in [0, 1].
+    values: v_t, float tensor `[batch, num_writes, W]`.
 
   Returns:
-    Float tensor `[batch, N, W]`.
+    M_t, float tensor `[batch, N, W]`.
   """
   erased = tf.expand_dims(address, 3) * tf.expand_dims(reset_weights, 2)
   kept = memory * util.reduce_prod(1 - erased, 1)
@@ -54,10 +58,10 @@ def _erase_and_write(
 
 
 class MemoryAccess(snt.RNNCore):
-  """Reads and writes the memory as a controller says.
+  """Reads and writes the memory as a controller directs.
 
-  The input is mapped linearly to the interface: keys, strengths, vectors and
-  gates of every head, the paper's xi_t.
+  Linear layers map the input to the interface xi_t: the keys, strengths,
+  vectors and gates of every head.
   """
 
   def __init__(
@@ -108,17 +112,31 @@ class MemoryAccess(snt.RNNCore):
       memory_size, num_writes, dtype=dtype
     )
     self._freeness = addressing.Freeness(memory_size, dtype=dtype)
-    # Shapes without the batch, and names, as in the reference.
+    # The parts of the interface xi_t: names as in the reference, shapes without
+    # the batch.
     self._interface_shapes = {
+      # v_t^i: the vector to write, for each write head.
       'write_vectors': [num_writes, word_size],
+      # e_t^i: how much to erase before writing, for each write head.
       'erase_vectors': [num_writes, word_size],
+      # f_t^i: how far the slots read at the step before may be declared
+      # unused, for each read head.
       'free_gate': [num_reads],
+      # g_t^{a,i}: between writing by content (0) and to allocated slots (1),
+      # for each write head.
       'allocation_gate': [num_writes],
+      # g_t^{w,i}: how much to write at all, for each write head.
       'write_gate': [num_writes],
+      # pi_t^i: the mixture of backward (for each write head), forward (for
+      # each write head) and content weights, for each read head.
       'read_mode': [num_reads, 1 + 2 * num_writes],
+      # k_t^{w,i}: the key that a write head looks up, and
       'write_keys': [num_writes, word_size],
+      # beta_t^{w,i}: how sharply.
       'write_strengths': [num_writes],
+      # k_t^{r,i}: the key that a read head looks up, and
       'read_keys': [num_reads, word_size],
+      # beta_t^{r,i}: how sharply.
       'read_strengths': [num_reads],
     }
     self._interface = {
@@ -138,7 +156,7 @@ class MemoryAccess(snt.RNNCore):
 
   @property
   def interface(self) -> dict[str, snt.Linear]:
-    """The linear layers from the input to the interface, by name."""
+    """The linear layers from the input to each part of the interface."""
     return dict(self._interface)
 
   def __call__(
@@ -151,8 +169,8 @@ class MemoryAccess(snt.RNNCore):
       prev_state: the state before this step.
 
     Returns:
-      The words read, float tensor `[batch, num_reads, W]`, and the state after
-      this step.
+      The words read, r_t, float tensor `[batch, num_reads, W]`, and the state
+      after this step.
     """
     return self.read_and_write(self._read_inputs(inputs), prev_state)
 
@@ -174,7 +192,7 @@ class MemoryAccess(snt.RNNCore):
   def read_and_write(
     self, inputs: dict[str, tf.Tensor], prev_state: AccessState
   ) -> tuple[tf.Tensor, AccessState]:
-    """One step, given the interface as `_read_inputs` returns it."""
+    """Does one step, given the interface as `split_interface` returns it."""
     usage = self._freeness(
       write_weights=prev_state.write_weights,
       free_gate=inputs['free_gate'],
@@ -205,20 +223,26 @@ class MemoryAccess(snt.RNNCore):
     )
 
   def split_interface(self, flat: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Cuts and squashes an interface vector.
+    """Splits an interface vector xi_t and bounds its gates.
 
     Args:
-      flat: the outputs of the layers of `interface`, in that order, as one
-        float tensor `[batch, sum of their sizes]`.
+      flat: float tensor `[batch, interface_size]`: the outputs of the layers of
+        `interface`, in that order.
 
     Returns:
-      Dict of float tensors: `write_vectors`, `erase_vectors`,
-      `write_content_keys` `[batch, num_writes, W]`; `read_content_keys`
-      `[batch, num_reads, W]`; `write_content_strengths`, `allocation_gate`,
-      `write_gate` `[batch, num_writes]`; `read_content_strengths`, `free_gate`
-      `[batch, num_reads]`; `read_mode` `[batch, num_reads, 1 + 2 num_writes]`,
-      whose last axis is backward modes, forward modes, content mode. Gates and
-      erase vectors are in [0, 1], read modes sum to 1; strengths are raw.
+      Dict of float tensors:
+        write_vectors: v_t^i, `[batch, num_writes, W]`.
+        erase_vectors: e_t^i, `[batch, num_writes, W]` in [0, 1].
+        free_gate: f_t^i, `[batch, num_reads]` in [0, 1].
+        allocation_gate: g_t^{a,i}, `[batch, num_writes]` in [0, 1].
+        write_gate: g_t^{w,i}, `[batch, num_writes]` in [0, 1].
+        read_mode: pi_t^i, `[batch, num_reads, 1 + 2 num_writes]`: backward
+          modes, forward modes, content mode; sums to 1.
+        write_content_keys: k_t^{w,i}, `[batch, num_writes, W]`.
+        write_content_strengths: `[batch, num_writes]`; `CosineWeights` makes
+          beta_t^{w,i} of them.
+        read_content_keys: k_t^{r,i}, `[batch, num_reads, W]`.
+        read_content_strengths: `[batch, num_reads]`; likewise beta_t^{r,i}.
     """
     sizes = [layer.output_size for layer in self._interface.values()]
     raw = {
@@ -226,35 +250,28 @@ class MemoryAccess(snt.RNNCore):
       for key, part in zip(self._interface, tf.split(flat, sizes, axis=1))
     }
     return {
-      'read_content_keys': raw['read_keys'],
-      'read_content_strengths': raw['read_strengths'],
-      'write_content_keys': raw['write_keys'],
-      'write_content_strengths': raw['write_strengths'],
       'write_vectors': raw['write_vectors'],
       'erase_vectors': tf.sigmoid(raw['erase_vectors']),
       'free_gate': tf.sigmoid(raw['free_gate']),
       'allocation_gate': tf.sigmoid(raw['allocation_gate']),
       'write_gate': tf.sigmoid(raw['write_gate']),
       'read_mode': tf.nn.softmax(raw['read_mode']),
+      'write_content_keys': raw['write_keys'],
+      'write_content_strengths': raw['write_strengths'],
+      'read_content_keys': raw['read_keys'],
+      'read_content_strengths': raw['read_strengths'],
     }
 
   def _read_inputs(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The interface for `inputs` `[batch, input_size]`: `split_interface`."""
+    """Makes the interface from `inputs` `[batch, input_size]`."""
     outputs = [layer(inputs) for layer in self._interface.values()]
     return self.split_interface(tf.concat(outputs, axis=1))
 
-  def _write(
-    self,
-    memory: tf.Tensor,
-    address: tf.Tensor,
-    reset_weights: tf.Tensor,
-    values: tf.Tensor,
-  ) -> tf.Tensor:
-    """`_erase_and_write`."""
-    return _erase_and_write(memory, address, reset_weights, values)
+  # A compiled access has its own.
+  _write = staticmethod(_erase_and_write)
 
   def _read(self, memory: tf.Tensor, read_weights: tf.Tensor) -> tf.Tensor:
-    """The paper's r_t = M_t^T w_t^r: `[batch, num_reads, W]`."""
+    """The paper's r_t^i = M_t^T w_t^{r,i}: `[batch, num_reads, W]`."""
     return tf.matmul(read_weights, memory)
 
   def _write_weights(
@@ -268,17 +285,19 @@ class MemoryAccess(snt.RNNCore):
     Args:
       inputs: the interface; needs `write_content_keys`,
         `write_content_strengths`, `allocation_gate` and `write_gate`.
-      memory: before this step's write, float tensor `[batch, N, W]`.
-      usage: float tensor `[batch, N]`.
+      memory: M_{t-1}, float tensor `[batch, N, W]`.
+      usage: u_t, float tensor `[batch, N]`.
 
     Returns:
-      Float tensor `[batch, num_writes, N]`; each head's sum is at most 1.
+      w_t^w, float tensor `[batch, num_writes, N]`; sums to at most 1.
     """
+    # c_t^w = C(M_{t-1}, k_t^w, beta_t^w)
     content_weights = self._write_content_weights_mod(
       memory,
       inputs['write_content_keys'],
       inputs['write_content_strengths'],
     )
+    # a_t
     allocation_weights = self._freeness.write_allocation_weights(
       usage=usage,
       write_gates=inputs['allocation_gate'] * inputs['write_gate'],
@@ -298,21 +317,26 @@ class MemoryAccess(snt.RNNCore):
     prev_read_weights: tf.Tensor,
     link: tf.Tensor,
   ) -> tf.Tensor:
-    """The paper's w_t^{r,i}: backward, content and forward, mixed by read mode.
+    """The paper's w_t^r = pi_t[1] b_t + pi_t[2] c_t^r + pi_t[3] f_t.
+
+    The modes stand in another order here, the reference's: backward, forward,
+    content. With several write heads, b_t and f_t have a mode for each.
 
     Args:
       inputs: the interface; needs `read_content_keys`,
         `read_content_strengths` and `read_mode`.
-      memory: after this step's write, float tensor `[batch, N, W]`.
-      prev_read_weights: float tensor `[batch, num_reads, N]`.
-      link: after this step's write, float tensor `[batch, num_writes, N, N]`.
+      memory: M_t, float tensor `[batch, N, W]`.
+      prev_read_weights: w_{t-1}^r, float tensor `[batch, num_reads, N]`.
+      link: L_t, float tensor `[batch, num_writes, N, N]`.
 
     Returns:
-      Float tensor `[batch, num_reads, N]`; each head's sum is at most 1.
+      w_t^r, float tensor `[batch, num_reads, N]`; sums to at most 1.
     """
+    # c_t^r = C(M_t, k_t^r, beta_t^r)
     content_weights = self._read_content_weights_mod(
       memory, inputs['read_content_keys'], inputs['read_content_strengths']
     )
+    # f_t and b_t
     forward_weights, backward_weights = self._linkage.move(
       link, prev_read_weights
     )

@@ -1,9 +1,14 @@
 """Where the memory is read and written: by content, by time, by free space.
 
+  CosineWeights    by content: slots that resemble a key
+  TemporalLinkage  by time: slots written just before or after those read last
+  Freeness         by free space: slots that are not in use
+
 Source: the modules of the same names in google-deepmind/dnc,
 `dnc/addressing.py`, and Graves et al., "Hybrid computing using a neural network
-with dynamic external memory", Nature 538 (2016), Methods, cited below as
-"the paper". Symbols: N memory_size, W word_size.
+with dynamic external memory", Nature 538 (2016), Methods, cited below as "the
+paper". Symbols: N memory_size, W word_size; t the step, i a head. The paper has
+one write head; as in the reference there may be several here.
 """
 
 from collections.abc import Callable
@@ -14,7 +19,7 @@ import tensorflow as tf
 
 from dnc import util
 
-# Keeps norms from being 0, and usage away from exactly 0.
+# Keeps norms and usage away from 0.
 _EPSILON = 1e-6
 
 
@@ -22,10 +27,10 @@ class TemporalLinkageState(NamedTuple):
   """State of `TemporalLinkage`.
 
   Attributes:
-    link: `[batch, num_writes, N, N]`; `link[b, h, i, j]` is the degree to which
-      head h wrote to slot i directly after slot j.
-    precedence_weights: `[batch, num_writes, N]`; the degree to which each slot
-      was the last one that head h wrote to.
+    link: L_t, `[batch, num_writes, N, N]`; `link[b, h, i, j]` is the degree to
+      which head h wrote to slot i directly after slot j.
+    precedence_weights: p_t, `[batch, num_writes, N]`; the degree to which a
+      slot was the last one that head h wrote to.
   """
 
   link: tf.Tensor
@@ -33,17 +38,17 @@ class TemporalLinkageState(NamedTuple):
 
 
 def soften_norms(squared_norms: tf.Tensor) -> tf.Tensor:
-  """Norms from their squares, with a gradient at 0 too."""
+  """Square roots, kept above 0, where the gradient would be infinite."""
   return tf.sqrt(squared_norms + _EPSILON)
 
 
 def soften_usage(usage: tf.Tensor) -> tf.Tensor:
-  """Keeps usage from 0, which would stop the gradient of its product."""
+  """Keeps usage above 0, where the gradient of a product of usages is lost."""
   return _EPSILON + (1 - _EPSILON) * usage
 
 
 def _vector_norms(vectors: tf.Tensor) -> tf.Tensor:
-  """Euclidean norms, softened at 0: `[batch, n, W]` -> `[batch, n, 1]`."""
+  """Euclidean norms, kept above 0: `[batch, n, W]` -> `[batch, n, 1]`."""
   return soften_norms(tf.reduce_sum(vectors * vectors, axis=2, keepdims=True))
 
 
@@ -52,7 +57,9 @@ def weighted_softmax(
   strengths: tf.Tensor,
   strengths_op: Callable[[tf.Tensor], tf.Tensor],
 ) -> tf.Tensor:
-  """Softmax over slots of activations sharpened by a strength for each head.
+  """Softmax over the slots, sharpened by a strength for each head.
+
+  softmax(beta * activations), with beta = strengths_op(strengths).
 
   Args:
     activations: float tensor `[batch, num_heads, N]`.
@@ -69,8 +76,8 @@ def weighted_softmax(
 class CosineWeights(snt.Module):
   """Content-based addressing: the paper's C(M, k, beta).
 
-  A softmax over the cosine similarity between a key and every word of the
-  memory, sharpened by a strength.
+  C(M, k, beta)[j] = exp(beta D(k, M[j])) / sum_l exp(beta D(k, M[l])), where
+  D(k, m) = k . m / (|k| |m|) is the cosine similarity of a key and a word.
   """
 
   def __init__(
@@ -99,12 +106,12 @@ class CosineWeights(snt.Module):
     """Compares keys with words.
 
     Args:
-      memory: float tensor `[batch, N, W]`.
-      keys: float tensor `[batch, num_heads, W]`.
-      strengths: float tensor `[batch, num_heads]`, before `strength_op`.
+      memory: M, float tensor `[batch, N, W]`.
+      keys: k, float tensor `[batch, num_heads, W]`.
+      strengths: beta before `strength_op`, float tensor `[batch, num_heads]`.
 
     Returns:
-      Weights, float tensor `[batch, num_heads, N]`.
+      The weights c, float tensor `[batch, num_heads, N]`; sum to 1.
 
     Raises:
       ValueError: if the number of keys or the word sizes do not fit.
@@ -113,23 +120,24 @@ class CosineWeights(snt.Module):
       [None, self._num_heads, self._word_size]
     )
     memory.shape.assert_is_compatible_with([None, None, self._word_size])
+    # D(k, M[j])
     norms = _vector_norms(keys) * self._memory_norms(memory)
     similarity = self._dot(memory, keys) / (norms + _EPSILON)
     return weighted_softmax(similarity, strengths, self._strength_op)
 
   def _dot(self, memory: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
-    """Keys by words: `[batch, N, W]`, `[batch, k, W]` -> `[batch, k, N]`."""
+    """k_i . M[j]: `[batch, N, W]`, `[batch, n, W]` -> `[batch, n, N]`."""
     return tf.matmul(keys, memory, transpose_b=True)
 
   def _memory_norms(self, memory: tf.Tensor) -> tf.Tensor:
-    """Norms of words: `[batch, N, W]` -> `[batch, 1, N]`."""
+    """Norms |M[j]|: `[batch, N, W]` -> `[batch, 1, N]`."""
     return tf.linalg.matrix_transpose(_vector_norms(memory))
 
 
 class TemporalLinkage(snt.RNNCore):
   """Remembers in which order slots were written: the paper's link matrix L_t.
 
-  Each write head has a link matrix and precedence weights of its own.
+  Each write head has its own link matrix and precedence weights p_t.
   """
 
   def __init__(
@@ -158,11 +166,11 @@ class TemporalLinkage(snt.RNNCore):
     """Updates link and precedence after a write.
 
     Args:
-      write_weights: this step's, float tensor `[batch, num_writes, N]`.
-      prev_state: the state before this step.
+      write_weights: w_t^w of this step, float tensor `[batch, num_writes, N]`.
+      prev_state: L_{t-1} and p_{t-1}.
 
     Returns:
-      The state after this step. (The module has no output of its own.)
+      L_t and p_t. (The module has no output besides its state.)
     """
     link = self._link(
       prev_state.link, prev_state.precedence_weights, write_weights
@@ -186,12 +194,13 @@ class TemporalLinkage(snt.RNNCore):
     """Moves each read head one step along the order of writing.
 
     The paper's f_t^i = L_t w_{t-1}^{r,i} and b_t^i = L_t^T w_{t-1}^{r,i}, for
-    every pair of a read and a write head.
+    every pair of a read head and a write head.
 
     Args:
-      link: float tensor `[batch, num_writes, N, N]`.
-      prev_read_weights: float tensor `[batch, num_reads, N]`.
-      forward: to what was written next (True) or before (False).
+      link: L_t, float tensor `[batch, num_writes, N, N]`.
+      prev_read_weights: w_{t-1}^r, float tensor `[batch, num_reads, N]`.
+      forward: True for f_t, to the slot written next; False for b_t, to the one
+        written before.
 
     Returns:
       Float tensor `[batch, num_reads, num_writes, N]`.
@@ -203,7 +212,7 @@ class TemporalLinkage(snt.RNNCore):
   def move(
     self, link: tf.Tensor, prev_read_weights: tf.Tensor
   ) -> tuple[tf.Tensor, tf.Tensor]:
-    """`directional_read_weights` forward and backward."""
+    """Both `directional_read_weights`: f_t and b_t."""
     return (
       self.directional_read_weights(link, prev_read_weights, forward=True),
       self.directional_read_weights(link, prev_read_weights, forward=False),
@@ -217,8 +226,8 @@ class TemporalLinkage(snt.RNNCore):
   ) -> tf.Tensor:
     """The paper's L_t.
 
-    L_t[i, j] = (1 - w_t[i] - w_t[j]) L_{t-1}[i, j] + w_t[i] p_{t-1}[j], with a
-    diagonal of zeros.
+    L_t[i, j] = (1 - w_t^w[i] - w_t^w[j]) L_{t-1}[i, j] + w_t^w[i] p_{t-1}[j]
+    L_t[i, i] = 0
     """
     to_slot = tf.expand_dims(write_weights, 3)
     from_slot = tf.expand_dims(write_weights, 2)
@@ -229,15 +238,15 @@ class TemporalLinkage(snt.RNNCore):
   def _precedence_weights(
     self, prev_precedence_weights: tf.Tensor, write_weights: tf.Tensor
   ) -> tf.Tensor:
-    """The paper's p_t = (1 - sum_i w_t[i]) p_{t-1} + w_t."""
+    """The paper's p_t = (1 - sum_i w_t^w[i]) p_{t-1} + w_t^w."""
     written = tf.reduce_sum(write_weights, axis=2, keepdims=True)
     return (1 - written) * prev_precedence_weights + write_weights
 
 
 class Freeness(snt.RNNCore):
-  """Keeps track of which slots are in use, and gives out those that are free.
+  """Keeps track of which slots are in use, and allocates those that are free.
 
-  Usage is in [0, 1] for every slot; the paper's u_t.
+  The state is the usage u_t of each slot, in [0, 1].
   """
 
   def __init__(
@@ -264,18 +273,19 @@ class Freeness(snt.RNNCore):
     read_weights: tf.Tensor,
     prev_usage: tf.Tensor,
   ) -> tf.Tensor:
-    """Updates the usage: written slots are used, freed ones are not.
+    """Updates the usage: slots written are in use, slots freed are not.
 
-    As in the reference, no gradient flows to the write weights.
+    The paper's u_t = (u_{t-1} + w_{t-1}^w - u_{t-1} w_{t-1}^w) psi_t. As in the
+    reference, no gradient flows to the write weights.
 
     Args:
-      write_weights: of the step before, float tensor `[batch, num_writes, N]`.
-      free_gate: float tensor `[batch, num_reads]` in [0, 1].
-      read_weights: of the step before, float tensor `[batch, num_reads, N]`.
-      prev_usage: float tensor `[batch, N]` in [0, 1].
+      write_weights: w_{t-1}^w, float tensor `[batch, num_writes, N]`.
+      free_gate: f_t^i, float tensor `[batch, num_reads]` in [0, 1].
+      read_weights: w_{t-1}^r, float tensor `[batch, num_reads, N]`.
+      prev_usage: u_{t-1}, float tensor `[batch, N]` in [0, 1].
 
     Returns:
-      Usage, float tensor `[batch, N]` in [0, 1].
+      u_t, float tensor `[batch, N]` in [0, 1].
     """
     usage = self._usage_after_write(prev_usage, tf.stop_gradient(write_weights))
     return self._usage_after_read(usage, free_gate, read_weights)
@@ -287,19 +297,19 @@ class Freeness(snt.RNNCore):
   def write_allocation_weights(
     self, usage: tf.Tensor, write_gates: tf.Tensor, num_writes: int
   ) -> tf.Tensor:
-    """Gives each write head free slots, a different one to each.
+    """Allocates free slots to each write head, different ones to each.
 
-    Heads are served in turn; what one is about to write counts as used for the
-    next.
+    Heads are served in turn. What one head is about to write to counts as in
+    use for the next.
 
     Args:
-      usage: float tensor `[batch, N]`.
-      write_gates: float tensor `[batch, num_writes]` in [0, 1]: how much each
-        head will write to what it is given.
+      usage: u_t, float tensor `[batch, N]`.
+      write_gates: g_t^a g_t^w, float tensor `[batch, num_writes]` in [0, 1]:
+        how much each head will write to the slots allocated to it.
       num_writes: number of write heads.
 
     Returns:
-      Allocation weights, float tensor `[batch, num_writes, N]`.
+      The allocation weights a_t, float tensor `[batch, num_writes, N]`.
     """
     allocations = []
     for head in range(num_writes):
@@ -311,7 +321,7 @@ class Freeness(snt.RNNCore):
   def _usage_after_write(
     self, prev_usage: tf.Tensor, write_weights: tf.Tensor
   ) -> tf.Tensor:
-    """Usage after the step before wrote: u + w - u w, over all heads."""
+    """Usage u + w - u w, where w = 1 - prod_i (1 - w_{t-1}^{w,i})."""
     written = 1 - util.reduce_prod(1 - write_weights, 1)
     return prev_usage + (1 - prev_usage) * written
 
@@ -321,23 +331,24 @@ class Freeness(snt.RNNCore):
     free_gate: tf.Tensor,
     read_weights: tf.Tensor,
   ) -> tf.Tensor:
-    """Usage times the paper's retention, psi_t = prod_i (1 - f_t^i w^{r,i})."""
+    """Usage u psi_t, where psi_t = prod_i (1 - f_t^i w_{t-1}^{r,i})."""
     freed = tf.expand_dims(free_gate, -1) * read_weights
     return prev_usage * util.reduce_prod(1 - freed, 1)
 
   def _allocation(self, usage: tf.Tensor) -> tf.Tensor:
-    """The paper's a_t: all to the least used slot, what is left to the next.
+    """The paper's a_t: as much as is free of each slot, the least used first.
 
-    Slots of equal usage are served by rising index.
+    a_t[phi_t[j]] = (1 - u_t[phi_t[j]]) prod_{l < j} u_t[phi_t[l]], where phi_t
+    lists the slots by rising usage. Of equal usages the lower index is first.
 
     Args:
-      usage: float tensor `[batch, N]`.
+      usage: u_t, float tensor `[batch, N]`.
 
     Returns:
-      Float tensor `[batch, N]`; sums to at most 1.
+      a_t, float tensor `[batch, N]`; sums to at most 1.
     """
     usage = soften_usage(usage)
-    # Sorted by 1 - usage, as in the reference: rounding decides some ties.
+    # Sorts 1 - u_t as the reference does, since rounding decides some ties.
     sorted_nonusage, order = tf.math.top_k(1 - usage, k=self._memory_size)
     sorted_usage = 1 - sorted_nonusage
     used_so_far = tf.math.cumprod(sorted_usage, axis=1, exclusive=True)

@@ -18,9 +18,9 @@ class DNCState(NamedTuple):
   """State of `DNC`.
 
   Attributes:
-    access_output: the words read at the step before, `[batch, num_reads, W]`.
-    access_state: `AccessState`.
-    controller_state: `snt.LSTMState`, `hidden` and `cell` `[batch, hidden]`.
+    access_output: the words read, r_t, `[batch, num_reads, W]`.
+    access_state: of the memory.
+    controller_state: `hidden`, h_t, and `cell`, s_t, `[batch, hidden_size]`.
   """
 
   access_output: tf.Tensor
@@ -29,14 +29,14 @@ class DNCState(NamedTuple):
 
 
 def clip(x: tf.Tensor, clip_value: float) -> tf.Tensor:
-  """Bounds `x` to [-clip_value, clip_value]; as it is where that is 0."""
+  """Clips `x` to [-clip_value, clip_value]; a `clip_value` of 0 does not."""
   if clip_value > 0:
     return tf.clip_by_value(x, -clip_value, clip_value)
   return x
 
 
 def check_sizes(output_size: int, clip_value: float | None) -> None:
-  """Raises `ValueError` where a core cannot be had with these."""
+  """Raises `ValueError` if no core can have these."""
   if clip_value is not None and clip_value < 0:
     raise ValueError(f'clip_value must be 0 or more, not {clip_value}')
   if output_size < 1:
@@ -77,7 +77,7 @@ class DNC(snt.RNNCore):
         initialisers (Sonnet 2's) are used unless given.
       output_size: size of the output.
       clip_value: bound on the controller's output and state and on the core's
-        output, to [-clip_value, clip_value]; None or 0 for no bound.
+        output, all clipped to [-clip_value, clip_value]; None or 0 for none.
       name: name of the module.
       dtype: of weights and state.
 
@@ -90,7 +90,6 @@ class DNC(snt.RNNCore):
     self._controller = snt.LSTM(**controller_config, dtype=dtype)
     self._access = access.MemoryAccess(**access_config, dtype=dtype)
     self._output_linear = snt.Linear(output_size, name='output_linear')
-    self._dtype = dtype
 
   @property
   def clip_value(self) -> float:
@@ -109,7 +108,7 @@ class DNC(snt.RNNCore):
 
   @property
   def output_linear(self) -> snt.Linear:
-    """From the controller's output and the words read to the core's output."""
+    """The layer from the controller's output and the words read to y_t."""
     return self._output_linear
 
   def __call__(
@@ -126,17 +125,21 @@ class DNC(snt.RNNCore):
       step.
     """
     flatten = snt.Flatten()
+    # [x_t; r_{t-1}]
     controller_input = tf.concat(
       [flatten(inputs), flatten(prev_state.access_output)], axis=1
     )
+    # h_t and (h_t, s_t)
     controller_output, controller_state = self._controller(
       controller_input, prev_state.controller_state
     )
     controller_output = self.clip(controller_output)
     controller_state = tf.nest.map_structure(self.clip, controller_state)
+    # r_t
     access_output, access_state = self._access(
       controller_output, prev_state.access_state
     )
+    # y_t
     output = self._output_linear(
       tf.concat([controller_output, flatten(access_output)], axis=1)
     )
@@ -158,5 +161,5 @@ class DNC(snt.RNNCore):
     )
 
   def clip(self, x: tf.Tensor) -> tf.Tensor:
-    """Bounds `x` to [-clip_value, clip_value]; as it is where there is none."""
+    """Clips `x` to the core's `clip_value`, if there is one."""
     return clip(x, self._clip_value)

@@ -1,37 +1,38 @@
 """A DNC with its memory cut: whether a model uses what its memory holds.
 
-What a memory holds need not be used. Here a core runs with one thing taken
-away and all weights as they are; what it then does worse, it used that for.
+A model need not use what its memory holds. Here one thing is taken away and all
+weights stay as they are: whatever gets worse depended on what was removed.
 
-  read_words_zero   nothing is read: all words read are zeros
-  read_words_mean   the same is read at every step: for each read head and each
-                    number of a word its mean over intact runs
-  read_words_other  at each step what was read, at that step, by an intact run
-                    of another sequence
-  frozen_memory     nothing is written from a step on: memory, links and
-                    precedence stay as they are, reading goes on
-  exchanged_memory  every so many steps each sequence gets the whole state of
-                    the memory of the next: contents, weights, links, usage;
-                    what it wrote itself is back after as many exchanges as
-                    there are sequences
-  reset_memory      every so many steps that state goes back to zeros
-  no_link           the link matrices are zeros, so that forward and backward
-                    weights are; what a read mode gives to them is lost, not
-                    given to reading by content
-  no_usage          usage is zero at every step, so that allocation does not
-                    know what is in use
+  read_words_zero   All words read are zeros.
+  read_words_mean   The same words are read at every step: for each read head
+                    and each number of a word, the mean over intact sequences.
+  read_words_other  At each step the words are read that the intact model reads
+                    at that step of another sequence.
+  frozen_memory     From some step on nothing is written: memory, links and
+                    precedence stay as they are. Reading goes on.
+  exchanged_memory  At regular intervals each sequence gets the whole state of
+                    the memory (contents, weights, links, usage) of the next
+                    sequence. Its own comes back after as many exchanges as
+                    there are sequences.
+  reset_memory      At regular intervals the state of the memory becomes zeros.
+  no_link           The link matrices are zeros, and so are forward and backward
+                    weights. What a read mode gives to them is lost, not given
+                    to reading by content.
+  no_usage          The usage is zero at every step, so allocation does not know
+                    which slots are in use.
 
-Words that are read go to two places, the controller at the next step and the
-output layer at once; a lesion changes what both see. Where the words are given,
-nothing that the memory does can matter.
+The words read go to the output layer at once and to the controller at the next
+step; a lesion changes both. Where the words are given, nothing that the memory
+does can matter.
 
-A memory that is frozen or exchanged is still like those of the training, one of
-zeros is not, but at the start of a sequence: `exchanged_memory` is to
-`reset_memory` what `read_words_other` is to `read_words_zero`.
+A frozen or exchanged memory still looks like those the model was trained with.
+A memory of zeros does not, except at the start of a sequence. So
+`exchanged_memory` is to `reset_memory` what `read_words_other` is to
+`read_words_zero`.
 
-`LesionedDNC` is a core for `unroll.unroll`, or `snt.dynamic_unroll`;
-`run_with_read_words` gives words in place of those read; `lesioned_runs.py` has
-all lesions over the same sequences.
+`LesionedDNC` is a core with a lesion of `OF_MEMORY`, for `unroll.unroll` or
+`snt.dynamic_unroll`. `analysis/lesion/side_by_side.py` applies all lesions to
+the same sequences.
 """
 
 from typing import NamedTuple
@@ -41,10 +42,10 @@ import tensorflow as tf
 from dnc import access as access_lib
 from dnc import addressing
 from dnc import dnc
-from dnc.recurrence import plain as recurrence
+from dnc.recurrence import plain
 
 INTACT = 'intact'
-# Lesions that give words in place of those read, and those of the memory.
+# Lesions that replace the words read, and lesions of the memory itself.
 OF_READ_WORDS = ('read_words_zero', 'read_words_mean', 'read_words_other')
 OF_MEMORY = (
   'frozen_memory',
@@ -55,23 +56,23 @@ OF_MEMORY = (
 )
 NAMES = (*OF_READ_WORDS, *OF_MEMORY)
 
-# What there is in place of the state of a memory, again and again.
-_INSTEAD = {
+# What replaces the state of the memory at each interval.
+_REPLACEMENTS = {
   'exchanged_memory': lambda x: tf.roll(x, -1, axis=0),
   'reset_memory': tf.zeros_like,
 }
 
 
 class LesionedState(NamedTuple):
-  """State of `LesionedAccess`: that of `MemoryAccess`, and the step.
+  """State of `LesionedAccess`: the fields of `access.AccessState`, and a step.
 
   Attributes:
-    memory: as the others, see `access.AccessState`.
-    read_weights: the same.
-    write_weights: the same.
-    linkage: the same.
-    usage: the same.
-    step: int32 `[batch]`, steps done.
+    memory: `[batch, N, W]`.
+    read_weights: `[batch, num_reads, N]`.
+    write_weights: `[batch, num_writes, N]`.
+    linkage: links and precedence.
+    usage: `[batch, N]`.
+    step: int32 `[batch]`, how many steps were done.
   """
 
   memory: tf.Tensor
@@ -83,7 +84,7 @@ class LesionedState(NamedTuple):
 
 
 class _NoLinkage(addressing.TemporalLinkage):
-  """Link matrices of zeros."""
+  """Keeps the link matrices at zero."""
 
   def _link(
     self,
@@ -95,7 +96,7 @@ class _NoLinkage(addressing.TemporalLinkage):
 
 
 class _NoFreeness(addressing.Freeness):
-  """Usage of zero. Still, several write heads get different slots."""
+  """Keeps the usage at zero; several write heads still get different slots."""
 
   def __call__(
     self,
@@ -108,10 +109,7 @@ class _NoFreeness(addressing.Freeness):
 
 
 class LesionedAccess(access_lib.MemoryAccess):
-  """Another `MemoryAccess` with a lesion; the interface's layers are its own.
-
-  Source of what is cut: Graves et al. (see `addressing.py`), Methods.
-  """
+  """A `MemoryAccess` with a lesion; it shares the layers of an intact one."""
 
   def __init__(
     self,
@@ -124,11 +122,11 @@ class LesionedAccess(access_lib.MemoryAccess):
     """Constructs the module.
 
     Args:
-      access: what is lesioned; stays as it is.
+      access: the intact access; stays as it is.
       lesion: one of `OF_MEMORY`; None for none.
       lesion_step: the first step of `frozen_memory`.
-      reset_interval: steps from one reset of `reset_memory`, or exchange of
-        `exchanged_memory`, to the next.
+      reset_interval: steps between two resets of `reset_memory`, or exchanges
+        of `exchanged_memory`.
       name: name of the module.
 
     Raises:
@@ -155,7 +153,7 @@ class LesionedAccess(access_lib.MemoryAccess):
       self._freeness = _NoFreeness(self._memory_size, dtype=dtype)
 
   def initial_state(self, batch_size: int) -> LesionedState:
-    """Zeros, as of `MemoryAccess`."""
+    """Zeros: an empty memory, and no step done."""
     return LesionedState(
       *super().initial_state(batch_size), tf.zeros([batch_size], tf.int32)
     )
@@ -163,13 +161,13 @@ class LesionedAccess(access_lib.MemoryAccess):
   def read_and_write(
     self, inputs: dict[str, tf.Tensor], prev_state: LesionedState
   ) -> tuple[tf.Tensor, LesionedState]:
-    """As of `MemoryAccess`, with the lesion."""
+    """Does one step with the lesion, given the interface."""
     *parts, step = prev_state
     state = access_lib.AccessState(*parts)
-    if self._lesion in _INSTEAD:
-      instead = tf.nest.map_structure(_INSTEAD[self._lesion], state)
-      keeps = (step % self._reset_interval != 0) | (step == 0)
-      state = recurrence.freeze(keeps, state, instead)
+    if self._lesion in _REPLACEMENTS:
+      other = tf.nest.map_structure(_REPLACEMENTS[self._lesion], state)
+      stays = (step % self._reset_interval != 0) | (step == 0)
+      state = plain.where_running(stays, state, other)
     if self._lesion == 'frozen_memory':
       gate = inputs['write_gate']
       before = tf.cast(step < self._lesion_step, gate.dtype)
@@ -179,10 +177,9 @@ class LesionedAccess(access_lib.MemoryAccess):
 
 
 class LesionedDNC(dnc.DNC):
-  """Another core with a lesion of its memory.
+  """A DNC with a lesion of its memory; it shares the weights of an intact one.
 
-  Its weights are the other core's variables, and so are its states but for
-  `LesionedState`; the other core stays as it is.
+  Its states are those of a `DNC`, with a `LesionedState` for the memory.
 
   >>> lesioned = LesionedDNC(core, 'reset_memory', reset_interval=5)
   >>> outputs, state, _ = unroll.unroll(
@@ -200,18 +197,19 @@ class LesionedDNC(dnc.DNC):
     """Constructs the core.
 
     Args:
-      core: what is lesioned.
-      lesion: as for `LesionedAccess`.
-      lesion_step: as for `LesionedAccess`.
-      reset_interval: as for `LesionedAccess`.
+      core: the intact core; stays as it is.
+      lesion: one of `OF_MEMORY`; None for none.
+      lesion_step: the first step of `frozen_memory`.
+      reset_interval: steps between two resets of `reset_memory`, or exchanges
+        of `exchanged_memory`.
       name: name of the module.
 
     Raises:
-      ValueError: as `LesionedAccess` does.
+      ValueError: if the lesion is unknown, or a number out of range.
     """
     hidden = core.initial_state(1).controller_state.hidden
-    # Not a copy of the core: TensorFlow would keep track of what is put into
-    # the copy as if it were a part of the core.
+    # Not a copy of the core: TensorFlow would track the parts of the copy as
+    # parts of the core.
     super().__init__(
       access_config=core.access.sizes,
       controller_config=dict(hidden_size=hidden.shape[1]),
@@ -225,52 +223,3 @@ class LesionedDNC(dnc.DNC):
       core.access, lesion, lesion_step, reset_interval
     )
     self._output_linear = core.output_linear
-
-
-def run_with_read_words(
-  core: dnc.DNC,
-  weights: recurrence.Weights,
-  projected: tf.Tensor,
-  state: dnc.DNCState,
-  read_words: tf.Tensor,
-) -> tuple[dnc.DNCState, recurrence.Kept]:
-  """`recurrence.run` of a core that reads what it is given.
-
-  Args:
-    core: the core; its memory does nothing.
-    weights: those of the recurrence.
-    projected: as in `recurrence.step`, `[time, batch, 4 hidden_size]`, of at
-      least one step.
-    state: before the first step; `access_output` is what was read last.
-    read_words: float tensor `[time, batch, num_reads, W]`, what is read at each
-      step.
-
-  Returns:
-    As of `recurrence.run`; the state of the memory is as it was.
-  """
-  before = tf.concat([state.access_output[tf.newaxis], read_words[:-1]], axis=0)
-  num_steps = tf.shape(projected)[0]
-
-  def body(t, controller_state, hidden):
-    inputs = recurrence.recurrent_inputs(before[t], controller_state.hidden)
-    gates = projected[t] + tf.matmul(inputs, weights.recurrent)
-    controller_state = recurrence.controller_step(
-      gates, controller_state.cell, core.clip_value
-    )
-    return t + 1, controller_state, hidden.write(t, controller_state.hidden)
-
-  controller_state = state.controller_state
-  _, controller_state, hidden = tf.while_loop(
-    lambda t, *_: t < num_steps,
-    body,
-    (
-      0,
-      controller_state,
-      recurrence.make_arrays(controller_state.hidden, num_steps),
-    ),
-    maximum_iterations=num_steps,
-  )
-  state = state._replace(
-    access_output=read_words[-1], controller_state=controller_state
-  )
-  return state, recurrence.Kept(hidden.stack(), read_words, ())

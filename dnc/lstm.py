@@ -1,4 +1,4 @@
-"""A DNC without its memory: the control that shows what the memory adds."""
+"""A DNC without a memory: the control that shows what the memory adds."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +34,7 @@ class LSTMCore(snt.RNNCore):
       controller_config: arguments of the controller, `snt.LSTM`.
       output_size: size of the output.
       clip_value: bound on the controller's output and state and on the core's
-        output, as in `DNC`; None or 0 for no bound.
+        output, all clipped to [-clip_value, clip_value]; None or 0 for none.
       name: name of the module.
       dtype: of weights and state.
 
@@ -59,7 +59,7 @@ class LSTMCore(snt.RNNCore):
 
   @property
   def output_linear(self) -> snt.Linear:
-    """From the controller's output to the core's."""
+    """The layer from the controller's output to the core's."""
     return self._output_linear
 
   def __call__(
@@ -84,5 +84,5 @@ class LSTMCore(snt.RNNCore):
     return self._controller.initial_state(batch_size)
 
   def clip(self, x: tf.Tensor) -> tf.Tensor:
-    """Bounds `x` to [-clip_value, clip_value]; as it is where there is none."""
+    """Clips `x` to the core's `clip_value`, if there is one."""
     return dnc.clip(x, self._clip_value)

@@ -1,8 +1,10 @@
 """A core over time, several times faster than by `snt.dynamic_unroll`.
 
-`unroll` gives what `snt.dynamic_unroll` gives. Per step, only what depends on
-the step before is computed, and on a CPU it is compiled; the controller's
-inputs are projected and the core's outputs are made for all steps at once.
+`unroll` returns what `snt.dynamic_unroll` returns, in three stages:
+
+  project_inputs      multiplies the inputs of all steps by their weights
+  recurrence          what depends on the step before; compiled on a CPU
+  apply_output_layer  computes the outputs of all steps
 """
 
 import functools
@@ -15,18 +17,18 @@ import tensorflow as tf
 from dnc import access
 from dnc import dnc
 from dnc import lstm
-from dnc.recurrence import compiled as fast_recurrence
-from dnc.recurrence import plain as recurrence
+from dnc.recurrence import compiled as compiled_lib
+from dnc.recurrence import plain
 
 
 @functools.cache
 def can_compile() -> bool:
-  """Whether XLA runs here; if it does not, says so once.
+  """Finds out whether to compile here; logs once if XLA does not run.
 
   Only on a CPU was compiled code found to be faster, and only there is it used.
 
   Returns:
-    Whether `unroll` compiles unless told otherwise.
+    Whether `unroll` compiles by default.
   """
   if tf.config.list_logical_devices('GPU'):
     return False
@@ -42,31 +44,70 @@ def can_compile() -> bool:
   return True
 
 
-def _create_variables(
-  core: dnc.DNC | lstm.LSTMCore, input_sequence: tf.Tensor
-) -> None:
-  """Runs the core once where its variables do not exist yet."""
+def _create_variables(core: dnc.DNC | lstm.LSTMCore, inputs: tf.Tensor) -> None:
+  """Calls the core once if its variables do not exist yet."""
   if not hasattr(core.output_linear, 'w'):
     with tf.init_scope():
-      example = tf.zeros([1, input_sequence.shape[-1]], input_sequence.dtype)
+      example = tf.zeros([1, inputs.shape[-1]], inputs.dtype)
       core(example, core.initial_state(1))
 
 
-def _linear(
-  inputs: tf.Tensor, layer: snt.Linear, clip_value: float
-) -> tf.Tensor:
-  """A clipped linear layer over time: `[time, batch, output_size]`.
+def project_inputs(
+  core: dnc.DNC, inputs: tf.Tensor
+) -> tuple[tf.Tensor, plain.Weights]:
+  """Computes what the gates get from the inputs, for all steps at once.
 
-  The outputs are the largest tensors of a run. Their gradient needs them once,
-  where an automatic one keeps them before and after clipping.
+  Args:
+    core: a `DNC` with variables.
+    inputs: x_t of all steps, float tensor `[time, batch, input_size]`.
+
+  Returns:
+    x_t W_x + b, float tensor `[time, batch, 4 hidden_size]`, and the weights of
+    the recurrence.
   """
+  controller = core.controller
+  layers = core.access.interface.values()
+  # Not two slices, whose gradient is much slower than this one concatenation.
+  inputs_to_gates, words_to_gates = tf.split(
+    controller.input_to_hidden, [inputs.shape[2], -1]
+  )
+  weights = plain.Weights(
+    recurrent=tf.concat([words_to_gates, controller.hidden_to_hidden], axis=0),
+    interface=tf.concat([layer.w for layer in layers], axis=1),
+    interface_bias=tf.concat([layer.b for layer in layers], axis=0),
+  )
+  return tf.tensordot(inputs, inputs_to_gates, 1) + controller.b, weights
+
+
+def dnc_features(kept: plain.Kept) -> tf.Tensor:
+  """Returns [h_t; r_t], the input of a DNC's output layer."""
+  words = snt.Flatten(preserve_dims=2)(kept.read_words)
+  return tf.concat([kept.hidden, words], axis=2)
+
+
+def apply_output_layer(
+  core: dnc.DNC | lstm.LSTMCore, features: tf.Tensor
+) -> tf.Tensor:
+  """Computes the core's outputs for all steps at once.
+
+  The outputs are the largest tensors of a training. The gradient written here
+  needs them once; an automatic one keeps them before and after clipping.
+
+  Args:
+    core: the core, with variables.
+    features: the output layer's input, float tensor `[time, batch, ...]`.
+
+  Returns:
+    y_t, clipped, float tensor `[time, batch, output_size]`.
+  """
+  layer, clip_value = core.output_linear, core.clip_value
 
   @tf.custom_gradient
   def apply(inputs, w, b):
     outputs = tf.nn.bias_add(tf.matmul(inputs, w), b)
     if clip_value > 0:
       bound = tf.constant(clip_value, outputs.dtype)
-      # In one pass; tf.clip_by_value takes two.
+      # One pass over the outputs; tf.clip_by_value makes two.
       outputs = tf.raw_ops.ClipByValue(
         t=outputs, clip_value_min=-bound, clip_value_max=bound
       )
@@ -83,60 +124,62 @@ def _linear(
 
     return outputs, gradient
 
-  flat = tf.reshape(inputs, [-1, inputs.shape[2]])
+  flat = tf.reshape(features, [-1, features.shape[2]])
   outputs = apply(flat, *map(tf.convert_to_tensor, (layer.w, layer.b)))
-  shape = [*tf.unstack(tf.shape(inputs))[:2], layer.output_size]
+  shape = [*tf.unstack(tf.shape(features))[:2], layer.output_size]
   outputs = tf.reshape(outputs, shape)
-  return tf.ensure_shape(outputs, [*inputs.shape[:2], layer.output_size])
+  return tf.ensure_shape(outputs, [*features.shape[:2], layer.output_size])
 
 
-def _dnc_features(
+def _scan_dnc(
   core: dnc.DNC,
   inputs: tf.Tensor,
   state: dnc.DNCState,
   sequence_length: tf.Tensor | None,
-  record: recurrence.Record | None,
+  record: plain.Record | None,
   compiled: bool | None,
 ) -> tuple[tf.Tensor, dnc.DNCState, Any]:
-  """What the output layer sees of each step, the last state, what was kept."""
+  """Returns the output layer's input, the last state, what was recorded."""
   hidden, cell = state.controller_state
   if hidden.shape[1] != cell.shape[1]:
     raise ValueError(
-      'unroll does not do controllers with a projection_size; '
+      'unroll does not support a controller with a projection_size; '
       'snt.dynamic_unroll does'
     )
-  inputs_to_gates, weights = recurrence.weights_of(core, inputs.shape[2])
-  projected = tf.tensordot(inputs, inputs_to_gates, 1) + core.controller.b
-  # Of other kinds of access the compiled form would not know.
-  is_usual = type(core.access) is access.MemoryAccess
+  # Subclasses have no compiled form.
+  has_compiled_form = type(core.access) is access.MemoryAccess
   if compiled is None:
-    compiled = is_usual and can_compile()
-  if compiled and not is_usual:
+    compiled = has_compiled_form and can_compile()
+  if compiled and not has_compiled_form:
     raise ValueError(
       f'no compiled form of {type(core.access).__name__}; use compiled=False'
     )
-  run = fast_recurrence.run if compiled else recurrence.run
-  state, kept = run(core, weights, projected, state, sequence_length, record)
-  words = snt.Flatten(preserve_dims=2)(kept.read_words)
-  return tf.concat([kept.hidden, words], axis=2), state, kept.recorded
+  projected, weights = project_inputs(core, inputs)
+  scan = compiled_lib.scan if compiled else plain.scan
+  state, kept = scan(core, weights, projected, state, sequence_length, record)
+  return dnc_features(kept), state, kept.recorded
 
 
-def _lstm_features(
+def _scan_lstm(
   core: lstm.LSTMCore,
   inputs: tf.Tensor,
   state: snt.LSTMState,
   sequence_length: tf.Tensor | None,
-  record: recurrence.Record | None,
+  record: plain.Record | None,
 ) -> tuple[tf.Tensor, snt.LSTMState, Any]:
-  """As `_dnc_features`, of a core without a memory."""
+  """Does for a core without a memory what `_scan_dnc` does."""
   controller = core.controller
   projected = tf.tensordot(inputs, controller.input_to_hidden, 1) + controller.b
-  state, states = recurrence.run_controller(
-    core, projected, state, sequence_length
+  state, states = plain.scan_controller(
+    tf.convert_to_tensor(controller.hidden_to_hidden),
+    core.clip_value,
+    projected,
+    state,
+    sequence_length,
   )
   if record is None:
     return states.hidden, state, ()
-  # A function of each state alone: of all steps at once.
+  # `record` is a function of each state alone, so takes all steps as one batch.
   time_and_batch = tf.shape(states.hidden)[:2]
   recorded = record(
     tf.nest.map_structure(lambda x: tf.reshape(x, [-1, x.shape[2]]), states)
@@ -153,10 +196,10 @@ def unroll(
   input_sequence: tf.Tensor,
   initial_state: dnc.DNCState | snt.LSTMState,
   sequence_length: tf.Tensor | None = None,
-  record: recurrence.Record | None = None,
+  record: plain.Record | None = None,
   compiled: bool | None = None,
 ) -> tuple:
-  """Runs `core` over a sequence.
+  """Applies `core` to every step of a sequence.
 
   Args:
     core: a `DNC`, or an `LSTMCore`, which is never compiled.
@@ -166,33 +209,32 @@ def unroll(
     sequence_length: int tensor `[batch]`, real steps of each sequence; past
       them the state stays and the last output is repeated (zeros for a length
       of 0), as in `snt.dynamic_unroll`. None: all steps are real.
-    record: called with the state after each step; returns the tensors of it,
-      `[batch, ...]`, to keep in any nest. Where it is compiled it must be a
-      function of the state alone, and outside `tf.function` another function
-      is compiled anew.
+    record: given the state after a step, returns what to record of it, any nest
+      of tensors `[batch, ...]`; must depend on nothing else. Each function is
+      compiled anew.
     compiled: whether XLA compiles the recurrence, which takes some seconds the
-      first time and gives the same to rounding; second derivatives need False.
-      None: where `can_compile()` and the core's access is a `MemoryAccess`, not
-      a class derived from it.
+      first time. Results are equal to rounding. Second derivatives need False.
+      None: if `can_compile()` and the core's access is a `MemoryAccess`, not of
+      a subclass.
 
   Returns:
     Outputs, float tensor `[time, batch, output_size]`; the state after the last
     step; and what `record` returned, `[time, batch, ...]`, `()` without it.
 
   Raises:
-    ValueError: if the controller projects its hidden state, which the loop here
-      does not do, or the core's access has no compiled form.
+    ValueError: if the controller projects its hidden state, or `compiled` is
+      True and the core's access is of a subclass of `MemoryAccess`.
   """
   if sequence_length is not None:
     sequence_length = tf.cast(sequence_length, tf.int32)
   inputs = snt.Flatten(preserve_dims=2)(input_sequence)
   _create_variables(core, inputs)
   if isinstance(core, lstm.LSTMCore):
-    features, state, recorded = _lstm_features(
+    features, state, recorded = _scan_lstm(
       core, inputs, initial_state, sequence_length, record
     )
   else:
-    features, state, recorded = _dnc_features(
+    features, state, recorded = _scan_dnc(
       core, inputs, initial_state, sequence_length, record, compiled
     )
   num_steps = inputs.shape[0]
@@ -200,7 +242,7 @@ def unroll(
     lambda x: tf.ensure_shape(x, [num_steps, *x.shape[1:]]),
     (features, recorded),
   )
-  outputs = _linear(features, core.output_linear, core.clip_value)
+  outputs = apply_output_layer(core, features)
   if sequence_length is not None:
     outputs = tf.where((sequence_length > 0)[:, tf.newaxis], outputs, 0)
   return outputs, state, recorded

@@ -34,9 +34,9 @@ def batch_gather(values: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
 def reduce_prod(x: tf.Tensor, axis: int) -> tf.Tensor:
   """Product over one axis, with the gradient of the reference.
 
-  The reference takes the last entry of `tf.cumprod`, whose gradient divides the
-  product by each factor and is 0 where the factor is exactly 0; that of
-  `tf.reduce_prod` is not 0 there.
+  The reference takes the last entry of `tf.cumprod`. Its gradient divides the
+  product by each factor, and is 0 where the factor is exactly 0. The gradient
+  of `tf.reduce_prod` is not 0 there.
 
   Args:
     x: float tensor.

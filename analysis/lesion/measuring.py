@@ -82,7 +82,7 @@ class _Means(NamedTuple):
 
 def _find_means(
   sequences: sequences_lib.Sequences,
-  model: side_by_side.LesionedRuns,
+  model: side_by_side.SideBySide,
   num_sequences: int,
   batch_size: int,
 ) -> _Means:
@@ -107,7 +107,7 @@ def _find_means(
 
 def _score_steps(
   sequences: sequences_lib.Sequences,
-  model: side_by_side.LesionedRuns,
+  model: side_by_side.SideBySide,
   means: _Means,
   batch: int,
   batch_size: int,
@@ -129,7 +129,9 @@ def _score_steps(
 
     constant = tf.zeros_like(segment.targets) + logit.astype(np.float32)
     yield scored(BASELINE, constant)
-    for name, outputs, state in model.run(segment.inputs, states, means.words):
+    for name, outputs, state in model.unroll(
+      segment.inputs, states, means.words
+    ):
       states[name] = state
       yield scored(name, outputs)
 
@@ -158,7 +160,7 @@ def _score_sequences(
 
 def _find_scores(
   sequences: sequences_lib.Sequences,
-  model: side_by_side.LesionedRuns,
+  model: side_by_side.SideBySide,
   means: _Means,
   num_sequences: int,
   batch_size: int,
@@ -244,7 +246,7 @@ def measure(
     reset_interval = sequences.reset_interval
   _check('lesion_step', lesion_step, 0, sequences.num_steps - 1)
   _check('reset_interval', reset_interval, 1, sequences.num_steps - 1)
-  model = side_by_side.LesionedRuns(
+  model = side_by_side.SideBySide(
     sequences.core, sequences.input_size, lesion_step, reset_interval
   )
   batch_size = side_by_side.batch_size(

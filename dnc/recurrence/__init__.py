@@ -1,8 +1,9 @@
-"""The loop of a DNC over time, written twice: plain, and compiled by XLA.
+"""The loop of a DNC over time, in two ways.
 
-  plain             the steps of a DNC in a `tf.while_loop`
-  compiled          the same in chunks that XLA compiles, with their gradient
-  compiled_access   `MemoryAccess` in forms that XLA makes fast
+  plain             one step after the other in a `tf.while_loop`
+  compiled          the same in chunks of steps compiled by XLA, with a
+                    gradient written by hand
+  compiled_access   `MemoryAccess` in the forms that XLA makes fast
 
 `dnc.unroll` chooses between them.
 """

@@ -1,15 +1,18 @@
 """The recurrence of a DNC over time, compiled by XLA for a CPU.
 
-Time is cut into chunks of `CHUNK_STEPS`, for which two functions are compiled,
-once for sequences of any length: a chunk forward and a chunk backward. The
-forward pass keeps the state before each chunk; the backward pass runs a chunk
-from there again, keeping all its states, and goes through them in reverse. The
-gradients of the weights are products over all steps, made afterwards.
+Time is cut into chunks of `CHUNK_STEPS`. Two functions are compiled, which
+serve sequences of any length: a chunk forward and a chunk backward. The forward
+pass keeps the state before each chunk. The backward pass computes all states of
+a chunk again from there, and goes through them in reverse. The gradients of the
+weights are products over all steps, computed after the loop.
 
-XLA's loop runs on one processor core, so the batch is cut into shards, which
-TensorFlow runs side by side.
+XLA's loop uses one processor core, so the batch is cut into equal parts, which
+TensorFlow computes in parallel.
+
+Symbols are those of `plain.py`; `d_x` is the gradient of x.
 """
 
+from collections.abc import Sequence
 import functools
 import os
 from typing import Any
@@ -18,27 +21,31 @@ import sonnet as snt
 import tensorflow as tf
 
 from dnc import dnc
-from dnc.recurrence import compiled_access as fast_access
-from dnc.recurrence import plain as recurrence
+from dnc.recurrence import compiled_access
+from dnc.recurrence import plain
 
 CHUNK_STEPS = 25
 
 
 class _Chunk:
-  """A chunk of steps, forward and backward, for cores of some sizes.
+  """A chunk of steps, forward and backward, for all cores of the same sizes.
 
-  In what follows, `projected` is `[CHUNK_STEPS, batch, 4 hidden_size]`, the
-  first `num_steps` of which are run; `steps_left`, int32 `[batch]` or None, is
-  how many more steps each sequence has from the start of the chunk.
+  Arguments that several methods share:
+    projected: `[CHUNK_STEPS, batch, 4 hidden_size]`.
+    num_steps: int32; only the first `num_steps` of the chunk are computed.
+    steps_left: int32 `[batch]`, the steps that each sequence has from the start
+      of the chunk on. None: no sequence ends.
+    state: before the chunk.
+    weights: those of the loop.
   """
 
   def __init__(
     self,
     sizes: dict[str, int],
     clip_value: float,
-    record: recurrence.Record | None,
+    record: plain.Record | None,
   ):
-    self._access = fast_access.FastMemoryAccess(**sizes)
+    self._access = compiled_access.CompiledMemoryAccess(**sizes)
     self._clip_value = clip_value
     self._record = record
     self.forward = tf.function(self._forward, jit_compile=True)
@@ -50,49 +57,49 @@ class _Chunk:
   def _unfold(self, state: dnc.DNCState) -> dnc.DNCState:
     return state._replace(access_state=self._access.unfold(state.access_state))
 
-  def _freeze(self, running, new_state, state):
+  def _where_running(self, running, new_state, state):
     return self._fold(
-      recurrence.freeze(running, self._unfold(new_state), self._unfold(state))
+      plain.where_running(running, self._unfold(new_state), self._unfold(state))
     )
 
-  def _kept_of(self, state: dnc.DNCState) -> recurrence.Kept:
+  def _kept_of(self, state: dnc.DNCState) -> plain.Kept:
     record = self._record
-    return recurrence.kept_of(
+    return plain.kept_of(
       state, record and (lambda folded: record(self._unfold(folded)))
     )
 
   def _step(self, t, steps_left, weights, projected, state):
-    new_state, gates, interface = recurrence.step(
+    new_state, gates, interface = plain.step(
       self._access, self._clip_value, weights, projected[t], state
     )
     if steps_left is not None:
-      new_state = self._freeze(t < steps_left, new_state, state)
+      new_state = self._where_running(t < steps_left, new_state, state)
     return new_state, gates, interface
 
   def _forward(self, projected, num_steps, steps_left, state, weights):
-    """Returns the state after the chunk and what was kept of its steps."""
+    """Returns the state after the chunk, and what was kept of its steps."""
 
     def body(t, state, arrays):
       new_state, _, _ = self._step(t, steps_left, weights, projected, state)
       kept = self._kept_of(new_state)
-      return t + 1, new_state, recurrence.write(arrays, t, kept)
+      return t + 1, new_state, plain.write(arrays, t, kept)
 
     state = self._fold(state)
-    arrays = recurrence.make_arrays(self._kept_of(state), CHUNK_STEPS)
+    arrays = plain.make_arrays(self._kept_of(state), CHUNK_STEPS)
     _, state, arrays = tf.while_loop(
       lambda t, *_: t < num_steps,
       body,
       (0, state, arrays),
       maximum_iterations=CHUNK_STEPS,
     )
-    return self._unfold(state), recurrence.stack(arrays)
+    return self._unfold(state), plain.stack(arrays)
 
   def _states(self, projected, num_steps, steps_left, state, weights):
-    """Runs the chunk again, for what its gradient needs.
+    """Computes the chunk again, for what its gradient needs.
 
     Returns:
       The states before each step and after the last,
-      `[CHUNK_STEPS + 1, batch, ...]`; and the gates and interfaces,
+      `[CHUNK_STEPS + 1, batch, ...]`; gates_t and xi_t,
       `[CHUNK_STEPS, batch, ...]`.
     """
 
@@ -100,20 +107,20 @@ class _Chunk:
       new_state, *step_inner = self._step(
         t, steps_left, weights, projected, state
       )
-      states = recurrence.write(states, t + 1, new_state)
-      return t + 1, new_state, states, recurrence.write(inner, t, step_inner)
+      states = plain.write(states, t + 1, new_state)
+      return t + 1, new_state, states, plain.write(inner, t, step_inner)
 
-    states = recurrence.make_arrays(state, CHUNK_STEPS + 1)
-    states = recurrence.write(states, 0, state)
+    states = plain.make_arrays(state, CHUNK_STEPS + 1)
+    states = plain.write(states, 0, state)
     interface = tf.matmul(state.controller_state.hidden, weights.interface)
-    inner = recurrence.make_arrays([projected[0], interface], CHUNK_STEPS)
+    inner = plain.make_arrays([projected[0], interface], CHUNK_STEPS)
     _, _, states, inner = tf.while_loop(
       lambda t, *_: t < num_steps,
       body,
       (0, state, states, inner),
       maximum_iterations=CHUNK_STEPS,
     )
-    return recurrence.stack(states), recurrence.stack(inner)
+    return plain.stack(states), plain.stack(inner)
 
   def _backward(
     self,
@@ -129,18 +136,18 @@ class _Chunk:
     """The gradient of `_forward`.
 
     Args:
-      projected: as in `_forward`.
-      num_steps: as in `_forward`.
-      steps_left: as in `_forward`.
-      state: before the chunk.
-      weights: the recurrent weights.
+      projected: see `_Chunk`.
+      num_steps: see `_Chunk`.
+      steps_left: see `_Chunk`.
+      state: see `_Chunk`.
+      weights: see `_Chunk`.
       transposed: the same, transposed: XLA is slow to multiply by a transpose.
-      d_state: gradient of the state after the chunk.
-      d_kept: gradients of what was kept.
+      d_state: of the state after the chunk.
+      d_kept: of what was kept.
 
     Returns:
-      Gradients of the state before the chunk, of the gates and of the
-      interfaces (`[CHUNK_STEPS, batch, ...]`, zeros past `num_steps`).
+      The gradients of the state before the chunk, and of gates_t and xi_t,
+      `[CHUNK_STEPS, batch, ...]`, zeros past `num_steps`.
     """
     state, d_state = self._fold(state), self._fold(d_state)
     states, inner = self._states(
@@ -155,26 +162,26 @@ class _Chunk:
       d_before = tf.nest.map_structure(tf.zeros_like, d_state)
       if steps_left is not None:
         running = t < steps_left
-        d_before = self._freeze(running, d_before, d_state)
+        d_before = self._where_running(running, d_before, d_state)
         zeros = tf.nest.map_structure(tf.zeros_like, d_state)
-        d_state = self._freeze(running, d_state, zeros)
+        d_state = self._where_running(running, d_state, zeros)
       d_step, d_gates, d_interface = self._step_gradient(
         before, gates, interface, transposed, d_state
       )
-      arrays = recurrence.write(arrays, t, [d_gates, d_interface])
+      arrays = plain.write(arrays, t, [d_gates, d_interface])
       return step + 1, _add(d_before, d_step), arrays
 
-    arrays = recurrence.make_arrays([x[0] for x in inner], CHUNK_STEPS)
+    arrays = plain.make_arrays([x[0] for x in inner], CHUNK_STEPS)
     _, d_state, arrays = tf.while_loop(
       lambda step, *_: step < num_steps,
       body,
       (0, d_state, arrays),
       maximum_iterations=CHUNK_STEPS,
     )
-    return self._unfold(d_state), *recurrence.stack(arrays)
+    return self._unfold(d_state), *plain.stack(arrays)
 
   def _kept_gradient(self, state, d_kept):
-    """Gradient of the state from those of what was kept of it."""
+    """Returns the gradient of a state by way of what was kept of it."""
     with tf.GradientTape() as tape:
       tape.watch(state)
       kept = self._kept_of(state)
@@ -186,7 +193,7 @@ class _Chunk:
     )
 
   def _step_gradient(self, before, gates, interface, transposed, d_after):
-    """Gradients of the state before a step, of its gates and its interface."""
+    """Returns the gradients of the state before a step, gates_t and xi_t."""
     with tf.GradientTape() as tape:
       tape.watch([interface, before.access_state])
       after = self._access.read_and_write(
@@ -201,7 +208,7 @@ class _Chunk:
     cell = before.controller_state.cell
     with tf.GradientTape() as tape:
       tape.watch([gates, cell])
-      after = recurrence.controller_step(gates, cell, self._clip_value)
+      after = plain.controller_step(gates, cell, self._clip_value)
     d_hidden, d_cell = d_after.controller_state
     d_hidden += tf.matmul(d_interface, transposed.interface)
     d_gates, d_cell = tape.gradient(
@@ -223,48 +230,55 @@ class _Chunk:
 def chunk_for(
   sizes: tuple[tuple[str, int], ...],
   clip_value: float,
-  record: recurrence.Record | None,
+  record: plain.Record | None,
 ) -> _Chunk:
-  """One for all cores of the same sizes, so that each is compiled once."""
+  """Returns the same chunk for all cores of the same sizes: compiled once."""
   return _Chunk(dict(sizes), clip_value, record)
 
 
 def _num_cores() -> int:
-  """How many processor cores this process may use."""
+  """Returns how many processor cores this process may use."""
   if hasattr(os, 'sched_getaffinity'):  # Not on macOS.
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1
 
 
-def _num_shards(batch_size: int | None) -> int:
-  """The most equal shards of a batch that keep a processor core each."""
+def _num_parts(batch_size: int | None) -> int:
+  """Returns the most equal parts of a batch with a processor core for each."""
   if batch_size is None:
     return 1
   most = min(batch_size, _num_cores())
   return next(n for n in range(most, 0, -1) if batch_size % n == 0)
 
 
-def _shards(values: Any, num_shards: int, axis: int) -> list[Any]:
-  """Cuts each tensor of a nest into equal parts."""
+def _split(values: Any, num_parts: int, axis: int) -> list[Any]:
+  """Splits each tensor of a nest into equal parts."""
   flat = tf.nest.flatten(values)
-  parts = zip(*(tf.split(value, num_shards, axis=axis) for value in flat))
+  parts = zip(*(tf.split(value, num_parts, axis=axis) for value in flat))
   return [tf.nest.pack_sequence_as(values, part) for part in parts]
 
 
-def _join(shards: list[Any], axis: int) -> Any:
-  """The inverse of `_shards`."""
+def _join(parts: Sequence[Any], axis: int) -> Any:
+  """The inverse of `_split`."""
   return tf.nest.map_structure(
-    lambda *parts: tf.concat(parts, axis=axis), *shards
+    lambda *tensors: tf.concat(tensors, axis=axis), *parts
   )
 
 
-class _Shard:
-  """All chunks of a shard of the batch, one after the other."""
+class _BatchPart:
+  """All chunks of a part of the batch, one after the other."""
 
-  def __init__(self, chunk, projected, state, weights, sequence_length):
+  def __init__(
+    self,
+    chunk: _Chunk,
+    projected: tf.Tensor,
+    state: dnc.DNCState,
+    weights: plain.Weights,
+    sequence_length: tf.Tensor | None,
+  ):
     self._chunk = chunk
     self._num_steps = tf.shape(projected)[0]
-    # One at least, which does nothing for a sequence of no steps.
+    # Without any steps there is one chunk, which does nothing.
     self._num_chunks = tf.maximum(1, -(-self._num_steps // CHUNK_STEPS))
     self._projected = self._pad(projected)
     self._state = state
@@ -272,16 +286,16 @@ class _Shard:
     self._sequence_length = sequence_length
 
   def _pad(self, sequence: tf.Tensor) -> tf.Tensor:
-    """Makes a whole number of chunks of `[time, ...]`."""
+    """Pads `[time, ...]` to a whole number of chunks."""
     missing = self._num_chunks * CHUNK_STEPS - self._num_steps
     rest = [[0, 0]] * (sequence.shape.rank - 1)
     padded = tf.pad(sequence, [[0, missing], *rest])
     return tf.ensure_shape(padded, [None, *sequence.shape[1:]])
 
   def _steps_of(self, number: tf.Tensor, sequence: tf.Tensor) -> tf.Tensor:
-    """The steps of one chunk of a padded sequence."""
+    """Returns the steps of one chunk of a padded sequence."""
     start = number * CHUNK_STEPS
-    # Not a slice with an end: the size must be known where XLA compiles this.
+    # Not `sequence[start : start + CHUNK_STEPS]`: XLA needs a static size.
     rest = [0] * (sequence.shape.rank - 1)
     steps = tf.slice(
       sequence, tf.stack([start, *rest]), [CHUNK_STEPS, *(-1 for _ in rest)]
@@ -289,7 +303,7 @@ class _Shard:
     return tf.ensure_shape(steps, [CHUNK_STEPS, *sequence.shape[1:]])
 
   def _arguments(self, number: tf.Tensor) -> tuple:
-    """The first arguments of `_Chunk.forward` and `_Chunk.backward`."""
+    """Returns `projected`, `num_steps` and `steps_left` of a chunk."""
     start = number * CHUNK_STEPS
     steps_left = self._sequence_length
     if steps_left is not None:
@@ -301,7 +315,7 @@ class _Shard:
     )
 
   def _make_arrays(self, values: Any) -> Any:
-    """Room for what is like `values` at each step of every chunk."""
+    """Makes arrays for values like these at each step of every chunk."""
     return tf.nest.map_structure(
       lambda value: tf.TensorArray(
         value.dtype,
@@ -312,59 +326,78 @@ class _Shard:
     )
 
   def _all_steps(self, arrays: Any) -> Any:
-    """Puts together what `_make_arrays` made room for: `[time, ...]`."""
+    """Joins what was written to `_make_arrays`: `[time, ...]`."""
     return tf.nest.map_structure(
       lambda array: array.concat()[: self._num_steps], arrays
     )
 
   def forward(
-    self, record: recurrence.Record | None
-  ) -> tuple[dnc.DNCState, recurrence.Kept]:
-    """Returns the last state and what was kept, `[time, batch, ...]`."""
+    self, record: plain.Record | None
+  ) -> tuple[dnc.DNCState, plain.Kept, dnc.DNCState]:
+    """Does all steps.
+
+    Args:
+      record: what to record of each step.
+
+    Returns:
+      The state after the last step; what was kept, `[time, batch, ...]`; and
+      the states before each chunk, `[chunks, batch, ...]`.
+    """
 
     def body(number, state, states, arrays):
-      states = recurrence.write(states, number, state)
+      states = plain.write(states, number, state)
       new_state, kept = self._chunk.forward(
         *self._arguments(number), state, self._weights
       )
-      arrays = recurrence.write(arrays, number, kept)
+      arrays = plain.write(arrays, number, kept)
       return number + 1, _shaped(new_state, state), states, arrays
 
-    arrays = self._make_arrays(recurrence.kept_of(self._state, record))
+    arrays = self._make_arrays(plain.kept_of(self._state, record))
     _, state, states, arrays = tf.while_loop(
       lambda number, *_: number < self._num_chunks,
       body,
       (
         0,
         self._state,
-        recurrence.make_arrays(self._state, self._num_chunks),
+        plain.make_arrays(self._state, self._num_chunks),
         arrays,
       ),
       parallel_iterations=1,
     )
-    # Not the arrays: what a gradient holds must go into a SavedModel.
-    self._states = recurrence.stack(states)
-    return state, self._all_steps(arrays)
+    # Stacked, as a SavedModel cannot hold the arrays.
+    return state, self._all_steps(arrays), plain.stack(states)
 
   def backward(
     self,
-    transposed: recurrence.Weights,
+    chunk_states: dnc.DNCState,
+    transposed: plain.Weights,
     d_state: dnc.DNCState,
-    d_kept: recurrence.Kept,
+    d_kept: plain.Kept,
   ) -> tuple[dnc.DNCState, tf.Tensor, tf.Tensor]:
-    """Returns gradients of the first state, of gates and of interfaces."""
+    """Goes through all steps in reverse.
+
+    Args:
+      chunk_states: the states before each chunk, from `forward`.
+      transposed: the weights, transposed.
+      d_state: of the state after the last step.
+      d_kept: of what was kept.
+
+    Returns:
+      The gradients of the state before the first step, and of gates_t and xi_t,
+      `[time, batch, ...]`.
+    """
     d_kept = tf.nest.map_structure(self._pad, d_kept)
 
     def body(number, d_state, arrays):
       d_before, *d_inner = self._chunk.backward(
         *self._arguments(number),
-        _at(number, self._states),
+        _at(number, chunk_states),
         self._weights,
         transposed,
         d_state,
         tf.nest.map_structure(lambda x: self._steps_of(number, x), d_kept),
       )
-      arrays = recurrence.write(arrays, number, d_inner)
+      arrays = plain.write(arrays, number, d_inner)
       return number - 1, _shaped(d_before, d_state), arrays
 
     interface = tf.matmul(
@@ -382,74 +415,96 @@ class _Shard:
 
 def _weight_gradients(
   state: dnc.DNCState,
-  kept: recurrence.Kept,
+  kept: plain.Kept,
   d_gates: tf.Tensor,
   d_interface: tf.Tensor,
-) -> recurrence.Weights:
-  """Gradients of the weights: products over all steps and sequences."""
+) -> plain.Weights:
+  """Returns gradients of the weights: products over all steps and sequences.
+
+  Args:
+    state: the state before the first step.
+    kept: what was kept of all steps.
+    d_gates: of gates_t, `[time, batch, 4 hidden_size]`.
+    d_interface: of xi_t, `[time, batch, interface_size]`.
+  """
 
   def before(first, rest):
     return tf.concat([first[tf.newaxis], rest[:-1]], axis=0)
 
-  inputs = recurrence.recurrent_inputs(
+  inputs = plain.words_and_hidden(
     before(state.access_output, kept.read_words),
     before(state.controller_state.hidden, kept.hidden),
   )
-  return recurrence.Weights(
+  return plain.Weights(
     recurrent=tf.tensordot(inputs, d_gates, [[0, 1], [0, 1]]),
     interface=tf.tensordot(kept.hidden, d_interface, [[0, 1], [0, 1]]),
     interface_bias=tf.reduce_sum(d_interface, [0, 1]),
   )
 
 
-def run(
+def scan(
   core: dnc.DNC,
-  weights: recurrence.Weights,
+  weights: plain.Weights,
   projected: tf.Tensor,
   state: dnc.DNCState,
   sequence_length: tf.Tensor | None = None,
-  record: recurrence.Record | None = None,
-) -> tuple[dnc.DNCState, recurrence.Kept]:
-  """`recurrence.run`, compiled; the same arguments, and results to rounding.
+  record: plain.Record | None = None,
+) -> tuple[dnc.DNCState, plain.Kept]:
+  """All steps of a DNC: `plain.scan`, compiled, and equal to it to rounding.
 
-  A second derivative is not to be had from it.
+  Args:
+    core: a `DNC` whose access is a `MemoryAccess`.
+    weights: those of the loop.
+    projected: x_t W_x + b of all steps, float tensor
+      `[time, batch, 4 hidden_size]`.
+    state: the state before the first step.
+    sequence_length: int32 tensor `[batch]`, real steps of each sequence; past
+      them its state stays. None: all are real.
+    record: what to record of each step.
+
+  Returns:
+    The state after the last step, and what was kept, `[time, batch, ...]`. They
+    have first derivatives only.
   """
-  num_shards = _num_shards(projected.shape[1])
+  num_parts = _num_parts(projected.shape[1])
   chunk = chunk_for(tuple(core.access.sizes.items()), core.clip_value, record)
   structure = (projected, state, weights)
 
   @tf.custom_gradient
-  def recur(*flat):
-    # Keeps an eager tape from looking inside.
+  def scan_parts(*flat):
+    # Without this an eager tape would record what is in here.
     flat = [tf.stop_gradient(x) for x in flat]
     projected, state, weights = tf.nest.pack_sequence_as(structure, flat)
-    lengths = [None] * num_shards
+    lengths = [None] * num_parts
     if sequence_length is not None:
-      lengths = tf.split(sequence_length, num_shards)
-    shards = [
-      _Shard(chunk, *shard, weights, length)
-      for *shard, length in zip(
-        _shards(projected, num_shards, axis=1),
-        _shards(state, num_shards, axis=0),
+      lengths = tf.split(sequence_length, num_parts)
+    parts = [
+      _BatchPart(chunk, *part, weights, length)
+      for *part, length in zip(
+        _split(projected, num_parts, axis=1),
+        _split(state, num_parts, axis=0),
         lengths,
       )
     ]
-    results = [shard.forward(record) for shard in shards]
-    last_state = _join([state for state, _ in results], axis=0)
-    kept = _join([kept for _, kept in results], axis=1)
+    last_states, kept, chunk_states = zip(
+      *(part.forward(record) for part in parts)
+    )
+    last_state, kept = _join(last_states, axis=0), _join(kept, axis=1)
 
     def gradient(*d_flat):
       d_state, d_kept = tf.nest.pack_sequence_as((last_state, kept), d_flat)
       transposed = tf.nest.map_structure(tf.transpose, weights)
-      d_results = [
-        shard.backward(transposed, *d_shard)
-        for shard, *d_shard in zip(
-          shards,
-          _shards(d_state, num_shards, axis=0),
-          _shards(d_kept, num_shards, axis=1),
+      d_states, d_gates, d_interfaces = zip(
+        *(
+          part.backward(states, transposed, *d_part)
+          for part, states, *d_part in zip(
+            parts,
+            chunk_states,
+            _split(d_state, num_parts, axis=0),
+            _split(d_kept, num_parts, axis=1),
+          )
         )
-      ]
-      d_states, d_gates, d_interfaces = zip(*d_results)
+      )
       d_gates = tf.concat(d_gates, axis=1)
       d_weights = _weight_gradients(
         state, kept, d_gates, tf.concat(d_interfaces, axis=1)
@@ -458,22 +513,21 @@ def run(
 
     return tf.nest.flatten((last_state, kept)), gradient
 
-  flat = recur(*tf.nest.flatten(structure))
-  kept_structure = recurrence.kept_of(state, record)
-  return tf.nest.pack_sequence_as((state, kept_structure), flat)
+  flat = scan_parts(*tf.nest.flatten(structure))
+  return tf.nest.pack_sequence_as((state, plain.kept_of(state, record)), flat)
 
 
 def _at(index: tf.Tensor, values: Any) -> Any:
-  """Each tensor of a nest at an index that is not known to the compiler."""
-  # Not value[index]: XLA would compile anew for every index.
+  """Returns each tensor of a nest at an index."""
+  # Not `value[index]`: XLA would compile anew for every index.
   return tf.nest.map_structure(lambda value: tf.gather(value, index), values)
 
 
 def _shaped(values: Any, like: Any) -> Any:
-  """`values` with the static shapes of `like`.
+  """Gives `values` the static shapes of `like`.
 
-  A chunk that was traced for batches of any size is taken for others, too, and
-  then does not tell the size.
+  A chunk traced for any batch size is used for known sizes, too, and its
+  results then lack the static batch size.
   """
   return tf.nest.map_structure(
     lambda value, one: tf.ensure_shape(value, one.shape), values, like

@@ -1,36 +1,47 @@
 """`MemoryAccess` in the forms that XLA makes fast on a CPU.
 
-The formulas of `access.py`, to rounding, from the same interface and the same
-state but for one shape: `fold` joins the axes of batch and write heads of the
-link matrices, so that everything done with them is a product of matrices.
-Every method here needs `tf.function(jit_compile=True)` around it.
+The interface is that of `access.py`, and results are equal to rounding. The
+state differs in one shape: `fold` joins the batch and write head axes of the
+link matrices, so that all that is done with them are matrix products. All of it
+needs to be called in a `tf.function(jit_compile=True)`.
 
-What is done in another way, and why (XLA's CPU backend of TensorFlow 2.21):
+What differs, and why (on the CPU backend of TensorFlow 2.21's XLA):
 
-*   a product whose right-hand matrix is transposed is several times slower than
-    a matrix by each vector in turn, `_rows`;
-*   sorting is slower than comparing every slot with every other, so allocation
-    weights are made from the comparisons;
-*   automatic gradients keep and add up several matrices as large as the link
-    matrix; the gradient written here makes each of them once.
+*   Multiplying by a transposed right-hand matrix is several times slower than
+    multiplying a matrix by one vector after the other, as `_rows` does.
+*   Sorting is slower than comparing every slot with every other, so allocation
+    weights are computed from these comparisons.
+*   Automatic gradients keep and add several matrices as large as the link
+    matrix. The gradients written here compute each of them once.
 """
 
 import tensorflow as tf
-from tensorflow.compiler.tf2xla.python import xla
 
 from dnc import access
 from dnc import addressing
 
 
+def _barrier(x: tf.Tensor) -> tf.Tensor:
+  """Returns `x`, as a value that XLA computes once, as it is written here."""
+  # The operation has a name, but no function in TensorFlow's public interface.
+  types = tf.compat.v1.AttrValue.ListValue(type=[x.dtype.as_datatype_enum])
+  barrier = tf.compat.v1.get_default_graph().create_op(
+    'XlaOptimizationBarrier',
+    [x],
+    [x.dtype],
+    attrs={'T': tf.compat.v1.AttrValue(list=types)},
+  )
+  return barrier.outputs[0]
+
+
 def _outer(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-  """Sums of outer products: `[b, k, n]`, `[b, k, m]` -> `[b, n, m]`."""
+  """Products U^T V: `[b, k, n]`, `[b, k, m]` -> `[b, n, m]`."""
   # Without the barrier XLA would undo the transposition.
-  (columns,) = xla.optimization_barrier(tf.linalg.matrix_transpose(left))
-  return tf.matmul(columns, right)
+  return tf.matmul(_barrier(tf.linalg.matrix_transpose(left)), right)
 
 
 def _matrix_by_vectors(matrix: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
-  """The product of `_rows`, without its gradient."""
+  """What `_rows` returns, without its gradient."""
   products = [
     tf.matmul(matrix, vector, transpose_b=True)
     for vector in tf.split(vectors, vectors.shape[1], axis=1)
@@ -40,7 +51,7 @@ def _matrix_by_vectors(matrix: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def _rows(matrix: tf.Tensor, vectors: tf.Tensor):
-  """Every vector by every row: `[b, n, m]`, `[b, k, m]` -> `[b, k, n]`."""
+  """Products V M^T: `[b, n, m]`, `[b, k, m]` -> `[b, k, n]`."""
 
   def gradient(upstream):
     return _outer(upstream, vectors), tf.matmul(upstream, matrix)
@@ -50,7 +61,7 @@ def _rows(matrix: tf.Tensor, vectors: tf.Tensor):
 
 @tf.custom_gradient
 def _columns(matrix: tf.Tensor, vectors: tf.Tensor):
-  """Every vector by every column: `[b, n, m]`, `[b, k, n]` -> `[b, k, m]`."""
+  """Products V M: `[b, n, m]`, `[b, k, n]` -> `[b, k, m]`."""
 
   def gradient(upstream):
     return _outer(vectors, upstream), _matrix_by_vectors(matrix, upstream)
@@ -60,14 +71,14 @@ def _columns(matrix: tf.Tensor, vectors: tf.Tensor):
 
 @tf.custom_gradient
 def _move(link: tf.Tensor, read_weights: tf.Tensor):
-  """Read weights one step along the links and one against them.
+  """The paper's f_t = L_t w_{t-1}^r and b_t = L_t^T w_{t-1}^r.
 
   Args:
-    link: float tensor `[b, N, N]`.
-    read_weights: float tensor `[b, num_reads, N]`.
+    link: L_t, float tensor `[b, N, N]`.
+    read_weights: w_{t-1}^r, float tensor `[b, num_reads, N]`.
 
   Returns:
-    The paper's f = L w and b = L^T w, float tensors `[b, num_reads, N]`.
+    f_t and b_t, float tensors `[b, num_reads, N]`.
   """
 
   def gradient(d_forward, d_backward):
@@ -97,7 +108,16 @@ def _without_diagonal(matrix: tf.Tensor) -> tf.Tensor:
 def _update_link(
   link: tf.Tensor, precedence: tf.Tensor, write_weights: tf.Tensor
 ):
-  """The paper's L_t from L_{t-1} `[b, N, N]`, p_{t-1} and w_t `[b, N]`."""
+  """The paper's L_t.
+
+  Args:
+    link: L_{t-1}, float tensor `[b, N, N]`.
+    precedence: p_{t-1}, float tensor `[b, N]`.
+    write_weights: w_t^w, float tensor `[b, N]`.
+
+  Returns:
+    L_t, float tensor `[b, N, N]`.
+  """
   to_slot = write_weights[:, :, tf.newaxis]
   from_slot = write_weights[:, tf.newaxis, :]
   written_after = precedence[:, tf.newaxis, :]
@@ -107,15 +127,16 @@ def _update_link(
   )
 
   def gradient(upstream):
-    # XLA would otherwise make it anew for each of its uses.
-    (d_new,) = xla.optimization_barrier(_without_diagonal(upstream))
+    # Without the barrier XLA would compute it again for each use.
+    d_new = _barrier(_without_diagonal(upstream))
     ones = tf.ones_like(write_weights)
     # sum_i D[i, j] and sum_i w[i] D[i, j]
     sums = tf.matmul(tf.stack([ones, write_weights], axis=1), d_new)
     column_sums, d_precedence = tf.unstack(sums, axis=1)
     difference = d_new * (written_after - link)
     row_sums = tf.matmul(difference, ones[:, :, tf.newaxis])[:, :, 0]
-    # sum_i D[i, j] L[i, j] is that of D[i, j] p[j] less that of the difference.
+    # sum_i D[i, j] L[i, j]
+    #   = sum_i D[i, j] p[j] - sum_i D[i, j] (p[j] - L[i, j])
     d_write_weights = (
       row_sums
       - precedence * column_sums
@@ -129,12 +150,12 @@ def _update_link(
 
 @tf.custom_gradient
 def _single_factor(x: tf.Tensor):
-  """`util.reduce_prod` of one factor: no gradient where it is exactly 0."""
+  """`util.reduce_prod` of one factor: no gradient where that is exactly 0."""
   return x, lambda upstream: tf.where(x == 0, tf.zeros_like(x), upstream)
 
 
 class _CosineWeights(addressing.CosineWeights):
-  """Compares keys with words by `_rows`."""
+  """Compares keys with words through `_rows`."""
 
   def _dot(self, memory: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
     return _rows(memory, keys)
@@ -145,7 +166,7 @@ class _CosineWeights(addressing.CosineWeights):
 
 
 class _TemporalLinkage(addressing.TemporalLinkage):
-  """Link matrices `[batch * num_writes, N, N]`."""
+  """Has link matrices `[batch * num_writes, N, N]`."""
 
   def move(
     self, link: tf.Tensor, prev_read_weights: tf.Tensor
@@ -175,7 +196,7 @@ class _TemporalLinkage(addressing.TemporalLinkage):
 
 
 class _Freeness(addressing.Freeness):
-  """Allocation from comparisons of every slot with every other."""
+  """Allocates by comparing every slot with every other."""
 
   def _allocation(self, usage: tf.Tensor) -> tf.Tensor:
     usage = addressing.soften_usage(usage)
@@ -184,23 +205,23 @@ class _Freeness(addressing.Freeness):
     slots = tf.range(self._memory_size)
     lower_index = slots < slots[:, tf.newaxis]
     served_before = tf.where(lower_index, other >= mine, other > mine)
-    # As in the plain path, what sorts is what multiplies.
+    # Not log(usage): as in `addressing.py`, what is compared is multiplied.
     log_usage = tf.math.log(1 - nonusage)[:, tf.newaxis, :]
     used_so_far = tf.exp(_rows(tf.cast(served_before, usage.dtype), log_usage))
     return nonusage * used_so_far[:, 0]
 
 
-class FastMemoryAccess(access.MemoryAccess):
-  """`read_and_write` and `split_interface` of a `MemoryAccess`, compiled.
+class CompiledMemoryAccess(access.MemoryAccess):
+  """`read_and_write` and `split_interface` of a `MemoryAccess`, for XLA.
 
-  Has no variables: the interface's are those of the `MemoryAccess` it is for.
+  It has no variables, and takes interfaces made by those of a `MemoryAccess`.
   """
 
   def __init__(self, **sizes: int):
     """Constructs the module.
 
     Args:
-      **sizes: as of `MemoryAccess`.
+      **sizes: `memory_size`, `word_size`, `num_reads` and `num_writes`.
     """
     super().__init__(**sizes)
     self._write_content_weights_mod = _CosineWeights(
@@ -213,7 +234,7 @@ class FastMemoryAccess(access.MemoryAccess):
     self._freeness = _Freeness(self._memory_size)
 
   def fold(self, state: access.AccessState) -> access.AccessState:
-    """Link matrices from `[batch, num_writes, N, N]` to those of this class."""
+    """Reshapes links `[batch, num_writes, N, N]` to what is used here."""
     return self._with_link_shape(state, [-1])
 
   def unfold(self, state: access.AccessState) -> access.AccessState:

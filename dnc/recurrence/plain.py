@@ -1,8 +1,14 @@
-"""What must be computed step by step of a DNC over time.
+"""The recurrence of a DNC over time, in a `tf.while_loop`.
 
-`unroll.py` takes the large products out: a controller's inputs come here
-projected, and the core's outputs are made later, from what is kept of each
-step.
+Only what depends on the step before is computed in the loop. `unroll.py`
+multiplies the inputs x_t by their weights W_x for all steps before it, and
+applies the output layer to all steps after it. What is left, in the paper's
+letters and with row vectors:
+
+  gates_t = (x_t W_x + b) + [r_{t-1}; h_{t-1}] W
+  h_t, s_t = the LSTM's hidden state and cell, from gates_t and s_{t-1}
+  xi_t = h_t W_xi + b_xi
+  r_t = the words that `MemoryAccess` reads, given xi_t
 """
 
 from collections.abc import Callable
@@ -14,22 +20,20 @@ import tensorflow as tf
 
 from dnc import access as access_lib
 from dnc import dnc
-from dnc import lstm
 
-# What to record of each step: a function of the state after it, and of nothing
-# else, to a nest of tensors `[batch, ...]`.
+# Returns what to record of a step, a nest of tensors `[batch, ...]`. A function
+# of the state after the step, and of nothing else.
 Record = Callable[[dnc.DNCState], Any]
 
 
 class Weights(NamedTuple):
-  """What the recurrence needs of a core's variables.
+  """The weights that the loop multiplies by.
 
   Attributes:
-    recurrent: from the words read and the hidden state to the gates,
-      `[num_reads * W + hidden_size, 4 hidden_size]`.
-    interface: from the hidden state to the memory's interface,
-      `[hidden_size, interface_size]`.
-    interface_bias: `[interface_size]`.
+    recurrent: W, from the words read and the hidden state to the gates,
+      `[num_reads word_size + hidden_size, 4 hidden_size]`.
+    interface: W_xi, `[hidden_size, interface_size]`.
+    interface_bias: b_xi, `[interface_size]`.
   """
 
   recurrent: tf.Tensor
@@ -38,11 +42,11 @@ class Weights(NamedTuple):
 
 
 class Kept(NamedTuple):
-  """What is kept of the state after each step.
+  """What is kept of the state after a step, or after each.
 
   Attributes:
-    hidden: of the controller, `[(time,) batch, hidden_size]`.
-    read_words: `[(time,) batch, num_reads, W]`.
+    hidden: h_t, `[(time,) batch, hidden_size]`.
+    read_words: r_t, `[(time,) batch, num_reads, W]`.
     recorded: what `Record` returned, `[(time,) batch, ...]`.
   """
 
@@ -51,32 +55,8 @@ class Kept(NamedTuple):
   recorded: Any
 
 
-def weights_of(core: dnc.DNC, input_size: int) -> tuple[tf.Tensor, Weights]:
-  """A core's weights, cut where the recurrence begins.
-
-  Args:
-    core: a `DNC` with variables.
-    input_size: size of the core's inputs.
-
-  Returns:
-    The weights from inputs to gates, `[input_size, 4 hidden_size]`, and those
-    of the recurrence.
-  """
-  controller = core.controller
-  layers = core.access.interface.values()
-  # The gradient of a split is one concatenation, that of two slices much more.
-  inputs_to_gates, words_to_gates = tf.split(
-    controller.input_to_hidden, [input_size, -1]
-  )
-  return inputs_to_gates, Weights(
-    recurrent=tf.concat([words_to_gates, controller.hidden_to_hidden], axis=0),
-    interface=tf.concat([layer.w for layer in layers], axis=1),
-    interface_bias=tf.concat([layer.b for layer in layers], axis=0),
-  )
-
-
 def kept_of(state: dnc.DNCState, record: Record | None) -> Kept:
-  """What is kept of one state."""
+  """Returns what is kept of one state."""
   return Kept(
     hidden=state.controller_state.hidden,
     read_words=state.access_output,
@@ -84,8 +64,8 @@ def kept_of(state: dnc.DNCState, record: Record | None) -> Kept:
   )
 
 
-def recurrent_inputs(read_words: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
-  """What `Weights.recurrent` multiplies, of one step or of many."""
+def words_and_hidden(read_words: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
+  """Returns [r_t; h_t], which `Weights.recurrent` multiplies, of any steps."""
   flatten = snt.Flatten(preserve_dims=hidden.shape.rank - 1)
   return tf.concat([flatten(read_words), hidden], axis=-1)
 
@@ -93,7 +73,20 @@ def recurrent_inputs(read_words: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
 def controller_step(
   gates: tf.Tensor, cell: tf.Tensor, clip_value: float
 ) -> snt.LSTMState:
-  """Sonnet 2's LSTM from its summed gates `[batch, 4 hidden_size]`, clipped."""
+  """The LSTM of Sonnet 2, then clipped.
+
+  s_t = sigmoid(f) s_{t-1} + sigmoid(i) tanh(g)
+  h_t = sigmoid(o) tanh(s_t)
+
+  Args:
+    gates: i, f, g and o before their nonlinearities, float tensor
+      `[batch, 4 hidden_size]`.
+    cell: s_{t-1}, float tensor `[batch, hidden_size]`.
+    clip_value: of the core; 0 for none.
+
+  Returns:
+    h_t and s_t.
+  """
   i, f, g, o = tf.split(gates, 4, axis=1)
   next_cell = tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(g)
   next_hidden = tf.sigmoid(o) * tf.tanh(next_cell)
@@ -110,22 +103,21 @@ def step(
   projected: tf.Tensor,
   state: dnc.DNCState,
 ) -> tuple[dnc.DNCState, tf.Tensor, tf.Tensor]:
-  """One step.
+  """One step of a DNC.
 
   Args:
     access: reads and writes the memory; its variables are not used.
     clip_value: of the core; 0 for none.
-    weights: the recurrent weights.
-    projected: the controller's inputs times their weights, plus the bias, float
-      tensor `[batch, 4 hidden_size]`.
+    weights: those of the loop.
+    projected: x_t W_x + b, float tensor `[batch, 4 hidden_size]`.
     state: the state before the step.
 
   Returns:
-    The state after the step; the gates before their nonlinearities,
-    `[batch, 4 hidden_size]`; and the flat interface, `[batch, interface_size]`.
+    The state after the step; gates_t, `[batch, 4 hidden_size]`; and xi_t,
+    `[batch, interface_size]`.
   """
   hidden, cell = state.controller_state
-  inputs = recurrent_inputs(state.access_output, hidden)
+  inputs = words_and_hidden(state.access_output, hidden)
   gates = projected + tf.matmul(inputs, weights.recurrent)
   controller_state = controller_step(gates, cell, clip_value)
   interface = (
@@ -139,78 +131,7 @@ def step(
   return new_state, gates, interface
 
 
-def run_controller(
-  core: lstm.LSTMCore,
-  projected: tf.Tensor,
-  state: snt.LSTMState,
-  sequence_length: tf.Tensor | None = None,
-) -> tuple[snt.LSTMState, snt.LSTMState]:
-  """All steps of a core without a memory.
-
-  Args:
-    core: an `LSTMCore`.
-    projected: its inputs times their weights, plus the bias, float tensor
-      `[time, batch, 4 hidden_size]`.
-    state: the state before the first step.
-    sequence_length: as in `run`.
-
-  Returns:
-    The state after the last step, and those after each, `[time, batch, ...]`.
-  """
-  num_steps = tf.shape(projected)[0]
-  hidden_to_gates = tf.convert_to_tensor(core.controller.hidden_to_hidden)
-
-  def body(t, state, arrays):
-    gates = projected[t] + tf.matmul(state.hidden, hidden_to_gates)
-    new_state = controller_step(gates, state.cell, core.clip_value)
-    if sequence_length is not None:
-      new_state = freeze(t < sequence_length, new_state, state)
-    return t + 1, new_state, write(arrays, t, new_state)
-
-  _, state, arrays = tf.while_loop(
-    lambda t, *_: t < num_steps,
-    body,
-    (0, state, make_arrays(state, num_steps)),
-    maximum_iterations=num_steps,
-  )
-  return state, stack(arrays)
-
-
-def freeze(running: tf.Tensor, new_state: Any, state: Any) -> Any:
-  """Keeps `state` where a sequence has ended: where not `running` `[batch]`."""
-
-  def choose(new, old):
-    shape = tf.concat(
-      [tf.shape(running), tf.ones([new.shape.rank - 1], tf.int32)], 0
-    )
-    return tf.where(tf.reshape(running, shape), new, old)
-
-  return tf.nest.map_structure(choose, new_state, state)
-
-
-def make_arrays(values: Any, num_steps: tf.Tensor | int) -> Any:
-  """A `tf.TensorArray` of `num_steps` for each tensor of a nest."""
-  return tf.nest.map_structure(
-    lambda value: tf.TensorArray(
-      value.dtype, num_steps, element_shape=value.shape, clear_after_read=False
-    ),
-    values,
-  )
-
-
-def write(arrays: Any, index: tf.Tensor, values: Any) -> Any:
-  """Writes one value to each `tf.TensorArray` of a nest."""
-  return tf.nest.map_structure(
-    lambda array, value: array.write(index, value), arrays, values
-  )
-
-
-def stack(arrays: Any) -> Any:
-  """The values of each `tf.TensorArray` of a nest, `[num_steps, ...]`."""
-  return tf.nest.map_structure(lambda array: array.stack(), arrays)
-
-
-def run(
+def scan(
   core: dnc.DNC,
   weights: Weights,
   projected: tf.Tensor,
@@ -218,12 +139,13 @@ def run(
   sequence_length: tf.Tensor | None = None,
   record: Record | None = None,
 ) -> tuple[dnc.DNCState, Kept]:
-  """All steps in a `tf.while_loop`: the plain path.
+  """All steps of a DNC.
 
   Args:
     core: a `DNC`.
-    weights: those of the recurrence, from `weights_of`.
-    projected: as in `step`, `[time, batch, 4 hidden_size]`.
+    weights: those of the loop.
+    projected: x_t W_x + b of all steps, float tensor
+      `[time, batch, 4 hidden_size]`.
     state: the state before the first step.
     sequence_length: int tensor `[batch]`, real steps of each sequence; past
       them its state stays. None: all are real.
@@ -239,7 +161,7 @@ def run(
       core.access, core.clip_value, weights, projected[t], state
     )
     if sequence_length is not None:
-      new_state = freeze(t < sequence_length, new_state, state)
+      new_state = where_running(t < sequence_length, new_state, state)
     return t + 1, new_state, write(arrays, t, kept_of(new_state, record))
 
   _, state, arrays = tf.while_loop(
@@ -249,3 +171,82 @@ def run(
     maximum_iterations=num_steps,
   )
   return state, stack(arrays)
+
+
+def scan_controller(
+  recurrent: tf.Tensor,
+  clip_value: float,
+  projected: tf.Tensor,
+  state: snt.LSTMState,
+  sequence_length: tf.Tensor | None = None,
+  prev_read_words: tf.Tensor | None = None,
+) -> tuple[snt.LSTMState, snt.LSTMState]:
+  """All steps of a controller without a memory, or with given words.
+
+  Args:
+    recurrent: from the hidden state to the gates, `[hidden_size,
+      4 hidden_size]`; `Weights.recurrent` where words are given.
+    clip_value: of the core; 0 for none.
+    projected: x_t W_x + b of all steps, float tensor
+      `[time, batch, 4 hidden_size]`.
+    state: the state before the first step.
+    sequence_length: as of `scan`.
+    prev_read_words: r_{t-1} given at each step t, float tensor
+      `[time, batch, num_reads, W]`. None: the controller gets none.
+
+  Returns:
+    The state after the last step, and those after each, `[time, batch, ...]`.
+  """
+  num_steps = tf.shape(projected)[0]
+
+  def body(t, state, arrays):
+    inputs = state.hidden
+    if prev_read_words is not None:
+      inputs = words_and_hidden(prev_read_words[t], inputs)
+    gates = projected[t] + tf.matmul(inputs, recurrent)
+    new_state = controller_step(gates, state.cell, clip_value)
+    if sequence_length is not None:
+      new_state = where_running(t < sequence_length, new_state, state)
+    return t + 1, new_state, write(arrays, t, new_state)
+
+  _, state, arrays = tf.while_loop(
+    lambda t, *_: t < num_steps,
+    body,
+    (0, state, make_arrays(state, num_steps)),
+    maximum_iterations=num_steps,
+  )
+  return state, stack(arrays)
+
+
+def where_running(running: tf.Tensor, new_state: Any, state: Any) -> Any:
+  """Selects `new_state` where `running`, bool `[batch]`, else `state`."""
+
+  def choose(new, old):
+    shape = tf.concat(
+      [tf.shape(running), tf.ones([new.shape.rank - 1], tf.int32)], 0
+    )
+    return tf.where(tf.reshape(running, shape), new, old)
+
+  return tf.nest.map_structure(choose, new_state, state)
+
+
+def make_arrays(values: Any, num_steps: tf.Tensor | int) -> Any:
+  """Makes a `tf.TensorArray` of `num_steps` for each tensor of a nest."""
+  return tf.nest.map_structure(
+    lambda value: tf.TensorArray(
+      value.dtype, num_steps, element_shape=value.shape, clear_after_read=False
+    ),
+    values,
+  )
+
+
+def write(arrays: Any, index: tf.Tensor, values: Any) -> Any:
+  """Writes a nest of tensors to a nest of `tf.TensorArray`s."""
+  return tf.nest.map_structure(
+    lambda array, value: array.write(index, value), arrays, values
+  )
+
+
+def stack(arrays: Any) -> Any:
+  """Stacks each `tf.TensorArray` of a nest: `[num_steps, ...]`."""
+  return tf.nest.map_structure(lambda array: array.stack(), arrays)

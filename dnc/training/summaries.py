@@ -14,7 +14,6 @@ import time
 import numpy as np
 from tensorboard.plugins.hparams import api as hp
 import tensorflow as tf
-from tensorflow.python.ops import summary_ops_v2
 
 from dnc.dsprites import variation
 from dnc.visualize import memory_trace
@@ -188,7 +187,9 @@ class Summaries:
         wrote about later ones becomes void.
     """
     self._writer = tf.summary.create_file_writer(
-      os.path.join(model_dir, SUMMARY_DIR)
+      os.path.join(model_dir, SUMMARY_DIR),
+      # Has a `resource_handle`, which ImportEvent below needs.
+      experimental_trackable=True,
     )
     # TensorBoard's data server drops what a smaller step makes void. Its Python
     # loader, used where that server cannot run, needs a start of session.
@@ -198,7 +199,9 @@ class Summaries:
       session_log=tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START),
     )
     with self._writer.as_default(step=num_updates):
-      summary_ops_v2.import_event(start.SerializeToString())
+      tf.raw_ops.ImportEvent(
+        writer=self._writer.resource_handle, event=start.SerializeToString()
+      )
       # Without an hparams_config TensorBoard finds the settings and metrics of
       # the runs by itself, and shows first those that differ.
       settings = {k: _as_hparam(v) for k, v in hparams.items()}

@@ -1,4 +1,7 @@
-"""Tests of the core as Sonnet users use it; its numbers are in golden_test."""
+"""Tests of the core as Sonnet users use it, and of what holds for any weights.
+
+Its numbers are in golden_test.
+"""
 
 import doctest
 import os
@@ -10,6 +13,8 @@ import tensorflow as tf
 
 from dnc import dnc
 from dnc import unroll
+from tests.support import cores
+from tests.support import golden
 
 
 def _core(**kwargs):
@@ -26,7 +31,13 @@ def _inputs(num_steps, batch_size):
 
 
 # Time and batch.
-_EXPORT_SIZES = ((5, 2), (1, 3), (7, 1))
+_EXPORT_SIZES = ((5, 2), (1, 3))
+_TOLERANCE = 1e-5
+# Each: memory_size, word_size, num_reads, num_writes; the least, and others.
+_SIZES = (
+  (1, 1, 1, 1),
+  *np.random.default_rng(6).integers(1, (31, 7, 5, 6), [3, 4]).tolist(),
+)
 
 
 class _Exported(tf.Module):
@@ -137,6 +148,168 @@ class DNCTest(tf.test.TestCase, parameterized.TestCase):
     )
     with self.assertRaisesRegex(ValueError, name):
       dnc.DNC(**{**defaults, **arguments})
+
+
+def _states(core, inputs, state):
+  """Returns the states after each step, by name."""
+  states = []
+  for step in inputs:
+    _, state = core(step, state)
+    states.append(golden.named_state(state))
+  return {k: tf.stack([s[k] for s in states]) for k in states[0]}
+
+
+def _project(outputs, state, cotangents):
+  """Returns a random linear function of outputs and state."""
+  values = [outputs, *tf.nest.flatten(state)]
+  return tf.add_n([tf.reduce_sum(c * v) for c, v in zip(cotangents, values)])
+
+
+def _central_differences(function, variable, delta=1e-5):
+  """Returns the gradient of `function()`, a float64 scalar, by `variable`."""
+  value = variable.numpy()
+  gradient = np.zeros_like(value)
+  for index in np.ndindex(*value.shape):
+    ends = []
+    for sign in (1, -1):
+      moved = value.copy()
+      moved[index] += sign * delta
+      variable.assign(moved)
+      ends.append(function().numpy())
+    gradient[index] = (ends[0] - ends[1]) / (2 * delta)
+  variable.assign(value)
+  return gradient
+
+
+def _step_by_step(core, inputs, state, write_weights=None):
+  """Returns outputs and last state; usage may be given the write weights."""
+  outputs = []
+  for t, step in enumerate(tf.unstack(inputs)):
+    if write_weights is not None:
+      state = state._replace(
+        access_state=state.access_state._replace(write_weights=write_weights[t])
+      )
+    output, state = core(step, state)
+    outputs.append(output)
+  return tf.stack(outputs), state
+
+
+class InvariantsTest(tf.test.TestCase, parameterized.TestCase):
+  def _assert_within(self, values, low, high):
+    self.assertGreaterEqual(np.min(values), low - _TOLERANCE)
+    self.assertLessEqual(np.max(values), high + _TOLERANCE)
+
+  def _assert_invariants(self, states):
+    states = {name: np.asarray(value) for name, value in states.items()}
+    for name in ('read_weights', 'write_weights', 'precedence_weights'):
+      self._assert_within(states[name], 0, 1)
+      self._assert_within(states[name].sum(-1), 0, 1)
+    self._assert_within(states['usage'], 0, 1)
+    link = states['link']
+    self._assert_within(link, 0, 1)
+    self._assert_within(link.sum(-1), 0, 1)
+    self._assert_within(link.sum(-2), 0, 1)
+    diagonal = np.diagonal(link, axis1=-2, axis2=-1)
+    np.testing.assert_array_equal(diagonal, np.zeros_like(diagonal))
+
+  @parameterized.parameters(*((sizes,) for sizes in _SIZES))
+  def test_state_stays_where_it_belongs(self, sizes):
+    rng = np.random.default_rng(sum(sizes))
+    core = cores.make_dnc(*sizes, dtype=tf.float32, scale=2.0)
+    batch_size, num_steps = 4, 40
+    state = cores.random_state(core, rng, batch_size)
+    self._assert_invariants(golden.named_state(state))
+    inputs = 3 * rng.standard_normal([num_steps, batch_size, cores.INPUT_SIZE])
+    states = _states(core, tf.constant(inputs, tf.float32), state)
+    self.assertEqual(states['usage'].shape[:2], [num_steps, batch_size])
+    self._assert_invariants(states)
+
+
+class GradientTest(tf.test.TestCase, parameterized.TestCase):
+  """Backpropagation against finite differences of several steps.
+
+  The core stops the gradient from usage to the write weights of the step
+  before; finite differences do not. So they are taken of a function in which
+  these write weights, which only usage depends on, are constants: those of the
+  unchanged inputs. All else varies.
+  """
+
+  @parameterized.parameters(
+    ((4, 2, 1, 1), None),
+    ((3, 2, 2, 2), 0.4),
+  )
+  def test_finite_differences(self, sizes, clip_value):
+    rng = np.random.default_rng(7)
+    core = cores.make_dnc(*sizes, 3, clip_value, scale=0.7)
+    batch_size, num_steps = 2, 3
+    state = tf.nest.map_structure(
+      tf.Variable, cores.random_state(core, rng, batch_size)
+    )
+    inputs = tf.Variable(
+      rng.standard_normal([num_steps, batch_size, cores.INPUT_SIZE])
+    )
+    cotangents = [
+      tf.constant(
+        rng.standard_normal([num_steps, batch_size, cores.OUTPUT_SIZE])
+      ),
+      *(
+        tf.constant(rng.standard_normal(x.shape))
+        for x in tf.nest.flatten(state)
+      ),
+    ]
+
+    def tensors(x):
+      return tf.nest.map_structure(tf.convert_to_tensor, x)
+
+    with tf.GradientTape() as tape:
+      results = _step_by_step(core, tensors(inputs), tensors(state))
+      loss = _project(*results, cotangents)
+    written = _states(core, inputs[:-1], tensors(state))
+    written = tf.concat(
+      [state.access_state.write_weights[tf.newaxis], written['write_weights']],
+      axis=0,
+    )
+
+    @tf.function
+    def stopped():
+      results = _step_by_step(core, tensors(inputs), tensors(state), written)
+      return _project(*results, cotangents)
+
+    self.assertAllClose(loss, stopped(), rtol=1e-12)
+    named = {f'state.{k}': v for k, v in golden.named_state(state).items()}
+    named['inputs'] = inputs
+    named.update((v.name, v) for v in core.trainable_variables)
+    gradients = tape.gradient(
+      loss, named, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    self.assertAllEqual(
+      gradients.pop('state.write_weights'),
+      tf.zeros_like(state.access_state.write_weights),
+    )
+    for name, gradient in gradients.items():
+      expected = _central_differences(stopped, named[name])
+      self.assertGreater(np.max(np.abs(expected)), 1e-6, name)
+      self.assertAllClose(gradient, expected, rtol=1e-6, atol=1e-8, msg=name)
+
+
+class ManyStepsTest(tf.test.TestCase):
+  def test_two_thousand_steps(self):
+    core = cores.make_dnc(5, 3, 2, 1, dtype=tf.float32, scale=0.5)
+    cores.sharpen(core)
+    inputs = cores.normal([2000, 1, cores.INPUT_SIZE], 2, tf.float32)
+
+    @tf.function
+    def train():
+      return cores.with_gradients(
+        lambda *sequence: snt.dynamic_unroll(core, *sequence),
+        core,
+        inputs,
+        core.initial_state(1),
+      )
+
+    outputs, state, gradients = train()
+    self.assertEqual(outputs.shape, [2000, 1, cores.OUTPUT_SIZE])
+    cores.assert_finite(self, (outputs, state, gradients))
 
 
 if __name__ == '__main__':

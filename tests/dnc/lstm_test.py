@@ -7,13 +7,9 @@ import tensorflow as tf
 from dnc import dnc
 from dnc import lstm
 from dnc import unroll
+from tests.support import cores
 
 _BATCH = 3
-_INPUT_SIZE = 7
-
-
-def _normal(shape, seed):
-  return tf.random.stateless_normal(shape, [seed, 17], dtype=tf.float64)
 
 
 def _core(clip_value=None):
@@ -23,22 +19,9 @@ def _core(clip_value=None):
     clip_value=clip_value,
     dtype=tf.float64,
   )
-  core(tf.zeros([1, _INPUT_SIZE], tf.float64), core.initial_state(1))
-  for number, variable in enumerate(core.trainable_variables):
-    variable.assign(_normal(variable.shape, number))
+  core(tf.zeros([1, cores.INPUT_SIZE], tf.float64), core.initial_state(1))
+  cores.randomise(core)
   return core
-
-
-def _run(function, core, inputs, state):
-  """Outputs, final state and gradients of a random function of both."""
-  with tf.GradientTape() as tape:
-    tape.watch([inputs, state])
-    outputs, final_state = function(core, inputs, state)[:2]
-    loss = tf.reduce_sum(outputs * _normal(outputs.shape, 1))
-    for number, value in enumerate(tf.nest.flatten(final_state)):
-      loss += tf.reduce_sum(value * _normal(value.shape, 2 + number))
-  sources = (core.trainable_variables, inputs, state)
-  return outputs, final_state, tape.gradient(loss, sources)
 
 
 class LSTMCoreTest(tf.test.TestCase, parameterized.TestCase):
@@ -52,7 +35,7 @@ class LSTMCoreTest(tf.test.TestCase, parameterized.TestCase):
       clip_value=0.5,
       dtype=tf.float64,
     )
-    inputs = _normal([6, _BATCH, _INPUT_SIZE], 0)
+    inputs = cores.normal([6, _BATCH, cores.INPUT_SIZE], 0)
     whole(inputs[0], whole.initial_state(_BATCH))
     for layer, name, rows in (
       ('controller', 'input_to_hidden', 3),
@@ -81,23 +64,29 @@ class LSTMCoreTest(tf.test.TestCase, parameterized.TestCase):
     core = _core(clip_value)
     if sequence_length is not None:
       sequence_length = tf.constant(sequence_length)
-    inputs = _normal([num_steps, _BATCH, _INPUT_SIZE], 0)
-    state = snt.LSTMState(_normal([_BATCH, 8], 1), _normal([_BATCH, 8], 2))
+    inputs = cores.normal([num_steps, _BATCH, cores.INPUT_SIZE], 0)
+    state = snt.LSTMState(
+      cores.normal([_BATCH, 8], 1), cores.normal([_BATCH, 8], 2)
+    )
 
-    def plain(core, inputs, state):
-      return snt.dynamic_unroll(core, inputs, state, sequence_length)
+    def gradients(unroll_fn):
+      return cores.with_gradients(
+        lambda *sequence: unroll_fn(core, *sequence, sequence_length),
+        core,
+        inputs,
+        state,
+      )
 
-    def fast(core, inputs, state):
-      return unroll.unroll(core, inputs, state, sequence_length)
-
-    results = _run(plain, core, inputs, state), _run(fast, core, inputs, state)
-    self.assertAllClose(*results, rtol=1e-10, atol=1e-12)
-    graph = _run(tf.function(fast), core, inputs, state)
-    self.assertAllClose(graph, results[0], rtol=1e-10, atol=1e-12)
+    expected = gradients(snt.dynamic_unroll)
+    for actual in (
+      gradients(unroll.unroll),
+      tf.function(lambda: gradients(unroll.unroll))(),
+    ):
+      self.assertAllClose(actual, expected, rtol=1e-10, atol=1e-12)
 
   def test_records_every_step(self):
     core = _core()
-    inputs = _normal([4, _BATCH, _INPUT_SIZE], 0)
+    inputs = cores.normal([4, _BATCH, cores.INPUT_SIZE], 0)
     state = core.initial_state(_BATCH)
     _, _, recorded = unroll.unroll(
       core, inputs, state, record=lambda state: dict(twice=2 * state.cell)

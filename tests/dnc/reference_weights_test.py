@@ -137,9 +137,8 @@ class LoadCheckpointTest(tf.test.TestCase, parameterized.TestCase):
     )
     return path
 
-  @parameterized.product(
-    unroll_fn=(snt.dynamic_unroll, unroll.unroll),
-    dtype=(tf.float32, tf.float64),
+  @parameterized.parameters(
+    (unroll.unroll, tf.float32), (snt.dynamic_unroll, tf.float64)
   )
   def test_outputs_and_loss_are_the_reference_s(self, unroll_fn, dtype):
     core = _checkpoint_core(dtype=dtype)

@@ -3,6 +3,7 @@
 `testdata/golden/FORMAT.md` says what the arrays are.
 """
 
+from collections.abc import Callable
 import json
 import os
 from typing import Any
@@ -44,7 +45,7 @@ class Golden:
 
   @property
   def has_slot_ties(self) -> bool:
-    """Whether rounding decides which slot is allocated: see FORMAT.md."""
+    """Whether rounding decides which slot is allocated; see FORMAT.md."""
     return self.config['init'] == 'zeros'
 
   def weights(self) -> dict[str, np.ndarray]:
@@ -101,7 +102,7 @@ class Golden:
 
 
 class Replay(NamedTuple):
-  """What our core made of a golden file's inputs.
+  """What our core computes from a golden file's inputs.
 
   Attributes:
     outputs: `[time, batch, ...]`.
@@ -137,7 +138,7 @@ def named_state(state: Any) -> dict[str, tf.Tensor]:
 
 
 def replay(golden: Golden, dtype: tf.DType) -> Replay:
-  """Runs our core, step by step, as the reference was run."""
+  """Applies our core, step by step, as was done with the reference."""
   core = golden.core(dtype)
   initial_state = golden.initial_state(core, dtype)
   inputs = tf.constant(golden.arrays['inputs'], dtype)
@@ -178,7 +179,7 @@ def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
 
 
 def without_slot_order(name: str, value: np.ndarray) -> np.ndarray:
-  """What is left of a state when its slots may be permuted.
+  """Returns what does not depend on the order of a state's slots.
 
   Sorted weights and usage, sorted links, and M^T M of the memory.
   """
@@ -187,3 +188,83 @@ def without_slot_order(name: str, value: np.ndarray) -> np.ndarray:
   if name == 'link':
     return np.sort(value.reshape(*value.shape[:-2], -1), axis=-1)
   return np.sort(value, axis=-1)
+
+
+def pieces() -> dict[str, np.ndarray]:
+  """The arrays of pieces.npz, by `<case>.<part>.<name>`."""
+  with np.load(os.path.join(FOLDER, 'pieces.npz')) as arrays:
+    return dict(arrays)
+
+
+class PiecesTestCase(tf.test.TestCase):
+  """Compares functions with the reference's: values and gradients.
+
+  FORMAT.md, section "pieces.npz", names the cases.
+  """
+
+  # Heads are served one after the other, and among equal usages rounding
+  # decides which slot the second one gets: slots are compared in sorted order.
+  _SLOT_TIES = ('write_allocation_weights',)
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls._pieces = pieces()
+
+  def part(self, case: str, part: str) -> dict[str, np.ndarray]:
+    """A part of a case, such as `in`, by name."""
+    prefix = f'{case}.{part}.'
+    return {
+      name.removeprefix(prefix): value
+      for name, value in self._pieces.items()
+      if name.startswith(prefix)
+    }
+
+  def check_piece(
+    self,
+    case: str,
+    function: Callable[..., dict[str, tf.Tensor]],
+    dtype: tf.DType,
+  ) -> None:
+    """Asserts that a function does what the reference does.
+
+    Args:
+      case: of pieces.npz.
+      function: from the case's inputs by name to its outputs by name.
+      dtype: float32 or float64, to compute with.
+    """
+    prefix, tolerance = ('', 2e-6) if dtype == tf.float32 else ('f64.', 1e-13)
+
+    def cast(value):
+      is_float = np.issubdtype(value.dtype, np.floating)
+      return tf.constant(value, dtype if is_float else None)
+
+    inputs = {k: cast(v) for k, v in self.part(case, 'in').items()}
+    cotangents = self.part(case, 'cotangent')
+    with tf.GradientTape() as tape:
+      tape.watch([v for v in inputs.values() if v.dtype.is_floating])
+      outputs = function(**inputs)
+      loss = tf.add_n(
+        [tf.reduce_sum(outputs[k] * cast(c)) for k, c in cotangents.items()]
+        or [tf.zeros([], dtype)]
+      )
+
+    expected = self.part(case, f'{prefix}out') or self.part(case, 'out')
+    self.assertNotEmpty(expected)
+    for name, value in expected.items():
+      actual = outputs[name].numpy()
+      if case in self._SLOT_TIES:
+        self.assertAllClose(
+          actual[:, 0], value[:, 0], rtol=0, atol=tolerance, msg=name
+        )
+        actual, value = np.sort(actual, axis=-1), np.sort(value, axis=-1)
+      self.assertAllClose(actual, value, rtol=0, atol=tolerance, msg=name)
+
+    if case in self._SLOT_TIES:
+      return  # The cotangent is not permuted with the slots.
+    expected = self.part(case, f'{prefix}grad')
+    sources = {k: v for k, v in inputs.items() if k in expected}
+    self.assertEqual(set(sources), set(expected))
+    for name, value in tape.gradient(loss, sources).items():
+      error = relative_error(value, expected[name])
+      self.assertLess(error, 10 * tolerance, msg=name)

@@ -100,7 +100,7 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
 
   def _outputs(self, lesion_step, reset_interval, *batches):
     """Yields the outputs of each batch of sequences, by lesion."""
-    model = side_by_side.LesionedRuns(
+    model = side_by_side.SideBySide(
       self._sequences.core,
       self._sequences.input_size,
       lesion_step,
@@ -112,7 +112,7 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
       mean_words = self._result.mean_words
       yield {
         name: found.numpy()
-        for name, found, _ in model.run(
+        for name, found, _ in model.unroll(
           tf.stack(inputs, axis=1), states, mean_words
         )
       }

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from analysis import lesion
-from analysis.lesion import side_by_side as lesioned_runs
 from dnc import config as config_lib
 from dnc import dnc
 from dnc import lesions
@@ -18,6 +17,7 @@ from dnc.repeat_copy import sequences
 from dnc.repeat_copy import training
 from dnc.system import errors
 from tests.support import data as testing_data
+from tests.support import lesioned_outputs
 
 _CHECKPOINT_FOLDER = os.path.join(
   testing_data.ROOT, 'testdata', 'tf1_checkpoint'
@@ -53,7 +53,7 @@ class CopySequencesTest(tf.test.TestCase, parameterized.TestCase):
     (segment,) = self._sequences.segments(0, 25)
     batch = repeat_copy.make_batch(self._config, 'validation', 1, 25)
     np.testing.assert_array_equal(segment.inputs, batch.observations)
-    outputs = lesioned_runs.outputs(self._core, segment.inputs)[
+    outputs = lesioned_outputs.outputs(self._core, segment.inputs)[
       'read_words_zero'
     ]
     scores = self._sequences.scores(outputs, segment.targets)

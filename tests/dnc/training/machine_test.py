@@ -8,7 +8,7 @@ from unittest import mock
 from absl.testing import absltest
 
 from dnc import config as config_lib
-from dnc.recurrence import compiled as fast_recurrence
+from dnc.recurrence import compiled
 from dnc.system import errors
 from dnc.system import files
 from dnc.training import machine
@@ -48,7 +48,7 @@ class MachineTest(absltest.TestCase):
       self.assertEqual(shared[names], size // share, names)
 
   def test_chunks_are_those_of_the_recurrence(self):
-    self.assertEqual(machine._CHUNK_STEPS, fast_recurrence.CHUNK_STEPS)
+    self.assertEqual(machine._CHUNK_STEPS, compiled.CHUNK_STEPS)
 
   def test_there_is_some_memory_here(self):
     self.assertBetween(machine.available_memory(), 1 << 28, 1 << 50)
