@@ -1,9 +1,9 @@
-"""Weights between our cores and the layout of DeepMind's TF1 code.
+"""Converts weights between our cores and the layout of DeepMind's TF1 code.
 
-The reference keeps the LSTM in one matrix, gates in the order input, candidate,
-forget, output, and adds the forget bias of 1 at run time. `snt.LSTM` of Sonnet
-2 keeps two matrices, gates in the order input, forget, candidate, output, and
-the forget bias inside its bias.
+The reference keeps the LSTM in one matrix with gates in the order input,
+candidate, forget, output, and adds the forget bias of 1 at each step. Sonnet
+2's `snt.LSTM` keeps two matrices with gates in the order input, forget,
+candidate, output, and the forget bias in its bias.
 
 Names, with input_size I, num_reads R, word_size W, hidden_size D and output
 size O:
@@ -45,7 +45,7 @@ def _swap_gates(x: np.ndarray) -> np.ndarray:
 
 
 def _forget_bias(hidden_size: int) -> np.ndarray:
-  """What `snt.LSTM` holds in its bias and the reference adds at run time."""
+  """Returns what `snt.LSTM` has in its bias and the reference adds later."""
   bias = np.zeros([4 * hidden_size])
   bias[hidden_size : 2 * hidden_size] = 1.0
   return bias
@@ -56,7 +56,7 @@ def _memory_access(core: dnc.DNC | access.MemoryAccess) -> access.MemoryAccess:
 
 
 def _sizes(core: dnc.DNC) -> tuple[int, int]:
-  """Size of the controller's state, and of all the words read in a step."""
+  """Returns the hidden size, and the size of all words read in a step."""
   state = core.initial_state(1)
   return (
     state.controller_state.hidden.shape[1],
@@ -73,7 +73,7 @@ def _input_size(
   weights: Mapping[str, np.ndarray],
   label: Callable[[str], str],
 ) -> int:
-  """The size of the core's input: as it was built, or else as weights tell."""
+  """Returns the size of the core's input: as built, else by the weights."""
   if isinstance(core, dnc.DNC):
     name, own_rows = 'controller.w_gates', sum(_sizes(core))
   else:
@@ -92,7 +92,7 @@ def _input_size(
 def _shapes(
   core: dnc.DNC | access.MemoryAccess, input_size: int
 ) -> dict[str, list[int]]:
-  """The shape of each weight."""
+  """Returns the shape of each weight."""
   shapes, rows = {}, input_size
   if isinstance(core, dnc.DNC):
     rows, read_size = _sizes(core)
@@ -112,7 +112,7 @@ def _shapes(
 def variables(
   core: dnc.DNC | access.MemoryAccess,
 ) -> dict[str, list[tf.Variable]]:
-  """The variables of `core` behind each name; two behind `w_gates`."""
+  """Returns the variables of `core` for each name; two for `w_gates`."""
   named = {}
   for name, layer in _memory_access(core).interface.items():
     named[f'interface.{name}.w'] = [layer.w]
@@ -144,14 +144,13 @@ def _expected_names(core: dnc.DNC | access.MemoryAccess) -> set[str]:
 def assign(
   core: dnc.DNC | access.MemoryAccess, weights: Mapping[str, np.ndarray]
 ) -> None:
-  """Sets the variables of `core`, creating them first if need be.
+  """Sets the variables of `core`, after creating them if need be.
 
-  Nothing is set unless every weight is there and fits.
+  Sets either all weights or none.
 
   Args:
     core: a `DNC` or a `MemoryAccess`.
-    weights: arrays by name, see the module's docstring. Other names are an
-      error.
+    weights: arrays by name; see the module's docstring.
 
   Raises:
     ValueError: if a weight is missing, unknown or of another shape; names it.
@@ -169,16 +168,16 @@ def assign(
 def load_checkpoint(core: dnc.DNC, checkpoint_path: str) -> None:
   """Sets the variables of `core` from a checkpoint of DeepMind's `train.py`.
 
-  Creates the variables first if need be, and sets nothing unless all of them
-  are there and fit. What the optimiser kept and `global_step` are left alone.
+  Creates the variables first if need be. Sets either all weights or none.
+  Ignores the optimiser's variables and `global_step`.
 
-  `memory_size` and `clip_value` are in no weight, so that nothing can tell
-  whether the core's are those that the checkpoint was trained with.
+  No weight depends on `memory_size` or `clip_value`, so it cannot be checked
+  that the core has those that the checkpoint was trained with.
 
   Args:
     core: a `DNC` of the sizes that `train.py` was given.
-    checkpoint_path: a checkpoint, such as `model.ckpt-3000`, or a folder for
-      the latest one in it.
+    checkpoint_path: a checkpoint, such as `model.ckpt-3000`, or the folder of
+      checkpoints whose latest to load.
 
   Raises:
     UsageError: (a `ValueError`) if the checkpoint cannot be read, or a variable
@@ -192,7 +191,7 @@ def load_checkpoint(core: dnc.DNC, checkpoint_path: str) -> None:
       for name, tf1_name in names.items()
       if reader.has_tensor(tf1_name)
     }
-  # A data file cut short is an IndexError.
+  # A truncated data file raises IndexError.
   except (tf.errors.OpError, ValueError, IndexError) as e:
     raise errors.UsageError(
       f'{checkpoint_path} cannot be read as a TensorFlow checkpoint; give one '
@@ -205,7 +204,7 @@ def load_checkpoint(core: dnc.DNC, checkpoint_path: str) -> None:
 
 
 def _tf1_name(name: str) -> str:
-  """The name under which DeepMind's `train.py` saves a weight."""
+  """Returns the name under which DeepMind's `train.py` saves a weight."""
   module, *rest = name.split('.')
   return '/'.join([_TF1_SCOPES[module], *rest])
 
@@ -215,7 +214,7 @@ def _assign(
   weights: Mapping[str, np.ndarray],
   label: Callable[[str], str],
 ) -> None:
-  """Does `assign`; `label` gives the names that errors tell."""
+  """Does `assign`; errors show names as `label` returns them."""
   expected = _expected_names(core)
   missing = sorted(expected - set(weights))
   if missing:
@@ -249,15 +248,14 @@ def _assign(
 def reference_layout(
   values: Mapping[str, list[tf.Tensor | np.ndarray | None]],
 ) -> dict[str, np.ndarray]:
-  """Joins what belongs to our variables into the reference's arrays.
+  """Joins values of our variables, such as gradients, to the reference's.
 
   Args:
-    values: what belongs to each variable of `variables(core)`, such as its
-      gradient; None where there is nothing.
+    values: a value for each variable of `variables(core)`, or None.
 
   Returns:
-    Arrays by name, see the module's docstring, without those of None. The
-    forget bias is left where it is: subtract 1 to compare weights.
+    Arrays by name; see the module's docstring. Those with a None are left out.
+    The forget bias stays in the bias: subtract 1 to compare weights.
   """
   named = {}
   for name, parts in values.items():

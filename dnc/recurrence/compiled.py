@@ -429,7 +429,9 @@ def _weight_gradients(
   """
 
   def before(first, rest):
-    return tf.concat([first[tf.newaxis], rest[:-1]], axis=0)
+    # Without any steps there is no first one.
+    first = first[tf.newaxis][: tf.shape(rest)[0]]
+    return tf.concat([first, rest[:-1]], axis=0)
 
   inputs = plain.words_and_hidden(
     before(state.access_output, kept.read_words),

@@ -3,23 +3,23 @@
   python -m tests.benchmarks.core_benchmark
   python -m tests.benchmarks.core_benchmark --models=b --lengths=100
 
-Three ways, in one process, run by run in turn, so that a drift of the machine's
-speed meets all of them; figures are medians, ratios are medians of the ratios
-of each turn:
+Three ways take turns in one process, so that all meet the same changes of the
+machine's speed. Figures are medians; ratios are medians of each turn's ratio.
 
-*   port: `snt.dynamic_unroll` of the core with its helpers as the reference has
-    them (each row of a batch sorted and gathered by itself, products by
-    `cumprod`): what a straight port of google-deepmind/dnc does;
-*   core: `snt.dynamic_unroll` of our core as it is;
+*   port: `snt.dynamic_unroll` of the core with the reference's helpers (sorts
+    and gathers each row of a batch by itself, multiplies by `cumprod`): what a
+    straight port of google-deepmind/dnc does.
+*   core: `snt.dynamic_unroll` of our core as it is.
 *   unroll: `dnc.unroll.unroll`.
 
-With `--peers=FOLDER`, where `pip install --target=FOLDER dnc torch` was run,
-pytorch-dnc takes its turn too, in a process of its own.
+With `--peers=FOLDER`, made by `pip install --target=FOLDER dnc torch`,
+pytorch-dnc takes turns too, in its own process.
 
-A training step is loss, gradients, clipping and Adam, the same for all three;
-hidden 256, 4,101 inputs, 4,096 outputs. The ceiling is what the counted
-multiplications of the products with weights would take at the rate of a large
-product measured in the same run. Peak memory is that of a process of its own.
+A training step is loss, gradients, clipping and Adam, the same for all three,
+with hidden size 256, 4,101 inputs and 4,096 outputs. The ceiling is the speed
+at which the multiplications by weights alone would be done at the rate of a
+large matrix product, measured in the same process. Peak memory is that of a
+process of its own.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ from dnc.training import optimizers
 _MODELS = flags.DEFINE_list('models', ['a', 'b'], 'Of a, b.')
 _LENGTHS = flags.DEFINE_list('lengths', ['100', '500'], 'Steps of a sequence.')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 16, 'Sequences in a batch.')
-_RUNS = flags.DEFINE_integer('runs', 5, 'Runs of each.', lower_bound=1)
+_TURNS = flags.DEFINE_integer('turns', 5, 'Turns of each.', lower_bound=1)
 _MEMORY_LENGTHS = flags.DEFINE_list(
   'memory_lengths',
   ['500', '1000'],
@@ -123,7 +123,7 @@ def _data(length: int) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _functions(core: dnc.DNC, way: Callable) -> dict[str, Callable]:
-  """A training step and a forward pass by one of the ways."""
+  """Makes a training step and a forward pass in one of the ways."""
   variables = core.trainable_variables
   optimizer = optimizers.make('adam', 1e-4, variables)
 
@@ -145,7 +145,7 @@ def _functions(core: dnc.DNC, way: Callable) -> dict[str, Callable]:
 
 
 def _seconds(function: Callable, *arguments: Any, calls: int = 1) -> float:
-  """Seconds of a call, the mean of some in a row."""
+  """Returns the mean seconds of some calls in a row."""
   start = time.perf_counter()
   for _ in range(calls):
     function(*arguments).numpy()
@@ -153,7 +153,7 @@ def _seconds(function: Callable, *arguments: Any, calls: int = 1) -> float:
 
 
 def _multiplications(core: dnc.DNC) -> int:
-  """Multiplications of a forward step's products with weights, a sample."""
+  """Returns the multiplications by weights of a forward step of a sequence."""
   return sum(
     v.shape.num_elements()
     for v in core.trainable_variables
@@ -161,16 +161,16 @@ def _multiplications(core: dnc.DNC) -> int:
   )
 
 
-def _multiplications_per_second(runs: int) -> float:
-  """The rate of a large product of float32 matrices on this machine."""
+def _multiplications_per_second(num_turns: int) -> float:
+  """Measures the rate of a large product of float32 matrices."""
   matrix = tf.random.stateless_normal([2048, 2048], [0, 3])
   product = tf.function(lambda: tf.reduce_sum(matrix @ matrix))
   product()
-  return 2048**3 / np.median([_seconds(product) for _ in range(runs)])
+  return 2048**3 / np.median([_seconds(product) for _ in range(num_turns)])
 
 
 def _sizes(model: str) -> list[int]:
-  """What pytorch_dnc_worker.py wants to know of a model."""
+  """Returns the sizes of a model that pytorch_dnc_worker.py takes."""
   memory_size, word_size = _SIZES[model]
   return [
     memory_size,
@@ -184,7 +184,7 @@ def _sizes(model: str) -> list[int]:
 
 @contextlib.contextmanager
 def _peer(model: str, length: int):
-  """A function from a task to the seconds pytorch-dnc takes; None without."""
+  """Yields a function that times a task of pytorch-dnc; None without it."""
   if _PEERS.value is None:
     yield None
     return
@@ -198,7 +198,7 @@ def _peer(model: str, length: int):
   ) as process:
     if process.stdout.readline() != 'ready\n':
       raise app.UsageError(
-        f'--peers={_PEERS.value}: pytorch-dnc does not run from there, see '
+        f'--peers={_PEERS.value}: pytorch-dnc does not start from there; see '
         'above; make such a folder by: pip install --target=FOLDER dnc torch'
       )
 
@@ -211,10 +211,10 @@ def _peer(model: str, length: int):
 
 
 def _measure(model: str, length: int, rate: float) -> dict[str, Any]:
-  """Steps a second of each way, run by run in turn."""
+  """Measures the steps a second of each way, which take turns."""
   core = _core(model)
   data = _data(length)
-  # What an earlier length compiled must not be had for nothing.
+  # So that the time to the first step includes compiling.
   compiled.chunk_for.cache_clear()
   functions = {way: _functions(core, f) for way, f in _WAYS.items()}
   steps = length * _BATCH_SIZE.value
@@ -222,8 +222,8 @@ def _measure(model: str, length: int, rate: float) -> dict[str, Any]:
   with _peer(model, length) as peer:
     # The reverse pass has two products for each of the forward pass.
     for task, products in dict(train=3, forward=1).items():
-      # A single short forward pass would be timed with the caches as another
-      # way has left them.
+      # Several short forward passes: the first meets the processor caches as
+      # another way has left them.
       calls = max(1, _LEAST_STEPS // length) if task == 'forward' else 1
       timers = {
         way: (lambda calls=calls, f=f[task]: _seconds(f, *data, calls=calls))
@@ -237,7 +237,7 @@ def _measure(model: str, length: int, rate: float) -> dict[str, Any]:
       if peer:
         first[_PEER] = peer(task)
       seconds = {way: [] for way in timers}
-      for _ in range(_RUNS.value):
+      for _ in range(_TURNS.value):
         for way, timer in timers.items():
           seconds[way].append(timer())
       found[task] = dict(
@@ -255,14 +255,14 @@ def _measure(model: str, length: int, rate: float) -> dict[str, Any]:
 
 
 def _peak_memory(way: str, length: int) -> float | None:
-  """Peak resident memory of a process that trains Model A, in GB.
+  """Measures the peak resident memory of training Model A, in GB.
 
   Args:
     way: of `_WAYS`.
     length: steps of a sequence.
 
   Returns:
-    The peak; None if the process did not survive.
+    The peak; None if the process was killed.
   """
   command = [sys.executable, '-m', 'tests.benchmarks.core_benchmark']
   command += [f'--peak_of={way},{length}', f'--batch_size={_BATCH_SIZE.value}']
@@ -308,7 +308,7 @@ def main(argv: Sequence[str]) -> None:
     way, length = _PEAK_OF.value.split(',')
     _print_peak(way, int(length))
     return
-  # First: a process's peak is at least that of the one it was forked from.
+  # First, as a process's peak is at least that of its parent when it forks.
   peaks = {}
   for length in _MEMORY_LENGTHS.value:
     for way in ('port', 'unroll'):
@@ -316,7 +316,7 @@ def main(argv: Sequence[str]) -> None:
       peaks[name] = peak = _peak_memory(way, int(length))
       shown = 'did not finish' if peak is None else f'{peak:.1f} GB'
       print(f'peak memory, A train, {name}: {shown}', flush=True)
-  rate = _multiplications_per_second(_RUNS.value)
+  rate = _multiplications_per_second(_TURNS.value)
   print(_header())
   results = []
   for model in _MODELS.value:

@@ -6,8 +6,8 @@ imports nothing of ours:
   python tests/benchmarks/pytorch_dnc_worker.py <folder> <batch_size> <length> \
       <memory_size> <word_size> <num_reads> <hidden_size> <inputs> <outputs>
 
-It prints `ready`; then, for every line `train` or `forward` on its input, it
-does that once and prints how many seconds it took.
+It prints `ready`. Then, for every line `train` or `forward` of its input, it
+does that once and prints the seconds that it took.
 """
 
 import sys
@@ -46,20 +46,22 @@ def main() -> None:
   inputs = torch.randn(batch_size, length, num_inputs)
   targets = (torch.rand(batch_size, length, num_outputs) < 0.04).float()
 
-  def run() -> torch.Tensor:
+  def logits() -> torch.Tensor:
     outputs, _ = model(inputs, (None, None, None), reset_experience=True)
     return outputs[:, :, :num_outputs]
 
   def train() -> None:
     optimizer.zero_grad()
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(run(), targets)
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(
+      logits(), targets
+    )
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 50.0)
     optimizer.step()
 
   def forward() -> None:
     with torch.no_grad():
-      run()
+      logits()
 
   print('ready', flush=True)
   functions = dict(train=train, forward=forward)
