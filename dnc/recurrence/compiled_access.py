@@ -154,7 +154,7 @@ def _single_factor(x: tf.Tensor):
   return x, lambda upstream: tf.where(x == 0, tf.zeros_like(x), upstream)
 
 
-class _CosineWeights(addressing.CosineWeights):
+class _CompiledCosineWeights(addressing.CosineWeights):
   """Compares keys with words through `_rows`."""
 
   def _dot(self, memory: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
@@ -165,7 +165,7 @@ class _CosineWeights(addressing.CosineWeights):
     return addressing.soften_norms(_rows(memory * memory, ones))
 
 
-class _TemporalLinkage(addressing.TemporalLinkage):
+class _CompiledTemporalLinkage(addressing.TemporalLinkage):
   """Has link matrices `[batch * num_writes, N, N]`."""
 
   def move(
@@ -195,7 +195,7 @@ class _TemporalLinkage(addressing.TemporalLinkage):
     )
 
 
-class _Freeness(addressing.Freeness):
+class _CompiledFreeness(addressing.Freeness):
   """Allocates by comparing every slot with every other."""
 
   def _allocation(self, usage: tf.Tensor) -> tf.Tensor:
@@ -224,14 +224,16 @@ class CompiledMemoryAccess(access.MemoryAccess):
       **sizes: `memory_size`, `word_size`, `num_reads` and `num_writes`.
     """
     super().__init__(**sizes)
-    self._write_content_weights_mod = _CosineWeights(
+    self._write_content_weights_mod = _CompiledCosineWeights(
       self._num_writes, self._word_size
     )
-    self._read_content_weights_mod = _CosineWeights(
+    self._read_content_weights_mod = _CompiledCosineWeights(
       self._num_reads, self._word_size
     )
-    self._linkage = _TemporalLinkage(self._memory_size, self._num_writes)
-    self._freeness = _Freeness(self._memory_size)
+    self._linkage = _CompiledTemporalLinkage(
+      self._memory_size, self._num_writes
+    )
+    self._freeness = _CompiledFreeness(self._memory_size)
 
   def fold(self, state: access.AccessState) -> access.AccessState:
     """Reshapes links `[batch, num_writes, N, N]` to what is used here."""
