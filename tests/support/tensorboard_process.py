@@ -16,7 +16,7 @@ _TIMEOUT = 60.0
 
 
 def _wait(ready, problem):
-  """Waits for a result that is not empty."""
+  """Waits for a true result."""
   end = time.monotonic() + _TIMEOUT
   while time.monotonic() < end:
     if result := ready():
@@ -70,7 +70,7 @@ def tensorboard(logdir: str, load_fast: str = 'auto') -> Iterator[str]:
 
 
 def ask(address: str, path: str, **parameters: str) -> Any:
-  """What TensorBoard answers to a question of its pages."""
+  """TensorBoard's answer to one of its pages' requests."""
   query = urllib.parse.urlencode(parameters)
   # Not through a proxy.
   opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -79,7 +79,7 @@ def ask(address: str, path: str, **parameters: str) -> Any:
 
 
 def wait_for_scalar(address: str, tag: str, num_runs: int = 1) -> None:
-  """Waits until so many runs have a scalar."""
+  """Waits until as many runs have a scalar."""
 
   def runs():
     tags = ask(address, 'plugin/scalars/tags')
