@@ -88,7 +88,7 @@ class _Panel(NamedTuple):
     return len(self.values) * self.row_height
 
 
-class _Picture:
+class _PixelFigure:
   """A figure whose axes are placed by pixels, counted from the top left."""
 
   def __init__(self, width: int, height: int):
@@ -204,7 +204,7 @@ def _draw(
   ticks = _ticks(num_columns, column_width)
   top = 0 if sprites is None else render.IMAGE_SIZE + _GAP
   height = sum(panel.height + _GAP for panel in panels) - _GAP
-  picture = _Picture(width, top + height)
+  picture = _PixelFigure(width, top + height)
   if sprites is not None:
     strip = np.ones([render.IMAGE_SIZE, width])
     for column in ticks:
@@ -371,7 +371,9 @@ def links(trace: memory_trace.MemoryTrace) -> np.ndarray:
   num_links, num_writes, num_slots, _ = trace.link.shape
   size = num_slots * max(1, 2 * _HEAD_HEIGHT // num_slots)
   across, down = size + 2 * _GAP, size + _GAP
-  picture = _Picture(num_links * across - 2 * _GAP, num_writes * down - _GAP)
+  picture = _PixelFigure(
+    num_links * across - 2 * _GAP, num_writes * down - _GAP
+  )
   picture.colour_bar(_WEIGHTS, 0)
   ends = sorted({0, num_slots - 1})
   for head in range(num_writes):

@@ -34,7 +34,7 @@ def _all_pictures(trace, sprites=None):
 def _figure(draw, *arguments):
   """The figure of which a function returns the pixels."""
   with mock.patch.object(
-    pictures._Picture, 'to_pixels', lambda picture: picture.figure
+    pictures._PixelFigure, 'to_pixels', lambda picture: picture.figure
   ):
     return draw(*arguments)
 
