@@ -1,18 +1,14 @@
 """`EvaluationConfig`: every number of an evaluation, for `evaluate.py`."""
 
-from __future__ import annotations
-
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import Self
 
 from dnc.config import checks
 from dnc.config import settings
+from dnc.config import training
 from dnc.dsprites import latents
 from dnc.dsprites import table
 from dnc.dsprites import variation
-
-if TYPE_CHECKING:
-  from dnc.next_sprite import config as next_sprite_config
 
 TESTS = ('probe', 'mi', 'lesion')
 # Which checkpoint of a run to evaluate.
@@ -262,15 +258,15 @@ class EvaluationConfig(settings.Settings):
       f'of 0 to {most} with --rollout_length={self.rollout_length}, each once',
     )
 
-  def for_run(
-    self, training: next_sprite_config.TrainingConfig
-  ) -> EvaluationConfig:
-    """The same on rollouts like the run's, unless it says on which."""
+  def for_run(self, config: training.Config) -> Self:
+    """Puts in what the run's rollouts varied and fixed, unless it is set.
+
+    Args:
+      config: of a run on rollouts.
+    """
     if self.varying is not None:
       return self
-    return dataclasses.replace(
-      self, varying=training.varying, fixed=training.fixed
-    )
+    return dataclasses.replace(self, varying=config.varying, fixed=config.fixed)
 
 
 make_evaluation = EvaluationConfig.make

@@ -94,7 +94,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def _verify(arguments: argparse.Namespace) -> int:
   print(f'reading {arguments.file}', flush=True)
-  comparison = verify.Comparison(
+  comparison = verify.ImageComparison(
     published_file.read_bits(arguments.file), render.render_all()
   )
   report = verify.report(comparison, arguments.file, arguments.num_listed)

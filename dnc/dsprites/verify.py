@@ -16,7 +16,7 @@ _BATCH = 8192
 _MAX_PIXELS = 8
 
 
-class Comparison:
+class ImageComparison:
   """Where two versions of all sprites differ.
 
   Attributes:
@@ -82,7 +82,7 @@ def _places(pixels: list[tuple[str, int, int]]) -> str:
   return ' '.join(listed)
 
 
-def _sprites(comparison: Comparison, num_listed: int) -> Iterator[str]:
+def _sprites(comparison: ImageComparison, num_listed: int) -> Iterator[str]:
   """Writes a line for each of the first images that differ."""
   for sprite in comparison.differing[:num_listed]:
     classes = latents.index_to_classes(sprite)
@@ -95,7 +95,7 @@ def _sprites(comparison: Comparison, num_listed: int) -> Iterator[str]:
     yield f'  image {sprite}: {described}: {places}'
 
 
-def report(comparison: Comparison, name: str, num_listed: int) -> str:
+def report(comparison: ImageComparison, name: str, num_listed: int) -> str:
   """Says how many images differ, where, and by how many pixels.
 
   Args:

@@ -9,6 +9,7 @@ A map, in the way of the data:
   scoring     how well a predictor predicts
   recording   what it holds at every step, written as traces
   sequences   rollouts as Test 3 needs them
+  config      every number of a training
   task        the object of the registry, `TASK`
 """
 

@@ -6,6 +6,7 @@ A map:
   trainer     one update: loss, gradient, new weights
   training    a whole training
   sequences   sequences as Test 3 needs them
+  config      every number of a training
   task        the object of the registry, `TASK`
 """
 

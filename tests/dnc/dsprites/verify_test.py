@@ -31,10 +31,10 @@ class VerifyTest(tf.test.TestCase):
     ):
       for row, column in pixels:
         cls.bits[sprite, row, column // 8] ^= 128 >> column % 8
-    cls.comparison = verify.Comparison(cls.bits, cls.rendered)
+    cls.comparison = verify.ImageComparison(cls.bits, cls.rendered)
 
   def test_equal(self):
-    comparison = verify.Comparison(self.rendered, self.rendered)
+    comparison = verify.ImageComparison(self.rendered, self.rendered)
     self.assertEmpty(comparison.differing)
     self.assertEqual(
       verify.report(comparison, _FILE, 20),
@@ -74,7 +74,7 @@ class VerifyTest(tf.test.TestCase):
     self.assertEndsWith(report, 'y_position: 30: 1, 31: 2\n')
 
   def test_every_image(self):
-    comparison = verify.Comparison(self.rendered, ~self.rendered)
+    comparison = verify.ImageComparison(self.rendered, ~self.rendered)
     self.assertLen(comparison.differing, latents.NUM_SPRITES)
     self.assertEqual(comparison.removed.sum(), 128328786)
     self.assertAllEqual(
