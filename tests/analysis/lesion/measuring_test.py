@@ -1,5 +1,6 @@
 """Tests of Test 3: each sequence is scored as if it ran alone."""
 
+import functools
 from unittest import mock
 
 from absl.testing import parameterized
@@ -94,6 +95,12 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
+    # Models of the same settings share their graphs, which take long to build.
+    cls.enterClassContext(
+      mock.patch.object(
+        side_by_side, 'SideBySide', functools.cache(side_by_side.SideBySide)
+      )
+    )
     cls._sequences = _Sequences()
     cls._num = 9
     cls._result = lesion.measure(cls._sequences, cls._num)

@@ -28,9 +28,10 @@ class SpriteSequencesTest(tf.test.TestCase):
     cls._sequences = sequences.SpriteSequences(cls._predictor, table, cls._spec)
     cls._batch = rollouts.make_batch(table, cls._spec, range(4))
     cls._table = table
+    cls._result = lesion.measure(cls._sequences, 4, reset_interval=20)
 
   def test_intact_scores_are_those_of_the_evaluation(self):
-    result = lesion.measure(self._sequences, 4, reset_interval=20)
+    result = self._result
     self.assertEqual((result.lesion_step, result.num_steps), (35, 70))
     for i in range(4):
       alone = rollouts.make_batch(self._table, self._spec, [i])
@@ -46,7 +47,6 @@ class SpriteSequencesTest(tf.test.TestCase):
         )
 
   def test_the_mean_image_is_of_these_rollouts(self):
-    result = lesion.measure(self._sequences, 4)
     lengths = self._batch.length
     images = np.concatenate(
       [
@@ -56,7 +56,7 @@ class SpriteSequencesTest(tf.test.TestCase):
     ).astype(np.float64)
     mean = np.clip(images.mean(axis=0), 1e-6, 1 - 1e-6)
     nats = -(images * np.log(mean) + (1 - images) * np.log1p(-mean)).sum(axis=1)
-    found = result.scores[lesion.BASELINE]['loss']
+    found = self._result.scores[lesion.BASELINE]['loss']
     ends = np.cumsum(lengths)
     for i, (start, end) in enumerate(zip([0, *ends[:-1]], ends)):
       self.assertAllClose(found[i], nats[start:end].mean(), rtol=1e-4)
