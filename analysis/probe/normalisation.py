@@ -16,25 +16,25 @@ class StepNormaliser:
   of Squares and Products", 1962). Rollouts may differ in length.
   """
 
+  # Mean and summed squared deviations.
+  _NUM_SUMS, _DTYPE = 2, np.float64
+
   def __init__(self):
     self._count = np.zeros([0, 1])
-    self._sums = None
+    self._sums = np.zeros([self._NUM_SUMS, 0, 0], self._DTYPE)
 
-  def _longer(self, num_steps: int, width: int) -> None:
-    """Makes room for rollouts of `num_steps` steps."""
-    if self._sums is None:
-      self._sums = np.zeros([2, 0, width])
+  def _first(self, num_steps: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Counts and sums of the first steps, to be changed in place."""
     missing = num_steps - len(self._count)
     if missing > 0:
+      wider = width - self._sums.shape[2]
       self._count = np.pad(self._count, [(0, missing), (0, 0)])
-      self._sums = np.pad(self._sums, [(0, 0), (0, missing), (0, 0)])
+      self._sums = np.pad(self._sums, [(0, 0), (0, missing), (0, wider)])
+    return self._count[:num_steps], self._sums[:, :num_steps]
 
   def update(self, features: np.ndarray) -> None:
     """Adds a rollout: `[time, width]`."""
-    num_steps, width = features.shape
-    self._longer(num_steps, width)
-    mean, squares = self._sums[:, :num_steps]
-    count = self._count[:num_steps]
+    count, (mean, squares) = self._first(*features.shape)
     count += 1
     delta = features - mean
     mean += delta / count
@@ -81,26 +81,19 @@ class StepNormaliser:
 class BitNormaliser(StepNormaliser):
   """A `StepNormaliser` of numbers that are 0 or 1, for which counts suffice."""
 
-  def __init__(self):
-    super().__init__()
-    self._ones = None
+  # How many were 1.
+  _NUM_SUMS, _DTYPE = 1, np.int32
 
   def update(self, features: np.ndarray) -> None:
     """Adds a rollout: uint8 `[time, width]`."""
-    num_steps, width = features.shape
-    if self._ones is None:
-      self._ones = np.zeros([0, width], np.int32)
-    missing = num_steps - len(self._count)
-    if missing > 0:
-      self._count = np.pad(self._count, [(0, missing), (0, 0)])
-      self._ones = np.pad(self._ones, [(0, missing), (0, 0)])
-    self._count[:num_steps] += 1
-    self._ones[:num_steps] += features
+    count, (ones,) = self._first(*features.shape)
+    count += 1
+    ones += features
 
   @property
   def mean(self) -> np.ndarray:
     """float64 `[time, width]`."""
-    return self._ones / self._count
+    return self._sums[0] / self._count
 
   @property
   def deviation(self) -> np.ndarray:

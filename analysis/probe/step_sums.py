@@ -5,7 +5,6 @@ float64 and are gathered rollout by rollout.
 """
 
 from typing import NamedTuple
-from typing import Protocol
 
 import numpy as np
 from scipy import linalg
@@ -63,17 +62,19 @@ class FeatureSums(NamedTuple):
     return self.products / self.count - np.outer(self.mean, self.mean)
 
 
-class _Solver(Protocol):
-  """Solves linear equations with covariances of a representation.
+class _DirectSolver:
+  """Solves linear equations with covariances, from scratch each time.
 
   Attributes:
-    sums: the sums over the steps that it solves for.
+    sums: of the steps whose covariance it is.
   """
 
-  sums: FeatureSums
+  def __init__(self, sums: FeatureSums):
+    self.sums = sums
 
   def solve(self, right: np.ndarray) -> np.ndarray:
     """Returns covariance^-1 @ right; `[width, n]` both."""
+    return self._solve(self.sums.covariance, right)
 
   def solve_within(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Returns W^-1 @ means, of the covariance W within classes.
@@ -82,20 +83,6 @@ class _Solver(Protocol):
       means: float64 `[width, class]`, of the steps of each class.
       counts: float64 `[class]`, steps of each class.
     """
-
-
-class _DirectSolver:
-  """Solves from scratch each time."""
-
-  def __init__(self, sums: FeatureSums):
-    self.sums = sums
-
-  def solve(self, right: np.ndarray) -> np.ndarray:
-    """See `_Solver`."""
-    return self._solve(self.sums.covariance, right)
-
-  def solve_within(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """See `_Solver`."""
     _, products, count = self.sums
     between = (means * counts) @ means.T
     return self._solve((products - between) / count, means)
@@ -110,10 +97,10 @@ class _DirectSolver:
 
 
 class _FactoredSolver:
-  """Factorises the covariance once for all tasks: for wide representations.
+  """A `_DirectSolver` that factorises once for all tasks, for wide ones.
 
-  What the classes of a task differ by, which the covariance within classes
-  leaves out, is of lower rank than there are classes: Woodbury's identity.
+  The covariance within classes leaves out the differences between classes,
+  which have a lower rank than there are classes: Woodbury's identity.
   """
 
   def __init__(self, sums: FeatureSums):
@@ -126,13 +113,13 @@ class _FactoredSolver:
       self._factor = linalg.cho_factor(covariance, overwrite_a=True)
 
   def solve(self, right: np.ndarray) -> np.ndarray:
-    """See `_Solver`."""
+    """See `_DirectSolver`."""
     if self._factor is None:
       return np.zeros_like(right)
     return linalg.cho_solve(self._factor, right)
 
   def solve_within(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """See `_Solver`."""
+    """See `_DirectSolver`."""
     apart = means - self.sums.mean[:, np.newaxis]
     apart *= np.sqrt(counts / self.sums.count)
     found, between = self.solve(means), self.solve(apart)
@@ -204,7 +191,7 @@ class StepSums:
     return FeatureSums(total, products, float(count))
 
   def probe(
-    self, task: int = 0, solver: _Solver | None = None
+    self, task: int = 0, solver: _DirectSolver | _FactoredSolver | None = None
   ) -> tuple[np.ndarray, np.ndarray]:
     """Solves for the exact probe of a task: kernel and bias.
 

@@ -66,9 +66,6 @@ class Stream(Protocol):
   def decode(self, labels: np.ndarray) -> np.ndarray:
     """Compact labels as float `[time, label]`."""
 
-  def explained_errors(self) -> contextlib.AbstractContextManager[None]:
-    """Raises a `UsageError` in place of errors from reading damaged data."""
-
 
 class ModelInputs(NamedTuple):
   """What went into the model, which traces do not hold.
@@ -205,7 +202,7 @@ class TraceStream:
     return decoded
 
   def explained_errors(self) -> contextlib.AbstractContextManager[None]:
-    """See `Stream`."""
+    """Raises a `UsageError` in place of errors from reading damaged traces."""
     stack = contextlib.ExitStack()
     for traces in self._traces.values():
       stack.enter_context(traces.explained_errors())
@@ -294,7 +291,3 @@ class ArrayStream:
   def decode(self, labels: np.ndarray) -> np.ndarray:
     """See `Stream`."""
     return labels
-
-  def explained_errors(self) -> contextlib.AbstractContextManager[None]:
-    """See `Stream`."""
-    return contextlib.nullcontext()

@@ -29,6 +29,7 @@ from analysis.probe import labels as labels_lib
 from analysis.probe import planted
 from dnc import traces as traces_lib
 from dnc.dsprites import latents
+from dnc.system import progress
 from dnc.traces import shards
 from tests.support import random_traces
 
@@ -103,18 +104,21 @@ def _write(path: str) -> traces_lib.Traces:
   return traces_lib.open_traces(path)
 
 
-class _Parts:
-  """A log that notes when each part of the probe begins."""
+class _Parts(progress.Console):
+  """A console that notes when each part of the probe begins."""
 
   def __init__(self):
+    super().__init__()
+    # So that inner stages are shown, too.
+    self.is_terminal = True
     self.begun = []
 
-  def __call__(self, line: str) -> None:
-    print(line, flush=True)
-    what = line.removeprefix('probe: ')
-    # Lines with a colon say how far a part is.
-    if ':' not in what:
-      self.begun.append((what, time.perf_counter()))
+  def show(self, text: str) -> None:
+    """Prints the first text of each part."""
+    parts = [what for what, _ in self.begun]
+    if len(self.stages) > 1 and self.stages[-1] not in parts:
+      print(text, flush=True)
+      self.begun.append((self.stages[-1], time.perf_counter()))
 
   def seconds(self, end: float) -> dict[str, float]:
     times = [begun for _, begun in self.begun] + [end]

@@ -65,7 +65,7 @@ class LinearProbeTest(tf.test.TestCase):
   def test_approaches_the_exact_answer(self):
     features, labels = _steps(0, 30_000)
     probe = keras_probe.LinearProbe({'x': 8}, _SPEC, learning_rate=1e-2)
-    probe.fit(_dataset(features, labels, 16))
+    probe.fit(_dataset(features, labels, 32))
     kernel, bias = probe.weights()['x']
     sums = step_sums.StepSums(8, _SPEC)
     sums.add(features, *step_sums.labelled_outputs(_SPEC, labels))

@@ -21,20 +21,20 @@ def _outputs(rng, number):
 
 class PlantedMemoryTest(tf.test.TestCase):
   def test_as_much_is_found_as_closed_form_says(self):
-    outputs = _outputs(np.random.default_rng(0), 40_000)
+    outputs = _outputs(np.random.default_rng(0), 20_000)
     mean, deviation = outputs.mean(0), outputs.std(0)
     for width in (20, 100):
       memory = planted.PlantedMemory(1, width, mean, deviation)
       features = memory.features(0, outputs)
-      self.assertEqual(features.shape, (40_000, width))
+      self.assertEqual(features.shape, (20_000, width))
       attainable = memory.attainable(np.cov(outputs.T))
-      half = slice(0, 20_000)
+      train, test = slice(0, 10_000), slice(10_000, None)
       model = linear_model.LinearRegression()
-      model.fit(features[half], outputs[half])
-      missed = np.square(model.predict(features[20_000:]) - outputs[20_000:])
-      found = 1 - missed.mean(0) / outputs[20_000:].var(0)
-      # Of 20,000 steps: within 0.01, and 100 weights cost half a percent.
-      self.assertAllClose(found, attainable, atol=0.02)
+      model.fit(features[train], outputs[train])
+      missed = np.square(model.predict(features[test]) - outputs[test])
+      found = 1 - missed.mean(0) / outputs[test].var(0)
+      # 10,000 steps tell it within 0.015, and 100 weights cost a percent.
+      self.assertAllClose(found, attainable, atol=0.03)
       self.assertAllInRange(attainable, 0.2, 0.8)
 
   def test_what_does_not_vary_is_left_out(self):

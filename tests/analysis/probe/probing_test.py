@@ -6,7 +6,6 @@ import tempfile
 from unittest import mock
 
 from absl.testing import parameterized
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -80,12 +79,12 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
     )
     cls.lines = []
     cls.result = cls.run_probe(
-      offsets=(0, 5, -1), num_seeds=2, log=cls.lines.append
+      offsets=(0, 5, -1), num_seeds=2, batch_size=8, log=cls.lines.append
     )
 
   @classmethod
-  def run_probe(cls, **kwargs):
-    return probe.from_traces(cls.traces, batch_size=8, **kwargs)
+  def run_probe(cls, batch_size=64, **kwargs):
+    return probe.from_traces(cls.traces, batch_size=batch_size, **kwargs)
 
   @parameterized.product(
     split=['train', 'test'], planted=[('now', 0), ('late', 5), ('next', -1)]
@@ -131,14 +130,13 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
     self.assertGreater(scores['shape'].exact.interval[0], 0.1)
 
   def test_what_is_planted_is_of_the_first_offset(self):
-    for offset in (5, -1):
-      result = self.run_probe(
-        offsets=(offset, 0), representations=['late'], asked=['scale']
-      )
-      scores = result.scores['test']['planted_16']
-      found = scores[offset]['scale'].exact.gain
-      self.assertNear(found / result.attainable['scale'], 1, 0.15)
-      self.assertLess(scores[0]['scale'].exact.gain, 0.05)
+    result = self.run_probe(
+      offsets=(5, 0), representations=['late'], asked=['scale']
+    )
+    scores = result.scores['test']['planted_16']
+    found = scores[5]['scale'].exact.gain
+    self.assertNear(found / result.attainable['scale'], 1, 0.15)
+    self.assertLess(scores[0]['scale'].exact.gain, 0.05)
 
   def test_says_what_it_did(self):
     names = ('late', 'next', 'noise', 'now', 'random_16', 'planted_16')
@@ -150,7 +148,7 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
     self.assertRegex(self.lines[-1], 'probe: done in 0:')
 
   def test_probes_trained_together_equal_probes_trained_alone(self):
-    alone = self.run_probe(offsets=(5,), representations=['late'])
+    alone = self.run_probe(offsets=(5,), representations=['late'], batch_size=8)
     self.assertEqual(list(alone.widths), ['late', 'random_16', 'planted_16'])
     for split, scores in alone.scores.items():
       # What is planted is of the first offset.
@@ -184,8 +182,6 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(
       dataclasses.asdict(result), dataclasses.asdict(self.run_probe(**chosen))
     )
-    other = self.run_probe(**chosen, seed=1)
-    self.assertNotEqual(result.scores, other.scores)
 
   def test_unknown_representation_is_refused(self):
     with self.assertRaisesRegex(errors.UsageError, "'read_words', only late"):
@@ -214,12 +210,26 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
     self.assertLess(left, 0.5)
 
 
+def _every_fourth_pixel(table):
+  """The model's inputs, their images 16 pixels wide."""
+  inputs = streams.sprite_inputs(table, _SPEC)
+
+  def of_rollout(index):
+    found = inputs.of_rollout(index)
+    image = found['image'].reshape([-1, 64, 64])[:, ::4, ::4]
+    return {**found, 'image': image.reshape([len(image), -1])}
+
+  return streams.ModelInputs({**inputs.widths, 'image': 256}, of_rollout)
+
+
 class ControlsTest(tf.test.TestCase):
   """The model's inputs, and an untrained model over the same rollouts."""
 
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
+    # The image is wide, as in full size.
+    cls.enterClassContext(mock.patch.object(exact_probe, 'MAX_WIDTH', 128))
     folder = cls.enterClassContext(tempfile.TemporaryDirectory())
     table = testing_data.rendered_table()
     splits = {'trained': {}, 'untrained': {}}
@@ -247,15 +257,16 @@ class ControlsTest(tf.test.TestCase):
       traces['trained'],
       (0, -1),
       untrained=traces['untrained'],
-      inputs=streams.sprite_inputs(table, _SPEC),
+      inputs=_every_fourth_pixel(table),
     )
 
   def test_inputs_tell_what_went_in(self):
     self.assertEqual(self._result.without_exact, ())
     scores = self._result.scores['test']
     self.assertIsNone(scores['image'][0]['shape'].beside)
-    # With few rollouts Keras sees of 4,096 pixels at least where the sprite is.
-    self.assertGreater(scores['image'][0]['x_position'].gain, 0.3)
+    # With few rollouts Keras sees at least where the sprite is.
+    score = scores['image'][0]['x_position']
+    self.assertGreater(min(score.gain, score.exact.gain), 0.3)
     # The action is next less current: half the variance of either.
     for offset in (0, -1):
       for latent in latents.NAMES[1:]:
@@ -273,15 +284,18 @@ class ControlsTest(tf.test.TestCase):
 
 
 class FitAndScoreTest(tf.test.TestCase):
-  def test_any_labels_of_any_features(self):
+  def test_any_labels_of_any_features_of_rollouts_of_any_length(self):
     rng = np.random.default_rng(0)
-    values = rng.standard_normal((60, 40))
-    classes = rng.choice(4, p=[0.1, 0.2, 0.3, 0.4], size=(60, 40))
-    hidden = np.concatenate([values[..., None], np.eye(4)[classes]], axis=-1)
-    features = hidden @ rng.standard_normal((5, 12))
-    features += 0.3 * rng.standard_normal(features.shape)
+    mixing = rng.standard_normal((5, 12))
+    mine, nothing, classes, values = [], [], [], []
+    for length in [50, *rng.integers(30, 50, size=59)]:
+      values.append(rng.standard_normal(length))
+      classes.append(rng.choice(4, p=[0.1, 0.2, 0.3, 0.4], size=length))
+      hidden = np.concatenate([values[-1][:, None], np.eye(4)[classes[-1]]], 1)
+      mine.append(hidden @ mixing + 0.3 * rng.standard_normal((length, 12)))
+      nothing.append(rng.standard_normal((length, 3)))
     result = probe.fit_and_score(
-      {'mine': features, 'nothing': rng.standard_normal((60, 40, 3))},
+      {'mine': mine, 'nothing': nothing},
       {'kind': classes},
       {'size': values},
       learning_rate=1e-2,
@@ -298,28 +312,6 @@ class FitAndScoreTest(tf.test.TestCase):
     nothing = result.scores['test']['nothing'][0]
     self.assertLess(nothing['size'].exact.gain, 0.02)
     self.assertLess(nothing['kind'].exact.gain, 0.06)
-
-  def test_rollouts_of_different_lengths(self):
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(20, 30, size=50)
-    lengths[0] = 30
-    values = [rng.standard_normal(n) for n in lengths]
-    features = [np.stack([x, x**2], axis=1) for x in values]
-    result = probe.fit_and_score(features, values=values, num_train=40)
-    scores = result.scores['test']['features'][0]
-    self.assertGreater(scores['value']['exact']['r2'], 0.9)
-
-  def test_hidden_states_of_a_keras_lstm(self):
-    rng = np.random.default_rng(0)
-    inputs = rng.standard_normal((100, 30, 1)).astype(np.float32)
-    keras.utils.set_random_seed(0)
-    lstm = keras.layers.LSTM(16, return_sequences=True)
-    result = probe.fit_and_score(
-      lstm(inputs).numpy(), values={'input': inputs[..., 0]}, offsets=(0, 9)
-    )
-    scores = result.scores['test']['features']
-    self.assertGreater(scores[0]['input'].exact.gain, 0.8)
-    self.assertLess(scores[9]['input'].exact.gain, 0.5)
 
 
 if __name__ == '__main__':
