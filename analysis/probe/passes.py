@@ -40,7 +40,7 @@ _Job = tuple[str, int]
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class ProbeSettings:
   """How to probe.
 
   Attributes:
@@ -92,7 +92,7 @@ class _Probes:
 
 def run(
   stream: streams.Stream,
-  settings: Settings,
+  settings: ProbeSettings,
   compare: Mapping[str, Sequence[str]],
 ) -> results.ProbeResult:
   """Runs Test 1.
@@ -124,7 +124,7 @@ class _Passes:
   def __init__(
     self,
     stream: streams.Stream,
-    settings: Settings,
+    settings: ProbeSettings,
     pool: futures.ThreadPoolExecutor,
   ):
     self._stream = stream

@@ -79,7 +79,7 @@ def from_traces(
       others += [naming.UNTRAINED + x for x in _OF_CONTROLLER]
     if one in stream.widths:
       compare[one] = [other for other in others if other in stream.widths]
-  settings = passes.Settings(
+  settings = passes.ProbeSettings(
     tuple(offsets), seed, num_seeds, batch_size, 1e-3, plant, log
   )
   with stream.explained_errors():
@@ -139,7 +139,7 @@ def fit_and_score(
   stream = streams.ArrayStream(
     features, by_name(classes, 'class'), by_name(values, 'value'), num_train
   )
-  settings = passes.Settings(
+  settings = passes.ProbeSettings(
     tuple(offsets), seed, num_seeds, batch_size, learning_rate, True, log
   )
   return passes.run(stream, settings, {})

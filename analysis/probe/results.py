@@ -39,8 +39,8 @@ class _ByName(Mapping):
 
 
 @dataclasses.dataclass(frozen=True)
-class Score(_ByName):
-  """How well a probe predicts a label. Intervals are of 95 %.
+class TaskScore(_ByName):
+  """How well a probe does a task, see `labels.py`. Intervals are of 95 %.
 
   Attributes:
     measure: what `gain` is, `R2` or `ACCURACY`; also the gain's name in
@@ -66,7 +66,7 @@ class Score(_ByName):
 
 
 @dataclasses.dataclass(frozen=True)
-class ProbeScore(Score):
+class ProbeScore(TaskScore):
   """A score, with that of shuffled labels beside it.
 
   Attributes:
@@ -76,7 +76,7 @@ class ProbeScore(Score):
     selectivity_interval: confidence interval of the selectivity.
   """
 
-  shuffled: Score
+  shuffled: TaskScore
   selectivity: float | None
   selectivity_interval: Interval
 

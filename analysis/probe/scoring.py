@@ -221,7 +221,7 @@ class SplitScores:
   ) -> results.ProbeScore:
     """From `[1 + resample, 2]`, for true and shuffled labels."""
     true, shuffled = (
-      results.Score(
+      results.TaskScore(
         measure=results.ACCURACY if label in self.spec.classes else results.R2,
         error=_number(error[0, i]),
         gain=_number(gain[0, i]),

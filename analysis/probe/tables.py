@@ -127,7 +127,7 @@ def _row_of_errors(name: str, errors: Sequence[float]) -> list[str]:
   return [name, *(_cell(e, g if e else None) for e, g in zip(errors, gains))]
 
 
-def _score_cell(score: results.Score | None) -> str:
+def _score_cell(score: results.TaskScore | None) -> str:
   if score is None:
     return _NONE
   return _cell(score.error, score.gain, score.interval)
@@ -165,7 +165,9 @@ def _known(
 
 
 def _keras_row(
-  result: results.ProbeResult, name: str, scores: Mapping[str, results.Score]
+  result: results.ProbeResult,
+  name: str,
+  scores: Mapping[str, results.TaskScore],
 ) -> list[str]:
   return [_named(result, name), *map(_score_cell, scores.values())]
 

@@ -200,7 +200,7 @@ def main(argv: Sequence[str]) -> None:
     abs(r2['attainable'] - r2['exact']) for r2 in found['r2'].values()
   )
   if worst > 0.02:
-    raise app.UsageError(
+    raise SystemExit(
       f'an exact R^2 is {worst:.3f} away from the attainable one'
     )
 

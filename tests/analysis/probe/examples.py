@@ -38,7 +38,7 @@ def label_score(label, gain, width=0.01):
   """A score with this gain, of the Keras and the exact probes; shuffled, 0."""
 
   def score(gain):
-    return results.Score(
+    return results.TaskScore(
       measure=results.ACCURACY if label == 'shape' else results.R2,
       error=0.5,
       gain=gain,

@@ -13,7 +13,7 @@ def _run(features, offsets=(0,)):
   """Two rollouts to train on; the others are unseen."""
   values = [np.arange(len(x)) for x in features]
   stream = streams.ArrayStream({'f': features}, {}, {'v': values}, 2)
-  settings = passes.Settings(
+  settings = passes.ProbeSettings(
     offsets=offsets,
     seed=0,
     num_seeds=1,
