@@ -90,12 +90,12 @@ class _Probes:
   exact: exact_probe.ExactProbes
 
 
-def run(
+def probe_stream(
   stream: streams.Stream,
   settings: ProbeSettings,
   compare: Mapping[str, Sequence[str]],
 ) -> results.ProbeResult:
-  """Runs Test 1.
+  """Puts the representations of a stream to Test 1.
 
   Args:
     stream: the rollouts.
@@ -115,7 +115,7 @@ def run(
     console = progress.as_console(settings.log)
     settings = dataclasses.replace(settings, log=console)
     with progress.Stage(console, 'probe'):
-      return _Passes(stream, settings, pool).run(compare)
+      return _Passes(stream, settings, pool).result(compare)
 
 
 class _Passes:
@@ -147,8 +147,8 @@ class _Passes:
   def _map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     return list(self._pool.map(work, items))
 
-  def run(self, compare: Mapping[str, Sequence[str]]) -> results.ProbeResult:
-    """Runs all passes; see `run`."""
+  def result(self, compare: Mapping[str, Sequence[str]]) -> results.ProbeResult:
+    """Makes all passes; see `probe_stream`."""
     statistics = self._gather_statistics()
     mean, covariance = statistics.labels['train'].moments()
     probes = self._train(statistics, mean)

@@ -83,7 +83,7 @@ def from_traces(
     tuple(offsets), seed, num_seeds, batch_size, 1e-3, plant, log
   )
   with stream.explained_errors():
-    return passes.run(stream, settings, compare)
+    return passes.probe_stream(stream, settings, compare)
 
 
 def fit_and_score(
@@ -142,4 +142,4 @@ def fit_and_score(
   settings = passes.ProbeSettings(
     tuple(offsets), seed, num_seeds, batch_size, learning_rate, True, log
   )
-  return passes.run(stream, settings, {})
+  return passes.probe_stream(stream, settings, {})
