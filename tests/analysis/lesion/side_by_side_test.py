@@ -120,7 +120,7 @@ def _expected(core, inputs, **sizes):
 
 class SideBySideTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(
-    dict(num_writes=1), dict(num_writes=3), dict(num_writes=2, clip_value=0.3)
+    dict(num_writes=1), dict(num_writes=3, clip_value=0.3)
   )
   def test_each_is_what_it_says(self, **sizes):
     core = cores.make_dnc(**sizes)
@@ -146,11 +146,14 @@ class SideBySideTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_segments_make_no_difference(self):
     core, inputs = cores.make_dnc(), _inputs()
-    whole = _expected(core, inputs)
     models = side_by_side.SideBySide(core, cores.INPUT_SIZE, _STEP, _INTERVAL)
     states = models.initial_states(_BATCH)
     words, _ = models.read_words(inputs, states[lesions.INTACT])
     mean_words = tf.reduce_mean(words, axis=[0, 1])
+    whole = {
+      name: outputs
+      for name, outputs, _ in models.unroll(inputs, states, mean_words)
+    }
     parts = {name: [] for name in whole}
     # Cut before the freezing, at a reset, and between resets.
     for start, end in ((0, 3), (3, 4), (4, 10), (10, _STEPS)):
