@@ -21,6 +21,7 @@ from dnc.config import flags as flags_lib
 from dnc.config import runs
 from dnc.config import settings
 from dnc.system import command_line
+from dnc.system import progress
 
 _ALL = 'all'
 _PRESETS = tuple(config_lib.EvaluationConfig.PRESETS)
@@ -109,6 +110,7 @@ def main(
     model_dir,
     config,
     options.data_dir,
+    log=progress.Console(),
     checkpoint=options.checkpoint,
     command=shlex.join(['python', os.path.basename(argv[0]), *sys.argv[1:]]),
   )

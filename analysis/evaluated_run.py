@@ -1,6 +1,7 @@
-"""A trained run that is evaluated: its rollouts, its traces, its folder."""
+"""A trained run under evaluation: its model, its traces, its results."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
@@ -10,31 +11,35 @@ from typing import Any
 
 from analysis.common import tables
 from dnc import config as config_lib
+from dnc import tasks
+from dnc import traces as traces_lib
+from dnc.config import runs
+from dnc.config import settings
 from dnc.dsprites import table as table_lib
 from dnc.dsprites import variation
-from dnc.next_sprite import model as predictor_lib
-from dnc.next_sprite import recording as exports
+from dnc.next_sprite import model as model_lib
+from dnc.next_sprite import recording
 from dnc.next_sprite import rollouts
-from dnc.traces import reading as traces_lib
-from dnc.traces import writing as trace_export
+from dnc.system import errors
+from dnc.system import progress
+from dnc.traces import writing
 from dnc.training import checkpoints
 
+EVALUATION_DIR = 'evaluation'
 _TRACES_DIR = 'traces'
-# Unseen rollouts of Test 1: an interval wants more than one.
-_LEAST_UNSEEN, _LEAST_ALONE = 2, 20
-
-Log = Callable[[str], None]
+# Fewest unseen rollouts of Test 1: an interval needs more than one.
+_MIN_UNSEEN, _MIN_UNSEEN_ISOLATED = 2, 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
-  """Traces that a test asks for.
+class TraceRequest:
+  """Traces that a test needs.
 
   Attributes:
-    name: what their folder's name begins with.
+    name: how the name of their folder begins.
     splits: which rollouts.
-    representations: what of each step.
-    is_untrained: whether of an untrained core of the same sizes.
+    representations: what is recorded of each step.
+    is_untrained: whether they are of an untrained model of the same sizes.
   """
 
   name: str
@@ -44,147 +49,232 @@ class Wanted:
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluatedRun:
-  """A trained model, and what it is evaluated with.
+class ProbeRequests:
+  """The traces of Test 1.
 
   Attributes:
-    training: how it was trained.
-    evaluation: how it is evaluated.
-    predictor: the model.
-    num_updates: after how many updates.
-    table: the sprites.
-    folder: where results go, in the run's folder.
-    log: takes a line of progress now and then, and the tables.
+    trained: those of the model.
+    untrained: those of the model before training, a control; None if its core
+      was never trained.
+    isolated: by name of a latent, those in which it varies alone.
   """
 
-  training: config_lib.TrainingConfig
+  trained: TraceRequest
+  untrained: TraceRequest | None
+  isolated: Mapping[str, TraceRequest]
+
+  def all(self) -> list[TraceRequest]:
+    """All of them."""
+    found = [self.trained, self.untrained, *self.isolated.values()]
+    return [request for request in found if request is not None]
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluatedRun:
+  """A run, its trained model, and what it is evaluated with.
+
+  Attributes:
+    model_dir: the run's folder.
+    task: what the model was trained on.
+    trained: the model.
+    evaluation: how it is evaluated, as `Task.evaluation_of` returns it.
+    table: the sprites; None if the task has none.
+    console: takes lines and progress.
+  """
+
+  model_dir: str
+  task: tasks.Task
+  trained: tasks.TrainedModel
   evaluation: config_lib.EvaluationConfig
-  predictor: predictor_lib.SpritePredictor
-  num_updates: int
-  table: table_lib.SpriteTable
-  folder: str
-  log: Log
+  table: table_lib.SpriteTable | None
+  console: progress.Console
+
+  @property
+  def folder(self) -> str:
+    """Where results go."""
+    return os.path.join(self.model_dir, EVALUATION_DIR)
+
+  def about(self) -> dict[str, Any]:
+    """What the results are of, for their JSON."""
+    data = {}
+    if self.table is not None:
+      data['data_fingerprint'] = self.table.fingerprint
+    return dict(
+      model_dir=self.model_dir,
+      num_updates=self.trained.num_updates,
+      model_fingerprint=checkpoints.fingerprint(self.trained.model),
+      **data,
+      training=dataclasses.asdict(self.trained.config),
+      evaluation=self._settings(),
+    )
+
+  def _settings(self) -> dict[str, Any]:
+    """The settings of the evaluation that the task's tests heed."""
+    about = settings.of(config_lib.EvaluationConfig)
+    return {
+      name: value
+      for name, value in dataclasses.asdict(self.evaluation).items()
+      if name not in about
+      or not about[name].tests
+      or set(about[name].tests) & set(self.task.tests)
+    }
+
+  def write(self, name: str, text: str, data: Mapping[str, Any]) -> None:
+    """Writes the tables of a test as `<name>.md` and `<name>.json`."""
+    tables.write(self.folder, name, text, data)
+
+  # What follows is for tasks with sprites.
 
   @functools.cached_property
   def widths(self) -> dict[str, int]:
     """Numbers per step of all that the core has."""
-    return exports.widths(self.training)
+    return recording.widths(self.trained.config)
 
   @functools.cached_property
-  def untrained(self) -> predictor_lib.SpritePredictor:
-    """The model before its first update."""
-    return predictor_lib.SpritePredictor(self.training)
+  def _untrained(self) -> model_lib.SpritePredictor:
+    return model_lib.SpritePredictor(self.trained.config)
 
   def spec(self) -> rollouts.RolloutSpec:
     """The rollouts of Tests 1 and 3."""
     return rollouts.evaluation_spec(self.evaluation)
 
-  def about(self) -> dict[str, Any]:
-    """What the results are of, for their JSON."""
-    return dict(
-      model_dir=os.path.dirname(self.folder),
-      num_updates=self.num_updates,
-      model_fingerprint=checkpoints.fingerprint(self.predictor),
-      data_fingerprint=self.table.fingerprint,
-      training=dataclasses.asdict(self.training),
-      evaluation=dataclasses.asdict(self.evaluation),
-    )
+  def probed(self) -> tuple[str, ...]:
+    """The representations that Test 1 probes."""
+    return recording.probed(self.evaluation, self.widths)
 
-  def write(self, name: str, text: str, data: Mapping[str, Any]) -> None:
-    """Prints a report and writes it."""
-    paths = tables.write(self.folder, name, text, data)
-    self.log(f'\n{text}\nwritten: {", ".join(paths)}')
-
-  def for_probe(self) -> dict[str, Wanted]:
-    """The traces of Test 1.
-
-    Returns:
-      `trained`; `untrained`, unless the model is that itself; and by its name
-      each latent that is probed in isolation.
-    """
-    probed = exports.probed(self.evaluation, self.widths)
-    exported = exports.exported(self.evaluation, self.widths)
-    usual = config_lib.EvaluationConfig()
-    name = 'probe'
-    if exported != exports.exported(usual, self.widths):
-      name = '_'.join([name, *exported])
-    # Of the controls only what is probed is written.
-    of_probed = ''
-    if probed != exports.probed(usual, self.widths):
-      of_probed = f'_{"_".join(probed)}'
+  def for_probe(self) -> ProbeRequests:
+    """The traces of Test 1. Of controls, only what is probed is recorded."""
+    exported = recording.exported(self.evaluation, self.widths)
+    probed = self.probed()
+    # Names say what is recorded where it is not the default.
+    default = config_lib.EvaluationConfig()
+    names, suffix = ['probe'], ''
+    if exported != recording.exported(default, self.widths):
+      names += exported
+    if probed != recording.probed(default, self.widths):
+      suffix = '_'.join(['', *probed])
     spec, number = self.spec(), self.evaluation.num_rollouts
-    splits = _splits(spec, number, _LEAST_UNSEEN)
-    wanted = dict(trained=Wanted(name, splits, exported))
-    if not self.training.freeze_core:
-      name = f'probe_untrained{of_probed}'
-      wanted['untrained'] = Wanted(name, splits, probed, is_untrained=True)
+    splits = _splits(spec, number, _MIN_UNSEEN)
+    untrained, isolated = None, {}
+    if not self.trained.config.freeze_core:
+      untrained = TraceRequest(
+        f'probe_untrained{suffix}', splits, probed, is_untrained=True
+      )
     if self.evaluation.num_isolated:
       for latent in spec.varying:
-        splits = _splits(
-          dataclasses.replace(spec, varying=(latent,)),
-          self.evaluation.num_isolated,
-          _LEAST_ALONE,
+        isolated[latent] = TraceRequest(
+          f'probe_alone{suffix}',
+          _splits(
+            dataclasses.replace(spec, varying=(latent,)),
+            self.evaluation.num_isolated,
+            _MIN_UNSEEN_ISOLATED,
+          ),
+          probed,
         )
-        wanted[latent] = Wanted(f'probe_alone{of_probed}', splits, probed)
-    return wanted
+    trained = TraceRequest('_'.join(names), splits, exported)
+    return ProbeRequests(trained, untrained, isolated)
 
-  def for_mutual_information(self, representations: Iterable[str]) -> Wanted:
+  def for_mutual_information(
+    self, representations: Iterable[str]
+  ) -> TraceRequest:
     """The traces of Test 2."""
     split = rollouts.RolloutRange(
       rollouts.moving_spec(self.evaluation), 0, self.evaluation.num_sequences
     )
-    return Wanted('mi', dict(sequences=split), tuple(representations))
+    return TraceRequest('mi', dict(sequences=split), tuple(representations))
 
-  def _model_traces(self, wanted: Wanted) -> exports.ModelTraces:
-    splits = wanted.splits.values()
+  def _model_traces(self, request: TraceRequest) -> recording.ModelTraces:
+    splits = request.splits.values()
     sizes = '+'.join(str(split.num_rollouts) for split in splits)
-    num_updates = 0 if wanted.is_untrained else self.num_updates
+    model, num_updates = self.trained.model, self.trained.num_updates
+    if request.is_untrained:
+      model, num_updates = self._untrained, 0
     name = (
-      f'{wanted.name}{_confined(next(iter(splits)).spec)}_{sizes}'
+      f'{request.name}{_confined(next(iter(splits)).spec)}_{sizes}'
       f'x{self.evaluation.rollout_length}_seed{self.evaluation.seed}'
       f'_update{num_updates}'
     )
-    return exports.ModelTraces(
+    return recording.ModelTraces(
       path=os.path.join(self.folder, _TRACES_DIR, name),
-      predictor=self.untrained if wanted.is_untrained else self.predictor,
+      predictor=model,
       table=self.table,
-      splits=wanted.splits,
-      widths={name: self.widths[name] for name in wanted.representations},
-      metadata=dict(num_updates=num_updates, run=self.training.name()),
+      splits=request.splits,
+      widths={name: self.widths[name] for name in request.representations},
+      metadata=dict(num_updates=num_updates, run=self.trained.config.name()),
     )
 
-  def check_space(self, wanted: Iterable[Wanted]) -> None:
+  def check_space(self, requests: Iterable[TraceRequest]) -> None:
     """Says what traces will take on the disk, before any is written.
 
     Args:
-      wanted: all that the tests ask for.
+      requests: all traces that the tests need.
 
     Raises:
       UsageError: if the disk has too little space, or a folder holds others.
     """
-    trace_export.check_space(
+    writing.check_space(
       os.path.join(self.folder, _TRACES_DIR),
-      [self._model_traces(each).plan() for each in wanted],
-      self.log,
+      [self._model_traces(request).plan() for request in requests],
+      self.console,
     )
 
-  def traces(self, wanted: Wanted) -> traces_lib.Traces:
-    """Writes traces, or finds them written."""
-    return self._model_traces(wanted).export(self.log)
+  def traces(self, request: TraceRequest) -> traces_lib.Traces:
+    """Opens traces; writes them first if they are not there."""
+    return self._model_traces(request).export(self.console)
+
+
+def load(
+  model_dir: str,
+  evaluation: config_lib.EvaluationConfig,
+  data_dir: str | None,
+  checkpoint: str,
+  console: progress.Console,
+) -> EvaluatedRun:
+  """Restores a run's model, and loads what its task needs.
+
+  Args:
+    model_dir: the run's folder.
+    evaluation: how to evaluate it.
+    data_dir: where the table of sprites is kept; TFDS's folder by default.
+    checkpoint: which of the run: `newest`, or `best` by validation.
+    console: takes lines and progress.
+
+  Raises:
+    UsageError: if there is no such run or no sound checkpoint, or the task has
+      none of the tests.
+  """
+  task = tasks.get(runs.load(model_dir).TASK)
+  if not set(evaluation.tests) & set(task.tests):
+    raise errors.UsageError(
+      f'--test={evaluation.tests[0]}: {model_dir} is a run of '
+      f'--task={task.name}, which has only --test={"|".join(task.tests)}'
+    )
+  trained = task.restore(model_dir, checkpoint, console)
+  tests = tuple(test for test in evaluation.tests if test in task.tests)
+  evaluation = dataclasses.replace(evaluation, tests=tests)
+  evaluation = task.evaluation_of(trained.config, evaluation)
+  return EvaluatedRun(
+    model_dir=model_dir,
+    task=task,
+    trained=trained,
+    evaluation=evaluation,
+    table=task.load_table(trained.config, evaluation, data_dir),
+    console=console,
+  )
 
 
 def _splits(
-  spec: rollouts.RolloutSpec, number: int, least: int
+  spec: rollouts.RolloutSpec, number: int, min_unseen: int
 ) -> dict[str, rollouts.RolloutRange]:
   """Rollouts to train probes on, and a tenth as many unseen ones, or more."""
   return dict(
     train=rollouts.RolloutRange(spec, 0, number),
-    test=rollouts.RolloutRange(spec, number, max(least, -(-number // 10))),
+    test=rollouts.RolloutRange(spec, number, max(min_unseen, -(-number // 10))),
   )
 
 
 def _confined(spec: rollouts.RolloutSpec) -> str:
-  """For a folder's name: how a test's rollouts differ from the usual."""
+  """For a folder's name: how a test's rollouts differ from the default."""
   usual = variation.resolve(None, spec.fixed)[0]
   if spec.stream == 'mutual_information':
     usual = rollouts.MOVING

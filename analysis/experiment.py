@@ -1,9 +1,8 @@
-"""The second half of the experiment: from a trained run to its reports.
+"""The second half of the experiment: from a trained run to its report.
 
-What `evaluate.py` does, without flags: `evaluate` restores a run's model,
-scores its predictions, writes its traces and puts them to Test 1 and Test 2,
-and the model to Test 3, which is also for runs of repeat-copy. Everything is
-left in the run's folder, under `evaluation/`:
+What `evaluate.py` does, without flags. `evaluate` restores a run's model and
+puts it to the tests that its task allows. Results are left in the run's
+folder, under `evaluation/`:
 
   prediction.json, predictions.png   how well the model predicts
   traces/                            what it held, as TFDS datasets
@@ -11,6 +10,8 @@ left in the run's folder, under `evaluation/`:
   mutual_information.md, .json       Test 2
   lesion.md, lesion.json             Test 3
   report.html, .md, .json, figures/  all of it, if all tests were asked for
+
+All but Test 3 is for tasks with sprites.
 """
 
 from collections.abc import Mapping
@@ -27,38 +28,29 @@ from analysis import evaluated_run
 from analysis import lesion
 from analysis import mutual_information
 from analysis import probe
-from analysis.common import tables
-from analysis.report import composer as report
+from analysis import report
 from dnc import config as config_lib
-from dnc import tasks
-from dnc.config import runs
-from dnc.dsprites import table as table_lib
-from dnc.next_sprite import recording as exports
+from dnc import dnc
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring
-from dnc.next_sprite import sequences as sprite_sequences
-from dnc.next_sprite import training
-from dnc.repeat_copy import sequences as copy_sequences
-from dnc.repeat_copy import training as repeat_copy_training
 from dnc.system import errors
 from dnc.system import files
-from dnc.training import checkpoints
-
-EVALUATION_DIR = 'evaluation'
+from dnc.system import progress
 
 # Rollouts on which predictions are scored.
 _NUM_SCORED = 16
 _MAGNIFICATION = 2
-
-_Run = evaluated_run.EvaluatedRun
-Log = evaluated_run.Log
+_LOSSES = {
+  config_lib.SIGMOID_CROSS_ENTROPY: 'cross-entropy {:.1f} nats',
+  config_lib.MEAN_SQUARED_ERROR: 'squared error {:.1f}',
+}
 
 
 def evaluate(
   model_dir: str,
   config: config_lib.EvaluationConfig,
   data_dir: str | None = None,
-  log: Log = print,
+  log: progress.Log = print,
   checkpoint: str = 'newest',
   command: str = 'analysis.experiment.evaluate',
 ) -> dict[str, Any]:
@@ -68,7 +60,8 @@ def evaluate(
     model_dir: the folder of its run.
     config: which tests, on what.
     data_dir: where the table of sprites is kept; TFDS's folder by default.
-    log: takes each line of progress, and the tables.
+    log: takes each line of progress, then a line or two for each test; a
+      `progress.Console` also shows how far the work is.
     checkpoint: which of the run: `newest`, or `best` by validation.
     command: how this was asked for, for the report.
 
@@ -76,98 +69,104 @@ def evaluate(
     What was found, by test: `prediction`, a dict of means per step; `probe`, a
     `probe.ProbeResult`; `mi`, by representation, a
     `mutual_information.MutualInformationResult`; and `lesion`, a
-    `lesion.LesionResult`, not for a core without a memory; of a run of
-    repeat-copy only this one.
+    `lesion.LesionResult`. Tests that were not asked for, or that the task or
+    the core does not allow, are left out.
 
   Raises:
     UsageError: if there is no such run, its traces are another model's, or the
       folder cannot be written.
   """
-  if runs.load(model_dir).TASK == tasks.REPEAT_COPY:
-    return _evaluate_repeat_copy(model_dir, config, log, checkpoint, command)
-  trained = training.restore(model_dir, checkpoint, log)
-  training_config = trained.config
-  log(f'evaluating {model_dir} after {trained.num_updates} updates')
-  run = _Run(
-    training=training_config,
-    evaluation=config.for_run(training_config),
-    predictor=trained.model,
-    num_updates=trained.num_updates,
-    table=table_lib.load_table(
-      config.dataset or training_config.dataset, data_dir
-    ),
-    folder=os.path.join(model_dir, EVALUATION_DIR),
-    log=log,
-  )
-  tests = dict(probe=_run_probe, mi=_run_mutual_information, lesion=_run_lesion)
-  chosen = _chosen_tests(run)
+  console = progress.as_console(log)
+  run = evaluated_run.load(model_dir, config, data_dir, checkpoint, console)
+  console(f'evaluating {model_dir} after {run.trained.num_updates:,} updates')
+  if run.evaluation.tests != config.tests:
+    tests = '|'.join(run.evaluation.tests)
+    console(f'--task={run.task.name} has only --test={tests}')
+  tests = _possible_tests(run)
   with files.explained_errors(run.folder):
     os.makedirs(run.folder, exist_ok=True)
     with files.only_writer(run.folder):
-      run.check_space(_wanted(run, chosen))
-      found = dict(prediction=_score_prediction(run))
-      for name in chosen:
-        found[name] = tests[name](run)
+      found = {}
+      if run.table is not None:
+        run.check_space(_trace_requests(run, tests))
+        found['prediction'] = _score_prediction(run)
+      for name in tests:
+        stage, test = _TESTS[name]
+        with progress.Stage(console, stage):
+          found[name] = test(run)
       if config.tests == config_lib.TESTS:
         _write_report(run, found, command)
-      else:
-        _tell_of_report(run.folder, log)
-  log(f'results: {run.folder}')
+  for line in report.answers(found, _has_memory(run)):
+    console(line)
+  _tell_where(run.folder, config, console)
   return found
 
 
-def _chosen_tests(run: _Run) -> list[str]:
+def _has_memory(run: evaluated_run.EvaluatedRun) -> bool:
+  return isinstance(run.trained.core, dnc.DNC)
+
+
+def _possible_tests(run: evaluated_run.EvaluatedRun) -> list[str]:
   """The tests that are asked for and that the model can be put to.
 
   Raises:
-    UsageError: if it cannot be put to the only one that is asked for, or a
-      test is asked for what the model has not.
+    UsageError: if there are none, or Test 2 is asked for numbers that the
+      memory does not have.
   """
-  chosen = list(run.evaluation.tests)
-  if 'mi' in chosen:
+  tests = list(run.evaluation.tests)
+  if 'mi' in tests:
     _check_locations(run)
-  if 'lesion' in chosen and 'memory' not in run.widths:
-    message = f'a run of --core={run.training.core} has no memory'
-    if chosen == ['lesion']:
+  if 'lesion' in tests and not _has_memory(run):
+    message = f'a run of --core={run.trained.config.core} has no memory'
+    if tests == ['lesion']:
       raise errors.UsageError(f'--test=lesion: {message}')
-    run.log(f'no Test 3: {message}')
-    chosen.remove('lesion')
-  return chosen
+    run.console(f'no Test 3: {message}')
+    tests.remove('lesion')
+  return tests
 
 
-def _wanted(run: _Run, chosen: Sequence[str]) -> list[evaluated_run.Wanted]:
-  """The traces of all chosen tests."""
-  wanted = []
-  if 'probe' in chosen:
-    wanted += run.for_probe().values()
-  if 'mi' in chosen:
-    wanted.append(run.for_mutual_information(_layouts(run.training)))
-  return wanted
+def _trace_requests(
+  run: evaluated_run.EvaluatedRun, tests: Sequence[str]
+) -> list[evaluated_run.TraceRequest]:
+  requests = []
+  if 'probe' in tests:
+    requests += run.for_probe().all()
+  if 'mi' in tests:
+    requests.append(run.for_mutual_information(_layouts(run.trained.config)))
+  return requests
 
 
-def _tell_of_report(folder: str, log: Log) -> None:
-  """Says so if a report of an earlier evaluation stays as it is."""
+def _tell_where(
+  folder: str, config: config_lib.EvaluationConfig, console: progress.Console
+) -> None:
+  """Says where the results are, and if a report is not of this evaluation."""
   path = os.path.join(folder, 'report.html')
+  if config.tests == config_lib.TESTS:
+    console(f'report: {path}')
+    return
+  console(f'tables: {folder}')
   if os.path.exists(path):
-    log(f'{path} is of an earlier evaluation; --test=all makes it anew')
+    console(f'{path} is of an earlier evaluation; --test=all renews it')
 
 
-def _write_report(run: _Run, found: Mapping[str, Any], command: str) -> None:
-  """Puts everything on one page."""
-  scorer = _scorer(run, 1)
-  made = report.compose(
-    {**run.about(), 'command': command},
-    found,
-    _magnified(scorer.picture()),
-    scorer.trace_memory() if 'memory' in run.widths else None,
-  )
-  paths = report.write(run.folder, made, run.num_updates)
-  run.log(f'report: {", ".join(paths)}')
+def _write_report(
+  run: evaluated_run.EvaluatedRun, found: Mapping[str, Any], command: str
+) -> None:
+  picture = memory = None
+  if run.table is not None:
+    scorer = _scorer(run, 1)
+    picture = _magnified(scorer.picture())
+    memory = scorer.trace_memory() if _has_memory(run) else None
+  about = {**run.about(), 'command': command}
+  composed = report.compose(run.task, about, found, picture, memory)
+  report.write(run.folder, composed, run.trained.num_updates)
 
 
-def _scorer(run: _Run, num_rollouts: int) -> scoring.PredictionScorer:
+def _scorer(
+  run: evaluated_run.EvaluatedRun, num_rollouts: int
+) -> scoring.PredictionScorer:
   return scoring.PredictionScorer(
-    run.predictor, run.table, run.spec(), num_rollouts
+    run.trained.model, run.table, run.spec(), num_rollouts
   )
 
 
@@ -175,14 +174,14 @@ def _magnified(picture: np.ndarray) -> np.ndarray:
   return picture.repeat(_MAGNIFICATION, 0).repeat(_MAGNIFICATION, 1)
 
 
-def _score_prediction(run: _Run) -> dict[str, float]:
+def _score_prediction(run: evaluated_run.EvaluatedRun) -> dict[str, float]:
   """Scores the model's predictions and draws some."""
   scorer = _scorer(run, _NUM_SCORED)
   means = scorer.score()
   if not math.isfinite(means['loss']):
     raise errors.UsageError(
-      f'{os.path.dirname(run.folder)}: the model has diverged, its loss is '
-      f'{means["loss"]}; train it anew, with a lower --learning_rate'
+      f'{run.model_dir}: the model has diverged, its loss is {means["loss"]}; '
+      'train it anew, with a lower --learning_rate'
     )
   files.write_json(
     os.path.join(run.folder, 'prediction.json'),
@@ -191,41 +190,36 @@ def _score_prediction(run: _Run) -> dict[str, float]:
   picture = _magnified(scorer.picture())
   with files.atomic_file(os.path.join(run.folder, 'predictions.png')) as file:
     file.write(tf.io.encode_png(picture).numpy())
-  loss = {
-    config_lib.SIGMOID_CROSS_ENTROPY: 'cross-entropy {:.1f} nats',
-    config_lib.MEAN_SQUARED_ERROR: 'squared error {:.1f}',
-  }[run.training.loss].format(means['loss'])
-  run.log(
+  loss = _LOSSES[run.trained.config.loss].format(means['loss'])
+  run.console(
     f'prediction on unseen rollouts: {loss} an image, '
     f'{means["pixel_error"]:.2%} of pixels wrong, IoU {means["iou"]:.3f}'
   )
   return means
 
 
-def _run_probe(run: _Run) -> probe.ProbeResult:
+def _run_probe(run: evaluated_run.EvaluatedRun) -> probe.ProbeResult:
   """Test 1."""
-  spec = run.spec()
-  wanted = run.for_probe()
-  trained, untrained = wanted.pop('trained'), wanted.pop('untrained', None)
+  spec, requests = run.spec(), run.for_probe()
   settings = dict(
     seed=run.evaluation.seed,
-    representations=exports.probed(run.evaluation, run.widths),
+    representations=run.probed(),
     num_seeds=run.evaluation.num_seeds,
-    log=run.log,
+    log=run.console,
   )
   result = probe.from_traces(
-    run.traces(trained),
+    run.traces(requests.trained),
     run.evaluation.offsets,
-    untrained=untrained and run.traces(untrained),
+    untrained=requests.untrained and run.traces(requests.untrained),
     inputs=probe.sprite_inputs(run.table, spec),
     **settings,
   )
   isolated = {}
-  for latent, alone in wanted.items():
-    run.log(f'only {latent} varies:')
-    isolated[latent] = probe.from_traces(
-      run.traces(alone), (0,), asked=(latent,), centred=True, **settings
-    )
+  for latent, request in requests.isolated.items():
+    with progress.Stage(run.console, f'{latent} varies alone'):
+      isolated[latent] = probe.from_traces(
+        run.traces(request), (0,), asked=(latent,), centred=True, **settings
+      )
   result = dataclasses.replace(result, isolated=isolated)
   kind = dict(varying=spec.varying, fixed=spec.fixed)
   run.write(
@@ -250,17 +244,16 @@ def _layouts(config: config_lib.TrainingConfig) -> dict[str, tuple[int, ...]]:
   }
 
 
-def _check_locations(run: _Run) -> None:
-  """Raises a `UsageError` if the memory has no such numbers."""
+def _check_locations(run: evaluated_run.EvaluatedRun) -> None:
+  """Raises a `UsageError` if the memory does not have `--locations`."""
   locations = run.evaluation.locations
   if locations is None:
     return
-  layouts = _layouts(run.training)
+  config = run.trained.config
   shown = f'--locations={",".join(map(str, locations))}'
-  if 'memory' not in layouts:
-    core = run.training.core
-    raise errors.UsageError(f'{shown}: --core={core} has no memory')
-  number = math.prod(layouts['memory'])
+  if not _has_memory(run):
+    raise errors.UsageError(f'{shown}: --core={config.core} has no memory')
+  number = config.memory_size * config.word_size
   if max(locations) >= number:
     raise errors.UsageError(
       f'{shown}: must be of 0 to {number - 1}, the numbers of this memory'
@@ -268,17 +261,19 @@ def _check_locations(run: _Run) -> None:
 
 
 def _run_mutual_information(
-  run: _Run,
+  run: evaluated_run.EvaluatedRun,
 ) -> dict[str, mutual_information.MutualInformationResult]:
   """Test 2."""
-  if not set(rollouts.MOVING) <= set(run.training.varying):
-    run.log('Test 2 moves x_position, which did not vary in training')
-  layouts = _layouts(run.training)
-  wanted = run.for_mutual_information(layouts)
-  traces = run.traces(wanted)
-  if 'memory' not in layouts:
-    core = run.training.core
-    run.log(f'Test 2: --core={core} has no memory; its controller is scored')
+  config = run.trained.config
+  if not set(rollouts.MOVING) <= set(config.varying):
+    run.console('Test 2 moves x_position, which did not vary in training')
+  layouts = _layouts(config)
+  request = run.for_mutual_information(layouts)
+  traces = run.traces(request)
+  if not _has_memory(run):
+    run.console(
+      f'Test 2: --core={config.core} has no memory; its controller is scored'
+    )
   elif run.evaluation.locations is not None:
     layouts = {'memory': layouts['memory']}
   results = mutual_information.from_traces(
@@ -289,9 +284,9 @@ def _run_mutual_information(
     locations=run.evaluation.locations,
     estimator=run.evaluation.estimator,
     seed=run.evaluation.seed,
-    log=run.log,
+    log=run.console,
   )
-  fixed = wanted.splits['sequences'].spec.fixed
+  fixed = request.splits['sequences'].spec.fixed
   run.write(
     'mutual_information',
     mutual_information.tables.text(results, fixed),
@@ -300,16 +295,16 @@ def _run_mutual_information(
   return results
 
 
-def _run_lesion(run: _Run) -> lesion.LesionResult:
+def _run_lesion(run: evaluated_run.EvaluatedRun) -> lesion.LesionResult:
   """Test 3."""
-  evaluated = run.evaluation
+  evaluation = run.evaluation
   result = lesion.measure(
-    sprite_sequences.SpriteSequences(run.predictor, run.table, run.spec()),
-    evaluated.num_lesioned,
-    evaluated.lesion_step,
-    evaluated.reset_interval,
-    evaluated.seed,
-    run.log,
+    run.task.sequences(run.trained, evaluation, run.table),
+    evaluation.num_lesioned,
+    evaluation.lesion_step,
+    evaluation.reset_interval,
+    evaluation.seed,
+    run.console,
   )
   run.write(
     'lesion',
@@ -319,61 +314,8 @@ def _run_lesion(run: _Run) -> lesion.LesionResult:
   return result
 
 
-def _evaluate_repeat_copy(
-  model_dir: str,
-  config: config_lib.EvaluationConfig,
-  log: Log,
-  checkpoint: str,
-  command: str,
-) -> dict[str, Any]:
-  """`evaluate`, of a run of repeat-copy: Test 3."""
-  if 'lesion' not in config.tests:
-    raise errors.UsageError(
-      f'--test={config.tests[0]}: {model_dir} is a run of --task=repeat_copy, '
-      'for which there is --test=lesion alone'
-    )
-  trained = repeat_copy_training.restore(model_dir, checkpoint, log)
-  training_config, num_updates = trained.config, trained.num_updates
-  core = trained.core
-  log(f'evaluating {model_dir} after {num_updates} updates')
-  if config.tests != ('lesion',):
-    log('only Test 3: the others are for runs of --task=dsprites')
-  folder = os.path.join(model_dir, EVALUATION_DIR)
-  with files.explained_errors(folder):
-    os.makedirs(folder, exist_ok=True)
-    with files.only_writer(folder):
-      result = lesion.measure(
-        copy_sequences.CopySequences(
-          core, dataclasses.replace(training_config, seed=config.seed)
-        ),
-        config.num_lesioned,
-        config.lesion_step,
-        config.reset_interval,
-        config.seed,
-        log,
-      )
-      about = dict(
-        model_dir=model_dir,
-        num_updates=num_updates,
-        model_fingerprint=checkpoints.fingerprint(core),
-        training=dataclasses.asdict(training_config),
-        evaluation=dict(
-          tests=('lesion',),
-          num_lesioned=config.num_lesioned,
-          lesion_step=result.lesion_step,
-          reset_interval=result.reset_interval,
-          seed=config.seed,
-        ),
-      )
-      text = lesion.tables.text(result)
-      data = lesion.tables.data(result, about)
-      paths = tables.write(folder, 'lesion', text, data)
-      log(f'\n{text}\nwritten: {", ".join(paths)}')
-      found = dict(lesion=result)
-      if config.tests == config_lib.TESTS:
-        made = report.compose({**about, 'command': command}, found)
-        paths = report.write(folder, made, num_updates)
-        log(f'report: {", ".join(paths)}')
-      else:
-        _tell_of_report(folder, log)
-  return found
+_TESTS = {
+  'probe': ('Test 1', _run_probe),
+  'mi': ('Test 2', _run_mutual_information),
+  'lesion': ('Test 3', _run_lesion),
+}

@@ -60,6 +60,9 @@ class Task(abc.ABC):
     tests: those of `config.TESTS` that its models can be put to.
     options: flags of train.py that it takes beside its config's fields.
     description: what its models are trained on; Markdown, for the report.
+    baseline: what a model that knows only the mean does, e.g. 'predicting the
+      mean image'.
+    about_lesions: what a reader of Test 3 must know about the task.
   """
 
   name: ClassVar[str]
@@ -68,6 +71,8 @@ class Task(abc.ABC):
   tests: ClassVar[tuple[str, ...]]
   options: ClassVar[tuple[str, ...]] = ()
   description: ClassVar[str]
+  baseline: ClassVar[str]
+  about_lesions: ClassVar[str]
 
   @abc.abstractmethod
   def train(
@@ -130,6 +135,35 @@ class Task(abc.ABC):
     Raises:
       UsageError: if no run diverged there.
     """
+
+  def evaluation_of(
+    self, training: config_lib.Config, evaluation: config_lib.EvaluationConfig
+  ) -> config_lib.EvaluationConfig:
+    """Decides what an evaluation leaves to the run or its task.
+
+    Args:
+      training: how the model was trained.
+      evaluation: how it is to be evaluated.
+    """
+    del training
+    return evaluation
+
+  def load_table(
+    self,
+    training: config_lib.Config,
+    evaluation: config_lib.EvaluationConfig,
+    data_dir: str | None,
+  ) -> table_lib.SpriteTable | None:
+    """Loads the sprites of an evaluation; None if the task has no sprites.
+
+    With sprites come scores of predictions, pictures, and Tests 1 and 2.
+
+    Args:
+      training: how the model was trained.
+      evaluation: how it is evaluated.
+      data_dir: where the table of sprites is kept; TFDS's folder by default.
+    """
+    del training, evaluation, data_dir
 
   @abc.abstractmethod
   def sequences(

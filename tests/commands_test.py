@@ -6,7 +6,7 @@ Their flags are in train_test and evaluate_test.
 import glob
 import json
 import os
-import shutil
+import re
 import signal
 import subprocess
 import sys
@@ -16,33 +16,13 @@ import time
 import tensorflow as tf
 
 from tests.support import data as testing_data
+from tests.support import evaluated_run
 
-_SMALL_MODEL = (
-  '--preset=quick',
-  '--memory_size=5',
-  '--word_size=4',
-  '--hidden_size=8',
-  '--batch_size=2',
-  '--rollouts_per_epoch=8',
-  '--min_length=20',
-  '--max_length=30',
-  '--tbptt_length=10',
-  '--report_interval=2',
-)
 # Starts in half the time.
 _SMALL_LSTM = (
   '--preset=quick',
   '--core=lstm',
-  *(flag for flag in _SMALL_MODEL[3:]),
-)
-_SMALL_EVALUATION = (
-  '--num_rollouts=10',
-  '--num_isolated=0',
-  '--num_seeds=1',
-  '--offsets=0,10,-1',
-  '--num_sequences=3',
-  '--rollout_length=15',
-  '--num_lesioned=3',
+  *evaluated_run.MODEL_FLAGS[4:],
 )
 
 
@@ -52,20 +32,8 @@ class CommandsTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
+    cls._shared = evaluated_run.get()
     cls._folder = cls.enterClassContext(tempfile.TemporaryDirectory())
-    cls._trained = cls._run('train.py', *_SMALL_MODEL)
-    (name,) = os.listdir(os.path.join(cls._folder, 'runs'))
-    cls._model_dir = os.path.join(cls._folder, 'runs', name)
-    cls._evaluated = cls._run('evaluate.py', *_SMALL_EVALUATION)
-
-  @classmethod
-  def _command(cls, script, *flags):
-    return [
-      sys.executable,
-      os.path.join(testing_data.ROOT, script),
-      f'--data_dir={testing_data.data_dir()}',
-      *flags,
-    ]
 
   @classmethod
   def _options(cls, **environment):
@@ -80,7 +48,7 @@ class CommandsTest(tf.test.TestCase):
   @classmethod
   def _run(cls, script, *flags, **environment):
     return subprocess.run(
-      cls._command(script, *flags),
+      evaluated_run.command(script, *flags),
       **cls._options(**environment),
       check=False,
     )
@@ -91,50 +59,68 @@ class CommandsTest(tf.test.TestCase):
     self.assertLen(result.stderr.splitlines(), 1, msg=result.stderr)
     self.assertRegex(result.stderr, pattern)
 
-  def test_train_then_evaluate_then_again(self):
-    self.assertEqual(self._trained.returncode, 0, msg=self._trained.stderr)
-    self.assertEqual(self._trained.stderr, '')
-    self.assertRegex(self._trained.stdout, r'update \d+ .*loss .*IoU .*steps/s')
-    with open(os.path.join(self._model_dir, 'training.json')) as file:
+  def test_train_then_evaluate(self):
+    trained = self._shared.trained
+    self.assertEqual(trained.returncode, 0, msg=trained.stderr)
+    self.assertEqual(trained.stderr, '')
+    self.assertRegex(trained.stdout, r'update \d+ .*loss .*IoU .*steps/s')
+    model_dir = self._shared.model_dir
+    with open(os.path.join(model_dir, 'training.json')) as file:
       self.assertContainsSubset(['loss', 'iou', 'pixel_error'], json.load(file))
 
-    first = self._evaluated
-    self.assertEqual(first.returncode, 0, msg=first.stderr)
-    self.assertEqual(first.stderr, '')
-    self.assertIn('# Test 1: linear probe', first.stdout)
-    self.assertIn('# Test 2: mutual information', first.stdout)
-    self.assertIn('# Test 3: lesions of the memory', first.stdout)
-    self.assertNotIn('did not vary', first.stdout)
-    folder = os.path.join(self._model_dir, 'evaluation')
+    evaluated = self._shared.evaluated
+    self.assertEqual(evaluated.returncode, 0, msg=evaluated.stderr)
+    self.assertEqual(evaluated.stderr, '')
+    self.assertNotIn('did not vary', evaluated.stdout)
+    # The tables are in files; at the end the answers, and where the report is.
+    self.assertNotIn('|', evaluated.stdout)
+    lines = evaluated.stdout.splitlines()
+    self.assertLess(len(lines), 24)
+    for line, number in zip(lines[-4:-1], (1, 2, 3), strict=True):
+      self.assertRegex(line, rf'^Test {number}, .*\? (Yes|No|Cannot tell)')
+    self.assertRegex(lines[-1], '^report: runs/.*/evaluation/report.html$')
+
+    folder = self._shared.folder
     with open(os.path.join(folder, 'probe.json')) as file:
       scores = json.load(file)['scores']
-    self.assertEqual(list(scores['test']['memory']), ['0', '10', '-1'])
+    self.assertEqual(list(scores['test']['memory']), ['5', '0', '-1'])
     self.assertEqual(
-      set(scores['test']['memory']['10']),
+      set(scores['test']['memory']['5']),
       {'shape', 'scale', 'orientation', 'x_position', 'y_position'},
     )
     with open(os.path.join(folder, 'mutual_information.json')) as file:
       found = json.load(file)['results']
     self.assertLen(found['memory']['scores'][0], 5 * 4)
-    self.assertEqual(found['memory']['lags'], [0, 1, 5, 10])
+    self.assertEqual(found['memory']['lags'], [1, 0])
     self.assertIn('controller_cell', found)
     with open(os.path.join(folder, 'lesion.json')) as file:
-      self.assertLen(json.load(file)['scores']['no_usage']['iou'], 3)
+      self.assertLen(json.load(file)['scores']['no_usage']['iou'], 5)
     with open(os.path.join(folder, 'predictions.png'), 'rb') as file:
       self.assertEqual(tf.io.decode_png(file.read()).shape[-1], 1)
 
-    def tables(output):
-      return [line for line in output.splitlines() if line.startswith('|')]
-
-    again = self._run('evaluate.py', '--test=probe', *_SMALL_EVALUATION)
-    self.assertIn('traces: reading', again.stdout)
-    found = tables(again.stdout)
-    self.assertGreater(len(found), 50)
-    self.assertEqual(found, tables(first.stdout)[: len(found)])
+  def test_the_same_evaluation_leaves_the_same(self):
+    root = os.path.join(self._folder, 'again')
+    copy = self._shared.copy(root)
+    result = subprocess.run(
+      evaluated_run.command('evaluate.py', *evaluated_run.EVALUATION_FLAGS),
+      **{**self._options(), 'cwd': root},
+      check=False,
+    )
+    self.assertEqual(result.returncode, 0, msg=result.stderr)
+    self.assertIn('traces: reading', result.stdout)
+    self.assertNotIn('traces: writing', result.stdout)
+    for name in ('report.md', 'probe.md', 'mutual_information.md', 'lesion.md'):
+      texts = []
+      for run in (self._shared, copy):
+        with open(os.path.join(run.folder, name), encoding='utf-8') as file:
+          # Each process has its own data.
+          texts.append(re.sub(r'--data_dir=\S+', '', file.read()))
+      self.assertEqual(*texts)
 
   def test_nobody_reads_the_output(self):
     process = subprocess.Popen(
-      self._command('train.py', *_SMALL_LSTM, '--seed=7'), **self._options()
+      evaluated_run.command('train.py', *_SMALL_LSTM, '--seed=7'),
+      **self._options(),
     )
     process.stdout.close()
     with process.stderr:
@@ -145,7 +131,7 @@ class CommandsTest(tf.test.TestCase):
     # Epochs enough that it is still running when the signal comes.
     flags = (*_SMALL_LSTM, '--num_epochs=1000', '--model_dir=stopped')
     process = subprocess.Popen(
-      self._command('train.py', *flags), **self._options()
+      evaluated_run.command('train.py', *flags), **self._options()
     )
     for line in process.stdout:
       if 'steps/s' in line:
@@ -154,10 +140,10 @@ class CommandsTest(tf.test.TestCase):
     output, stderr = process.communicate(timeout=60)
     self.assertEqual(process.returncode, 130)
     self.assertEqual(stderr, '')
-    self.assertIn('the same command goes on', output)
+    self.assertIn('the same command resumes it', output)
 
     process = subprocess.Popen(
-      self._command('train.py', *flags), **self._options()
+      evaluated_run.command('train.py', *flags), **self._options()
     )
     line = process.stdout.readline()
     process.kill()
@@ -165,8 +151,8 @@ class CommandsTest(tf.test.TestCase):
     self.assertRegex(line, r'resuming stopped after [1-9]')
 
   def test_ctrl_c_while_traces_are_written(self):
-    model_dir = os.path.join(self._folder, 'interrupted')
-    shutil.copytree(self._model_dir, model_dir)
+    root = os.path.join(self._folder, 'interrupted')
+    model_dir = self._shared.copy(root).model_dir
     command = [
       sys.executable,
       '-c',
@@ -203,15 +189,18 @@ class CommandsTest(tf.test.TestCase):
 
   def test_locations_that_the_memory_does_not_have(self):
     result = self._run(
-      'evaluate.py', '--test=mi', '--locations=0,20', *_SMALL_EVALUATION
+      'evaluate.py',
+      '--test=mi',
+      '--locations=0,20',
+      f'--model_dir={self._shared.model_dir}',
+      *evaluated_run.EVALUATION_FLAGS,
     )
     self._assert_refused(result, '--locations=0,20: must be of 0 to 19')
 
   def test_traces_of_another_model(self):
     # As if the folder of traces had been copied from another run.
-    other = os.path.join(self._folder, 'other')
-    shutil.copytree(self._model_dir, other)
-    (traces,) = glob.glob(os.path.join(other, 'evaluation', 'traces', 'mi_*'))
+    other = self._shared.copy(os.path.join(self._folder, 'other'))
+    (traces,) = glob.glob(os.path.join(other.folder, 'traces', 'mi_*'))
     path = os.path.join(traces, 'metadata.json')
     with open(path) as file:
       metadata = json.load(file)
@@ -219,14 +208,17 @@ class CommandsTest(tf.test.TestCase):
     with open(path, 'w') as file:
       json.dump(metadata, file)
     result = self._run(
-      'evaluate.py', '--test=mi', f'--model_dir={other}', *_SMALL_EVALUATION
+      'evaluate.py',
+      '--test=mi',
+      f'--model_dir={other.model_dir}',
+      *evaluated_run.EVALUATION_FLAGS,
     )
-    self._assert_refused(result, 'mi_.*traces with run .*delete the folder')
+    self._assert_refused(result, 'mi_.*traces have run .*delete the folder')
 
   def test_original_without_network_or_file(self):
     result = self._run(
       'train.py',
-      *_SMALL_MODEL,
+      *evaluated_run.MODEL_FLAGS,
       '--dataset=dsprites',
       '--model_dir=original',
       f'--data_dir={self.get_temp_dir()}',

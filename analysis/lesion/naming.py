@@ -16,8 +16,7 @@ _METRICS = {
 
 def baseline(result: measuring.LesionResult) -> str:
   """Returns what the constant prediction is called."""
-  of_what = 'image' if result.task == tasks.NEXT_SPRITE else 'target'
-  return f'predicting the mean {of_what}'
+  return tasks.get(result.task).baseline
 
 
 def metric(name: str) -> str:

@@ -38,12 +38,6 @@ _HOW_TO_READ = (
   'Without links, or without usage, a model may do as well if it finds its '
   'words, or free slots, by other means.',
 )
-_ABOUT_REPEAT_COPY = (
-  'Repeat-copy needs a memory of the pattern, though the controller can '
-  'remember some of it by itself. A model that solves the task and that the '
-  'lesions break proves that this test sees use where there is some. By '
-  'chance, half of the bits are right.'
-)
 
 
 def _lost(found: comparison.Comparison) -> str:
@@ -102,19 +96,16 @@ def text(result: measuring.LesionResult) -> str:
   header = ['', f'loss ({result.loss_unit})', 'change', 'lost']
   for metric in result.metrics[1:]:
     header += [naming.metric(metric), 'change']
-  is_repeat_copy = result.task == tasks.REPEAT_COPY
   words = dict(unit=result.unit, baseline=naming.baseline(result))
   parts = [
     '# Test 3: lesions of the memory',
-    f'{result.num_sequences} unseen {result.unit}s of '
-    f'{"up to " if is_repeat_copy else ""}{result.num_steps} steps, each run '
-    'intact and with every lesion.',
+    f'{result.num_sequences} unseen {result.unit}s of up to '
+    f'{result.num_steps} steps, each run intact and with every lesion.',
     tables.table(header, _rows(result)),
     verdict.text(result),
     *(paragraph.format(**words) for paragraph in _HOW_TO_READ),
+    tasks.get(result.task).about_lesions,
   ]
-  if is_repeat_copy:
-    parts.append(_ABOUT_REPEAT_COPY)
   return '\n\n'.join(parts) + '\n'
 
 

@@ -1,1 +1,13 @@
-"""Everything that was found of a run, on one page; learning curves."""
+"""Everything that was found of a run, on one page; learning curves of runs.
+
+composer.py  the report: its sections in order, its files, TensorBoard
+sections.py  the text, tables and figures of each section
+page.py      a page as Markdown and as one HTML file
+curves.py    learning curves; a command of its own
+"""
+
+from analysis.report.composer import answers
+from analysis.report.composer import compose
+from analysis.report.composer import write
+
+__all__ = ('answers', 'compose', 'write')

@@ -32,7 +32,8 @@ def read(model_dirs: Sequence[str]) -> dict[str, dict[str, figures.Points]]:
     the score.
 
   Raises:
-    UsageError: if one has not reported yet.
+    UsageError: if a run has no reports of a training on sprites yet, or two
+      have the same name.
   """
   panels: dict[str, dict[str, figures.Points]] = {
     title: {} for title in _PANELS.values()
@@ -47,7 +48,7 @@ def read(model_dirs: Sequence[str]) -> dict[str, dict[str, figures.Points]]:
       )
     name = os.path.basename(os.path.normpath(model_dir))
     if name in panels['loss']:
-      raise errors.UsageError(f'{model_dir}: a second run called {name}')
+      raise errors.UsageError(f'{model_dir}: another run is called {name}, too')
     for score, title in _PANELS.items():
       panels[title][name] = [
         (row['num_steps'] / 1e6, row['validation'][score])

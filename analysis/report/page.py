@@ -1,7 +1,7 @@
 """A page of text, tables and pictures: as Markdown, and as one HTML file.
 
-The HTML needs nothing but itself: no network, no script. It is laid out for a
-desk, a telephone and paper alike.
+The HTML file is self-contained: no network, no script. It is laid out for
+desktops, phones and paper.
 """
 
 import base64
@@ -14,7 +14,7 @@ import markdown
 
 from dnc.system import files
 
-# Where a page's Markdown looks for its pictures.
+# The folder of a page's pictures, beside its Markdown.
 PICTURE_DIR = 'figures'
 
 _STYLE = """
@@ -59,7 +59,7 @@ class Picture(NamedTuple):
     content: the file.
     name: what it shows, in a few words.
     caption: what it shows, for a reader who knows nothing else; plain text
-      without asterisks.
+      without asterisks, which would end the emphasis.
   """
 
   file: str
@@ -81,8 +81,8 @@ def to_html(text: str, pictures: dict[str, Picture]) -> str:
   """Makes one HTML file of a page.
 
   Args:
-    text: Markdown, with `Picture.markdown` where pictures go. What is before
-      the first line break is the heading.
+    text: Markdown, with `Picture.markdown` where pictures go. The first line is
+      the title.
     pictures: by file name.
 
   Returns:

@@ -10,7 +10,12 @@ is shown the image of the current sprite and an *action*, which says how the
 next sprite will differ from it, and has to predict the image of the next. What
 a sprite looks like is decided by five *latents*: its shape (square, ellipse or
 heart), scale, orientation, and x and y position. The network is never told
-them."""
+the latents. Does it hold them all the same, and does it use what it holds?"""
+_ABOUT_LESIONS = """\
+A network that has learned to copy sequences, which needs a memory, shows that
+this test sees use where there is some: `python train.py --task=repeat_copy
+--num_bits=6 --min_length=2 --max_length=8 --hidden_size=32
+--num_training_iterations=12000`, then `python evaluate.py`."""
 
 
 class NextSprite(tasks.Task):
@@ -22,6 +27,8 @@ class NextSprite(tasks.Task):
   tests = config_lib.TESTS
   options = ('preset', 'data_dir', 'strategy')
   description = _DESCRIPTION
+  baseline = 'predicting the mean image'
+  about_lesions = _ABOUT_LESIONS
 
   def train(self, config, model_dir, data_dir=None, log=print, strategy=None):
     """See `tasks.Task`."""
@@ -40,6 +47,16 @@ class NextSprite(tasks.Task):
     from dnc.next_sprite import training
 
     return training.replay(model_dir, data_dir)
+
+  def evaluation_of(self, training, evaluation):
+    """See `tasks.Task`. The same latents vary as in training, by default."""
+    return evaluation.for_run(training)
+
+  def load_table(self, training, evaluation, data_dir):
+    """See `tasks.Task`."""
+    from dnc.dsprites import table
+
+    return table.load_table(evaluation.dataset or training.dataset, data_dir)
 
   def sequences(self, trained, evaluation, table=None):
     """See `tasks.Task`."""

@@ -6,9 +6,16 @@ from dnc import tasks
 from dnc.repeat_copy import config
 
 _DESCRIPTION = """\
-DeepMind's repeat-copy task. The network hears a pattern, vectors of bits one
-after the other, and a number, and has to say the pattern that many times. That
-cannot be done without remembering the pattern."""
+DeepMind's repeat-copy task. The network is given a pattern, one vector of bits
+after the other, and a number, and has to output the pattern that many times. It
+must remember the pattern to do so. The task is the positive control of the test
+that asks whether a network uses its memory: of a network that does the task,
+the test must say yes."""
+_ABOUT_LESIONS = """\
+Repeat-copy needs a memory of the pattern, though the controller can remember
+some of it by itself. A model that solves the task and that the lesions break
+proves that this test sees use where there is some. By chance, half of the bits
+are right."""
 
 
 class RepeatCopy(tasks.Task):
@@ -19,6 +26,8 @@ class RepeatCopy(tasks.Task):
   config_class = config.RepeatCopyConfig
   tests = ('lesion',)
   description = _DESCRIPTION
+  baseline = 'predicting the mean target'
+  about_lesions = _ABOUT_LESIONS
 
   def train(self, config, model_dir, data_dir=None, log=print, strategy=None):
     """See `tasks.Task`."""

@@ -9,12 +9,14 @@ import tensorflow as tf
 
 from analysis import evaluated_run
 from dnc import config as config_lib
+from dnc import tasks
 from dnc import unroll
 from dnc.dsprites import latents
 from dnc.next_sprite import model as predictor_lib
 from dnc.next_sprite import rollouts
 from dnc.system import errors
-from dnc.traces import writing as trace_export
+from dnc.system import progress
+from dnc.traces import writing
 from dnc.training import checkpoints
 from tests.support import data as testing_data
 
@@ -34,29 +36,30 @@ class EvaluatedRunTest(tf.test.TestCase):
 
   def _run(self, folder=None, training_config=_TRAINING, **changes):
     config = config_lib.EvaluationConfig(**{**_EVALUATION, **changes})
+    task = tasks.get(tasks.NEXT_SPRITE)
+    model = predictor_lib.SpritePredictor(
+      dataclasses.replace(training_config, seed=1)
+    )
     return evaluated_run.EvaluatedRun(
-      training=training_config,
-      evaluation=config.for_run(training_config),
-      predictor=predictor_lib.SpritePredictor(
-        dataclasses.replace(training_config, seed=1)
-      ),
-      num_updates=7,
+      model_dir=folder or self.get_temp_dir(),
+      task=task,
+      trained=tasks.TrainedModel(training_config, model, model.core, 7),
+      evaluation=task.evaluation_of(training_config, config),
       table=testing_data.rendered_table(),
-      folder=folder or self.get_temp_dir(),
-      log=self._lines.append,
+      console=progress.as_console(self._lines.append),
     )
 
   def test_the_untrained_core_has_traces_of_its_own(self):
     run = self._run()
     split = rollouts.RolloutRange(run.spec(), 0, 2)
-    wanted = evaluated_run.Wanted('probe', dict(test=split), ('usage',))
-    own = run.traces(wanted)
-    other = run.traces(dataclasses.replace(wanted, is_untrained=True))
+    requests = evaluated_run.TraceRequest('probe', dict(test=split), ('usage',))
+    own = run.traces(requests)
+    other = run.traces(dataclasses.replace(requests, is_untrained=True))
     self.assertEndsWith(own.path, '/probe_2x15_seed0_update7')
     self.assertEqual(other.path, own.path.replace('update7', 'update0'))
     untrained = predictor_lib.SpritePredictor(_TRAINING)
     for traces, model, num_updates in (
-      (own, run.predictor, 7),
+      (own, run.trained.model, 7),
       (other, untrained, 0),
     ):
       self.assertEqual(traces.widths, {'usage': 5})
@@ -66,58 +69,73 @@ class EvaluatedRunTest(tf.test.TestCase):
       )
 
   def test_what_test_1_asks_for(self):
-    wanted = self._run(num_isolated=4).for_probe()
-    self.assertEqual([*wanted], ['trained', 'untrained', *latents.NAMES])
-    self.assertEqual(wanted['trained'].representations, config_lib.EXPORTS)
-    self.assertTrue(wanted['untrained'].is_untrained)
-    for name, each in wanted.items():
-      if name != 'trained':
-        self.assertEqual(each.representations, config_lib.REPRESENTATIONS)
-      numbers = {k: v.num_rollouts for k, v in each.splits.items()}
-      if name in latents.NAMES:
-        self.assertEqual(each.splits['train'].spec.varying, (name,))
-        self.assertEqual(numbers, dict(train=4, test=20))
-      else:
-        self.assertEqual(numbers, dict(train=12, test=2))
-    wanted = self._run(export=('memory',), num_isolated=0).for_probe()
-    self.assertEqual([*wanted], ['trained', 'untrained'])
+    def numbers(request):
+      return {k: v.num_rollouts for k, v in request.splits.items()}
+
+    requests = self._run(num_isolated=4).for_probe()
+    self.assertEqual([*requests.isolated], [*latents.NAMES])
+    self.assertEqual(requests.trained.representations, config_lib.EXPORTS)
+    self.assertTrue(requests.untrained.is_untrained)
     self.assertEqual(
-      [x.name for x in wanted.values()],
+      requests.all(),
+      [requests.trained, requests.untrained, *requests.isolated.values()],
+    )
+    for request in (requests.trained, requests.untrained):
+      self.assertEqual(numbers(request), dict(train=12, test=2))
+    for name, request in requests.isolated.items():
+      self.assertEqual(request.splits['train'].spec.varying, (name,))
+      self.assertEqual(numbers(request), dict(train=4, test=20))
+    for request in requests.all()[1:]:
+      self.assertEqual(request.representations, config_lib.REPRESENTATIONS)
+    requests = self._run(export=('memory',), num_isolated=0).for_probe()
+    self.assertEqual(
+      [request.name for request in requests.all()],
       ['probe_memory', 'probe_untrained_memory'],
     )
     frozen = dataclasses.replace(_TRAINING, freeze_core=True)
-    wanted = self._run(training_config=frozen, num_isolated=0).for_probe()
-    self.assertEqual([*wanted], ['trained'])
+    requests = self._run(training_config=frozen, num_isolated=0).for_probe()
+    self.assertEqual(requests.all(), [requests.trained])
+
+  def test_says_what_its_results_are_of(self):
+    run = self._run()
+    about = run.about()
+    self.assertEqual(about['num_updates'], 7)
+    self.assertEqual(about['training']['word_size'], 4)
+    self.assertEqual(about['evaluation'], dataclasses.asdict(run.evaluation))
+    # Settings of tests that a task does not have are left out.
+    other = dataclasses.replace(run, task=tasks.get(tasks.REPEAT_COPY))
+    self.assertEqual(
+      set(other.about()['evaluation']),
+      {'tests', 'num_lesioned', 'lesion_step', 'reset_interval', 'seed'},
+    )
 
   def test_space_is_told_for_all_before_any_is_written(self):
     run = self._run(num_isolated=0)
-    wanted = [*run.for_probe().values(), run.for_mutual_information(['memory'])]
+    requests = [*run.for_probe().all(), run.for_mutual_information(['memory'])]
     traces = os.path.join(run.folder, 'traces')
     usage = mock.Mock(free=10**9)
-    with mock.patch.object(
-      trace_export.shutil, 'disk_usage', return_value=usage
-    ):
-      run.check_space(wanted)
+    with mock.patch.object(writing.shutil, 'disk_usage', return_value=usage):
+      run.check_space(requests)
       self.assertRegex(
         self._lines[-1], f'^traces: .* MB to write into {traces}, free 1 GB$'
       )
       needed = sum(
         os.path.getsize(file)
-        for each in wanted
+        for each in requests
         for file in glob.glob(run.traces(each).path + '/*.tfrecord-*')
       )
       self._lines.clear()
-      run.check_space(wanted)
+      run.check_space(requests)
       self.assertEmpty(self._lines)
       # Elsewhere, all of it is missing.
       other = self._run(os.path.join(self.get_temp_dir(), 'other'))
       usage.free = needed
-      other.check_space(wanted)
+      other.check_space(requests)
       usage.free = needed - 1
       with self.assertRaisesRegex(
         errors.UsageError, 'traces need .*--num_rollouts.*--export.*--test'
       ):
-        other.check_space(wanted)
+        other.check_space(requests)
 
 
 if __name__ == '__main__':

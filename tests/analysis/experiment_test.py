@@ -14,6 +14,7 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
+from analysis import evaluated_run
 from analysis import experiment
 from dnc import config as config_lib
 from dnc import unroll
@@ -80,7 +81,7 @@ class ConfinedTest(tf.test.TestCase):
   def _folder(self, name, model_dir=None):
     """The one folder of traces that is called like that."""
     folder = os.path.join(
-      model_dir or self._model_dir, experiment.EVALUATION_DIR, 'traces'
+      model_dir or self._model_dir, evaluated_run.EVALUATION_DIR, 'traces'
     )
     (path,) = glob.glob(os.path.join(folder, name))
     return path
@@ -92,10 +93,13 @@ class ConfinedTest(tf.test.TestCase):
       for x in traces.dataset(split, ['classes']).as_numpy_iterator()
     ]
 
-  def _json(self, name):
-    path = os.path.join(self._model_dir, experiment.EVALUATION_DIR, name)
+  def _text(self, name):
+    path = os.path.join(self._model_dir, evaluated_run.EVALUATION_DIR, name)
     with open(path, encoding='utf-8') as file:
-      return json.load(file)
+      return file.read()
+
+  def _json(self, name):
+    return json.loads(self._text(name))
 
   def test_rollouts_are_like_those_of_the_training(self):
     name = 'probe_varying-scale-y_position_fixed-shape2-x_position4_12+2x15_*'
@@ -125,7 +129,7 @@ class ConfinedTest(tf.test.TestCase):
               self.assertIsNone(gain)
             else:
               self.assertTrue(np.isfinite(gain))
-    text = self._lines[self._lines.index('# Test 1') :]
+    text = self._text('probe.md')
     self.assertIn('scale and y_position vary from sprite to sprite', text)
     self.assertNotRegex(text, r'\bnan\b|\binf\b')
     row = '| predicting the mean (exact)'
@@ -149,7 +153,7 @@ class ConfinedTest(tf.test.TestCase):
         self.assertEqual(
           [latents.NAMES[i] for i in np.flatnonzero(varies)], [latent]
         )
-    self.assertIn('## Each latent in isolation', self._lines)
+    self.assertIn('## Each latent in isolation', self._text('probe.md'))
 
   def test_controls_stand_beside(self):
     result = self._found['probe']
@@ -200,7 +204,9 @@ class ConfinedTest(tf.test.TestCase):
     self.assertEqual(
       probe['config']['evaluation']['fixed'], [['shape', 2], ['x_position', 4]]
     )
-    self.assertIn('only x moves; fixed: shape:2.', self._lines)
+    self.assertIn(
+      'only x moves; fixed: shape:2.', self._text('mutual_information.md')
+    )
     found = self._found['mi']
     self.assertEqual(
       {name: result.layout for name, result in found.items()},
@@ -255,7 +261,7 @@ class ConfinedTest(tf.test.TestCase):
       data['scores']['no_link']['loss'], result.scores['no_link']['loss']
     )
     self.assertIn(data['verdict'], self._lines)
-    self.assertIn('| memory reset every 10 steps', self._lines)
+    self.assertIn('| memory reset every 10 steps', self._text('lesion.md'))
     found, _ = self._evaluate(
       tests=('lesion',), num_lesioned=3, lesion_step=0, reset_interval=14
     )
@@ -282,7 +288,7 @@ class ConfinedTest(tf.test.TestCase):
     confined = self._folder('probe_varying-*', model_dir)
     shutil.rmtree(usual)
     shutil.copytree(confined, usual)
-    with self.assertRaisesRegex(errors.UsageError, 'traces with splits'):
+    with self.assertRaisesRegex(errors.UsageError, 'traces have splits'):
       self._evaluate(model_dir, varying=latents.NAMES, **fast)
 
 
@@ -343,7 +349,9 @@ class WithoutMemoryTest(tf.test.TestCase):
         for name in ('controller_hidden', 'controller_cell')
       },
     )
-    path = os.path.join(self._model_dir, experiment.EVALUATION_DIR, 'report.md')
+    path = os.path.join(
+      self._model_dir, evaluated_run.EVALUATION_DIR, 'report.md'
+    )
     with open(path, encoding='utf-8') as file:
       text = file.read()
     self.assertIn('the memory: a control.', text)

@@ -41,7 +41,7 @@ class TablesTest(tf.test.TestCase):
       ],
       table,
     )
-    self.assertIn('20 unseen rollouts of 500 steps', text)
+    self.assertIn('20 unseen rollouts of up to 500 steps', text)
     self.assertIn('The words of another rollout look as in training', text)
     self.assertIn(verdict.text(examples.result(examples.USED)), text)
     self.assertNotIn('Repeat-copy', text)

@@ -18,7 +18,7 @@ _PICTURES = {
 _TEXT = '\n\n'.join(
   [
     '# A title & more',
-    'Some text.',
+    'Some text, `<some> "& code"`',
     *(picture.markdown() for picture in _PICTURES.values()),
     '| a | b |\n| - | -: |\n| 1 | 2 |',
   ]
@@ -64,6 +64,7 @@ class PageTest(tf.test.TestCase):
       reader.sources['Bars & more'], 'data:image/svg+xml;base64,'
     )
     self.assertEqual(''.join(reader.texts['td']), '12')
+    self.assertEqual(''.join(reader.texts['code']), '<some> "& code"')
     self.assertEmpty(reader.foreign)
 
   def test_captions_are_text(self):

@@ -13,6 +13,16 @@ class NextSpriteTest(tf.test.TestCase):
     super().setUp()
     self._task = tasks.get(tasks.NEXT_SPRITE)
 
+  def test_an_evaluation_is_on_rollouts_like_those_of_the_training(self):
+    training = config_lib.TrainingConfig(varying=('scale',))
+    evaluation = config_lib.EvaluationConfig(seed=3)
+    found = self._task.evaluation_of(training, evaluation)
+    self.assertEqual((found.varying, found.seed), (('scale',), 3))
+    table = self._task.load_table(training, found, testing_data.data_dir())
+    self.assertEqual(
+      table.fingerprint, testing_data.rendered_table().fingerprint
+    )
+
   def test_sequences_are_those_of_the_evaluation(self):
     config = config_lib.TrainingConfig(
       memory_size=3, word_size=2, num_read_heads=2, hidden_size=4

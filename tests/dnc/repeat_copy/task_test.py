@@ -16,6 +16,12 @@ class RepeatCopyTest(tf.test.TestCase):
     super().setUp()
     self._task = tasks.get(tasks.REPEAT_COPY)
 
+  def test_has_no_sprites_and_leaves_an_evaluation_as_it_is(self):
+    training = self._task.config_class()
+    evaluation = config_lib.EvaluationConfig()
+    self.assertEqual(self._task.evaluation_of(training, evaluation), evaluation)
+    self.assertIsNone(self._task.load_table(training, evaluation, None))
+
   def test_a_restored_model_copies_its_sequences(self):
     trained = self._task.restore(_MODEL_DIR)
     self.assertEqual(trained.num_updates, 12_000)

@@ -141,7 +141,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     result = self._run('evaluate.py', *flags)
     self.assertEqual(result.returncode, 0, msg=result.stderr)
     self.assertEqual(result.stderr, '')
-    self.assertIn('only Test 3', result.stdout)
+    self.assertIn('has only --test=lesion', result.stdout)
     found = self._whole(os.path.join('evaluation', 'lesion.json'))
     self.assertEqual(found['num_sequences'], 100)
     self.assertIn(found['verdict'], result.stdout)

@@ -1,0 +1,314 @@
+"""The sections of the report: what was found, in text, tables and figures."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from analysis import lesion
+from analysis import mutual_information
+from analysis import probe
+from analysis.common import figures
+from analysis.common import tables
+from analysis.report import page
+from dnc import lesions
+from dnc.training import summaries
+from dnc.visualize import memory_trace
+
+# Up to this share of what the model gains, changes of the loss are drawn on a
+# linear axis.
+_LINEAR_SHARE = 0.01
+# The label whose gain is drawn over time.
+_OVER_TIME = 'x_position'
+
+
+class Sections:
+  """Collects the paragraphs and pictures of a report.
+
+  Attributes:
+    about: what was run, as `composer.compose` takes it.
+    parts: paragraphs, tables and pictures in Markdown, in order.
+    pictures: pictures by file name.
+    pixels: the same, uint8 `[height, width, channels]`.
+  """
+
+  def __init__(self, about: Mapping[str, Any]):
+    self.about = about
+    self.parts: list[str] = []
+    self.pictures: dict[str, page.Picture] = {}
+    self.pixels: dict[str, np.ndarray] = {}
+
+  def add(self, *parts: str) -> None:
+    """Adds paragraphs."""
+    self.parts += parts
+
+  def draw(self, tag: str, pixels: np.ndarray, name: str, caption: str) -> None:
+    """Adds a picture, uint8 `[height, width, channels]`."""
+    content = tf.io.encode_png(pixels).numpy()
+    self._add(page.Picture(f'{tag}.png', content, name, caption), pixels)
+
+  def plot(
+    self, tag: str, drawn: figures.figure.Figure, name: str, caption: str
+  ) -> None:
+    """Adds a figure."""
+    picture = page.Picture(f'{tag}.svg', figures.to_svg(drawn), name, caption)
+    self._add(picture, figures.to_pixels(drawn))
+
+  def _add(self, picture: page.Picture, pixels: np.ndarray) -> None:
+    self.pictures[picture.file] = picture
+    self.pixels[picture.file] = pixels
+    self.parts.append(picture.markdown())
+
+  def add_tables(self, text: str) -> None:
+    """Adds a test's tables, without their title."""
+    text = text.split('\n', 1)[1].strip()
+    self.parts.append(text.replace('\n## ', '\n### '))
+
+
+def add_predictions(
+  sections: Sections, means: Mapping[str, float], picture: np.ndarray
+) -> None:
+  """Adds how well the model predicts the next sprite.
+
+  Args:
+    sections: takes it.
+    means: scores of its predictions.
+    picture: uint8 `[height, width, 1]`, true sprites above predicted ones.
+  """
+  sections.add(
+    '## Does it predict?',
+    f'On unseen rollouts: loss {means["loss"]:.1f} an image, '
+    f'{means["pixel_error"]:.2%} of the pixels wrong, intersection over union '
+    f'of true and predicted sprite {means["iou"]:.3f} (1 is perfect; a blank '
+    'image has 0).',
+  )
+  sections.draw(
+    'predictions',
+    picture,
+    'True and predicted sprites',
+    'Above, the first ten sprites of an unseen rollout. Below, what the '
+    'network predicted of each from the sprite before it and the action: the '
+    'lighter a pixel, the more probable that it is on.',
+  )
+
+
+def add_probe(sections: Sections, result: probe.ProbeResult) -> None:
+  """Adds Test 1, but for its tables."""
+  sprite = probe.naming.sprite(result.offsets[0])
+  varying = sections.about['evaluation']['varying']
+  sections.add(
+    '## Test 1: can it be read off?',
+    f'A linear layer, the *probe*, is trained to tell the latents of {sprite} '
+    'from the numbers that the network holds at a step. What such a layer '
+    'reads off is there in plain form. What it cannot read off may still be '
+    'there in another form.',
+  )
+  post = probe.tables.post_table(result, varying)
+  if post is not None:
+    sections.add(
+      "### The post's table, beside ours",
+      "Errors of the post's probe for the current sprite: mean squared "
+      'errors and, for shape, the share of wrong answers; in brackets R², or '
+      'accuracy above chance, with 95 % intervals. They are scored on the '
+      'rollouts that the probe was trained on, as in the post. Elsewhere on '
+      'this page, and in the answer above, scores are of rollouts that no '
+      'probe has seen.',
+      post,
+      '### What is read off',
+    )
+  for label in result.spec.names:
+    title = probe.naming.in_words(label)
+    drawn = probe.figures.gains(result, label)
+    if drawn is None:
+      sections.add(f'There is no figure of {title}: it does not vary.')
+      continue
+    sections.plot(
+      f'probe_{label}',
+      drawn,
+      f'Probe: {title}',
+      f'How much of the {title} of {sprite} a linear probe reads off each '
+      'representation (in brackets, its number of numbers), on unseen '
+      "rollouts. Dot: the post's probe, with its 95 % interval over rollouts. "
+      'Ring: the exact probe, the best linear one for the same training '
+      'rollouts (for the image, for the first of them); an arrow marks a ring '
+      'outside of the figure. Blue: the memory; green: the controller; light '
+      'blue: the input; grey: controls. Controls are the planted memory, which '
+      'holds these latents; random inputs, which hold nothing; and the '
+      'untrained core, which holds what needs no learning.',
+    )
+  if len(result.offsets) > 1 and _OVER_TIME in varying:
+    sections.plot(
+      'probe_over_time',
+      probe.figures.over_time(result, _OVER_TIME),
+      'Probe: earlier and later sprites',
+      'How much of the x position of earlier and later sprites a linear probe '
+      'reads off what the network holds, with 95 % intervals; of the Keras and '
+      'the exact probe, the one that reads more is shown. Grey: the controller '
+      'of an untrained network. t is the current sprite, t-5 the one five '
+      'steps before. Beyond 0.1 the axis is logarithmic. The current sprite is '
+      'the input of that very step: to hold it, the network need only pass it '
+      'on. Earlier sprites must be remembered, and only what an untrained '
+      'controller does not hold as well was learned.',
+    )
+  sections.add('All tables of Test 1 are at the end.')
+
+
+def add_mutual_information(
+  sections: Sections,
+  results: Mapping[str, mutual_information.MutualInformationResult],
+) -> None:
+  """Adds Test 2."""
+  sections.add(
+    '## Test 2: does a single number follow a position?',
+    'The network is shown sequences in which only the x position of the '
+    'sprite changes. *Mutual information* measures how much each number, by '
+    'itself, tells about x; 0 is nothing.',
+  )
+  for name, result in results.items():
+    if len(result.layout) == 2 and len(result.locations) == np.prod(
+      result.layout
+    ):
+      _plot_locations(sections, name, result)
+  for name, result in results.items():
+    title = tables.title(name)
+    sections.plot(
+      f'mutual_information_spread_{name}',
+      figures.histogram(
+        {
+          'true x': result.scores[0],
+          'random x': result.control,
+          'shifted x': result.shifted,
+        },
+        f'{title}: mutual information, nats',
+        {'true x': 'memory', 'random x': 'lesion', 'shifted x': 'control'},
+      ),
+      f'Spread of mutual information: {title}',
+      f'Scores of all numbers of the {title}: with the true x positions of '
+      f'{probe.naming.sprite(result.lags[0])}, with the same positions in '
+      'random order, and with the true sequence shifted in time. An estimate '
+      'from a finite number of steps is above zero even where there is '
+      'nothing; the random and the shifted positions show by how much.',
+    )
+  fixed = sections.about['evaluation']['fixed']
+  sections.add_tables(
+    mutual_information.tables.text(
+      results, [item for item in fixed if item[0] != 'x_position']
+    )
+  )
+
+
+def _plot_locations(sections: Sections, name: str, result: Any) -> None:
+  title = tables.title(name)
+  row = 'slot' if name == 'memory' else 'head'
+  sections.plot(
+    f'mutual_information_{name}',
+    figures.heat_map(
+      result.excess[0].reshape(result.layout),
+      result.significant[0].reshape(result.layout),
+      'nats above chance',
+      row,
+    ),
+    f'Mutual information: {title}',
+    f'How much each number of the {title} tells about the x position of '
+    f'{probe.naming.sprite(result.lags[0])}, above what it tells about the '
+    f'same sequence shifted in time. Each row is a {row}, each column a number '
+    'of its word. Orange dots: significant after correction for all numbers '
+    f'and lags. The most that could be told in this way is '
+    f'{result.ceiling:.2f} nats.',
+  )
+
+
+def add_lesion(sections: Sections, result: lesion.LesionResult) -> None:
+  """Adds Test 3."""
+  sections.add(
+    '## Test 3: is it used?',
+    'A network need not use what its memory holds. Here the memory is cut in '
+    'several ways while the network runs: whatever gets worse depended on what '
+    'was cut.',
+  )
+  for metric in result.metrics:
+    _plot_changes(sections, result, metric)
+  sections.add_tables(lesion.tables.text(result))
+
+
+def _plot_changes(
+  sections: Sections, result: lesion.LesionResult, metric: str
+) -> None:
+  rows = [
+    figures.Row(
+      lesion.naming.label(name, result),
+      found[metric].difference,
+      *found[metric].interval,
+      'lesion',
+    )
+    for name, found in result.comparisons.items()
+  ]
+  title = lesion.naming.metric(metric)
+  references, linear, axis = [(0.0, 'intact')], None, f'change of {title}'
+  about_axis = ''
+  if metric == 'loss':
+    axis = f'{axis}, {result.loss_unit}'
+    intact, mean = (
+      float(np.nanmean(result.scores[name][metric]))
+      for name in (lesions.INTACT, lesion.BASELINE)
+    )
+    if mean > intact:
+      references.append((mean - intact, 'mean'))
+      linear = _LINEAR_SHARE * (mean - intact)
+      about_axis = (
+        f' The right line marks {lesion.naming.baseline(result)}; beyond a '
+        'hundredth of that the axis is logarithmic.'
+      )
+  sections.plot(
+    f'lesion_{metric}',
+    figures.intervals(rows, axis, references, linear=linear),
+    f'Lesions: {title}',
+    f'How the {title} on unseen {result.unit}s changes when the memory is '
+    f'cut, with 95 % intervals over {result.unit}s. No change: the network '
+    'does not use what was cut. It never saw zeros in place of what it reads, '
+    f'and they may do harm by themselves; words of another {result.unit} are '
+    f'of the kind that it knows.{about_axis}',
+  )
+
+
+def add_memory(
+  sections: Sections, trace: memory_trace.MemoryTrace, sprites: np.ndarray
+) -> None:
+  """Adds pictures of the memory.
+
+  Args:
+    sections: takes them.
+    trace: what the memory does in one rollout.
+    sprites: the sprites that go in, float `[time, 64, 64]`.
+  """
+  sections.add(
+    '## What the memory does in one rollout',
+    'Rows are slots, columns are steps; above are the input sprites.',
+  )
+  for name, drawn in summaries.draw_memory(trace, sprites).items():
+    title = name.split('/')[1].replace('_', ' ')
+    tag = name.replace('/', '_')
+    sections.draw(tag, drawn, title, summaries.PICTURES[name])
+
+
+def add_what_was_run(sections: Sections) -> None:
+  """Adds the command, all settings, and fingerprints."""
+  about = sections.about
+
+  def settings(fields: Mapping[str, Any]) -> str:
+    return ', '.join(f'{k} {v}' for k, v in fields.items() if v is not None)
+
+  rows = {
+    'command': f'`{about["command"]}`',
+    'run': about['model_dir'],
+    'training': settings(about['training']),
+    'updates': f'{about["num_updates"]:,}',
+    'evaluation': settings(about['evaluation']),
+    'model': f'fingerprint `{about["model_fingerprint"]}`',
+  }
+  if 'data_fingerprint' in about:
+    rows['data'] = f'fingerprint `{about["data_fingerprint"]}`'
+  rows['versions'] = settings(about['versions'])
+  sections.add('## What was run')
+  sections.add('\n'.join(f'- **{k}**: {v}' for k, v in rows.items()))

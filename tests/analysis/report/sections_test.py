@@ -1,0 +1,39 @@
+"""Tests of the report's sections: every figure is there and described."""
+
+import os
+import re
+
+from absl.testing import absltest
+
+from tests.support import evaluated_run
+
+
+class SectionsTest(absltest.TestCase):
+  def test_every_figure_is_there_and_described(self):
+    folder = evaluated_run.get().folder
+    with open(os.path.join(folder, 'report.md'), encoding='utf-8') as file:
+      text = file.read()
+    captions = dict(re.findall(r'!\[.+\]\(figures/(.+)\)\n\*(.{60,})\*', text))
+    self.assertEqual(
+      captions.keys(), set(os.listdir(os.path.join(folder, 'figures')))
+    )
+    self.assertContainsSubset(
+      {f'probe_{x}.svg' for x in ('shape', 'scale', 'x_position', 'over_time')}
+      | {'mutual_information_memory.svg', 'lesion_loss.svg', 'lesion_iou.svg'}
+      | {'predictions.png', 'memory_words.png', 'memory_read_weights.png'}
+      | {'memory_write_weights.png', 'memory_usage.png'},
+      captions.keys(),
+    )
+    self.assertStartsWith(
+      captions['probe_scale.svg'],
+      'How much of the scale of the sprite 5 steps before a linear probe reads',
+    )
+    for name in ('memory', 'spread_memory'):
+      self.assertIn(
+        'of the sprite 1 step before',
+        captions[f'mutual_information_{name}.svg'],
+      )
+
+
+if __name__ == '__main__':
+  absltest.main()
