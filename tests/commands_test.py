@@ -183,8 +183,8 @@ class CommandsTest(tf.test.TestCase):
     there = len(glob.glob(shards))
     self.assertEqual(
       stdout.splitlines()[-1],
-      f'traces: {there} of 1100 shards are there; the same command goes on '
-      'from here',
+      f'traces: {there} of 1100 shards are written; the same command writes '
+      'the rest',
     )
 
   def test_locations_that_the_memory_does_not_have(self):

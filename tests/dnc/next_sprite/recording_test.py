@@ -207,7 +207,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
       self._export()
     self.assertEqual(
       self.lines[-1],
-      'traces: 2 of 4 shards are there; the same command goes on from here',
+      'traces: 2 of 4 shards are written; the same command writes the rest',
     )
     with self.assertRaisesRegex(errors.UsageError, 'unfinished, 2 of 4'):
       traces_lib.open_traces(self.path)

@@ -109,8 +109,10 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
     # All stop after the same update, whoever is told to.
     self.assertIsNone(chief[0][0], msg=self._chief)
     self.assertIsNone(follower[0][0], msg=self._follower)
-    self.assertRegex(chief[0][1][-1], 'stopped after 5 .* command goes on')
-    self.assertRegex(follower[0][1][-1], 'stopped.* command on all .* goes on')
+    self.assertRegex(chief[0][1][-1], 'stopped after 5 .* command resumes it')
+    self.assertRegex(
+      follower[0][1][-1], 'stopped.* command on all .* resumes it'
+    )
     with open(self._dir('stopped/training.json')) as file:
       self.assertEqual(chief[2][0], json.load(file))
     self.assertEqual(follower[1][0], {})
@@ -141,7 +143,7 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
     ((error, log),), _ = self._outcomes('lost')
     self.assertRegex(error, r'a worker is lost \(.*1 does not answer.*checkpo')
     self.assertEqual(log[-1], 'saved after 4 updates')
-    # One process goes on with what several did.
+    # One process resumes what several began.
     log = self._train('lost')
     self.assertRegex(log[0], 'resuming .* after 4 updates')
     testing_runs.assert_close(self, self._dir('alone'), self._dir('lost'))

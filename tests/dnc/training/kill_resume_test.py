@@ -1,4 +1,4 @@
-"""Tests that a training which is killed, and goes on, loses nothing."""
+"""Tests that a training which is killed and resumed loses nothing."""
 
 import os
 import tempfile
