@@ -99,7 +99,7 @@ class Report:
   data: dict[str, Any]
 
 
-def versions() -> dict[str, str]:
+def _versions() -> dict[str, str]:
   """Versions of what the numbers depend on, by name."""
   return {
     'python': platform.python_version(),
@@ -152,7 +152,7 @@ def compose(
   Returns:
     The report.
   """
-  about = {**about, 'versions': versions()}
+  about = {**about, 'versions': _versions()}
   sections = sections_lib.Sections(about)
   has_memory = about['training'].get('core') != config_lib.LSTM
   introduction = _ABOUT_DNC if has_memory else _ABOUT_LSTM
