@@ -72,22 +72,6 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
   )
 
 
-def _refuse_flags_of_other_tests(
-  task: tasks.Task, flag_values: flags.FlagValues
-) -> None:
-  """Refuses the flags of tests that the task's models cannot be put to."""
-  about = settings.of(config_lib.EvaluationConfig)
-  flags_lib.refuse(
-    [
-      name
-      for name, setting in about.items()
-      if setting.tests and not set(setting.tests) & set(task.tests)
-    ],
-    f'not a flag for a run of --task={task.name}',
-    flag_values,
-  )
-
-
 def main(
   argv: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS
 ) -> None:
@@ -100,9 +84,18 @@ def main(
   )
   model_dir = options.model_dir or runs.latest()
   task = tasks.get(runs.load(model_dir).TASK)
-  _refuse_flags_of_other_tests(task, flag_values)
+  about = settings.of(config_lib.EvaluationConfig)
+  flags_lib.refuse(
+    [
+      name
+      for name, setting in about.items()
+      if setting.tests and not set(setting.tests) & set(task.tests)
+    ],
+    f'not a flag for a run of --task={task.name}',
+    flag_values,
+  )
 
-  # TensorFlow takes seconds to load, and a mistake should not wait for it.
+  # TensorFlow takes seconds to load: a mistake is reported before.
   command_line.load_tensorflow()
   from analysis import experiment
 

@@ -73,20 +73,6 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
   flags_lib.define(__doc__, TrainOptions, *configs, flag_values=flag_values)
 
 
-def _flags_of(task: tasks.Task) -> list[str]:
-  """The flags that a task has and others may not have."""
-  return [*settings.of(task.config_class), *task.options]
-
-
-def _refuse_flags_of_others(
-  task: tasks.Task, flag_values: flags.FlagValues
-) -> None:
-  """Refuses the flags that other tasks have and `task` does not."""
-  others = [name for other in _TASKS for name in _flags_of(other)]
-  names = [name for name in others if name not in _flags_of(task)]
-  flags_lib.refuse(names, f'not a flag of --task={task.name}', flag_values)
-
-
 def main(
   argv: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS
 ) -> int:
@@ -94,13 +80,23 @@ def main(
   del argv
   options = TrainOptions(**flags_lib.read(TrainOptions, flag_values))
   task = tasks.get(options.task)
-  _refuse_flags_of_others(task, flag_values)
+  own = {*settings.of(task.config_class), *task.options}
+  flags_lib.refuse(
+    [
+      name
+      for other in _TASKS
+      for name in (*settings.of(other.config_class), *other.options)
+      if name not in own
+    ],
+    f'not a flag of --task={task.name}',
+    flag_values,
+  )
   given = flags_lib.read(task.config_class, flag_values)
   config = task.config_class.make(options.preset, **given)
   model_dir = options.model_dir or os.path.join(runs.RUNS_DIR, config.name())
 
   console = progress.Console()
-  # TensorFlow takes seconds to load, and a wrong flag should not wait for it.
+  # TensorFlow takes seconds to load: a wrong flag is reported before.
   command_line.load_tensorflow(
     initialize=options.strategy != config_lib.MULTI_WORKER
   )

@@ -16,59 +16,43 @@ Light to import, so that a wrong flag is told before TensorFlow is loaded.
 import importlib
 from typing import Any
 
-from dnc.config.evaluation import CHECKPOINTS
-from dnc.config.evaluation import ESTIMATORS
-from dnc.config.evaluation import EXPORTS
-from dnc.config.evaluation import REPRESENTATIONS
-from dnc.config.evaluation import TESTS
-from dnc.config.evaluation import EvaluationConfig
-from dnc.config.evaluation import make_evaluation
-from dnc.config.training import ADAM
-from dnc.config.training import CORES
-from dnc.config.training import DEFAULT
-from dnc.config.training import DNC
-from dnc.config.training import LSTM
-from dnc.config.training import MIRRORED
-from dnc.config.training import MULTI_WORKER
-from dnc.config.training import OPTIMIZERS
-from dnc.config.training import RMSPROP
-from dnc.config.training import STRATEGIES
-from dnc.config.training import Config
-
-__all__ = (
-  'ADAM',
-  'CHECKPOINTS',
-  'CORES',
-  'Config',
-  'DEFAULT',
-  'DNC',
-  'ESTIMATORS',
-  'EXPORTS',
-  'EvaluationConfig',
-  'LSTM',
-  'MIRRORED',
-  'MULTI_WORKER',
-  'OPTIMIZERS',
-  'REPRESENTATIONS',
-  'RMSPROP',
-  'STRATEGIES',
-  'TESTS',
-  'make_evaluation',
-)
-
-# Imported when asked for: the tasks' folders import this one.
-_OF_TASKS = {
-  'TrainingConfig': 'dnc.next_sprite.config',
-  'make_training': 'dnc.next_sprite.config',
-  'LOSSES': 'dnc.next_sprite.config',
-  'SIGMOID_CROSS_ENTROPY': 'dnc.next_sprite.config',
-  'MEAN_SQUARED_ERROR': 'dnc.next_sprite.config',
-  'RepeatCopyConfig': 'dnc.repeat_copy.config',
-  'make_repeat_copy': 'dnc.repeat_copy.config',
+# Imported when asked for, because the tasks' configs import this package.
+_FACE = {
+  'dnc.config.evaluation': (
+    'CHECKPOINTS',
+    'ESTIMATORS',
+    'EXPORTS',
+    'EvaluationConfig',
+    'REPRESENTATIONS',
+    'TESTS',
+    'make_evaluation',
+  ),
+  'dnc.config.training': (
+    'ADAM',
+    'CORES',
+    'Config',
+    'DEFAULT',
+    'DNC',
+    'LSTM',
+    'MIRRORED',
+    'MULTI_WORKER',
+    'OPTIMIZERS',
+    'RMSPROP',
+    'STRATEGIES',
+  ),
+  'dnc.next_sprite.config': (
+    'LOSSES',
+    'MEAN_SQUARED_ERROR',
+    'SIGMOID_CROSS_ENTROPY',
+    'TrainingConfig',
+    'make_training',
+  ),
+  'dnc.repeat_copy.config': ('RepeatCopyConfig', 'make_repeat_copy'),
 }
 
 
 def __getattr__(name: str) -> Any:
-  if name in _OF_TASKS:
-    return getattr(importlib.import_module(_OF_TASKS[name]), name)
+  for module, names in _FACE.items():
+    if name in names:
+      return getattr(importlib.import_module(module), name)
   raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

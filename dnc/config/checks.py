@@ -7,7 +7,7 @@ from typing import NamedTuple
 from dnc.dsprites import variation
 from dnc.system import errors
 
-# Of settings that are not whole numbers: float32 holds it and its inverse.
+# The largest float setting: float32 holds it and its inverse.
 _MOST = 1e30
 
 
@@ -46,7 +46,7 @@ def some_of(*names: str) -> Allowed:
 
 
 def is_each_once(values: tuple[int, ...]) -> bool:
-  """Whether there are some values, and none of them twice."""
+  """Whether there are values, and none of them twice."""
   return 0 < len(values) == len(set(values))
 
 
@@ -60,16 +60,13 @@ EACH_ONCE = Allowed(is_each_once, 'some numbers, each once')
 
 
 def require(config: Any, name: str, holds: bool, allowed: str) -> None:
-  """Checks that something holds of a field.
+  """Raises a `UsageError` about the field `name` unless a condition holds.
 
   Args:
     config: the config.
     name: the field, which has the name of its flag.
-    holds: whether it does.
+    holds: whether the condition holds.
     allowed: what is allowed, after 'must be'.
-
-  Raises:
-    UsageError: if it does not hold.
   """
   if not holds:
     value = shown(getattr(config, name))
@@ -77,11 +74,7 @@ def require(config: Any, name: str, holds: bool, allowed: str) -> None:
 
 
 def require_order(config: Any, least: str, most: str) -> None:
-  """Checks that the field `most` is no smaller than the field `least`.
-
-  Raises:
-    UsageError: if it is smaller.
-  """
+  """Raises a `UsageError` if the field `most` is below the field `least`."""
   bound = getattr(config, least)
   require(
     config, most, getattr(config, most) >= bound, f'at least --{least}={bound}'
@@ -89,7 +82,7 @@ def require_order(config: Any, least: str, most: str) -> None:
 
 
 def shown(value: Any) -> str:
-  """A field's value as it is given to its flag."""
+  """Writes a field's value as in its flag."""
   if not isinstance(value, tuple | list):
     return str(value)
   # Names, pairs of name and class, or numbers.

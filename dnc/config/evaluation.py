@@ -14,28 +14,22 @@ TESTS = ('probe', 'mi', 'lesion')
 # Which checkpoint of a run to evaluate.
 CHECKPOINTS = ('newest', 'best')
 ESTIMATORS = ('binned', 'nearest_neighbours')
-# What is logged of each step: PROTOCOL, "Logged at every evaluation step".
+# What is logged of each step (PROTOCOL, "Logged at every evaluation step").
 REPRESENTATIONS = (
   'read_words',
   'memory',
   'controller_hidden',
   'controller_cell',
 )
-# And what can be, too.
-EXPORTS = (
-  *REPRESENTATIONS,
-  'usage',
-  'read_weights',
-  'write_weights',
-  'loss',
-)
+# All that can be logged.
+EXPORTS = (*REPRESENTATIONS, 'usage', 'read_weights', 'write_weights', 'loss')
 # Headings of `evaluate.py --help`.
 _ROLLOUTS = 'Rollouts'
 _PROBE = 'Test 1: linear probe'
 _MI = 'Test 2: mutual information'
 _LESION = 'Test 3: lesions'
-# Rollouts are the data of these. Test 3 takes sequences of the model's task,
-# which are rollouts only where these tests can be run, too.
+# The tests on rollouts. Test 3 takes sequences of the model's task, which are
+# rollouts only where these tests can be run, too.
 _ON_ROLLOUTS = ('probe', 'mi')
 
 
@@ -46,8 +40,8 @@ class EvaluationConfig(settings.Settings):
   `tests`, of `TESTS`, are those to run.
   """
 
-  # Most numbers of a memory that is written without being asked for: that of
-  # Model B has 256, that of Model A 16,384.
+  # Numbers in the largest memory that is written by default: Model B's has 256,
+  # Model A's 16,384.
   MAX_MEMORY = 1024
   # Test 1's rollouts: the post's number, and a few hundred. Test 3 is ours.
   PRESETS = {
@@ -218,7 +212,6 @@ class EvaluationConfig(settings.Settings):
       self._check_lags()
 
   def _check_steps(self) -> None:
-    """Checks what counts the steps of a rollout."""
     for name, least in dict(lesion_step=0, reset_interval=1).items():
       value, most = getattr(self, name), self.rollout_length - 1
       checks.require(
@@ -236,7 +229,6 @@ class EvaluationConfig(settings.Settings):
     )
 
   def _check_export(self) -> None:
-    """Checks that what Test 1 probes is written."""
     probed = self.representations or REPRESENTATIONS
     lacking = [x for x in self.representations or () if x not in self.export]
     checks.require(
@@ -259,11 +251,7 @@ class EvaluationConfig(settings.Settings):
     )
 
   def for_run(self, config: training.Config) -> Self:
-    """Puts in what the run's rollouts varied and fixed, unless it is set.
-
-    Args:
-      config: of a run on rollouts.
-    """
+    """Copies what a training on rollouts varied and fixed, unless it is set."""
     if self.varying is not None:
       return self
     return dataclasses.replace(self, varying=config.varying, fixed=config.fixed)

@@ -55,7 +55,7 @@ def define(
 def read(
   settings_class: type, flag_values: flags.FlagValues = flags.FLAGS
 ) -> dict[str, Any]:
-  """The values that were given for a dataclass's settings, by field."""
+  """Returns the values that were given for a dataclass's settings."""
   names = settings.of(settings_class)
   values = {name: flag_values[name].value for name in names}
   return {name: value for name, value in values.items() if value is not None}
@@ -66,16 +66,7 @@ def refuse(
   reason: str,
   flag_values: flags.FlagValues = flags.FLAGS,
 ) -> None:
-  """Refuses flags that do not go with others.
-
-  Args:
-    names: the flags.
-    reason: what stands after the flag that was given.
-    flag_values: the flags, parsed.
-
-  Raises:
-    UsageError: if one of them was given.
-  """
+  """Raises a `UsageError`, which ends in `reason`, if a flag was given."""
   for name in names:
     if flag_values[name].present:
       value = checks.shown(flag_values[name].value)
@@ -88,7 +79,7 @@ class _Use(NamedTuple):
   Attributes:
     task: the task whose config has it; '' if it is no task's.
     type: the field's type, without None.
-    default: the default, by preset; that of no preset by ''.
+    default: the default of each preset; '' is no preset.
     about: its setting.
   """
 
@@ -99,7 +90,7 @@ class _Use(NamedTuple):
 
 
 def _uses(classes: Iterable[type]) -> dict[str, list[_Use]]:
-  """What each flag sets: a field, or the same field of several configs."""
+  """Lists the fields that each flag sets: one, or one of each task's config."""
   uses = {}
   for settings_class in classes:
     hints = typing.get_type_hints(settings_class)
@@ -138,7 +129,7 @@ class _ValueParser(flags.ArgumentParser):
     self._allowed = allowed
 
   def parse(self, argument: str) -> Any:
-    """See `flags.ArgumentParser`; absl puts flag and value before an error."""
+    """Converts a value; absl puts flag and value before an error's message."""
     try:
       return self._convert(argument)
     except ValueError as error:
@@ -167,7 +158,6 @@ _PARSERS = {
 
 
 def _define(name: str, use: _Use, flag_values: flags.FlagValues) -> None:
-  """Defines one flag."""
   names = use.about.allowed.names if use.about.allowed else ()
   help_text = use.about.help
   if use.type is bool:
@@ -190,7 +180,7 @@ class _HelpFlag(flags.BooleanFlag):
     self._text = text
 
   def parse(self, argument: str | bool) -> None:
-    """See `flags.Flag`."""
+    """Parses the flag; prints the help if it is set."""
     super().parse(argument)
     if self.value:
       print(self._text())
@@ -198,7 +188,7 @@ class _HelpFlag(flags.BooleanFlag):
 
 
 def _help_text(description: str, uses: dict[str, list[_Use]]) -> str:
-  """The description, then all flags below their headings."""
+  """Writes the description, then all flags below their headings."""
   tasks = {use.task for each in uses.values() for use in each} - {''}
   groups = {}
   for name, each in uses.items():
@@ -211,7 +201,7 @@ def _help_text(description: str, uses: dict[str, list[_Use]]) -> str:
 
 
 def _flag_lines(name: str, uses: list[_Use], num_tasks: int) -> list[str]:
-  """What a flag is, then what it may be and what it is by default."""
+  """Says what a flag is, then what it may be and what it is by default."""
   first = uses[0]
   head = f'--[no]{name}' if first.type is bool else f'--{name}'
   details = [first.about.allowed.text] if first.about.allowed else []
@@ -227,7 +217,7 @@ def _flag_lines(name: str, uses: list[_Use], num_tasks: int) -> list[str]:
 
 
 def _by_task(texts: dict[str, str], joint: str) -> str:
-  """A text for each task, or one text where all are the same."""
+  """Joins a text for each task, or gives one text where all are the same."""
   first, *others = set(texts.values())
   if not others:
     return first
@@ -235,7 +225,7 @@ def _by_task(texts: dict[str, str], joint: str) -> str:
 
 
 def _default_text(use: _Use) -> str:
-  """The default as it is given to the flag, and that of each preset."""
+  """Writes the default as in the flag, and that of each preset."""
   default = use.default['']
   if default is None:
     text = use.about.unset

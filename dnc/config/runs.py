@@ -41,9 +41,6 @@ def load(model_dir: str, task: str | None = None) -> training.Config:
     model_dir: the run's folder.
     task: the name of the task that it must be of; None for any.
 
-  Returns:
-    The config.
-
   Raises:
     UsageError: if it is not there, cannot be read or is of another task.
   """
@@ -67,10 +64,7 @@ def load(model_dir: str, task: str | None = None) -> training.Config:
 
 
 def latest() -> str:
-  """Finds the run of the newest checkpoint under `runs/`.
-
-  Returns:
-    The run's folder.
+  """Returns the folder of the run with the newest checkpoint in `runs/`.
 
   Raises:
     UsageError: if there is none.
@@ -85,21 +79,10 @@ def latest() -> str:
   return os.path.dirname(os.path.dirname(newest))
 
 
-def _differences(config: training.Config, found: training.Config) -> list[str]:
-  """Says of each flag that differs what it is there and here."""
-  wanted, there = config.identity(), found.identity()
-  return [
-    f'--{name}={checks.shown(getattr(found, name)) or "none"} there, '
-    f'{checks.shown(getattr(config, name)) or "none"} asked for'
-    for name in wanted
-    if wanted[name] != there[name]
-  ]
-
-
 def check_same(
   config: training.Config, found: training.Config, model_dir: str
 ) -> None:
-  """Checks that a folder holds the same run, so that it can be resumed.
+  """Checks that the run a folder holds is the one asked for.
 
   Args:
     config: the run that is asked for.
@@ -107,9 +90,15 @@ def check_same(
     model_dir: the folder.
 
   Raises:
-    UsageError: if it does not; names the flags that differ.
+    UsageError: if it is not; names the flags that differ.
   """
-  differ = _differences(config, found)
+  wanted, there = config.identity(), found.identity()
+  differ = [
+    f'--{name}={checks.shown(getattr(found, name)) or "none"} there, '
+    f'{checks.shown(getattr(config, name)) or "none"} asked for'
+    for name in wanted
+    if wanted[name] != there[name]
+  ]
   if differ:
     raise errors.UsageError(
       f'--model_dir={model_dir} holds another run ({"; ".join(differ)}); '
@@ -120,13 +109,6 @@ def check_same(
 @contextlib.contextmanager
 def opened(config: training.Config, model_dir: str) -> Iterator[None]:
   """Makes a run's folder, and keeps other processes from writing to it.
-
-  Args:
-    config: the run.
-    model_dir: its folder.
-
-  Yields:
-    None.
 
   Raises:
     UsageError: if the folder cannot be used, is in use or holds another run.

@@ -29,11 +29,11 @@ class Setting:
     group: the heading under which `--help` lists it.
     allowed: the values it may have; None where a config checks them itself.
     unset: what a default of None means.
-    tests: a task whose models can be put to none of these has no use for it.
-    is_reporting: whether it changes only what is seen of a run, and none of the
-      run's numbers.
-    is_later: whether there were runs before it existed: a run's name leaves out
-      its default.
+    tests: the tests that use it; () for all.
+    is_reporting: whether it changes only what is seen of a run, none of its
+      numbers.
+    is_later: whether runs are older than it: a run's name leaves out its
+      default.
   """
 
   help: str
@@ -46,17 +46,7 @@ class Setting:
 
 
 def setting(default: Any, help: str, group: str, **details: Any) -> Any:
-  """Makes a dataclass field that has a flag.
-
-  Args:
-    default: the field's default.
-    help: as in `Setting`.
-    group: as in `Setting`.
-    **details: the other attributes of `Setting`.
-
-  Returns:
-    The field.
-  """
+  """Makes a dataclass field that has a flag, from the parts of a `Setting`."""
   metadata = {_KEY: Setting(help, group, **details)}
   return dataclasses.field(default=default, metadata=metadata)
 
@@ -78,7 +68,7 @@ def choice(
 
 
 def data_dir() -> Any:
-  """The setting of both commands that says where the table of sprites is."""
+  """The `setting` of both commands: where the table of sprites is."""
   return setting(
     None,
     'Where the table of all sprites (377 MB) is kept.',
@@ -109,15 +99,12 @@ class Settings:
   def make(cls, preset: str | None = None, **overrides: Any) -> Self:
     """Makes the config of a preset.
 
-    A published file in `dataset` gains the checksum of its content: the run is
-    the same when the file moves, and another one when it changes.
+    A published file in `dataset` gains the checksum of its content: a run stays
+    the same when the file moves, and becomes another one when it changes.
 
     Args:
       preset: a key of `PRESETS`; None for the defaults.
       **overrides: fields of the config; None leaves the preset's value.
-
-    Returns:
-      The config.
 
     Raises:
       UsageError: if a value is not allowed, or the file cannot be read.
@@ -127,7 +114,7 @@ class Settings:
     config = cls(**{**defaults, **given})
     if given.get('dataset') is None:
       return config
-    # The file may be large: it is read once all else is right.
+    # The file may be large, so it is read once all else is right.
     dataset = published_file.identify(given['dataset'])
     return dataclasses.replace(config, dataset=dataset)
 

@@ -4,8 +4,8 @@ A task's config is a frozen dataclass in the task's own folder. The order of its
 fields is part of the names of its runs.
 """
 
-from collections.abc import Callable
 import dataclasses
+import functools
 import hashlib
 import json
 from typing import Any
@@ -35,52 +35,47 @@ TRAINING = 'Training'
 REPORTING = 'Reporting'
 
 
-def _shared(
-  make: Callable[..., Any], *about: Any, **details: Any
-) -> Callable[[Any], Any]:
-  """A setting that tasks share: takes a default, returns a fresh field."""
-  return lambda default: make(default, *about, **details)
-
-
-memory_size = _shared(
-  settings.count, 'Number of slots of the memory, N.', MODEL
+# Settings that tasks share: each takes a default and returns a fresh field.
+_of_model = functools.partial(settings.count, group=MODEL)
+memory_size = functools.partial(
+  _of_model, help='Number of slots of the memory, N.'
 )
-word_size = _shared(settings.count, 'Width of a slot, W.', MODEL)
-num_read_heads = _shared(settings.count, 'Number of read heads, R.', MODEL)
-num_write_heads = _shared(settings.count, 'Number of write heads.', MODEL)
-hidden_size = _shared(settings.count, 'Size of the LSTM controller.', MODEL)
-clip_value = _shared(
+word_size = functools.partial(_of_model, help='Width of a slot, W.')
+num_read_heads = functools.partial(_of_model, help='Number of read heads, R.')
+num_write_heads = functools.partial(_of_model, help='Number of write heads.')
+hidden_size = functools.partial(_of_model, help='Size of the LSTM controller.')
+clip_value = functools.partial(
   settings.setting,
-  "Bound on the controller's output and state, and on the logits; 0 for none.",
-  MODEL,
+  help="Bound on the controller's output and state, and on the logits; 0 for "
+  'none.',
+  group=MODEL,
   allowed=checks.BOUND,
 )
-batch_size = _shared(
-  settings.count, 'Number of sequences trained on together.', TRAINING
+batch_size = functools.partial(
+  settings.count,
+  help='Number of sequences trained on together.',
+  group=TRAINING,
 )
-max_grad_norm = _shared(
+max_grad_norm = functools.partial(
   settings.setting,
-  'Bound on the global norm of the gradient.',
-  TRAINING,
+  help='Bound on the global norm of the gradient.',
+  group=TRAINING,
   allowed=checks.POSITIVE,
 )
-seed = _shared(
+seed = functools.partial(
   settings.setting,
-  'Seed of the weights and of the data.',
-  TRAINING,
+  help='Seed of the weights and of the data.',
+  group=TRAINING,
   allowed=checks.SEED,
 )
-report_interval = _shared(
-  settings.count,
-  'Number of updates between reports.',
-  REPORTING,
-  is_reporting=True,
+_of_reporting = functools.partial(
+  settings.count, group=REPORTING, is_reporting=True
 )
-checkpoint_interval = _shared(
-  settings.count,
-  'Number of updates between checkpoints.',
-  REPORTING,
-  is_reporting=True,
+report_interval = functools.partial(
+  _of_reporting, help='Number of updates between reports.'
+)
+checkpoint_interval = functools.partial(
+  _of_reporting, help='Number of updates between checkpoints.'
 )
 
 

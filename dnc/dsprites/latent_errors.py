@@ -1,8 +1,4 @@
-"""How far the latents of one sprite are from those of another.
-
-Together with `nearest` it tells how far a predicted sprite is from the true
-one.
-"""
+"""How far the latents of one sprite are from those of another."""
 
 from collections.abc import Sequence
 
@@ -29,8 +25,7 @@ def mean_errors(
       shape_error: share of wrong shapes.
       scale_error: absolute difference of the scales, which are 0.5 to 1.
       orientation_error: angle between the orientations in degrees, as small as
-        the symmetry of the true shape allows: a square looks the same every 90
-        degrees, an ellipse every 180, a heart every 360.
+        the symmetry of the true shape allows.
       position_error: distance of the centres in pixels.
 
   Raises:

@@ -3,6 +3,9 @@
 Every combination of classes of the five latents is one sprite. Sprites are
 numbered as the original file stores them: the last latent, `y_position`, varies
 fastest (PROTOCOL, "Data: dSprites").
+
+All functions check the classes or indices that they take. They raise TypeError
+unless these are integers, and ValueError if one is out of range.
 """
 
 from collections.abc import Sequence
@@ -42,19 +45,11 @@ def _as_integers(name: str, numbers: np.ndarray) -> np.ndarray:
 def check_classes(
   classes: np.ndarray | Sequence, sizes: Sequence[int] = SIZES
 ) -> np.ndarray:
-  """Checks every class and returns them as int64.
+  """Checks classes and returns them as int64.
 
   Args:
     classes: integers [..., 5], class indices in the order of `NAMES`.
     sizes: number of classes of each latent.
-
-  Returns:
-    The same numbers, int64 [..., 5].
-
-  Raises:
-    TypeError: if the classes are not integers.
-    ValueError: if the last dimension is not 5, or a class is out of range; the
-      message names the latent, the class and the allowed range.
   """
   classes = _as_integers('classes', classes)
   if classes.ndim < 1 or classes.shape[-1] != NUM_LATENTS:
@@ -73,18 +68,7 @@ def check_classes(
 
 
 def check_index(index: np.ndarray | Sequence | int) -> np.ndarray:
-  """Checks every sprite index and returns them as int64.
-
-  Args:
-    index: integers [...].
-
-  Returns:
-    The same numbers, int64 [...].
-
-  Raises:
-    TypeError: if the indices are not integers.
-    ValueError: if an index is outside [0, 737280).
-  """
+  """Checks sprite indices, integers [...], and returns them as int64."""
   index = _as_integers('index', index)
   wrong = (index < 0) | (index >= NUM_SPRITES)
   if wrong.any():
@@ -96,18 +80,7 @@ def check_index(index: np.ndarray | Sequence | int) -> np.ndarray:
 
 
 def classes_to_index(classes: np.ndarray | Sequence) -> np.ndarray:
-  """Computes sprite indices from classes.
-
-  Args:
-    classes: integers [..., 5].
-
-  Returns:
-    int64 [...], indices in [0, 737280).
-
-  Raises:
-    TypeError: if the classes are not integers.
-    ValueError: if the last dimension is not 5, or a class is out of range.
-  """
+  """Computes sprite indices: classes [..., 5] -> int64 [...]."""
   classes = check_classes(classes)
   index = np.zeros(classes.shape[:-1], np.int64)
   for i, size in enumerate(SIZES):
@@ -116,62 +89,26 @@ def classes_to_index(classes: np.ndarray | Sequence) -> np.ndarray:
 
 
 def index_to_classes(index: np.ndarray | Sequence | int) -> np.ndarray:
-  """Computes classes from sprite indices: the inverse of `classes_to_index`.
-
-  Args:
-    index: integers [...], in [0, 737280).
-
-  Returns:
-    int64 [..., 5].
-
-  Raises:
-    TypeError: if the indices are not integers.
-    ValueError: if an index is outside [0, 737280).
-  """
+  """Computes the classes of sprites: indices [...] -> int64 [..., 5]."""
   return np.stack(np.unravel_index(check_index(index), SIZES), axis=-1)
 
 
 def class_values(classes: np.ndarray | Sequence) -> np.ndarray:
-  """Looks up latent values at full precision.
-
-  Args:
-    classes: integers [..., 5].
-
-  Returns:
-    float64 [..., 5].
-
-  Raises:
-    TypeError: if the classes are not integers.
-    ValueError: if the last dimension is not 5, or a class is out of range.
-  """
+  """Looks up latent values: classes [..., 5] -> float64 [..., 5]."""
   classes = check_classes(classes)
   values = [grid[classes[..., i]] for i, grid in enumerate(VALUES)]
   return np.stack(values, axis=-1)
 
 
 def classes_to_values(classes: np.ndarray | Sequence) -> np.ndarray:
-  """Looks up latent values in the precision that models and TFDS use.
-
-  Args:
-    classes: integers [..., 5].
-
-  Returns:
-    float32 [..., 5].
-
-  Raises:
-    TypeError: if the classes are not integers.
-    ValueError: if the last dimension is not 5, or a class is out of range.
-  """
+  """Looks up latent values in TFDS's precision: float32 [..., 5]."""
   return class_values(classes).astype(np.float32)
 
 
 def variances() -> np.ndarray:
-  """Computes the variance of each latent's value over all sprites.
+  """Computes the variance of each latent's value over all sprites: float64 [5].
 
-  It is the mean squared error of always predicting the mean, that is, of a
-  probe that knows nothing (PROTOCOL, "Test 1", last row of the table).
-
-  Returns:
-    float64 [5].
+  It is the mean squared error of a probe that always predicts the mean
+  (PROTOCOL, "Test 1", last row of the table).
   """
   return np.array([grid.var() for grid in VALUES])

@@ -1,10 +1,10 @@
 """Finds the sprite that an image resembles most.
 
-That is the one of all 737,280 sprites with the fewest differing pixels. Most of
-them need not be looked at. Call the 40 orientations of one shape, scale and
-position a group. Let `outer` be the pixels that are on in any sprite of the
-group and `inner` those that are on in all. A sprite s of the group lies within
-`outer` and contains `inner`, so its distance to an image a is
+That is the one of all 737,280 sprites with the fewest differing pixels. Most
+need not be looked at. Call the 40 orientations of one shape, scale and position
+a group. Let `outer` be the pixels that are on in any sprite of the group and
+`inner` those that are on in all. A sprite s of the group lies within `outer`
+and contains `inner`, so its distance to an image a is
 
     |a xor s| = |a| + |s| - 2 |a and s|
              >= |a| + max(|s| - 2 |a and outer|, 2 |inner - a| - |s|).
@@ -71,7 +71,6 @@ def _windows(rows: np.ndarray, height: int) -> np.ndarray:
 # The groups take 15 MB, and a process hardly ever searches a second table.
 @functools.lru_cache(maxsize=1)
 def _groups(table: table_lib.SpriteTable) -> _Groups:
-  """Computes the groups of a table, whatever its images are."""
   kinds = _words(table.bits).reshape(
     _NUM_KINDS, _NUM_ORIENTATIONS, _NUM_POSITIONS, render.IMAGE_SIZE
   )
@@ -98,29 +97,14 @@ def _groups(table: table_lib.SpriteTable) -> _Groups:
 def _bound(
   num_on: int, inside: np.ndarray, missing: np.ndarray, size: np.ndarray
 ) -> np.ndarray:
-  """Computes the bound in the module's docstring.
-
-  Args:
-    num_on: |a|.
-    inside: |a and outer|.
-    missing: |inner - a|.
-    size: |s|.
-
-  Returns:
-    The least possible distances, in pixels.
-  """
+  """Computes the module's bound from |a|, |a and outer|, |inner - a|, |s|."""
   return num_on + np.maximum(size - 2 * inside, 2 * missing - size)
 
 
 def _search(
   table: table_lib.SpriteTable, groups: _Groups, image: np.ndarray
 ) -> tuple[int, int]:
-  """Finds the sprite nearest to an image.
-
-  Args:
-    table: all sprites.
-    groups: the groups of the table.
-    image: uint64 [64], its rows.
+  """Finds the sprite nearest to an image, uint64 [64] rows.
 
   Returns:
     The sprite's distance in pixels and its index, the lowest of equally near
@@ -163,7 +147,6 @@ def find_nearest(
   """Finds the sprite with the fewest differing pixels, for each image.
 
   The search is exact for any image; images unlike any sprite only take longer.
-  For a blank image it finds the first of the sprites with the fewest pixels.
   Equal images are searched for only once.
 
   Args:

@@ -90,9 +90,6 @@ def is_file(dataset: str) -> bool:
 def identify(dataset: str) -> str:
   """Adds the checksum of a file's content to its name. Reads the whole file.
 
-  Args:
-    dataset: path of a file, or any other name of a dataset.
-
   Returns:
     '<absolute path>@sha256:<64 hexadecimal digits>'. Names that end in a
     checksum already, and names that are not of a file, are returned unchanged.
@@ -130,13 +127,7 @@ def _checksum(path: str) -> str:
 
 
 def read_identified(dataset: str) -> np.ndarray:
-  """Reads the images of a file that `identify` named.
-
-  Args:
-    dataset: name with a checksum, from `identify`.
-
-  Returns:
-    uint8 [737280, 64, 8], packed as by `read_bits`.
+  """Reads the images of a file that `identify` named: uint8 [737280, 64, 8].
 
   Raises:
     UsageError: if the file has moved or changed since, cannot be read, is not
@@ -160,12 +151,10 @@ def read_identified(dataset: str) -> np.ndarray:
 def read_bits(path: str | os.PathLike[str]) -> np.ndarray:
   """Reads the images of a published file and checks their latents.
 
-  Pixels are only checked to be 0 or 1. Reading takes up to half a minute and
-  little more memory than the result.
+  Reading takes up to half a minute and little more memory than the result.
 
   Args:
-    path: a file whose name ends with one of `SUFFIXES`; .hdf5 and .h5 need
-      h5py.
+    path: a file that ends in one of `SUFFIXES`; .hdf5 and .h5 need h5py.
 
   Returns:
     uint8 [737280, 64, 8] in the order of `latents.classes_to_index`;
@@ -173,8 +162,7 @@ def read_bits(path: str | os.PathLike[str]) -> np.ndarray:
 
   Raises:
     UsageError: if the file cannot be read, is truncated or corrupt, or is not
-      dSprites: it has other arrays, shapes, dtypes or latents, or another
-      order.
+      dSprites: it has other arrays, shapes, dtypes, pixels or latents.
   """
   path = os.path.expanduser(os.fspath(path))
   blocks = _npz_blocks if path.lower().endswith('.npz') else _hdf5_blocks
@@ -206,7 +194,13 @@ def _npz_blocks(path: str, field: _Field) -> Iterator[np.ndarray]:
       raise ValueError(f'it has no {name}')
     # Other members are not read: `metadata` is a pickle and could run code.
     with archive.open(f'{name}.npy') as member:
-      shape, fortran_order, dtype = _npy_header(member)
+      version = np.lib.format.read_magic(member)
+      read_header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+      )
+      shape, fortran_order, dtype = read_header(member)
       field.check(name, shape, dtype)
       if fortran_order and field.streamed:
         raise ValueError(f'{name} is stored in Fortran order')
@@ -218,16 +212,6 @@ def _npz_blocks(path: str, field: _Field) -> Iterator[np.ndarray]:
       # At the end of a member zipfile compares its checksum.
       if member.read1(1):
         raise ValueError(f'{name} is longer than its shape')
-
-
-def _npy_header(
-  member: zipfile.ZipExtFile,
-) -> tuple[tuple[int, ...], bool, np.dtype]:
-  """Reads shape, whether in Fortran order, and dtype."""
-  version = np.lib.format.read_magic(member)
-  if version == (1, 0):
-    return np.lib.format.read_array_header_1_0(member)
-  return np.lib.format.read_array_header_2_0(member)
 
 
 def _read_array(
@@ -303,7 +287,6 @@ def _check_rows(
 
 
 def _pack_images(path: str, blocks: _Blocks) -> np.ndarray:
-  """Reads the images: uint8 [737280, 64, 8]."""
   bits = np.empty(
     [latents.NUM_SPRITES, render.IMAGE_SIZE, render.ROW_BYTES], np.uint8
   )
@@ -321,15 +304,7 @@ def _pack_images(path: str, blocks: _Blocks) -> np.ndarray:
 
 
 def _check_sample(path: str, bits: np.ndarray) -> None:
-  """Compares some images with rendered sprites of the same latents.
-
-  Args:
-    path: named in the message.
-    bits: uint8 [737280, 64, 8].
-
-  Raises:
-    UsageError: if an image differs by many pixels.
-  """
+  """Raises UsageError if some image differs much from its rendered sprite."""
   sample = np.arange(0, len(bits), _SAMPLE_STEP)
   rendered = render.render_images(latents.index_to_classes(sample))
   found = np.unpackbits(bits[sample], axis=-1)

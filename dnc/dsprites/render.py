@@ -46,13 +46,7 @@ def _offsets(
   scale: np.ndarray,
   orientation: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Computes vertices relative to the centre of the sprite.
-
-  Args:
-    spec: the set of sprites.
-    shape: class of the shape.
-    scale: int [n], classes of the scale.
-    orientation: int [n], classes of the orientation.
+  """Places the vertices of n sprites of one shape around their centres.
 
   Returns:
     Pixels to the right and pixels down, float64 [vertices, n] each.
@@ -70,14 +64,7 @@ def _snap(coordinates: np.ndarray) -> np.ndarray:
 
 
 def _first_centre(coordinates: np.ndarray) -> np.ndarray:
-  """Finds the first pixel whose centre is at or after each coordinate.
-
-  Args:
-    coordinates: int64, units of 1/256 pixel.
-
-  Returns:
-    int64, rows or columns, also beyond the image.
-  """
+  """Finds the first pixel, maybe beyond the image, centred at or after each."""
   return -((_HALF - coordinates) // _SUBPIXELS)
 
 
@@ -180,7 +167,7 @@ def render_images(
 
   Args:
     classes: integers [n, 5], classes of shape, scale, orientation, x and y.
-    spec: the set of sprites; by default the published one, of 64 x 64 pixels.
+    spec: the set of sprites; by default the published one.
 
   Returns:
     uint8 [n, image_size, image_size] of 0 and 1.

@@ -14,17 +14,11 @@ _DOTS_PER_INCH = 280
 
 
 def _sweeps(spec: spec_lib.SpriteSpec) -> list[np.ndarray]:
-  """Lists the classes of each row.
+  """Lists the classes of the sprites of each row: int64 [columns, 5].
 
-  The latents that a row does not sweep stay fixed: the positions in the middle,
-  the last shape and scale, the first orientation. In dSprites that is a large
-  upright heart, which looks different from every side.
-
-  Args:
-    spec: the set of sprites.
-
-  Returns:
-    For each latent int64 [columns, 5], its classes from the first to the last.
+  The latents that a row does not sweep are those of the last shape, upright,
+  large and in the middle. In dSprites that is a heart, which looks different
+  from every side.
   """
   shapes, scales, _, x, y = spec.sizes
   middle = [shapes - 1, scales - 1, 0, x // 2, y // 2]
@@ -38,16 +32,10 @@ def _sweeps(spec: spec_lib.SpriteSpec) -> list[np.ndarray]:
 
 
 def draw(spec: spec_lib.SpriteSpec = spec_lib.DSPRITES) -> figure.Figure:
-  """Draws a contact sheet.
+  """Draws a contact sheet of a set of sprites.
 
   Each latent has a row: its name above, then at most ten of its classes, evenly
   spaced from the first to the last, each with its number below.
-
-  Args:
-    spec: the set of sprites; by default the published one.
-
-  Returns:
-    The figure; its `savefig` writes it.
   """
   sweeps = _sweeps(spec)
   columns = max(map(len, sweeps))

@@ -1,11 +1,11 @@
 """The table of all sprites, one bit a pixel: built once, then mapped from disk.
 
-A table is one file, `<data_dir>/dsprites_packed/<dataset>.bits`. It has a
-header of one page, JSON padded with spaces that holds the layout and a checksum
-of the images, followed by the 737,280 packed images. The file is written whole
-or not at all, and verified in full whenever it is opened; a damaged table is
-built again. The table of a published file is named after the file's checksum,
-so that a moved file keeps its table and a changed file gets another one.
+A table is one file, `<data_dir>/dsprites_packed/<dataset>.bits`: a header of
+one page, then the 737,280 packed images. The header is JSON padded with spaces,
+the layout and a checksum of the images. The file is written whole or not at
+all, and verified in full whenever it is opened; a damaged table is built again.
+The table of a published file is named after the file's checksum, so that a
+moved file keeps its table and a changed file gets another one.
 """
 
 from collections.abc import Iterator
@@ -55,13 +55,7 @@ class SpriteTable:
   fingerprint: str
 
   def images(self, indices: np.ndarray) -> np.ndarray:
-    """Looks up images.
-
-    Args:
-      indices: integers [...], sprite indices.
-
-    Returns:
-      uint8 [..., 64, 64] of 0 and 1.
+    """Looks up images by index: integers [...] -> uint8 [..., 64, 64], 0 or 1.
 
     Raises:
       TypeError: if the indices are not integers.
@@ -116,14 +110,7 @@ def _write(path: str, dataset: str, bits: np.ndarray) -> None:
 
 
 def _open(path: str, dataset: str) -> SpriteTable:
-  """Verifies a table and maps it.
-
-  Args:
-    path: file written by `_write`.
-    dataset: the dataset that it should hold.
-
-  Returns:
-    The table.
+  """Verifies that a file is the table of a dataset and maps it.
 
   Raises:
     OSError: if the file cannot be read.
@@ -184,11 +171,8 @@ def _is_at(file: BinaryIO, path: str) -> bool:
 def check_dataset(dataset: str) -> None:
   """Checks the name of a dataset, without reading any file.
 
-  Args:
-    dataset: one of `DATASETS`, or the path of a published file.
-
   Raises:
-    UsageError: if it is neither.
+    UsageError: if it is neither of `DATASETS` nor the path of a published file.
   """
   if dataset not in DATASETS and not published_file.is_file(dataset):
     raise errors.UsageError(
@@ -220,7 +204,7 @@ def load_table(
     dataset: 'dsprites_rendered', images from `render`; 'dsprites', the original
       images through TFDS; or the path of a published file. Once its table is
       built, a file that `published_file.identify` named is no longer needed.
-    data_dir: folder of datasets, as for TFDS; by default `default_data_dir()`.
+    data_dir: folder of datasets; by default TFDS's.
 
   Returns:
     The table, mapped from disk: all processes share its memory.

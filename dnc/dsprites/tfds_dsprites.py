@@ -19,31 +19,23 @@ _ORIGINAL_FILE = f'{published_file.FILE_NAME}.hdf5 (28,024,106 bytes)'
 _READ_BATCH = 4096
 _PROBE_SECONDS = 20
 # Errors of the operating system that blame the folder and not the network.
-_FOLDER_ERRORS = frozenset(
-  [
-    errno.EACCES,
-    errno.EDQUOT,
-    errno.EEXIST,
-    errno.EIO,
-    errno.ENOSPC,
-    errno.ENOTDIR,
-    errno.EPERM,
-    errno.EROFS,
-  ]
+_FOLDER_ERRORS = (
+  errno.EACCES,
+  errno.EDQUOT,
+  errno.EEXIST,
+  errno.EIO,
+  errno.ENOSPC,
+  errno.ENOTDIR,
+  errno.EPERM,
+  errno.EROFS,
 )
 
 
 def read_bits(data_dir: str) -> np.ndarray:
-  """Reads all images.
+  """Reads all images from TFDS's folder: uint8 [737280, 64, 8].
 
   On first use TFDS downloads and converts the original file, which takes
   minutes and 3 GB of memory.
-
-  Args:
-    data_dir: TFDS's folder.
-
-  Returns:
-    uint8 [737280, 64, 8], packed as by `render.render_all`.
 
   Raises:
     UsageError: if TFDS is missing or cannot download, prepare or read the
@@ -87,10 +79,6 @@ def read_bits(data_dir: str) -> np.ndarray:
 
 def _check_obtainable(builder, manual_dir: str) -> None:
   """Fails at once where TFDS would retry its download for minutes.
-
-  Args:
-    builder: TFDS's builder of dSprites, not prepared yet.
-    manual_dir: where TFDS looks for files that were downloaded by hand.
 
   Raises:
     ConnectionError: if TFDS has no file to prepare the dataset from and the
@@ -144,5 +132,4 @@ def _pack_examples(
 
 
 def _brief(error: Exception) -> str:
-  """Puts an exception into one line of limited length."""
   return f'{type(error).__name__}: {wording.one_line(error, 300)}'

@@ -27,13 +27,10 @@ def shown(value: Iterable[str] | Iterable[tuple[str, int]]) -> str:
 
 
 def parse_fixed(texts: Sequence[str]) -> Fixed:
-  """Reads fixed latents from a flag.
+  """Reads fixed latents from a flag; `resolve` checks them.
 
   Args:
     texts: a name and a class each, e.g. 'shape:2'.
-
-  Returns:
-    Pairs of name and class, for `resolve` to check.
 
   Raises:
     UsageError: if a text is not a name and a class.

@@ -1,7 +1,7 @@
 """Compares the published images with ours, one by one.
 
-Our rendering is exact for all real images at hand, but these are few; `render`
-says where others may differ. Whoever has the published file can check them all.
+Our rendering is exact for the few real images at hand. Whoever has the
+published file can check them all.
 """
 
 from collections.abc import Iterator
@@ -47,14 +47,10 @@ class ImageComparison:
     self.differing = np.flatnonzero(self.removed + self.added)
 
   def pixels(self, sprite: int) -> list[tuple[str, int, int]]:
-    """Lists the pixels in which an image differs, row by row.
+    """Lists sign, row and column of each pixel in which an image differs.
 
-    Args:
-      sprite: index of the sprite.
-
-    Returns:
-      Tuples of sign, row and column. The sign is '-' for a pixel that is on in
-      the file only and '+' for one that is on in the rendering only.
+    The sign is '-' for a pixel that is on in the file only and '+' for one that
+    is on in the rendering only.
     """
     theirs, ours = (
       np.unpackbits(x[sprite], axis=-1)
@@ -99,12 +95,9 @@ def report(comparison: ImageComparison, name: str, num_listed: int) -> str:
   """Says how many images differ, where, and by how many pixels.
 
   Args:
-    comparison: comparison of a file with the rendering.
+    comparison: of a file with the rendering.
     name: name of the file.
-    num_listed: largest number of images to list with latents and pixels.
-
-  Returns:
-    Lines of text.
+    num_listed: most images to list with latents and pixels.
   """
   differing = comparison.differing
   number = f'{latents.NUM_SPRITES:,}'

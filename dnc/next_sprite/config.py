@@ -28,8 +28,7 @@ class TrainingConfig(training.Config):
   """
 
   TASK = tasks.NEXT_SPRITE
-  # The post's schedule (section "Experiment Setup") is the default; the other
-  # one takes minutes.
+  # 'post' is the post's schedule (section "Experiment Setup").
   PRESETS = {
     'post': {},
     'quick': dict(num_epochs=1, rollouts_per_epoch=1_600, tbptt_length=15),
@@ -164,7 +163,7 @@ class TrainingConfig(training.Config):
 
   @property
   def batches_per_epoch(self) -> int:
-    """Batches of rollouts in an epoch; the last one may be filled up."""
+    """Batches of rollouts in an epoch; the last one may be padded."""
     return -(-self.rollouts_per_epoch // self.batch_size)
 
   @property

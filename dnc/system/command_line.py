@@ -33,7 +33,7 @@ _NOTICE = re.compile(
 
 @contextlib.contextmanager
 def _without_notices() -> Iterator[None]:
-  """Holds back all that is written to stderr, then drops the notices."""
+  """Holds back what is written to stderr, then prints it without notices."""
   with tempfile.TemporaryFile() as held:
     sys.stderr.flush()
     stderr = os.dup(2)
@@ -69,7 +69,6 @@ def load_tensorflow(initialize: bool = True) -> None:
 
 
 def _fail(message: object, status: int) -> NoReturn:
-  """Prints one line and exits."""
   program = os.path.basename(sys.argv[0])
   print(f'{program}: {wording.one_line(message)}', file=sys.stderr)
   sys.exit(status)
@@ -78,14 +77,7 @@ def _fail(message: object, status: int) -> NoReturn:
 def parse_flags(
   argv: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS
 ) -> list[str]:
-  """Parses flags as absl does.
-
-  Args:
-    argv: the command line.
-    flag_values: the flags.
-
-  Returns:
-    The first word of the command line.
+  """Parses flags as absl does; returns the first word, the program.
 
   Raises:
     UsageError: if a flag or its value is wrong, or something is not a flag.
@@ -113,8 +105,8 @@ def _in_destructor(frame: types.FrameType | None) -> bool:
 def _interrupt(number: int, frame: types.FrameType | None) -> None:
   """Raises `KeyboardInterrupt`, but not within a destructor.
 
-  Python ignores exceptions that a destructor raises, so there a timer calls
-  this handler again a little later.
+  Python ignores what a destructor raises, so there a timer calls this handler
+  again a little later.
   """
   del number
   if _in_destructor(frame):
@@ -136,9 +128,7 @@ def run(
 
   Args:
     main: takes what `parse` returns and returns the exit status.
-    parse: takes the command line; must leave absl's flags parsed. By default it
-      parses absl's flags, allows no other words, and returns only the first
-      word, the program.
+    parse: takes the command line; must leave absl's flags parsed.
     error_status: exit status after a mistake.
   """
 

@@ -17,14 +17,12 @@ from typing import BinaryIO
 
 from dnc.system import errors
 
-# TensorFlow's errors for a full disk and for a folder without permission.
-_FILE_ERRORS = (
-  'ResourceExhaustedError',
-  'PermissionDeniedError',
-)
+# TensorFlow's errors for a full disk and for a folder without permission. By
+# name, so that this module need not import TensorFlow.
+_FILE_ERRORS = ('ResourceExhaustedError', 'PermissionDeniedError')
 
 
-def _fsync_directory(path: str) -> None:
+def _fsync(path: str) -> None:
   descriptor = os.open(path, os.O_RDONLY)
   try:
     os.fsync(descriptor)
@@ -41,20 +39,11 @@ def _umask() -> int:
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
-  """Makes a temporary file that becomes `path` once it is whole.
+  """Yields the name of an empty file that becomes `path` once it is whole.
 
   This is for libraries that open files by name; otherwise use `atomic_file`.
   Parent folders are created. If the block raises, the temporary file is removed
   and a file that was at `path` stays.
-
-  Args:
-    path: where the finished file goes.
-
-  Yields:
-    The name of the temporary file, which is empty.
-
-  Raises:
-    OSError: if the file cannot be written.
   """
   path = os.fspath(path)
   folder = os.path.dirname(os.path.abspath(path))
@@ -75,7 +64,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
     with contextlib.suppress(FileNotFoundError):
       os.unlink(partial)
     raise
-  _fsync_directory(folder)
+  _fsync(folder)
 
 
 @contextlib.contextmanager
@@ -84,15 +73,6 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
   Parent folders are created. If the block raises, nothing is left behind and a
   file that was at `path` stays.
-
-  Args:
-    path: where the finished file goes.
-
-  Yields:
-    A binary file object, open for writing.
-
-  Raises:
-    OSError: if the file cannot be written.
   """
   with atomic_path(path) as partial, open(partial, 'wb') as file:
     yield file
@@ -111,20 +91,13 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 @contextlib.contextmanager
 def atomic_directory(path: str | os.PathLike[str]) -> Iterator[str]:
-  """Makes a temporary folder that becomes `path` once it is whole.
+  """Yields an empty folder that becomes `path` once it is whole.
 
-  The temporary folder is `path` + '.partial'. If a killed process left one, it
-  is removed first.
-
-  Args:
-    path: where the finished folder goes; it must not exist yet.
-
-  Yields:
-    The temporary folder.
+  That folder is `path` + '.partial'. If a killed process left one, it is
+  removed first.
 
   Raises:
     FileExistsError: if `path` exists.
-    OSError: if the folder cannot be written.
   """
   path = os.path.abspath(os.fspath(path))
   if os.path.exists(path):
@@ -137,33 +110,23 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[str]:
     yield partial
     for folder, _, names in os.walk(partial):
       for name in names:
-        descriptor = os.open(os.path.join(folder, name), os.O_RDONLY)
-        try:
-          os.fsync(descriptor)
-        finally:
-          os.close(descriptor)
-      _fsync_directory(folder)
+        _fsync(os.path.join(folder, name))
+      _fsync(folder)
     os.rename(partial, path)
   except BaseException:
     shutil.rmtree(partial, ignore_errors=True)
     raise
-  _fsync_directory(os.path.dirname(path))
+  _fsync(os.path.dirname(path))
 
 
 @contextlib.contextmanager
 def explained_errors(folder: str | os.PathLike[str]) -> Iterator[None]:
   """Explains errors of code that writes to `folder` to the user.
 
-  Args:
-    folder: named in the message.
-
-  Yields:
-    None.
-
   Raises:
-    UsageError: instead of an error of the operating system or TensorFlow's
-      error for the same.
-    MemoryError: instead of TensorFlow's error for too little memory.
+    UsageError: in place of an error of the operating system, or of TensorFlow's
+      for the same.
+    MemoryError: in place of TensorFlow's error for too little memory.
   """
   try:
     yield
@@ -174,7 +137,6 @@ def explained_errors(folder: str | os.PathLike[str]) -> Iterator[None]:
       f'{e.filename or os.fspath(folder)} cannot be used: {e.strerror or e}'
     ) from e
   except Exception as e:
-    # By name, so that this module need not import TensorFlow.
     if type(e).__name__ not in _FILE_ERRORS:
       raise
     # TensorFlow raises the same error for a full disk and too little memory.
@@ -191,18 +153,11 @@ def explained_errors(folder: str | os.PathLike[str]) -> Iterator[None]:
 def only_writer(folder: str | os.PathLike[str]) -> Iterator[None]:
   """Locks `folder` against other processes that call this function.
 
-  The operating system holds the lock and releases it when the process ends,
-  even if it is killed.
-
-  Args:
-    folder: an existing folder.
-
-  Yields:
-    None.
+  The operating system releases the lock when the process ends, even if it is
+  killed.
 
   Raises:
     UsageError: if another process holds the lock.
-    OSError: if the lock cannot be made.
   """
   folder = os.fspath(folder)
   with open(os.path.join(folder, '.lock'), 'ab') as lock:

@@ -11,10 +11,8 @@ def clean(value: Any) -> Any:
   """Returns a copy of `value` in the types of JSON.
 
   Args:
-    value: mappings, sequences, NumPy arrays and numbers, nested.
-
-  Returns:
-    Dicts, lists and numbers. A number that is not finite becomes None.
+    value: mappings, sequences, NumPy arrays and numbers, nested. Numbers that
+      are not finite become None.
   """
   if isinstance(value, Mapping):
     return {str(key): clean(item) for key, item in value.items()}

@@ -14,16 +14,9 @@ def join(words: Iterable[str]) -> str:
 
 
 def one_line(message: object, limit: int | None = None) -> str:
-  r"""Writes a message, such as an exception, in one line.
+  r"""Writes a message in one line of at most `limit` characters.
 
   >>> one_line(ValueError('not a\n  number'))
   'not a number'
-
-  Args:
-    message: converted to a string.
-    limit: maximum number of characters; None for no limit.
-
-  Returns:
-    The words of the message, separated by single spaces.
   """
   return ' '.join(str(message).split())[:limit]

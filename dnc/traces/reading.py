@@ -101,15 +101,14 @@ class Traces:
     return self.widths[name]
 
   def dataset(self, split: str, names: Sequence[str]) -> tf.data.Dataset:
-    """Returns the rollouts of a split in the order they were written.
+    """Streams the rollouts of a split in the order they were written.
 
     Args:
       split: name of the split.
       names: features to read: representations, 'index', 'classes', 'values'.
 
     Returns:
-      A streamed dataset of dicts from name to tensor; the module's docstring
-      gives shapes and dtypes.
+      Dicts from name to tensor; the module's docstring gives shapes and dtypes.
 
     Raises:
       errors.UsageError: if the traces lack the split or a feature.
@@ -162,12 +161,12 @@ class Traces:
   def explained_errors(self) -> Iterator[None]:
     """Wraps code that iterates over a dataset of these traces.
 
-    Shards that are damaged, or belong to other traces, are renamed, so that the
-    next export rewrites them.
+    Shards that are damaged, or of other traces, are renamed, so that the next
+    export rewrites them.
 
     Raises:
-      errors.UsageError: in place of TensorFlow's error; names the shards that
-        are damaged or missing.
+      errors.UsageError: names these shards and the missing ones; in place of
+        TensorFlow's error.
     """
     try:
       yield
@@ -206,9 +205,6 @@ def open_traces(
   Args:
     path: the folder.
     expected: metadata that the traces must have; they may have more.
-
-  Returns:
-    The traces, open for reading.
 
   Raises:
     errors.UsageError: if the folder is missing, unfinished, incomplete, not of

@@ -48,12 +48,11 @@ def fingerprint(metadata: Mapping[str, Any], file: str) -> str:
   """Returns the text that binds a rollout to its traces and its shard.
 
   Args:
-    metadata: of the traces; anything that JSON holds.
+    metadata: of the traces, as given or as read back from JSON.
     file: name of the shard.
 
   Returns:
-    The first 32 hexadecimal digits of a SHA-256. They are the same for metadata
-    read back from JSON.
+    The first 32 hexadecimal digits of a SHA-256.
   """
   as_read_back = json.loads(json.dumps(metadata))
   content = json.dumps([as_read_back, file], sort_keys=True)
@@ -71,11 +70,7 @@ def bytes_per_step(width: int) -> int:
 
 
 def features(widths: Mapping[str, int]) -> tfds.features.FeaturesDict:
-  """Returns the features by which TFDS reads a rollout.
-
-  Args:
-    widths: numbers per step, for each representation.
-  """
+  """Returns the features by which TFDS reads a rollout with these widths."""
   return tfds.features.FeaturesDict(
     {
       INDEX: np.int64,
@@ -105,18 +100,6 @@ def _message(key: bytes, content: bytes, more: int = 0) -> bytes:
   return key + _varint(len(content) + more) + content
 
 
-def _entry(name: str, value: bytes, more: int = 0) -> bytes:
-  """Starts a named feature: `value`, which `more` bytes are to follow."""
-  key = _message(_ENTRY_KEY, name.encode())
-  return _message(_ENTRY, key + _message(_ENTRY_VALUE, value, more), more)
-
-
-def _before_bytes(name: str, num_bytes: int) -> bytes:
-  """Returns all of a bytes feature that precedes its `num_bytes` bytes."""
-  values = _message(_VALUES, b'', num_bytes)
-  return _entry(name, _message(_BYTES_LIST, values, num_bytes), num_bytes)
-
-
 def _layout(
   widths: Mapping[str, int],
   index: int,
@@ -133,27 +116,22 @@ def _layout(
   every_width = {**all_widths(widths), INDEX: 0, FINGERPRINT: 0}
   for name, width in sorted(every_width.items()):
     num_bytes = num_steps * bytes_per_step(width)
+    content, kind = b'', _BYTES_LIST
     if name == INDEX:
-      values = _message(_VALUES, _varint(index))
-      part = _entry(name, _message(_INT64_LIST, values))
+      content, kind = _varint(index), _INT64_LIST
     elif name == FINGERPRINT:
-      values = _message(_VALUES, digits.encode())
-      part = _entry(name, _message(_BYTES_LIST, values))
-    else:
-      part = _before_bytes(name, num_bytes)
-    parts[name] = part
-    size += len(part) + num_bytes
+      content = digits.encode()
+    part = _message(kind, _message(_VALUES, content, num_bytes), num_bytes)
+    part = _message(_ENTRY_VALUE, part, num_bytes)
+    part = _message(_ENTRY_KEY, name.encode()) + part
+    parts[name] = _message(_ENTRY, part, num_bytes)
+    size += len(parts[name]) + num_bytes
   start = _message(_FEATURES, b'', size)
   return {'': start, **parts}, len(start) + size
 
 
 def size_in_bytes(widths: Mapping[str, int], index: int, num_steps: int) -> int:
   """Returns the exact size of a rollout in a file, its TFRecord frame included.
-
-  Args:
-    widths: numbers per step, for each representation.
-    index: of the rollout.
-    num_steps: its steps.
 
   Raises:
     ValueError: if it is larger than a record can be.
@@ -193,8 +171,6 @@ def encode(
     ValueError: if an array does not fit this description.
   """
   num_steps = sum(map(len, arrays['classes']))
-  if len(digits) != _NUM_DIGITS:
-    raise ValueError(f'a fingerprint has {_NUM_DIGITS} digits, not {digits}')
   parts, size = _layout(widths, index, num_steps, digits)
   every_width = all_widths(widths)
   record = into if into and len(into) == size else bytearray(size)

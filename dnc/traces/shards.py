@@ -31,6 +31,7 @@ import dataclasses
 import glob
 import json
 import os
+import pathlib
 import tempfile
 from typing import Any
 from typing import NamedTuple
@@ -106,9 +107,6 @@ def plan(
     widths: numbers per step, for each representation.
     splits: the rollouts of each split, in order.
     batch_size: number of rollouts that the model runs at once.
-
-  Returns:
-    The shards.
   """
   shards = []
   for split, rollouts in splits.items():
@@ -132,11 +130,6 @@ def plan(
   return shards
 
 
-def num_bytes(shards: Iterable[Shard]) -> int:
-  """Returns the size of all shards together."""
-  return sum(shard.num_bytes for shard in shards)
-
-
 def has_begun(path: str) -> bool:
   """Whether a folder holds more than the remains of an incomplete plan."""
   if not os.path.exists(path):
@@ -158,16 +151,7 @@ def missing(path: str, shards: Iterable[Shard]) -> list[Shard]:
 
 
 def is_sound(path: str, shard: Shard, fingerprint: str) -> bool:
-  """Reads a shard to check its size, checksums and fingerprints.
-
-  Args:
-    path: the folder.
-    shard: the shard.
-    fingerprint: what its rollouts must carry.
-
-  Returns:
-    Whether all are right.
-  """
+  """Whether a shard's size, checksums and fingerprints are right; reads it."""
   if not is_complete(path, shard):
     return False
   feature = {records.FINGERPRINT: tf.io.FixedLenFeature([], tf.string, '')}
@@ -201,23 +185,6 @@ def clear(path: str) -> None:
       os.unlink(file)
 
 
-def write_shard(file: str, encoded: Iterable[bytes | bytearray]) -> int:
-  """Writes a shard, whole or not at all.
-
-  Args:
-    file: its path.
-    encoded: its rollouts, from `records.encode`.
-
-  Returns:
-    Its size in bytes.
-  """
-  with files.atomic_path(file) as partial:
-    with tf.io.TFRecordWriter(partial) as writer:
-      for record in encoded:
-        writer.write(record)
-    return os.path.getsize(partial)
-
-
 def write_plan(
   path: str, shards: Sequence[Shard], metadata: Mapping[str, Any]
 ) -> None:
@@ -230,13 +197,7 @@ def write_plan(
 
 
 def read_plan(path: str) -> tuple[list[Shard], dict[str, Any]]:
-  """Reads what `write_plan` wrote.
-
-  Args:
-    path: the folder.
-
-  Returns:
-    The shards and the metadata.
+  """Reads the shards and the metadata that `write_plan` wrote.
 
   Raises:
     errors.UsageError: if the folder has none.
@@ -265,9 +226,9 @@ def check_metadata(
   """Checks that traces are of the expected model, data and rollouts.
 
   Args:
-    path: their folder.
-    found: their metadata.
-    expected: what it must hold; it may hold more.
+    path: the traces' folder.
+    found: their metadata, which may have more fields than `expected`.
+    expected: the fields that it must have.
 
   Raises:
     errors.UsageError: if a field differs.
@@ -318,12 +279,7 @@ def _description(
       )
     )
     info.write_to_directory(folder)
-    return {name: _read(os.path.join(folder, name)) for name in _TFDS_FILES}
-
-
-def _read(file: str) -> bytes:
-  with open(file, 'rb') as opened:
-    return opened.read()
+    return {x: pathlib.Path(folder, x).read_bytes() for x in _TFDS_FILES}
 
 
 def is_finished(path: str) -> bool:
@@ -336,7 +292,7 @@ def is_described(
 ) -> bool:
   """Whether TFDS's files are there, exactly as `finish` writes them."""
   return is_finished(path) and all(
-    _read(os.path.join(path, name)) == content
+    pathlib.Path(path, name).read_bytes() == content
     for name, content in _description(widths, shards).items()
   )
 
@@ -344,13 +300,7 @@ def is_described(
 def finish(
   path: str, widths: Mapping[str, int], shards: Sequence[Shard]
 ) -> None:
-  """Writes TFDS's files; call it once all shards are there.
-
-  Args:
-    path: the folder.
-    widths: numbers per step, for each representation.
-    shards: all shards.
-  """
+  """Writes TFDS's files; call it once all shards are there."""
   for name, content in _description(widths, shards).items():
     with files.atomic_file(os.path.join(path, name)) as file:
       file.write(content)

@@ -11,7 +11,10 @@ import os
 import shutil
 from typing import Any
 
+import tensorflow as tf
+
 from dnc.system import errors
+from dnc.system import files
 from dnc.system import progress
 from dnc.traces import records
 from dnc.traces import shards as shards_lib
@@ -42,6 +45,7 @@ class Export:
     path: the folder.
     widths: numbers per step, for each representation.
     missing: the shards to be written; finished ones are kept.
+    num_shards: number of shards that the folder will have.
   """
 
   def __init__(
@@ -84,6 +88,7 @@ class Export:
           'folder'
         )
     self.missing = shards_lib.missing(path, self._shards)
+    self.num_shards = len(self._shards)
 
   @property
   def is_finished(self) -> bool:
@@ -97,11 +102,6 @@ class Export:
     return records.fingerprint(self._metadata, shard.file)
 
   @property
-  def num_shards(self) -> int:
-    """Number of shards that the folder will have."""
-    return len(self._shards)
-
-  @property
   def num_there(self) -> int:
     """Number of shards that are there by now."""
     return self.num_shards - len(shards_lib.missing(self.path, self._shards))
@@ -109,14 +109,10 @@ class Export:
   @property
   def num_missing_bytes(self) -> int:
     """Bytes that the missing shards will take on the disk."""
-    return shards_lib.num_bytes(self.missing)
+    return sum(shard.num_bytes for shard in self.missing)
 
   def _size_text(self) -> str:
-    """Returns what there is to write, and how much space is left for it.
-
-    Such as '550 rollouts x 500 steps: 0.28 GB for memory, ...; 1 GB in all,
-    free 80 GB'.
-    """
+    """Says what will be written, such as '550 rollouts x 500 steps: ...'."""
     steps = self._lengths
     least, most = min(steps), max(steps)
     lengths = f'{most:,}' if least == most else f'{least:,} to {most:,}'
@@ -125,7 +121,7 @@ class Export:
       f'{_shown(sum(steps) * records.bytes_per_step(width))} for {name}'
       for name, width in sorted(widths.items(), key=lambda item: -item[1])
     ]
-    total = shards_lib.num_bytes(self._shards)
+    total = sum(shard.num_bytes for shard in self._shards)
     there = total - self.num_missing_bytes
     return (
       f'{len(steps):,} rollouts x {lengths} steps: {", ".join(sizes)}; '
@@ -163,7 +159,7 @@ class Export:
   def write(
     self, shard: shards_lib.Shard, encoded: Iterable[bytes | bytearray]
   ) -> None:
-    """Writes one of the missing shards.
+    """Writes one of the missing shards, whole or not at all.
 
     Args:
       shard: the shard.
@@ -172,14 +168,17 @@ class Export:
     Raises:
       ValueError: if they do not take the planned number of bytes.
     """
-    size = shards_lib.write_shard(os.path.join(self.path, shard.file), encoded)
-    if size != shard.num_bytes:
-      raise ValueError(f'{shard} was written with {size} bytes')
+    with files.atomic_path(os.path.join(self.path, shard.file)) as partial:
+      with tf.io.TFRecordWriter(partial) as writer:
+        for record in encoded:
+          writer.write(record)
+      size = os.path.getsize(partial)
+      if size != shard.num_bytes:
+        raise ValueError(f'{shard} takes {size} bytes')
 
   def finish(self) -> None:
     """Makes the folder a TFDS dataset; call it once all shards are there."""
-    if not shards_lib.is_described(self.path, self.widths, self._shards):
-      shards_lib.finish(self.path, self.widths, self._shards)
+    shards_lib.finish(self.path, self.widths, self._shards)
 
 
 def check_space(
@@ -190,7 +189,7 @@ def check_space(
   """Checks that the disk has room for everything that exports will write.
 
   Args:
-    folder: the folder that holds theirs.
+    folder: a folder on that disk, for the messages.
     exports: the exports.
     log: takes a line that says how much they will write.
 

@@ -30,7 +30,7 @@ class PlanTest(parameterized.TestCase):
         random_traces.WIDTHS, {'test': 25 * [rollout]}, batch_size
       )
     self.assertEqual([shard.num_rollouts for shard in shards], expected)
-    self.assertEqual(shards_lib.num_bytes(shards), 25 * size)
+    self.assertEqual(sum(shard.num_bytes for shard in shards), 25 * size)
 
   def test_a_rollout_larger_than_a_shard_has_one_of_its_own(self):
     rollouts = 3 * [shards_lib.PlannedRollout(0, 5)]
