@@ -11,7 +11,6 @@ content, `/path/to/file.npz@sha256:...`. That name still tells which images are
 meant after the file has changed or moved.
 """
 
-from collections.abc import Callable
 from collections.abc import Iterator
 import dataclasses
 import hashlib
@@ -28,8 +27,7 @@ from dnc.system import wording
 
 SUFFIXES = ('.npz', '.hdf5', '.h5')
 FILE_NAME = 'dsprites_ndarray_co1sh3sc6or40x32y32_64x64'
-COLUMNS = ('color', 'shape', 'scale', 'orientation', 'posX', 'posY')
-
+_COLUMNS = ('color', 'shape', 'scale', 'orientation', 'posX', 'posY')
 _IDENTIFIED = re.compile(r'(.+)@sha256:([0-9a-f]{64})', re.DOTALL)
 # Images read at once: 32 MB of pixels.
 _IMAGES_PER_BLOCK = 8192
@@ -78,8 +76,6 @@ _IMAGES = _Field(
   np.uint8,
   streamed=True,
 )
-
-_Blocks = Callable[[str, _Field], Iterator[np.ndarray]]
 
 
 def is_file(dataset: str) -> bool:
@@ -165,13 +161,12 @@ def read_bits(path: str | os.PathLike[str]) -> np.ndarray:
       dSprites: it has other arrays, shapes, dtypes, pixels or latents.
   """
   path = os.path.expanduser(os.fspath(path))
-  blocks = _npz_blocks if path.lower().endswith('.npz') else _hdf5_blocks
   try:
     # zipfile and h5py report a wrong path less clearly.
     with open(path, 'rb'):
       pass
-    _check_latents(path, blocks)
-    return _pack_images(path, blocks)
+    _check_latents(path)
+    return _pack_images(path)
   except (errors.UsageError, MemoryError):
     raise
   except Exception as error:  # zipfile, zlib and h5py raise various types.
@@ -256,14 +251,19 @@ def _hdf5_blocks(path: str, field: _Field) -> Iterator[np.ndarray]:
       yield array[start : start + rows_per_block]
 
 
-def _check_latents(path: str, blocks: _Blocks) -> None:
+def _blocks(path: str, field: _Field) -> Iterator[np.ndarray]:
+  read = _npz_blocks if path.lower().endswith('.npz') else _hdf5_blocks
+  return read(path, field)
+
+
+def _check_latents(path: str) -> None:
   """Raises ValueError unless the latents are those of dSprites, in order."""
-  (found,) = blocks(path, _CLASSES)
+  (found,) = _blocks(path, _CLASSES)
   classes = latents.index_to_classes(np.arange(latents.NUM_SPRITES))
   wanted = np.pad(classes, ((0, 0), (1, 0)))
   _check_rows('latent classes', found, wanted, found == wanted)
 
-  (found,) = blocks(path, _VALUES)
+  (found,) = _blocks(path, _VALUES)
   wanted = np.pad(
     latents.class_values(classes), ((0, 0), (1, 0)), constant_values=1
   )
@@ -278,7 +278,7 @@ def _check_rows(
   wrong = np.flatnonzero(~same.all(axis=1))
   if wrong.size:
     row = wrong[0]
-    pairs = zip(COLUMNS, found[row], wanted[row], same[row])
+    pairs = zip(_COLUMNS, found[row], wanted[row], same[row])
     what = ', '.join(f'{c} {f:g} ({w:g})' for c, f, w, s in pairs if not s)
     raise ValueError(
       f'{name} of {wrong.size} images do not fit their place, first in image '
@@ -286,12 +286,12 @@ def _check_rows(
     )
 
 
-def _pack_images(path: str, blocks: _Blocks) -> np.ndarray:
+def _pack_images(path: str) -> np.ndarray:
   bits = np.empty(
     [latents.NUM_SPRITES, render.IMAGE_SIZE, render.ROW_BYTES], np.uint8
   )
   start = 0
-  for block in blocks(path, _IMAGES):
+  for block in _blocks(path, _IMAGES):
     if block.max() > 1:
       image = np.flatnonzero(block.max(axis=(1, 2)) > 1)[0]
       raise ValueError(

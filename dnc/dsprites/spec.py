@@ -20,7 +20,6 @@ the same sprites at twice the size:
 from collections.abc import Sequence
 import dataclasses
 import math
-import operator
 
 import numpy as np
 
@@ -35,7 +34,7 @@ _GRIDS = ('scales', 'orientations', 'x_positions', 'y_positions')
 
 
 def _as_floats(name: str, numbers: Sequence) -> np.ndarray:
-  """Returns a read-only float64 copy; raises ValueError unless all finite."""
+  """Returns a read-only float64 copy; all numbers must be finite."""
   try:
     numbers = np.array(numbers, np.float64)
   except (TypeError, ValueError) as e:
@@ -47,23 +46,14 @@ def _as_floats(name: str, numbers: Sequence) -> np.ndarray:
   return numbers
 
 
-def _as_polygons(polygons: Sequence[Sequence]) -> tuple[np.ndarray, ...]:
-  try:
-    checked = tuple(
-      _as_floats(f'polygons[{i}]', vertices)
-      for i, vertices in enumerate(polygons)
+def _as_polygon(name: str, vertices: Sequence) -> np.ndarray:
+  vertices = _as_floats(name, vertices)
+  if vertices.ndim != 2 or vertices.shape[1] != 2 or len(vertices) < 3:
+    raise ValueError(
+      f'{name} must have shape [vertices, 2] with at least 3 vertices, got '
+      f'{list(vertices.shape)}'
     )
-  except TypeError as e:
-    raise ValueError(f'polygons must be a sequence of arrays: {e}') from e
-  if not checked:
-    raise ValueError('polygons must hold at least one polygon')
-  for i, vertices in enumerate(checked):
-    if vertices.ndim != 2 or vertices.shape[1] != 2 or len(vertices) < 3:
-      raise ValueError(
-        f'polygons[{i}] must have shape [vertices, 2] with at least 3 '
-        f'vertices, got {list(vertices.shape)}'
-      )
-  return checked
+  return vertices
 
 
 def _as_grid(name: str, values: Sequence) -> np.ndarray:
@@ -74,18 +64,6 @@ def _as_grid(name: str, values: Sequence) -> np.ndarray:
       f'{list(values.shape)}'
     )
   return values
-
-
-def _check_reach(
-  polygons: Sequence[np.ndarray], scales: np.ndarray, positions: np.ndarray
-) -> None:
-  radius = max(float(np.hypot(*polygon.T).max()) for polygon in polygons)
-  reach = radius * float(scales.max()) + float(np.abs(positions).max())
-  if reach > _MAX_REACH:
-    raise ValueError(
-      f'sprites must stay within {_MAX_REACH} pixels of the upper left corner, '
-      f'but one reaches {reach:.6g}'
-    )
 
 
 # Comparing fields fails for arrays, so specs are equal only if identical.
@@ -110,10 +88,8 @@ class SpriteSpec:
     image_size: width and height of the images, in pixels.
 
   Raises:
-    ValueError: if a number is not finite, a polygon has fewer than three
-      vertices, there is no polygon, a grid is empty, a scale is not above 0,
-      the image size is not an integer of at least 1, or a sprite reaches
-      further than a million pixels.
+    ValueError: if a field is not like this or empty, a number is not finite, or
+      a sprite reaches further than a million pixels.
   """
 
   polygons: Sequence[np.ndarray]
@@ -124,23 +100,32 @@ class SpriteSpec:
   image_size: int = IMAGE_SIZE
 
   def __post_init__(self):
-    polygons = _as_polygons(self.polygons)
-    grids = {name: _as_grid(name, getattr(self, name)) for name in _GRIDS}
-    if grids['scales'].min() <= 0:
-      raise ValueError(f'scales must be above 0, got {grids["scales"].min()}')
     try:
-      image_size = operator.index(self.image_size)
+      numbered = list(enumerate(self.polygons))
     except TypeError as e:
+      raise ValueError(f'polygons must be a sequence of arrays: {e}') from e
+    if not numbered:
+      raise ValueError('polygons must hold at least one polygon')
+    polygons = tuple(_as_polygon(f'polygons[{i}]', x) for i, x in numbered)
+    checked = {name: _as_grid(name, getattr(self, name)) for name in _GRIDS}
+    for name, value in dict(checked, polygons=polygons).items():
+      object.__setattr__(self, name, value)  # The dataclass is frozen.
+    if self.scales.min() <= 0:
+      raise ValueError(f'scales must be above 0, got {self.scales.min()}')
+    if not isinstance(self.image_size, int | np.integer):
       raise ValueError(
         f'image_size must be an integer, got {self.image_size!r}'
-      ) from e
-    if image_size < 1:
-      raise ValueError(f'image_size must be at least 1, got {image_size}')
-    positions = np.append(grids['x_positions'], grids['y_positions'])
-    _check_reach(polygons, grids['scales'], positions)
-    checked = dict(grids, polygons=polygons, image_size=image_size)
-    for name, value in checked.items():
-      object.__setattr__(self, name, value)  # The dataclass is frozen.
+      )
+    if self.image_size < 1:
+      raise ValueError(f'image_size must be at least 1, got {self.image_size}')
+    radius = max(float(np.hypot(*polygon.T).max()) for polygon in polygons)
+    furthest = np.abs([*self.x_positions, *self.y_positions]).max()
+    reach = radius * float(self.scales.max()) + float(furthest)
+    if reach > _MAX_REACH:
+      raise ValueError(
+        f'sprites must stay within {_MAX_REACH} pixels of the upper left '
+        f'corner, but one reaches {reach:.6g}'
+      )
 
   @property
   def sizes(self) -> tuple[int, ...]:
@@ -154,7 +139,7 @@ class SpriteSpec:
 
 
 def _published_polygons() -> tuple[np.ndarray, ...]:
-  """Returns square, ellipse and heart, as measured on real images."""
+  """The square, the ellipse and the heart, as measured on real images."""
   square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * _RADIUS
   t = 2 * np.pi * np.arange(100) / 100
   ellipse = np.stack(

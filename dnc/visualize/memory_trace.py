@@ -13,9 +13,9 @@ import tensorflow as tf
 from dnc import dnc
 from dnc import unroll
 
-# A picture has room for so many.
+# Steps that a picture has room for.
 NUM_STEPS = 100
-# Link matrices are kept after so many steps, evenly spaced; one is the last.
+# Steps whose link matrices are kept, evenly spaced; one is the last.
 _NUM_LINKS = 4
 
 
@@ -72,6 +72,8 @@ def _record(state: dnc.DNCState) -> dict[str, tf.Tensor]:
 class Tracer:
   """Runs a core over one sequence at a time and records its memory.
 
+  A call uses the current values of the core's variables.
+
   >>> tracer = Tracer(core, input_size=8)
   >>> trace = tracer(np.ones([100, 8], np.float32))
   >>> trace.write_weights.shape
@@ -79,12 +81,6 @@ class Tracer:
   """
 
   def __init__(self, core: dnc.DNC, input_size: int):
-    """Constructs the tracer.
-
-    Args:
-      core: a `DNC` with variables; a call uses their current values.
-      input_size: size of its inputs.
-    """
     self._core = core
     state_spec = tf.nest.map_structure(
       lambda x: tf.TensorSpec(x.shape, x.dtype), core.initial_state(1)
@@ -97,7 +93,7 @@ class Tracer:
   def _segment(
     self, inputs: tf.Tensor, state: dnc.DNCState
   ) -> tuple[dnc.DNCState, dict[str, tf.Tensor]]:
-    # Compiling takes longer than all the steps to come.
+    # Compiling takes longer than all steps without it.
     _, state, recorded = unroll.unroll(
       self._core, inputs, state, record=_record, compiled=False
     )
@@ -110,14 +106,7 @@ class Tracer:
     return state, {**recorded, **{name: interface[name] for name in _GATES}}
 
   def __call__(self, inputs: Any) -> MemoryTrace:
-    """Runs the core from zero state.
-
-    Args:
-      inputs: float32 `[time, input_size]`, at least one step.
-
-    Returns:
-      The memory at every step.
-    """
+    """Runs the core from zero state on float32 `[time, input_size]`."""
     inputs = tf.convert_to_tensor(inputs)[:, tf.newaxis]
     state = self._core.initial_state(1)
     ends = len(inputs) * np.arange(1, _NUM_LINKS + 1) // _NUM_LINKS

@@ -5,7 +5,9 @@ time have the same layout, so that those of one rollout can be read one below
 the other. Weights, usage and gates have the colours of 0 to 1 in every picture.
 Contents have no bounds: their colour bar shows those of the picture.
 
-A number is a cell of whole pixels, so none is lost or blurred.
+A number is a cell of whole pixels, so none is lost or blurred. All functions
+return uint8 `[height, width, 3]`. Their `sprites`, float `[time, 64, 64]` in
+[0, 1], are drawn above some steps.
 """
 
 from collections.abc import Sequence
@@ -25,7 +27,7 @@ from dnc.visualize import memory_trace
 # A memory of at most so many numbers is drawn with a row for each of them.
 MAX_ROWS = 1024
 
-# A power of two, so that a figure has exactly the pixels it is given.
+# A power of two, so that figures have exactly the pixels they are given.
 _DPI = 128
 # A frame of two pixels, of which the matrix hides the inner one.
 _SETTINGS = {
@@ -84,7 +86,7 @@ class _Panel(NamedTuple):
 
   @property
   def height(self) -> int:
-    """Height in pixels."""
+    """The panel's height in pixels."""
     return len(self.values) * self.row_height
 
 
@@ -186,18 +188,7 @@ def _draw(
   columns: str = 'step',
   sprites: np.ndarray | None = None,
 ) -> np.ndarray:
-  """Draws panels one below the other.
-
-  Args:
-    panels: with the same columns.
-    colours: of their numbers.
-    columns: what a column is.
-    sprites: float `[columns, 64, 64]` in [0, 1], drawn above the ticks; or
-      None.
-
-  Returns:
-    uint8 `[height, width, 3]`.
-  """
+  """Draws panels with the same columns one below the other."""
   num_columns = panels[0].values.shape[1]
   column_width = _column_width(num_columns)
   width = num_columns * column_width
@@ -240,10 +231,7 @@ def weights(
   Args:
     values: float `[time, heads, N]` in [0, 1].
     name: of the heads; a number is added.
-    sprites: float `[time, 64, 64]` in [0, 1], drawn above some steps.
-
-  Returns:
-    uint8 `[height, width, 3]`.
+    sprites: shown above.
   """
   # One or two heads get twice the height of more.
   height = int(np.clip(4 // values.shape[1], 1, 2)) * _HEAD_HEIGHT
@@ -255,29 +243,13 @@ def weights(
 
 
 def usage(values: np.ndarray, sprites: np.ndarray | None = None) -> np.ndarray:
-  """Draws the usage of slots, slots by steps.
-
-  Args:
-    values: float `[time, N]` in [0, 1].
-    sprites: float `[time, 64, 64]` in [0, 1], drawn above some steps.
-
-  Returns:
-    uint8 `[height, width, 3]`.
-  """
+  """Draws the usage of slots, `[time, N]` in [0, 1], slots by steps."""
   panel = _slots_panel(values, 2 * _HEAD_HEIGHT, 'slot')
   return _draw([panel], _SHARES, sprites=sprites)
 
 
 def norms(memory: np.ndarray, sprites: np.ndarray | None = None) -> np.ndarray:
-  """Draws the Euclidean norm of every word, slots by steps.
-
-  Args:
-    memory: float `[time, N, W]`.
-    sprites: float `[time, 64, 64]` in [0, 1], drawn above some steps.
-
-  Returns:
-    uint8 `[height, width, 3]`.
-  """
+  """Draws the norm of every word of a memory, `[time, N, W]`, by steps."""
   values = np.linalg.norm(memory, axis=2)
   bound = _bound(values)
   panel = _slots_panel(values, 2 * _HEAD_HEIGHT, 'slot')
@@ -286,15 +258,7 @@ def norms(memory: np.ndarray, sprites: np.ndarray | None = None) -> np.ndarray:
 
 
 def words(memory: np.ndarray, sprites: np.ndarray | None = None) -> np.ndarray:
-  """Draws all numbers of a small memory by steps, slot by slot.
-
-  Args:
-    memory: float `[time, N, W]`.
-    sprites: float `[time, 64, 64]` in [0, 1], drawn above some steps.
-
-  Returns:
-    uint8 `[height, width, 3]`.
-  """
+  """Draws all numbers of a small memory, `[time, N, W]`, by steps."""
   num_steps, num_slots, word_size = memory.shape
   # A row of NaN after each slot but the last.
   rows = np.pad(memory, ((0, 0), (0, 0), (0, 1)), constant_values=np.nan)
@@ -312,14 +276,7 @@ def words(memory: np.ndarray, sprites: np.ndarray | None = None) -> np.ndarray:
 
 
 def last_words(memory: np.ndarray) -> np.ndarray:
-  """Draws a memory of any size after one step, numbers of a word by slots.
-
-  Args:
-    memory: float `[N, W]`.
-
-  Returns:
-    uint8 `[height, width, 3]`.
-  """
+  """Draws a memory of any size after one step, `[N, W]`, a column a slot."""
   num_slots, word_size = memory.shape
   height = word_size * _column_width(num_slots)
   panel = _slots_panel(memory, height, 'number of word')
@@ -329,15 +286,7 @@ def last_words(memory: np.ndarray) -> np.ndarray:
 def gates(
   trace: memory_trace.MemoryTrace, sprites: np.ndarray | None = None
 ) -> np.ndarray:
-  """Draws all gates and read modes, one below the other, by steps.
-
-  Args:
-    trace: of one sequence.
-    sprites: float `[time, 64, 64]` in [0, 1], drawn above some steps.
-
-  Returns:
-    uint8 `[height, width, 3]`.
-  """
+  """Draws all gates and read modes, one below the other, by steps."""
   write_heads = range(trace.write_gate.shape[1])
   read_heads = range(trace.free_gate.shape[1])
   modes = [
@@ -360,14 +309,7 @@ def gates(
 
 @matplotlib.rc_context(_SETTINGS)
 def links(trace: memory_trace.MemoryTrace) -> np.ndarray:
-  """Draws the link matrices, steps from left to right, heads below each other.
-
-  Args:
-    trace: of one sequence.
-
-  Returns:
-    uint8 `[height, width, 3]`.
-  """
+  """Draws link matrices, steps from left to right, heads below each other."""
   num_links, num_writes, num_slots, _ = trace.link.shape
   size = num_slots * max(1, 2 * _HEAD_HEIGHT // num_slots)
   across, down = size + 2 * _GAP, size + _GAP
