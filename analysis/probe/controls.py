@@ -14,20 +14,13 @@ _INPUTS = 3
 def random_inputs(
   seed: int, index: int, num_steps: int, width: int, copy: int = 0
 ) -> np.ndarray:
-  """Returns standard normal numbers in place of a representation.
+  """Standard normal numbers in place of a representation of rollout `index`.
 
   PROTOCOL, 'Test 1': 'Control: random inputs of the same width'. They depend on
   the arguments alone, so every pass over the rollouts sees the same.
 
-  Args:
-    seed: the seed of the analysis.
-    index: the index of the rollout.
-    num_steps: the length of the rollout, `time`.
-    width: numbers per step.
-    copy: which of several independent draws.
-
   Returns:
-    float32 `[time, width]`.
+    float32 `[num_steps, width]`.
   """
   rng = np.random.default_rng((seed, index, _INPUTS, width, copy))
   return rng.standard_normal((num_steps, width), np.float32)
@@ -66,7 +59,7 @@ class Controlled:
     Raises:
       ValueError: if a representation has the name of a control.
     """
-    self._stream = stream
+    self._spec = stream.spec
     self._seed = seed
     self._offset = offset
     probed = sorted({stream.widths[name] for name in stream.probed})[::-1]
@@ -89,25 +82,13 @@ class Controlled:
   def features(
     self, rollout: streams.ProbedRollout, name: str, copy: int = 0
   ) -> np.ndarray:
-    """Returns a representation or control in a rollout.
-
-    Args:
-      rollout: from the stream.
-      name: which representation or control.
-      copy: which copy of it.
-
-    Returns:
-      float32 `[time, width]`, or uint8 for bits.
-    """
+    """A representation or control: float32 `[time, width]`, uint8 for bits."""
     if name in rollout.features:
       return rollout.features[name]
     if name in self._random:
       num_steps, width = len(rollout.labels), self.widths[name]
       return random_inputs(self._seed, rollout.index, num_steps, width, copy)
-    labels = self._stream.decode(rollout.labels)
     # Steps whose label lies outside the rollout are never scored, so it does
     # not matter that they hold labels from its other end.
-    labels = np.roll(labels, self._offset, axis=0)
-    return self.planted.features(
-      rollout.index, self._stream.spec.as_outputs(labels)
-    )
+    labels = np.roll(rollout.labels, self._offset, axis=0)
+    return self.planted.features(rollout.index, self._spec.as_outputs(labels))

@@ -24,15 +24,12 @@ MAX_SAMPLE_STEPS = 50_000
 MAX_SAMPLE_BYTES = 512 << 20
 _MAX_ITERATIONS = 1000
 _SAMPLE = 7
-# Exact probes of a representation; see `ExactProbes.weights`.
-NUM_PROBES = 2
 
 
 def whitening(features: np.ndarray) -> np.ndarray:
   """Returns a linear map to uncorrelated numbers of deviation 1.
 
-  A label that is linear in the features is linear in these as well, and the
-  logistic regression takes tens of iterations in place of thousands.
+  Logistic regression then takes tens of iterations in place of thousands.
 
   Args:
     features: float `[steps, width]`, roughly standardised.
@@ -54,10 +51,10 @@ def whitening(features: np.ndarray) -> np.ndarray:
 def logistic_regression(
   features: np.ndarray, classes: np.ndarray, num_classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Multinomial logistic regression by scikit-learn: kernel and bias.
+  """Multinomial logistic regression: kernel and bias.
 
-  Its default penalty is half the squared weights, against the loss summed over
-  all steps: negligible from a few thousand steps on.
+  scikit-learn's default penalty is half the squared weights, against the loss
+  summed over all steps: negligible from a few thousand steps on.
 
   Args:
     features: float `[steps, width]`, roughly uncorrelated and of deviation 1.
@@ -109,8 +106,7 @@ class ExactProbes:
 
   Attributes:
     narrow: representations with a logistic regression.
-    num_sampled: steps that the logistic regression is fitted to; all steps, if
-      there are no more than the sample holds.
+    num_sampled: steps that the logistic regression is fitted to.
   """
 
   def __init__(
@@ -121,7 +117,7 @@ class ExactProbes:
     num_steps: int,
     seed: int,
   ):
-    """Constructs the probes.
+    """Prepares sums and sample.
 
     Args:
       widths: width of each representation.
@@ -161,14 +157,7 @@ class ExactProbes:
     self._num_seen = 0
 
   def begin(self, labels: np.ndarray) -> SampledLabels:
-    """Begins a rollout.
-
-    Args:
-      labels: `[time, task, label + 1]`.
-
-    Returns:
-      What `add` takes.
-    """
+    """Begins a rollout with labels `[time, task, label + 1]`, for `add`."""
     end = self._num_seen + len(labels)
     first, last = np.searchsorted(self._chosen, [self._num_seen, end])
     rows = self._chosen[first:last] - self._num_seen
@@ -178,12 +167,9 @@ class ExactProbes:
     return SampledLabels(outputs, has_label, rows, slice(first, last))
 
   def add(self, name: str, features: np.ndarray, labels: SampledLabels) -> None:
-    """Adds a representation of a rollout; threads may add several at once.
+    """Adds a representation of a rollout, float32 `[time, width]`.
 
-    Args:
-      name: which representation; one that is too wide is ignored.
-      features: float32 `[time, width]`.
-      labels: what `begin` returned for the rollout.
+    One that is too wide is ignored. Threads may add several at once.
     """
     if name in self._sums:
       self._sums[name].add(features, labels.outputs, labels.has_label)
@@ -197,12 +183,8 @@ class ExactProbes:
 
     Wide ones need steps that have the labels of all tasks.
     """
-    return tuple(
-      name
-      for name in self._widths
-      if name in self.narrow
-      or (name in self._wide and self._wide[name].num_steps)
-    )
+    wide = [name for name, sums in self._wide.items() if sums.num_steps]
+    return tuple(x for x in self._widths if x in self.narrow or x in wide)
 
   @property
   def num_wide_steps(self) -> int:
@@ -210,30 +192,24 @@ class ExactProbes:
     return max((wide.num_steps for wide in self._wide.values()), default=0)
 
   def weights(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Solves for the probes of a representation.
+    """Solves for the two probes of a representation, one of `names`.
 
     Both have least squares for values. For classes, the first is the logistic
     regression and the second the linear discriminant; where the logistic
     regression is fitted to a sample only, the discriminant comes first, because
     it uses all steps. Wide representations have the discriminant twice.
 
-    Args:
-      name: one of `names`.
-
     Returns:
-      Kernel float64 `[probe, width, task, output]` and bias `[probe, task,
-      output]`.
+      Kernel float64 `[2, width, task, output]` and bias `[2, task, output]`.
     """
     if name in self._wide:
       kernel, bias = self._wide[name].probes()
-      return np.stack([kernel] * NUM_PROBES), np.stack([bias] * NUM_PROBES)
+      return np.stack([kernel] * 2), np.stack([bias] * 2)
     kernels, biases = [], []
     mixing = whitening(self._sample[name])
     sample = self._sample[name] @ mixing
     for task in range(self._num_tasks):
-      kernel, bias = (
-        np.stack([x] * NUM_PROBES) for x in self._sums[name].probe(task)
-      )
+      kernel, bias = (np.stack([x] * 2) for x in self._sums[name].probe(task))
       labels = self._labels[:, task]
       has_label = labels[:, -1] > 0
       for column, where in self._spec.heads():

@@ -7,8 +7,8 @@ representations, tasks and seeds together; they share no parameters.
 
 PROTOCOL leaves the initial values open. Weights start at zero, biases at the
 mean of the training labels (log-frequencies for the shape), so a probe that
-learns nothing scores as predicting the mean does. The loss is convex: initial
-values change only how soon the optimum is reached.
+learns nothing scores as the mean does. The loss is convex: initial values
+change only how soon the optimum is reached.
 """
 
 from collections.abc import Iterator
@@ -27,6 +27,9 @@ from analysis.probe import labels as labels_lib
 from dnc.system import progress
 
 _SHUFFLE = 3
+# Steps are shuffled within blocks of at most this many bytes and steps.
+_BLOCK_BYTES = 256 << 20
+_BLOCK_STEPS = 32768
 
 
 def initial_bias(
@@ -37,8 +40,8 @@ def initial_bias(
   Args:
     spec: names and kinds of the labels.
     mean: float `[output]`, of `LabelSpec.as_outputs`.
-    num_steps: how many steps the mean is over. A class that never occurs gets
-      the log-frequency of half a step.
+    num_steps: steps that the mean is over. A class that never occurs gets the
+      log-frequency of half a step.
   """
   bias = mean.copy()
   for _, where in spec.heads():
@@ -50,7 +53,7 @@ def initial_bias(
 def _loss(
   spec: labels_lib.LabelSpec, labels: tf.Tensor, predictions: tf.Tensor
 ) -> tf.Tensor:
-  """Sums the losses of all probes.
+  """Cross-entropy of classes plus squared error of values, of all probes.
 
   Args:
     spec: names and kinds of the labels.
@@ -58,13 +61,10 @@ def _loss(
     predictions: `[batch, representation, seed, task, output]`.
 
   Returns:
-    Scalar: cross-entropy of the classes plus squared error of the values, the
-    mean over the steps that have a label, summed over probes.
+    Scalar: the mean over steps that have a label, summed over probes.
   """
-  first_value = spec.num_outputs - len(spec.values)
-  losses = tf.reduce_sum(
-    tf.square(predictions[..., first_value:] - spec.values_of(labels)), axis=-1
-  )
+  wrong = spec.value_outputs(predictions) - spec.values_of(labels)
+  losses = tf.reduce_sum(tf.square(wrong), axis=-1)
   for column, where in spec.heads():
     true = tf.one_hot(
       tf.cast(labels[..., column], tf.int32), where.stop - where.start
@@ -82,6 +82,8 @@ class LinearProbe:
   """Linear layers from representations to labels, one for each task and seed.
 
   Attributes:
+    widths: width of each representation.
+    num_seeds: copies of each layer.
     model: the `keras.Model`, from a list of `[batch, seed, width]` to
       `[batch, representation, seed, task, output]`.
   """
@@ -101,11 +103,12 @@ class LinearProbe:
       widths: width of each representation.
       spec: names and kinds of the labels.
       num_tasks: see `labels.Labels`.
-      num_seeds: copies, which see the steps in different orders.
+      num_seeds: copies of each layer, which see the steps in other orders.
       bias: float `[output]`, the initial bias; zeros if None.
       learning_rate: Adam's learning rate.
     """
-    self._names = tuple(widths)
+    self.widths = widths
+    self.num_seeds = num_seeds
     self._shape = (num_seeds, num_tasks, spec.num_outputs)
     num_columns = num_tasks * spec.num_outputs
     inputs, outputs, self._layers = [], [], []
@@ -148,13 +151,10 @@ class LinearProbe:
       By name float32 `[seed, width, task, output]`, `[seed, task, output]`.
     """
     found = {}
-    num_seeds, *columns = self._shape
-    for name, layer in zip(self._names, self._layers):
+    for (name, width), layer in zip(self.widths.items(), self._layers):
       kernel, bias = layer.get_weights()
-      found[name] = (
-        kernel.reshape([num_seeds, -1, *columns]),
-        bias.reshape(self._shape),
-      )
+      shape = [self.num_seeds, width, *self._shape[1:]]
+      found[name] = kernel.reshape(shape), bias.reshape(self._shape)
     return found
 
 
@@ -203,7 +203,7 @@ def batches(
   num_seeds: int,
   batch_size: int,
 ) -> tf.data.Dataset:
-  """Shuffles a block, for each seed in its own order, into mini-batches.
+  """Shuffles a block into mini-batches for `LinearProbe.fit`.
 
   Args:
     block: the steps.
@@ -211,11 +211,8 @@ def batches(
       its own.
     seed: the seed of the orders.
     number: the number of the block; the orders depend on it.
-    num_seeds: how many orders.
+    num_seeds: how many orders: every seed has its own.
     batch_size: steps in a mini-batch.
-
-  Returns:
-    What `LinearProbe.fit` takes.
   """
   features = [tf.convert_to_tensor(x) for x in block.features]
   labels = tf.convert_to_tensor(block.labels)
@@ -261,10 +258,8 @@ def fit(
   rollouts: Iterator[Examples],
   copies: Sequence[int],
   seed: int,
-  num_seeds: int,
   num_steps: int,
   batch_size: int,
-  block_steps: int,
   log: progress.Log | None,
 ) -> None:
   """Trains for one epoch over rollouts, block by block.
@@ -276,14 +271,14 @@ def fit(
   Args:
     probe: the probe.
     rollouts: the steps of each rollout.
-    copies: see `batches`.
-    seed: see `batches`.
-    num_seeds: see `batches`.
-    num_steps: steps of all rollouts together.
-    batch_size: see `batches`.
-    block_steps: roughly how many steps are shuffled together.
+    copies: copies of each representation: 1, or one for each seed.
+    seed: the seed of the orders.
+    num_steps: steps of all rollouts together, for the progress.
+    batch_size: steps in a mini-batch.
     log: takes a line of progress now and then.
   """
+  bytes_per_step = 4 * np.dot(copies, list(probe.widths.values()))
+  block_steps = min(_BLOCK_STEPS, _BLOCK_BYTES // bytes_per_step)
   block_steps = max(1, block_steps // batch_size) * batch_size
   done = 0
   # TensorFlow warns that Keras makes a new graph for each model.
@@ -293,7 +288,9 @@ def fit(
   try:
     with progress.Stage(log, 'training probes', num_steps, 'steps') as stage:
       for number, block in enumerate(_ahead(blocks(rollouts, block_steps))):
-        probe.fit(batches(block, copies, seed, number, num_seeds, batch_size))
+        probe.fit(
+          batches(block, copies, seed, number, probe.num_seeds, batch_size)
+        )
         done += len(block.labels)
         stage.done(done)
   finally:

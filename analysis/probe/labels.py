@@ -8,7 +8,6 @@ predicts of another rollout's labels, it cannot have read off the
 representation.
 """
 
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -56,6 +55,10 @@ class LabelSpec:
     """The continuous labels of an array `[..., label]` of all."""
     return labels[..., len(self.classes) : len(self.names)]
 
+  def value_outputs(self, outputs: np.ndarray) -> np.ndarray:
+    """The outputs for continuous labels, of `[..., output]`."""
+    return outputs[..., self.num_outputs - len(self.values) :]
+
   def as_outputs(self, labels: np.ndarray) -> np.ndarray:
     """Returns the outputs of a perfect probe.
 
@@ -69,16 +72,12 @@ class LabelSpec:
     for column, where in self.heads():
       classes = np.arange(where.stop - where.start)
       outputs[..., where] = labels[..., column, np.newaxis] == classes
-    outputs[..., self.num_outputs - len(self.values) :] = self.values_of(labels)
+    self.value_outputs(outputs)[...] = self.values_of(labels)
     return outputs
 
 
 def latent_spec(names: Sequence[str] = latents.NAMES) -> LabelSpec:
-  """Returns the labels of sprites: shape is a class, the others are values.
-
-  Args:
-    names: which latents, in the order of `latents.NAMES`.
-  """
+  """Some of the latents, in their usual order; only shape is a class."""
   shape, num_shapes = latents.NAMES[0], latents.SIZES[0]
   is_asked = shape in names
   return LabelSpec(
@@ -89,15 +88,9 @@ def latent_spec(names: Sequence[str] = latents.NAMES) -> LabelSpec:
 
 
 def other_rollouts(seed: int, number: int) -> np.ndarray:
-  """Pairs each rollout with another one; each is the partner of exactly one.
+  """Pairs each of at least 2 rollouts with another: int64 `[number]`.
 
-  Args:
-    seed: the seed of the order in which rollouts stand around a circle, each
-      next to its partner.
-    number: how many rollouts, at least 2.
-
-  Returns:
-    int64 `[number]`, the partner of each.
+  They stand around a circle in random order, each next to its partner.
   """
   order = np.random.default_rng((seed, number, _PARTNERS)).permutation(number)
   partners = np.empty_like(order)
@@ -110,8 +103,7 @@ def at_offset(labels: np.ndarray, offset: int, num_steps: int) -> np.ndarray:
 
   Args:
     labels: `[steps, label]`, of the current sprite of each step.
-    offset: how many steps before the current one the labelled sprite was;
-      negative for a later sprite.
+    offset: how many steps ago the labelled sprite was; negative if it comes.
     num_steps: steps to label, `time`.
 
   Returns:
@@ -130,7 +122,6 @@ class Labels:
   """The labels of a split's rollouts, in memory.
 
   Attributes:
-    spec: names and kinds of the labels.
     num_tasks: all offsets with true labels, then all with shuffled ones.
   """
 
@@ -138,7 +129,6 @@ class Labels:
     self,
     spec: LabelSpec,
     rollouts: Sequence[np.ndarray],
-    decode: Callable[[np.ndarray], np.ndarray],
     offsets: Sequence[int] = (0,),
     seed: int = 0,
   ):
@@ -146,42 +136,35 @@ class Labels:
 
     Args:
       spec: names and kinds of the labels.
-      rollouts: the compact labels of each rollout.
-      decode: from compact labels to `[time, label]`.
+      rollouts: float32 `[time, label]` of each rollout.
       offsets: see `at_offset`.
       seed: the seed of the shuffling. A split of one rollout cannot be
         shuffled: then no step has a shuffled label.
     """
-    self.spec = spec
     self.num_tasks = 2 * len(offsets)
+    self._spec = spec
     self._rollouts = rollouts
-    self._decode = decode
-    self._offsets = tuple(offsets)
+    self._offsets = offsets
     self._partners = None
     if len(rollouts) > 1:
       self._partners = other_rollouts(seed, len(rollouts))
 
-  def true(self, position: int) -> np.ndarray:
-    """Labels of the current sprites: `[time, label]`."""
-    return self._decode(self._rollouts[position])
-
-  def tasks(self, position: int, num_steps: int) -> np.ndarray:
+  def tasks(self, position: int) -> np.ndarray:
     """Returns the labels of all tasks.
 
     Args:
       position: which rollout of the split.
-      num_steps: its number of steps, `time`.
 
     Returns:
       float32 `[time, task, label + 1]`, laid out as by `at_offset`.
     """
-    own = self.true(position)
+    own = self._rollouts[position]
     other = own[:0]
     if self._partners is not None:
-      other = self.true(self._partners[position])
+      other = self._rollouts[self._partners[position]]
     return np.stack(
       [
-        at_offset(labels, offset, num_steps)
+        at_offset(labels, offset, len(own))
         for labels in (own, other)
         for offset in self._offsets
       ],
@@ -189,14 +172,14 @@ class Labels:
     )
 
   def moments(self) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance over all steps of `spec.as_outputs` of true labels.
+    """Mean and covariance, over all steps, of a perfect probe's outputs.
 
     Returns:
       float64 `[output]` and `[output, output]`.
     """
     count, total, products = 0, 0.0, 0.0
-    for position in range(len(self._rollouts)):
-      outputs = self.spec.as_outputs(self.true(position))
+    for labels in self._rollouts:
+      outputs = self._spec.as_outputs(labels)
       count += len(outputs)
       total = total + outputs.sum(axis=0)
       products = products + outputs.T @ outputs

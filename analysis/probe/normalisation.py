@@ -60,10 +60,9 @@ class StepNormaliser:
     to this bound.
     """
     deviation = self.deviation
-    varies = deviation > 0
-    inverse = np.divide(
-      1, deviation, out=np.zeros_like(deviation), where=varies
-    ).astype(np.float32)
+    inverse = np.zeros_like(deviation)
+    np.divide(1, deviation, out=inverse, where=deviation > 0)
+    inverse = inverse.astype(np.float32)
     furthest = np.sqrt(self._count - 1).astype(np.float32)
     mean = self.mean.astype(np.float32)
 
@@ -71,9 +70,8 @@ class StepNormaliser:
       steps = slice(0, len(features))
       normalised = features - mean[steps]
       normalised *= inverse[steps]
-      return np.clip(
-        normalised, -furthest[steps], furthest[steps], out=normalised
-      )
+      most = furthest[steps]
+      return np.clip(normalised, -most, most, out=normalised)
 
     return normalise
 

@@ -2,8 +2,8 @@
 
 The first finds mean and deviation of every step. The second trains all Keras
 probes and gathers the sums for the exact ones. The third scores both, on the
-training rollouts and on unseen ones. Only a block of steps is in memory at a
-time, apart from the labels, a few bytes a step.
+training rollouts and on unseen ones. Only the labels, and a block of steps at a
+time, are in memory.
 """
 
 from collections.abc import Callable
@@ -31,10 +31,6 @@ from analysis.probe import streams
 from dnc.system import errors
 from dnc.system import progress
 
-# Steps are shuffled within blocks of at most this many bytes and steps.
-_BLOCK_BYTES = 256 << 20
-_BLOCK_STEPS = 32768
-
 # A representation and which copy of it.
 _Job = tuple[str, int]
 
@@ -44,7 +40,7 @@ class ProbeSettings:
   """How to probe.
 
   Attributes:
-    offsets: how many steps before the current one the labelled sprites are.
+    offsets: how many steps ago the labelled sprites were.
     seed: the seed of controls, shuffled labels, orders and resamples.
     num_seeds: Keras probes of each representation.
     batch_size: steps in a mini-batch.
@@ -101,21 +97,18 @@ def probe_stream(
     stream: the rollouts.
     settings: how to probe.
     compare: for representations, which others to compare them with.
-
-  Returns:
-    What was found.
   """
+  # One console, which knows that the passes are parts of one stage.
+  console = progress.as_console(settings.log)
+  settings = dataclasses.replace(settings, log=console)
   # Each processor's thread takes whole representations: small matrix products
   # gain little from threads of their own, which wait for each other.
   with (
     threadpoolctl.threadpool_limits(1, 'blas'),
     futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+    progress.Stage(console, 'probe'),
   ):
-    # One console, which knows that the passes are parts of one stage.
-    console = progress.as_console(settings.log)
-    settings = dataclasses.replace(settings, log=console)
-    with progress.Stage(console, 'probe'):
-      return _Passes(stream, settings, pool).result(compare)
+    return _Passes(stream, settings, pool).result(compare)
 
 
 class _Passes:
@@ -181,13 +174,13 @@ class _Passes:
     )
 
   def _attainable(self, covariance: np.ndarray) -> dict[str, float | None]:
-    values = self._stream.spec.values
-    if self._inputs.planted is None or not values:
+    if self._inputs.planted is None:
       return {}
-    found = self._inputs.planted.attainable(covariance)[-len(values) :]
+    spec = self._stream.spec
+    found = spec.value_outputs(self._inputs.planted.attainable(covariance))
     return {
       name: float(r2) if np.isfinite(r2) else None
-      for name, r2 in zip(values, found)
+      for name, r2 in zip(spec.values, found)
     }
 
   def _stage(self, what: str, split: str) -> progress.Stage:
@@ -196,40 +189,37 @@ class _Passes:
 
   def _gather_statistics(self) -> _Statistics:
     """The first pass."""
-    normalisers, compact = {}, {split: [] for split in ('train', 'test')}
+    normalisers, found = {}, {'train': [], 'test': []}
 
     def update(rollout, job):
       features = self._inputs.features(rollout, *job)
       if job not in normalisers:
-        of_bits = features.dtype == np.uint8
-        normalisers[job] = (
-          normalisation.BitNormaliser()
-          if of_bits
-          else normalisation.StepNormaliser()
-        )
+        kind = normalisation.StepNormaliser
+        if features.dtype == np.uint8:
+          kind = normalisation.BitNormaliser
+        normalisers[job] = kind()
       normalisers[job].update(features)
 
     with self._stage('mean and deviation of each step', 'train') as stage:
       for rollout in self._stream.rollouts('train'):
         self._map(functools.partial(update, rollout), self._jobs)
-        compact['train'].append(rollout.labels)
-        stage.done(len(compact['train']))
+        found['train'].append(rollout.labels)
+        stage.done(len(found['train']))
     if 'test' in self._stream.num_rollouts:
-      compact['test'] = list(self._stream.labels('test'))
-    self._check(compact, normalisers)
+      found['test'] = list(self._stream.labels('test'))
+    self._check(found, normalisers)
     # Each normaliser goes as soon as it is used: those of images are large.
     normalise = {job: normalisers.pop(job).transform() for job in self._jobs}
     labels = {
       split: labels_lib.Labels(
         self._stream.spec,
         of_split,
-        self._stream.decode,
         self._settings.offsets,
         self._settings.seed,
       )
-      for split, of_split in compact.items()
+      for split, of_split in found.items()
     }
-    return _Statistics(sum(map(len, compact['train'])), normalise, labels)
+    return _Statistics(sum(map(len, found['train'])), normalise, labels)
 
   def _check(
     self,
@@ -260,9 +250,8 @@ class _Passes:
     self, split: str, statistics: _Statistics
   ) -> Iterator[tuple[streams.ProbedRollout, np.ndarray]]:
     """Rollouts, and the labels of all tasks."""
-    labels = statistics.labels[split]
     for position, rollout in enumerate(self._stream.rollouts(split)):
-      yield rollout, labels.tasks(position, len(rollout.labels))
+      yield rollout, statistics.labels[split].tasks(position)
 
   def _examples(
     self, statistics: _Statistics, exact: exact_probe.ExactProbes
@@ -296,16 +285,13 @@ class _Passes:
       keras_probe.initial_bias(spec, mean, statistics.num_steps),
       settings.learning_rate,
     )
-    bytes_per_step = 4 * sum(inputs.widths[name] for name, _ in self._jobs)
     keras_probe.fit(
       probe,
       self._examples(statistics, exact),
       list(inputs.copies.values()),
       settings.seed,
-      settings.num_seeds,
       statistics.num_steps,
       settings.batch_size,
-      min(_BLOCK_STEPS, _BLOCK_BYTES // bytes_per_step),
       settings.log,
     )
     weights = {name: [found] for name, found in probe.weights().items()}
@@ -375,12 +361,9 @@ class _Reader:
     for copy in range(copies):
       (probes,) = np.nonzero(copy_of == copy)
       columns = np.moveaxis(kernel[probes], 1, 0).reshape([width, -1])
+      columns = columns.astype(np.float32)
       self._of_copy.append(
-        (
-          probes,
-          columns.astype(np.float32),
-          bias[probes].reshape([-1]).astype(np.float32),
-        )
+        (probes, columns, bias[probes].ravel().astype(np.float32))
       )
 
   def __call__(self, features: Sequence[np.ndarray]) -> np.ndarray:

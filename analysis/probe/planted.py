@@ -36,18 +36,16 @@ class PlantedMemory:
     size = (len(self.mean), self.width)
     rng = np.random.default_rng((self.seed, self.width, _MIXING))
     mixing = rng.standard_normal(size) / np.sqrt(self.width)
-    varies = self.deviation > 0
-    scale = np.divide(
-      1, self.deviation, out=np.zeros(len(varies)), where=varies
-    )
+    scale = np.zeros(len(self.mean))
+    np.divide(1, self.deviation, out=scale, where=self.deviation > 0)
     return mixing * scale[:, np.newaxis]
 
   def features(self, index: int, outputs: np.ndarray) -> np.ndarray:
     """Returns the contents of the memory in a rollout.
 
     Args:
-      index: the index of the rollout; the noise depends on it.
-      outputs: `[time, output]`, as `LabelSpec.as_outputs`.
+      index: of the rollout; the noise depends on it.
+      outputs: `[time, output]`, see `LabelSpec.as_outputs`.
 
     Returns:
       float32 `[time, width]`.
@@ -64,7 +62,7 @@ class PlantedMemory:
       covariance: `[output, output]`, of the outputs.
 
     Returns:
-      float64 `[output]`; NaN where an output does not vary.
+      float64 `[output]`; NaN where it does not vary.
     """
     mixing = self._mixing()
     shared = covariance @ mixing

@@ -1,9 +1,9 @@
 """Test 1: can a linear layer read the latents off what a model held?
 
-PROTOCOL, 'Test 1: linear probe'; the post's section of that name. For every
-representation and for controls, linear probes predict the labels of the current
-step, of earlier and of later ones, and, as a control, the labels of other
-rollouts, which no representation can tell.
+PROTOCOL, 'Test 1: linear probe'; the post's section of that name. From every
+representation and from controls, linear probes predict the labels of the
+current step, of earlier and of later ones, and, as a control, the labels of
+other rollouts, which no representation can tell.
 """
 
 from collections.abc import Mapping
@@ -43,11 +43,10 @@ def from_traces(
     traces: traces with a split 'train' and, for rollouts that the probes have
       not seen, 'test'. Unseen rollouts are normalised by the training
       statistics, so none may be longer than the longest training rollout.
-    offsets: how many steps before the current one the labelled sprite was; -1
-      for the next one, which the model predicts. Steps whose labelled sprite
-      lies outside the rollout are left out.
-    seed: the seed of the controls, the shuffled labels, the order of the steps
-      and the resamples.
+    offsets: how many steps ago the labelled sprite was; -1 for the next one,
+      which the model predicts. Steps whose labelled sprite lies outside the
+      rollout are left out.
+    seed: of controls, shuffled labels, order of the steps and resamples.
     representations: names of those to probe; all in the traces if None.
     batch_size: steps in a mini-batch.
     log: takes a line of progress now and then.
@@ -59,9 +58,6 @@ def from_traces(
     plant: whether to probe a planted memory, a control.
     centred: whether to subtract from each number its mean over the rollout.
       Where one latent varies alone, constants tell of the others.
-
-  Returns:
-    What was found.
 
   Raises:
     errors.UsageError: if the traces lack a representation or the split 'train',
@@ -109,9 +105,8 @@ def fit_and_score(
       by name.
     num_train: how many rollouts, from the first on, to train on; four fifths by
       default. The others are unseen.
-    offsets: how many steps before the current one the label is; negative for
-      later labels.
-    seed: the seed of controls, shuffled labels, orders and resamples.
+    offsets: how many steps ago the label was; negative if it is to come.
+    seed: of controls, shuffled labels, order of the steps and resamples.
     num_seeds: Keras probes of each representation.
     batch_size: steps in a mini-batch.
     learning_rate: Adam's learning rate. With few steps the Keras probe, trained

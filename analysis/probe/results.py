@@ -1,8 +1,7 @@
 """What Test 1 found, as dataclasses.
 
-Scores can also be read by the names that they have in `probe.json`:
-`score['r2']` is `score.gain` of a value, `score['exact']['r2']` that of the
-exact probe.
+Scores can also be read by their names in `probe.json`: `score['r2']` is
+`score.gain` of a value, `score['exact']['r2']` that of the exact probe.
 """
 
 from collections.abc import Iterator
@@ -23,32 +22,29 @@ ACCURACY = 'accuracy_above_chance'
 class _ByName(Mapping):
   """Reads a dataclass's fields by name; a mapping, so that JSON can hold it."""
 
-  def _names(self) -> list[str]:
-    return [field.name for field in dataclasses.fields(self)]
+  def _fields(self) -> dict[str, Any]:
+    return vars(self)
 
   def __getitem__(self, name: str) -> Any:
-    if name not in self._names():
-      raise KeyError(name)
-    return getattr(self, name)
+    return self._fields()[name]
 
   def __iter__(self) -> Iterator[str]:
-    return iter(self._names())
+    return iter(self._fields())
 
   def __len__(self) -> int:
-    return len(self._names())
+    return len(self._fields())
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskScore(_ByName):
-  """How well a probe does a task, see `labels.py`. Intervals are of 95 %.
+  """How well a probe does a task, see `labels.py`.
 
   Attributes:
-    measure: what `gain` is, `R2` or `ACCURACY`; also the gain's name in
-      `probe.json`.
+    measure: what `gain` is, `R2` or `ACCURACY`; its name in `probe.json`.
     error: share of wrong classes, or mean squared error; None without steps.
     gain: gain over knowing nothing; None if the label does not vary.
-    interval: confidence interval of the gain, over rollouts.
-    error_interval: confidence interval of the error.
+    interval: 95 % confidence interval of the gain, over rollouts.
+    error_interval: that of the error.
   """
 
   measure: str
@@ -57,23 +53,22 @@ class TaskScore(_ByName):
   interval: Interval
   error_interval: Interval
 
-  def _names(self) -> list[str]:
-    names = [name for name in super()._names() if name != 'measure']
-    return [self.measure if name == 'gain' else name for name in names]
-
-  def __getitem__(self, name: str) -> Any:
-    return self.gain if name == self.measure else super().__getitem__(name)
+  def _fields(self) -> dict[str, Any]:
+    return {
+      self.measure if name == 'gain' else name: value
+      for name, value in vars(self).items()
+      if name != 'measure'
+    }
 
 
 @dataclasses.dataclass(frozen=True)
 class ProbeScore(TaskScore):
-  """A score, with that of shuffled labels beside it.
+  """A score, beside that of the same probe trained on shuffled labels.
 
   Attributes:
-    shuffled: the score of the same kind of probe, trained on labels of other
-      rollouts.
+    shuffled: the latter score.
     selectivity: `gain` less that of `shuffled`.
-    selectivity_interval: confidence interval of the selectivity.
+    selectivity_interval: its 95 % confidence interval.
   """
 
   shuffled: TaskScore
@@ -90,17 +85,19 @@ class LabelScore(ProbeScore):
     exact: score of the exact probe; None if there is none. For classes, this is
       the logistic regression or, where that saw only a sample of the steps, the
       linear discriminant.
-    beside: for classes, the score of the other one of these two; None if the
-      logistic regression was not fitted. None for values.
+    beside: for classes, the score of the other one of these two, if the
+      logistic regression was fitted.
   """
 
   range: Interval
   exact: ProbeScore | None
   beside: ProbeScore | None = None
 
-  def _names(self) -> list[str]:
-    names = super()._names()
-    return names if self.measure == ACCURACY else names[:-1]
+  def _fields(self) -> dict[str, Any]:
+    fields = super()._fields()
+    if self.measure == R2:
+      del fields['beside']
+    return fields
 
   @property
   def best(self) -> ProbeScore:
@@ -119,8 +116,8 @@ class Difference(_ByName):
   """How much more one representation holds of a label than another.
 
   Attributes:
-    difference: of the gains, each of the probe with the higher gain; None if
-      the label does not vary.
+    difference: of the gains of the best probes; None if the label does not
+      vary.
     interval: its 95 % confidence interval.
   """
 
@@ -140,13 +137,11 @@ class ProbeResult:
     widths: width of each representation, controls included.
     offsets: how many steps before the current one the labelled sprite was.
     spec: the labels.
-    num_rollouts: by split: 'train', what the probes were trained on (the post's
-      score), and 'test', rollouts they have not seen.
+    num_rollouts: by split: 'train', as the post scores, and 'test', unseen.
     num_steps: steps that the probes were trained on.
     num_seeds: Keras probes of each representation.
     num_logistic_steps: steps that the logistic regression was fitted to.
-    num_wide_steps: steps that the exact probes of wide representations were
-      fitted to; 0 without any.
+    num_wide_steps: steps that the exact probes of wide ones were fitted to.
     without_exact: representations too wide for exact probes.
     attainable: by value, the R^2 of the best linear map from the planted memory
       at the first offset; None where the value does not vary. Empty if nothing

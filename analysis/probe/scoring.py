@@ -1,10 +1,10 @@
 """How well probes did: errors, gains over knowing nothing, and intervals.
 
 Steps of a rollout depend on each other, rollouts do not. So errors are summed
-over each rollout, and confidence intervals are bootstrap percentiles over
-rollouts (`statistics.interval`). All probes are scored on the same resamples,
-so that differences between them have intervals too. An interval says how much
-the score would change with other rollouts, not with a probe trained on others.
+over each rollout, and rollouts are resampled for confidence intervals. All
+probes are scored on the same resamples, so that differences between them have
+intervals too. An interval says how much the score would change with other
+unseen rollouts, not with a probe trained on others.
 
 The gain of a value is R^2: one less the error divided by the variance of these
 labels. The gain of a class is the accuracy above that of guessing. Selectivity
@@ -26,16 +26,11 @@ _BOOTSTRAP = 8
 
 
 def resamples(seed: int, number: int, num_resamples: int) -> np.ndarray:
-  """Draws how often each rollout is in each resample.
-
-  Args:
-    seed: the seed of the draws.
-    number: how many rollouts there are; as many are drawn, with replacement.
-    num_resamples: how many resamples.
+  """Draws how often each of `number` rollouts is in each resample.
 
   Returns:
-    float64 `[1 + num_resamples, number]`; the first row is the rollouts
-    themselves.
+    float64 `[1 + num_resamples, number]`; the first row is all ones, the
+    rollouts themselves.
   """
   rng = np.random.default_rng((seed, number, _BOOTSTRAP))
   drawn = rng.multinomial(number, np.full(number, 1 / number), num_resamples)
@@ -46,18 +41,12 @@ class ErrorSums:
   """Errors of all probes, summed over the steps of each rollout of a split."""
 
   def __init__(self, spec: labels_lib.LabelSpec):
-    """Constructs the sums.
-
-    Args:
-      spec: names and kinds of the labels.
-    """
     self._spec = spec
     self._counts, self._sums, self._squares = [], [], []
     self._lowest, self._highest = np.inf, -np.inf
     self._errors = {}
 
   def __len__(self) -> int:
-    """How many rollouts."""
     return len(self._counts)
 
   def update(
@@ -84,15 +73,14 @@ class ErrorSums:
       self._errors.setdefault(name, []).append(sums)
 
   def count(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Sums the errors of a representation's probes over a rollout.
+    """Counts wrong classes and sums squared errors over a rollout.
 
     Args:
       labels: float32 `[time, task, label + 1]`.
-      predicted: float32 `[time, probe, task, output]`.
+      predicted: of a representation, float32 `[time, probe, task, output]`.
 
     Returns:
-      float32 `[probe, task, label]`: the number of wrong classes, or the sum of
-      squared errors.
+      float32 `[probe, task, label]`.
     """
     has_label = labels[:, np.newaxis, :, -1:]
     labels = labels[:, np.newaxis]
@@ -102,9 +90,8 @@ class ErrorSums:
     for column, where in self._spec.heads():
       chosen = predicted[..., where].argmax(axis=-1)
       errors[..., column] = chosen != labels[..., column]
-    first_value = self._spec.num_outputs - len(self._spec.values)
     self._spec.values_of(errors)[...] = np.square(
-      predicted[..., first_value:] - self._spec.values_of(labels)
+      self._spec.value_outputs(predicted) - self._spec.values_of(labels)
     )
     errors *= has_label
     return errors.sum(axis=0, dtype=np.float64).astype(np.float32)
@@ -112,11 +99,11 @@ class ErrorSums:
   def score(
     self, name: str, weights: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Errors and gains of a representation's probes.
+    """Errors and gains of the probes of representation `name`.
 
     Args:
-      name: the representation.
-      weights: `[resample, rollout]`; see `resamples`.
+      name: which one.
+      weights: `[resample, rollout]`, see `resamples`.
 
     Returns:
       Both float64 `[resample, probe, task, label]`; gains are NaN where labels
@@ -138,17 +125,14 @@ class ErrorSums:
       gain = 1 - error
       gain[..., :num_classes] -= list(self._spec.chance.values())
       # A variance that is not exactly zero may be rounding.
-      variance[variance < 1e-13 * np.square(self._scale())] = np.nan
+      size = np.maximum(np.abs(self._lowest), np.abs(self._highest))
+      size = self._spec.values_of(np.where(np.isfinite(size), size, 0))
+      variance[variance < 1e-13 * np.square(size)] = np.nan
       gain[..., num_classes:] = (
         1 - error[..., num_classes:] / variance[:, np.newaxis]
       )
     gain[:, :, ~varies] = np.nan
     return error, gain
-
-  def _scale(self) -> np.ndarray:
-    """The greatest size of each value: `[task, value]`."""
-    greatest = np.maximum(np.abs(self._lowest), np.abs(self._highest))
-    return self._spec.values_of(np.where(np.isfinite(greatest), greatest, 0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,7 +158,7 @@ class SplitScores:
   logistic: Sequence[str]
 
   def scores(self, name: str) -> results.Scores:
-    """Returns the scores of a representation by offset and label."""
+    """Scores a representation."""
     error, gain = self.errors.score(name, self.weights)
     found = {}
     for k, offset in enumerate(self.offsets):
@@ -192,28 +176,23 @@ class SplitScores:
     self, name: str, label: str, error: np.ndarray, gain: np.ndarray
   ) -> results.LabelScore:
     """From `[1 + resample, probe, 2]`, for true and shuffled labels."""
-    # The Keras probes of all seeds, then the exact ones.
-    keras, exact, beside = (
-      slice(0, self.num_seeds),
-      slice(self.num_seeds, self.num_seeds + 1),
-      slice(self.num_seeds + 1, self.num_seeds + 2),
-    )
+    number = self.num_seeds
 
-    def score(probes: slice) -> results.ProbeScore:
-      return self._probe_score(
-        label, error[:, probes].mean(axis=1), gain[:, probes].mean(axis=1)
-      )
+    def score(first: int, past: int) -> results.ProbeScore:
+      errors, gains = (x[:, first:past].mean(axis=1) for x in (error, gain))
+      return self._probe_score(label, errors, gains)
 
-    has_both = name in self.logistic and label in self.spec.classes
-    of_seeds = gain[0, keras, 0]
-    is_finite = np.isfinite(of_seeds).all()
+    # The Keras probes of all seeds come first, then the exact ones.
+    exact = beside = ends = None
+    if name in self.exact:
+      exact = score(number, number + 1)
+    if name in self.logistic and label in self.spec.classes:
+      beside = score(number + 1, number + 2)
+    of_seeds = gain[0, :number, 0]
+    if np.isfinite(of_seeds).all():
+      ends = float(of_seeds.min()), float(of_seeds.max())
     return results.LabelScore(
-      **vars(score(keras)),
-      range=(float(of_seeds.min()), float(of_seeds.max()))
-      if is_finite
-      else None,
-      exact=score(exact) if name in self.exact else None,
-      beside=score(beside) if has_both else None,
+      **vars(score(0, number)), range=ends, exact=exact, beside=beside
     )
 
   def _probe_score(
@@ -239,7 +218,7 @@ class SplitScores:
     )
 
   def difference(self, one: str, other: str) -> results.Differences:
-    """Returns how much more `one` holds than `other`, by offset and label."""
+    """Returns how much more `one` holds than `other`."""
     more = self._best_gain(one) - self._best_gain(other)
     return {
       offset: {

@@ -12,8 +12,8 @@ from scipy import linalg
 from analysis.probe import labels as labels_lib
 
 # Added to the variance of each number, relative to the mean variance of all.
-# Numbers that differ only by float32's rounding, ten-thousandths of their
-# deviation, then count as equal; the effect on solutions is as small.
+# Numbers that differ only by float32's rounding then count as equal; the effect
+# on solutions is as small.
 RIDGE = 1e-8
 # Wide representations are summed over the first steps only, in blocks.
 MAX_WIDE_STEPS = 100_000
@@ -25,11 +25,7 @@ NEVER = -1e9
 def labelled_outputs(
   spec: labels_lib.LabelSpec, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Separates labels into target outputs and whether there is a label.
-
-  Args:
-    spec: names and kinds of the labels.
-    labels: `[time, task, label + 1]`, see `labels.Labels.tasks`.
+  """Separates `labels.Labels.tasks` into outputs and whether there is a label.
 
   Returns:
     float64 `[time, task, output]`, zeros without a label; bool `[time, task]`.
@@ -63,11 +59,7 @@ class FeatureSums(NamedTuple):
 
 
 class _DirectSolver:
-  """Solves linear equations with covariances, from scratch each time.
-
-  Attributes:
-    sums: of the steps whose covariance it is.
-  """
+  """Solves linear equations with a covariance, from scratch each time."""
 
   def __init__(self, sums: FeatureSums):
     self.sums = sums
@@ -137,13 +129,6 @@ class StepSums:
   def __init__(
     self, width: int, spec: labels_lib.LabelSpec, num_tasks: int = 1
   ):
-    """Constructs the sums.
-
-    Args:
-      width: numbers per step.
-      spec: names and kinds of the labels.
-      num_tasks: see `labels.Labels`.
-    """
     self._spec = spec
     # Totals, products and counts: of all steps, and of those without a label.
     self._all = self._zeros(width)
@@ -198,10 +183,7 @@ class StepSums:
     Least squares for each value. For each categorical label the linear
     discriminant: it chooses the most probable class, assuming that the numbers
     of each class are normal, with a mean of their own and a common covariance.
-
-    Args:
-      task: which task.
-      solver: for the steps that have this task's label; by default a new one.
+    The solver, by default a new one, is for the steps that have this label.
 
     Returns:
       float64 `[width, output]`, `[output]`; zeros where no step has a label.
@@ -233,13 +215,6 @@ class WideSums:
   """
 
   def __init__(self, width: int, spec: labels_lib.LabelSpec, num_tasks: int):
-    """Constructs the sums.
-
-    Args:
-      width: numbers per step.
-      spec: names and kinds of the labels.
-      num_tasks: see `labels.Labels`.
-    """
     self.num_steps = 0
     self._num_tasks = num_tasks
     self._sums = StepSums(width, spec, num_tasks)
@@ -251,9 +226,8 @@ class WideSums:
     self, features: np.ndarray, outputs: np.ndarray, has_label: np.ndarray
   ) -> None:
     """Adds steps, see `StepSums.add`, until there are `MAX_WIDE_STEPS`."""
-    left = MAX_WIDE_STEPS - self.num_steps
     (rows,) = np.nonzero(has_label.all(axis=1))
-    rows = rows[:left]
+    rows = rows[: MAX_WIDE_STEPS - self.num_steps]
     self._waiting.append((features[rows], outputs[rows]))
     self._num_waiting += len(rows)
     self.num_steps += len(rows)
@@ -267,9 +241,7 @@ class WideSums:
     self._waiting, self._num_waiting = [], 0
 
   def probes(self) -> tuple[np.ndarray, np.ndarray]:
-    """Solves for the exact probes of all tasks, which have the same steps.
-
-    There must be such steps.
+    """Solves for the exact probes of all tasks; there must be steps.
 
     Returns:
       Kernel float64 `[width, task, output]` and bias `[task, output]`.

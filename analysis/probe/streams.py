@@ -1,7 +1,7 @@
 """What probes read: rollouts with representations and labels.
 
-A stream yields the rollouts of its splits, again and again, in the same order:
-`TraceStream` from disk, `ArrayStream` from memory.
+A stream can be read again and again: `TraceStream` from disk, `ArrayStream`
+from memory.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class ProbedRollout(NamedTuple):
   Attributes:
     index: tells rollouts of all splits apart; controls are made from it.
     features: by name `[time, width]`: float32, or uint8 for bits.
-    labels: compact labels, see `labels.Labels`.
+    labels: float32 `[time, label]`, of the current sprites.
   """
 
   index: int
@@ -46,8 +46,8 @@ class Stream(Protocol):
     widths: width of each representation.
     probed: representations that are not controls themselves.
     num_rollouts: by split.
-    scale: mean and deviation by which `LabelSpec.as_outputs` is roughly
-      standardised, float64 `[output]` each.
+    scale: rough mean and deviation of `LabelSpec.as_outputs`, float64
+      `[output]` each.
   """
 
   source: str
@@ -61,10 +61,7 @@ class Stream(Protocol):
     """The rollouts of a split, always in the same order."""
 
   def labels(self, split: str) -> Iterator[np.ndarray]:
-    """Their compact labels alone."""
-
-  def decode(self, labels: np.ndarray) -> np.ndarray:
-    """Compact labels as float `[time, label]`."""
+    """Their labels alone."""
 
 
 class ModelInputs(NamedTuple):
@@ -83,12 +80,7 @@ class ModelInputs(NamedTuple):
 def sprite_inputs(
   table: table_lib.SpriteTable, spec: rollouts.RolloutSpec
 ) -> ModelInputs:
-  """Returns the images and actions that went into a model of sprites.
-
-  Args:
-    table: the sprites.
-    spec: the rollouts.
-  """
+  """Returns the images and actions that went into a model of sprites."""
 
   def of_rollout(index: int) -> dict[str, np.ndarray]:
     batch = rollouts.make_batch(table, spec, [index])
@@ -100,6 +92,12 @@ def sprite_inputs(
 
   widths = {'image': rollouts.NUM_PIXELS, 'action': latents.NUM_LATENTS}
   return ModelInputs(widths, of_rollout)
+
+
+def _read(
+  traces: traces_lib.Traces, split: str, names: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+  return traces.dataset(split, names).prefetch(2).as_numpy_iterator()
 
 
 class TraceStream:
@@ -120,8 +118,8 @@ class TraceStream:
       traces: the traces.
       representations: names of those to probe; all in the traces if None.
       asked: which latents to predict.
-      untrained: traces of another model over the same rollouts; the names of
-        its representations get the prefix `naming.UNTRAINED`.
+      untrained: traces of another model over the same rollouts; its
+        representations are called `naming.UNTRAINED` and their name.
       inputs: what went into the model, to be probed as well.
       centred: whether to subtract from each number its mean over the rollout;
         not from `inputs`.
@@ -138,7 +136,7 @@ class TraceStream:
       self._traces[naming.UNTRAINED] = untrained
     self._inputs = inputs
     self._centred = centred
-    self._columns = [latents.NAMES.index(name) for name in self.spec.names]
+    self._columns = list(map(latents.NAMES.index, self.spec.names))
     self.widths = {
       f'{prefix}{name}': source.width(name)
       for prefix, source in self._traces.items()
@@ -158,16 +156,10 @@ class TraceStream:
       ),
     )
 
-  def _read(
-    self, prefix: str, split: str, names: Sequence[str]
-  ) -> Iterator[dict[str, Any]]:
-    dataset = self._traces[prefix].dataset(split, names)
-    return dataset.prefetch(2).as_numpy_iterator()
-
   def rollouts(self, split: str) -> Iterator[ProbedRollout]:
     """See `Stream`."""
     names = [*self.probed, 'index', 'classes']
-    sources = [self._read(prefix, split, names) for prefix in self._traces]
+    sources = [_read(traces, split, names) for traces in self._traces.values()]
     for found in zip(*sources, strict=True):
       index = int(found[0]['index'])
       features = {}
@@ -181,28 +173,21 @@ class TraceStream:
           features[f'{prefix}{name}'] = values
       if self._inputs is not None:
         features.update(self._inputs.of_rollout(index))
-      yield ProbedRollout(index, features, self._compact(found[0]['classes']))
+      yield ProbedRollout(index, features, self._labels(found[0]['classes']))
 
   def labels(self, split: str) -> Iterator[np.ndarray]:
     """See `Stream`."""
-    for rollout in self._read('', split, ['classes']):
-      yield self._compact(rollout['classes'])
+    for rollout in _read(self._traces[''], split, ['classes']):
+      yield self._labels(rollout['classes'])
 
-  def _compact(self, classes: np.ndarray) -> np.ndarray:
-    return classes[:, self._columns].astype(np.uint8)
-
-  def decode(self, labels: np.ndarray) -> np.ndarray:
-    """See `Stream`."""
-    decoded = np.empty(labels.shape, np.float32)
-    for i, name in enumerate(self.spec.names):
-      if name in self.spec.classes:
-        decoded[:, i] = labels[:, i]
-      else:
-        decoded[:, i] = latents.VALUES[latents.NAMES.index(name)][labels[:, i]]
-    return decoded
+  def _labels(self, classes: np.ndarray) -> np.ndarray:
+    labels = latents.classes_to_values(classes)
+    # The shape is a label by its class.
+    labels[:, 0] = classes[:, 0]
+    return labels[:, self._columns]
 
   def explained_errors(self) -> contextlib.AbstractContextManager[None]:
-    """Raises a `UsageError` in place of errors from reading damaged traces."""
+    """Turns errors from reading damaged traces into a `UsageError`."""
     stack = contextlib.ExitStack()
     for traces in self._traces.values():
       stack.enter_context(traces.explained_errors())
@@ -262,9 +247,7 @@ class ArrayStream:
       sizes[name] = max(int(np.max(x)) for x in arrays) + 1
       chance[name] = float(counts.max() / counts.sum())
     self.spec = labels_lib.LabelSpec(sizes, tuple(values), chance)
-    labels = labels_lib.Labels(
-      self.spec, list(self.labels('train')), self.decode
-    )
+    labels = labels_lib.Labels(self.spec, list(self.labels('train')))
     mean, covariance = labels.moments()
     self.scale = mean, np.sqrt(np.diag(covariance).clip(0))
 
@@ -280,14 +263,5 @@ class ArrayStream:
   def labels(self, split: str) -> Iterator[np.ndarray]:
     """See `Stream`."""
     for index in self._splits[split]:
-      yield np.stack(
-        [
-          np.asarray(self._labels[name][index], np.float32)
-          for name in self.spec.names
-        ],
-        axis=1,
-      )
-
-  def decode(self, labels: np.ndarray) -> np.ndarray:
-    """See `Stream`."""
-    return labels
+      labels = [self._labels[name][index] for name in self.spec.names]
+      yield np.stack(labels, axis=1, dtype=np.float32)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import itertools
 from typing import Any
 
 import numpy as np
@@ -17,29 +18,16 @@ from dnc.dsprites import variation
 from dnc.system import json_values
 
 # The post's table at t-0, scored on its training data (PROTOCOL, 'Test 1').
-_POST = {
-  'post, training rollouts: random inputs': (
-    0.66727,
-    0.030594,
-    3.478349,
-    0.091143,
-    0.091290,
-  ),
-  'post, training rollouts: Model A, read words (256)': (
-    0.57304,
-    0.029882,
-    3.454712,
-    0.026715,
-    0.012845,
-  ),
-  'post, training rollouts: Model B, full memory (256)': (
-    0.63969,
-    0.028924,
-    3.398510,
-    0.089517,
-    0.088407,
-  ),
-}
+_POST_ROWS = (
+  'random inputs',
+  'Model A, read words (256)',
+  'Model B, full memory (256)',
+)
+_POST_ERRORS = (
+  (0.66727, 0.030594, 3.478349, 0.091143, 0.091290),
+  (0.57304, 0.029882, 3.454712, 0.026715, 0.012845),
+  (0.63969, 0.028924, 3.398510, 0.089517, 0.088407),
+)
 # Representations that the post scored as well.
 _LIKE_THE_POST = ('read_words', 'memory')
 # Unseen rollouts come first: they are what counts.
@@ -86,14 +74,11 @@ _ABOUT_CONFINED_ROLLOUTS = (
 _NONE = '-'
 
 
-def mean_errors(fixed: variation.Fixed = ()) -> np.ndarray:
-  """Returns the exact errors of a probe that knows nothing: float64 `[5]`.
+def _mean_errors(fixed: variation.Fixed = ()) -> np.ndarray:
+  """The exact errors of a probe that knows nothing: float64 `[5]`.
 
   Two thirds of the shapes are wrong, and predicting the mean of a value costs
   its variance. Fixed latents cost nothing.
-
-  Args:
-    fixed: latents that keep one class, as `variation.resolve` returns them.
   """
   errors = latents.variances()
   errors[0] = 1 - 1 / latents.SIZES[0]
@@ -108,6 +93,10 @@ def _gain(gain: float, interval: results.Interval = None) -> str:
   return numbers[0] + (f' [{", ".join(numbers[1:])}]' if interval else '')
 
 
+def _gain_cell(gain: float | None, interval: results.Interval) -> str:
+  return _DOES_NOT_VARY if gain is None else _gain(gain, interval)
+
+
 def _cell(
   error: float | None,
   gain: float | None,
@@ -119,8 +108,8 @@ def _cell(
 
 
 def _row_of_errors(name: str, errors: Sequence[float]) -> list[str]:
-  """Returns a row from errors alone, with gains over knowing nothing."""
-  known = mean_errors()
+  """A row from errors alone, with gains over knowing nothing."""
+  known = _mean_errors()
   gains = 1 - np.asarray(errors) / known
   gains[0] = known[0] - errors[0]
   # Only fixed latents can be predicted without error.
@@ -131,10 +120,6 @@ def _score_cell(score: results.TaskScore | None) -> str:
   if score is None:
     return _NONE
   return _cell(score.error, score.gain, score.interval)
-
-
-def _gain_cell(gain: float | None, interval: results.Interval) -> str:
-  return _DOES_NOT_VARY if gain is None else _gain(gain, interval)
 
 
 def _named(result: results.ProbeResult, name: str) -> str:
@@ -149,37 +134,14 @@ def _header(spec: labels_lib.LabelSpec) -> list[str]:
   return header
 
 
-def _known(
-  result: results.ProbeResult,
-  offset: int,
-  fixed: variation.Fixed,
-  post: Mapping[str, tuple[float, ...]],
-) -> list[list[str]]:
-  """Rows of known errors: predicting the mean, and the post's."""
-  if result.spec.names != latents.NAMES:
-    return []
-  rows = [_row_of_errors('predicting the mean (exact)', mean_errors(fixed))]
-  if offset == 0:
-    rows += [_row_of_errors(name, row) for name, row in post.items()]
-  return rows
-
-
-def _keras_row(
-  result: results.ProbeResult,
-  name: str,
-  scores: Mapping[str, results.TaskScore],
-) -> list[str]:
-  return [_named(result, name), *map(_score_cell, scores.values())]
-
-
-def _keras_table(
-  result: results.ProbeResult, split: str, offset: int, rows: list[list[str]]
-) -> str:
-  found = [
-    _keras_row(result, name, scores[offset])
+def _keras_rows(
+  result: results.ProbeResult, split: str, offset: int
+) -> dict[str, list[str]]:
+  """Rows by representation."""
+  return {
+    name: [_named(result, name), *map(_score_cell, scores[offset].values())]
     for name, scores in result.scores[split].items()
-  ]
-  return tables.table(_header(result.spec), found + rows)
+  }
 
 
 def post_table(
@@ -189,8 +151,7 @@ def post_table(
 
   Args:
     result: what Test 1 found.
-    varying: latents that varied within the rollouts, as `variation.resolve`
-      returns them.
+    varying: latents that varied within the rollouts.
 
   Returns:
     A table of the Keras probe at t-0; None where the post has no such numbers.
@@ -201,11 +162,11 @@ def post_table(
   if not set(_LIKE_THE_POST) & set(result.widths):
     return None
   rows = [
-    _keras_row(result, name, scores[0])
-    for name, scores in result.scores['train'].items()
+    row
+    for name, row in _keras_rows(result, 'train', 0).items()
     if name in _LIKE_THE_POST or name.startswith(naming.RANDOM)
   ]
-  rows += [_row_of_errors(name, row) for name, row in post.items()]
+  rows += itertools.starmap(_row_of_errors, post.items())
   return tables.table(_header(result.spec), rows)
 
 
@@ -250,12 +211,7 @@ def _comparison_table(result: results.ProbeResult) -> str:
       for offset, found in by_offset.items():
         one_words, other_words = map(naming.in_words, (one, other))
         what = f'{one_words} - {other_words}, {naming.when(offset)}'
-        cells = [
-          _DOES_NOT_VARY
-          if found[label].interval is None
-          else _gain(found[label].difference, found[label].interval)
-          for label in result.spec.names
-        ]
+        cells = [_gain_cell(x.difference, x.interval) for x in found.values()]
         rows.append([what, *cells])
   header = ['', *map(naming.in_words, result.spec.names)]
   return tables.table(header, rows)
@@ -266,17 +222,13 @@ def _isolated_table(isolated: Mapping[str, results.ProbeResult]) -> str:
   first = next(iter(isolated.values()))
   rows = []
   for name in first.widths:
-    scores = [
-      result.scores['test'][name][0][latent]
-      for latent, result in isolated.items()
-    ]
-    exact = [
-      _NONE if x.exact is None else _gain_cell(x.exact.gain, x.exact.interval)
-      for x in scores
-    ]
-    keras = [_gain_cell(x.gain, x.interval) for x in scores]
-    rows.append([_named(first, name), *keras])
-    rows.append([f'{_named(first, name)}, exact', *exact])
+    keras, exact = [_named(first, name)], [f'{_named(first, name)}, exact']
+    for latent, result in isolated.items():
+      score = result.scores['test'][name][0][latent]
+      keras.append(_gain_cell(score.gain, score.interval))
+      found = score.exact
+      exact.append(_gain_cell(found.gain, found.interval) if found else _NONE)
+    rows += [keras, exact]
   header = []
   for latent, result in isolated.items():
     score = 'above chance' if latent in result.spec.classes else 'R^2'
@@ -285,8 +237,6 @@ def _isolated_table(isolated: Mapping[str, results.ProbeResult]) -> str:
 
 
 def _isolated_parts(isolated: Mapping[str, results.ProbeResult]) -> list[str]:
-  if not isolated:
-    return []
   counts = next(iter(isolated.values())).num_rollouts
   return [
     '## Each latent in isolation',
@@ -302,8 +252,11 @@ def _isolated_parts(isolated: Mapping[str, results.ProbeResult]) -> list[str]:
 
 
 def _post(varying: variation.Varying) -> dict[str, tuple[float, ...]]:
-  """The post's rows, if all latents vary as in its rollouts."""
-  return _POST if varying == latents.NAMES else {}
+  """The post's errors, if all latents vary as in its rollouts."""
+  if varying != latents.NAMES:
+    return {}
+  names = (f'post, training rollouts: {name}' for name in _POST_ROWS)
+  return dict(zip(names, _POST_ERRORS))
 
 
 def _seed_range(result: results.ProbeResult) -> str:
@@ -395,12 +348,16 @@ def text(
 
   Args:
     result: what Test 1 found.
-    varying: latents that varied within the rollouts, as `variation.resolve`
-      returns them.
-    fixed: latents that kept one class, as `variation.resolve` returns them.
+    varying: latents that varied within the rollouts.
+    fixed: latents that kept one class, see `variation.resolve`.
   """
   of_sprites = result.spec.names == latents.NAMES
-  post = _post(varying) if of_sprites else {}
+  post, mean = {}, []
+  if of_sprites:
+    post = _post(varying)
+    mean.append(
+      _row_of_errors('predicting the mean (exact)', _mean_errors(fixed))
+    )
   parts = [
     '# Test 1: linear probe',
     f'**{verdict.text(result)}**',
@@ -410,14 +367,15 @@ def text(
     parts.append(f'In the rollouts {variation.in_words(varying, fixed)}.')
   for split in (x for x in _SPLITS if x in result.scores):
     for offset in result.offsets:
-      title = f'{naming.short_offset(offset)}: {_SPLITS[split]}'
-      rows = _known(result, offset, fixed, post)
+      keras = list(_keras_rows(result, split, offset).values()) + mean
+      if offset == 0:
+        keras += itertools.starmap(_row_of_errors, post.items())
       parts += [
-        f'## {title}',
+        f'## {naming.short_offset(offset)}: {_SPLITS[split]}',
         'Keras probe:',
-        _keras_table(result, split, offset, rows),
+        tables.table(_header(result.spec), keras),
         'Exact probe:',
-        _exact_table(result, split, offset, rows[:1]),
+        _exact_table(result, split, offset, mean),
       ]
       if split == 'test':
         parts += [
@@ -432,7 +390,8 @@ def text(
       'reads more.',
       _comparison_table(result),
     ]
-  parts += _isolated_parts(result.isolated)
+  if result.isolated:
+    parts += _isolated_parts(result.isolated)
   parts += [_HOW_TO_READ, _ABOUT_CONTROLS]
   if of_sprites:
     parts.append(_ABOUT_THE_POST if post else _ABOUT_CONFINED_ROLLOUTS)
@@ -457,13 +416,12 @@ def data(
   Args:
     result: what Test 1 found.
     config: what the result is of: flags, metadata of model and data.
-    varying: latents that varied within the rollouts, as `variation.resolve`
-      returns them.
-    fixed: latents that kept one class, as `variation.resolve` returns them.
+    varying: latents that varied within the rollouts.
+    fixed: latents that kept one class, see `variation.resolve`.
 
   Returns:
-    A dict of `config`, `verdict`, the attributes of `ProbeResult`,
-    `predicting_the_mean` and `post`: errors in the order of `latents.NAMES`;
+    A dict of `config`, `verdict`, the attributes of `ProbeResult`, and errors
+    in the order of `latents.NAMES`: `predicting_the_mean` and `post`, which is
     empty unless all latents varied, as in the post's rollouts.
   """
   return json_values.clean(
@@ -471,7 +429,7 @@ def data(
       'config': config,
       'verdict': verdict.text(result),
       **_as_dict(result),
-      'predicting_the_mean': mean_errors(fixed),
+      'predicting_the_mean': _mean_errors(fixed),
       'post': _post(varying),
     }
   )

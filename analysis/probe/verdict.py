@@ -69,7 +69,7 @@ class _Unseen:
     ]
 
   def is_learned(self, name: str, offset: int, label: str) -> bool:
-    """Whether it holds more than in an untrained core, if that was probed."""
+    """Whether it holds more than an untrained core's, if that was probed."""
     compared = self._result.comparisons.get(name, {})
     by_offset = compared.get(f'{naming.UNTRAINED}{name}')
     return by_offset is None or by_offset[offset][label].interval[0] > 0
@@ -163,7 +163,7 @@ class _Unseen:
     return f'{clause} ({more})' if more else clause
 
   def _most(self, name: str) -> str:
-    """How much of a label a representation might hold without our seeing it."""
+    """How much of a label a representation might hold unseen."""
     high, offset, label = max(
       (self._scores[name][offset][label].best.interval[1], offset, label)
       for offset in self._result.offsets
@@ -178,13 +178,9 @@ class _Unseen:
 def text(result: results.ProbeResult) -> str:
   """Returns the answer of Test 1, with the numbers that it rests on.
 
-  Args:
-    result: what Test 1 found.
-
-  Returns:
-    Text that begins with 'Yes', 'No', 'No more than an untrained core' or
-    'Cannot tell'. It is about read words and memory or, without these, about
-    all representations that are not controls.
+  It begins with 'Yes', 'No', 'No more than an untrained core' or 'Cannot tell',
+  and is about read words and memory or, without these, about all
+  representations that are not controls.
   """
   names = [name for name in ('read_words', 'memory') if name in result.widths]
   names = names or [x for x in result.widths if not naming.is_control(x)]

@@ -55,13 +55,11 @@ class LabelsTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_true_tasks_then_shuffled_ones(self):
     rollouts = _rollouts([6, 6, 4])
-    labels = labels_lib.Labels(
-      _SPEC, rollouts, lambda x: x, offsets=(0, 2), seed=3
-    )
+    labels = labels_lib.Labels(_SPEC, rollouts, offsets=(0, 2), seed=3)
     partners = labels_lib.other_rollouts(3, 3)
     self.assertEqual(labels.num_tasks, 4)
     for position, own in enumerate(rollouts):
-      tasks = labels.tasks(position, len(own))
+      tasks = labels.tasks(position)
       self.assertEqual(tasks.shape, (len(own), 4, 4))
       other = rollouts[partners[position]]
       for step in range(len(own)):
@@ -75,14 +73,14 @@ class LabelsTest(parameterized.TestCase, tf.test.TestCase):
             self.assertEqual(tasks[step, task, 2], source[step - offset, 2])
 
   def test_a_single_rollout_has_no_shuffled_labels(self):
-    labels = labels_lib.Labels(_SPEC, _rollouts([5]), lambda x: x)
-    tasks = labels.tasks(0, 5)
+    labels = labels_lib.Labels(_SPEC, _rollouts([5]))
+    tasks = labels.tasks(0)
     self.assertAllEqual(tasks[:, 0, -1], np.ones([5]))
     self.assertAllEqual(tasks[:, 1], np.zeros([5, 4]))
 
   def test_moments_are_those_of_all_steps(self):
     rollouts = _rollouts([6, 6, 4])
-    labels = labels_lib.Labels(_SPEC, rollouts, lambda x: x)
+    labels = labels_lib.Labels(_SPEC, rollouts)
     outputs = _SPEC.as_outputs(np.concatenate(rollouts))
     mean, covariance = labels.moments()
     self.assertAllClose(mean, outputs.mean(0))
