@@ -10,7 +10,7 @@
 A task's own config is in the task's folder: `TrainingConfig` in
 dnc/next_sprite/config.py, `RepeatCopyConfig` in dnc/repeat_copy/config.py.
 
-Light to import, so that a wrong flag is told before TensorFlow is loaded.
+Light to import, so that a wrong flag is reported before TensorFlow is loaded.
 """
 
 import importlib

@@ -37,13 +37,12 @@ _ON_ROLLOUTS = ('probe', 'mi')
 class EvaluationConfig(settings.Settings):
   """An evaluation of a trained model; the defaults are the post's.
 
-  `tests`, of `TESTS`, are those to run.
+  `tests`, of `TESTS`, are those to run. Test 3 is ours.
   """
 
-  # Numbers in the largest memory that is written by default: Model B's has 256,
+  # The largest memory that is written by default: Model B's has 256 numbers,
   # Model A's 16,384.
   MAX_MEMORY = 1024
-  # Test 1's rollouts: the post's number, and a few hundred. Test 3 is ours.
   PRESETS = {
     'post': {},
     'quick': dict(num_rollouts=500, num_lesioned=100),
@@ -79,8 +78,8 @@ class EvaluationConfig(settings.Settings):
   )
   export: tuple[str, ...] | None = settings.setting(
     None,
-    "What is written of each step of Test 1's rollouts, beside the latents. "
-    'Of the rollouts of other tests, what the test needs is written.',
+    "What is written of each step of Test 1's rollouts, besides the latents. "
+    'Other tests write what they need.',
     _PROBE,
     allowed=checks.some_of(*EXPORTS),
     unset=f'all, but a memory of more than {MAX_MEMORY} numbers only if '
@@ -104,14 +103,14 @@ class EvaluationConfig(settings.Settings):
   )
   lags: tuple[int, ...] = settings.setting(
     (0, 1, 5, 10),
-    'Contents of the memory are compared with the x of this many steps before.',
+    'The memory is compared with the x of this many steps before.',
     _MI,
     tests=('mi',),
   )
   locations: tuple[int, ...] | None = settings.setting(
     None,
-    'Numbers of the memory to score, and nothing else. They are counted slot '
-    'by slot, from 0, as in 0,5,17.',
+    'Score only these numbers of the memory, counted slot by slot from 0, as '
+    'in 0,5,17.',
     _MI,
     allowed=checks.Allowed(
       lambda value: checks.is_each_once(value) and min(value) >= 0,
@@ -122,8 +121,8 @@ class EvaluationConfig(settings.Settings):
   )
   offsets: tuple[int, ...] = settings.setting(
     (0, 5, 10),
-    'The latents to predict are those of the sprites of this many steps '
-    'before; -1 is the next sprite, which the model predicts.',
+    'The probe predicts the latents of the sprite this many steps before; -1 '
+    'is the next sprite, which the model predicts.',
     _PROBE,
     allowed=checks.EACH_ONCE,
     tests=('probe',),
@@ -185,8 +184,8 @@ class EvaluationConfig(settings.Settings):
   )
   reset_interval: int | None = settings.setting(
     None,
-    'The memory is reset, or exchanged for that of another sequence, each time '
-    'after this many steps.',
+    "The memory is reset, or exchanged for another sequence's, after every so "
+    'many steps.',
     _LESION,
     unset='10; for repeat_copy 2',
     tests=('lesion',),

@@ -6,7 +6,6 @@ None unless given, so that the default of the preset or of the task applies.
 
 from collections.abc import Callable
 from collections.abc import Iterable
-import dataclasses
 import sys
 import textwrap
 import types
@@ -94,22 +93,13 @@ def _uses(classes: Iterable[type]) -> dict[str, list[_Use]]:
   uses = {}
   for settings_class in classes:
     hints = typing.get_type_hints(settings_class)
-    about = settings.of(settings_class)
+    task = getattr(settings_class, 'TASK', '')
     presets = getattr(settings_class, 'PRESETS', {})
-    for field in dataclasses.fields(settings_class):
-      if field.name not in about:
-        continue
-      default = {'': field.default}
-      for preset, changes in presets.items():
-        if field.name in changes:
-          default[preset] = changes[field.name]
-      use = _Use(
-        getattr(settings_class, 'TASK', ''),
-        _without_none(hints[field.name]),
-        default,
-        about[field.name],
-      )
-      uses.setdefault(field.name, []).append(use)
+    for name, about in settings.of(settings_class).items():
+      default = {'': getattr(settings_class, name)}
+      default |= {k: v[name] for k, v in presets.items() if name in v}
+      use = _Use(task, _without_none(hints[name]), default, about)
+      uses.setdefault(name, []).append(use)
   return uses
 
 

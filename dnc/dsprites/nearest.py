@@ -24,7 +24,6 @@ from dnc.dsprites import table as table_lib
 
 _NUM_ORIENTATIONS = latents.SIZES[2]
 _NUM_POSITIONS = latents.SIZES[3] * latents.SIZES[4]
-_NUM_KINDS = latents.NUM_SPRITES // (_NUM_ORIENTATIONS * _NUM_POSITIONS)
 # Groups searched at once; their sprites fit into a core's cache.
 _NUM_AT_ONCE = 32
 
@@ -33,8 +32,8 @@ class _Groups(NamedTuple):
   """What the bounds on the distances are computed from.
 
   A kind is a shape and a scale; a kind at a position is a group. A row of
-  pixels is a word of 64 bits. For each position only `height` rows are kept,
-  those that its sprites reach.
+  pixels is a word of 64 bits; only the `height` rows that the sprites of a
+  position reach are kept.
 
   Attributes:
     first_row: int64 [positions], the first row that is kept.
@@ -72,7 +71,7 @@ def _windows(rows: np.ndarray, height: int) -> np.ndarray:
 @functools.lru_cache(maxsize=1)
 def _groups(table: table_lib.SpriteTable) -> _Groups:
   kinds = _words(table.bits).reshape(
-    _NUM_KINDS, _NUM_ORIENTATIONS, _NUM_POSITIONS, render.IMAGE_SIZE
+    -1, _NUM_ORIENTATIONS, _NUM_POSITIONS, render.IMAGE_SIZE
   )
   outer = np.stack([np.bitwise_or.reduce(kind) for kind in kinds])
   inner = np.stack([np.bitwise_and.reduce(kind) for kind in kinds])

@@ -203,29 +203,13 @@ def _npz_blocks(path: str, field: _Field) -> Iterator[np.ndarray]:
       rows_per_block = _IMAGES_PER_BLOCK if field.streamed else shape[0]
       for start in range(0, shape[0], rows_per_block):
         rows = min(rows_per_block, shape[0] - start)
-        yield _read_array(member, (rows, *field.row), dtype, order)
+        block = np.empty((rows, *field.row), dtype, order)
+        if member.readinto(block.ravel('K').view(np.uint8)) < block.nbytes:
+          raise ValueError(f'{member.name} ends too soon')
+        yield block
       # At the end of a member zipfile compares its checksum.
       if member.read1(1):
         raise ValueError(f'{name} is longer than its shape')
-
-
-def _read_array(
-  member: zipfile.ZipExtFile,
-  shape: tuple[int, ...],
-  dtype: np.dtype,
-  order: str,
-) -> np.ndarray:
-  """Reads the next numbers in place; `member.read` would copy them often."""
-  array = np.empty(shape, dtype, order)
-  buffer = memoryview(array.ravel('K')).cast('B')
-  filled = 0
-  while filled < len(buffer):
-    data = member.read1(len(buffer) - filled)
-    if not data:
-      raise ValueError(f'{member.name} ends too soon')
-    buffer[filled : filled + len(data)] = data
-    filled += len(data)
-  return array
 
 
 def _hdf5_blocks(path: str, field: _Field) -> Iterator[np.ndarray]:

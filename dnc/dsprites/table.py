@@ -65,19 +65,12 @@ class SpriteTable:
 
   def mean_image(self) -> np.ndarray:
     """Computes the exact mean of all images: float32 [64, 64] in [0, 1]."""
-    words = self.bits.reshape(len(self.bits), -1).view(np.uint64)
-    counts = np.zeros([8, render.IMAGE_SIZE, render.ROW_BYTES], np.int64)
-    low_bits = np.uint64(0x0101010101010101)
-    # Each byte of a word counts one pixel, so a sum may cover 255 images.
-    for start in range(0, len(words), 255):
-      chunk = words[start : start + 255]
-      for shift in range(8):
-        sums = ((chunk >> np.uint64(shift)) & low_bits).sum(axis=0)
-        counts[shift] += sums.view(np.uint8).reshape(counts.shape[1:])
-    # The leftmost pixel is the highest bit.
-    counts = np.moveaxis(counts[::-1], 0, -1)
-    counts = counts.reshape(render.IMAGE_SIZE, render.IMAGE_SIZE)
-    return (counts / len(words)).astype(np.float32)
+    counts = np.zeros([render.IMAGE_SIZE, render.IMAGE_SIZE], np.int64)
+    # A byte holds the sum of 255 images, and bytes are the fastest to sum.
+    for start in range(0, len(self.bits), 255):
+      images = np.unpackbits(self.bits[start : start + 255], axis=-1)
+      counts += images.sum(axis=0, dtype=np.uint8)
+    return (counts / len(self.bits)).astype(np.float32)
 
 
 def default_data_dir() -> str:

@@ -132,14 +132,13 @@ class TrainingConfig(training.Config):
   def __post_init__(self):
     super().__post_init__()
     if self.core == training.LSTM:
-      for field in dataclasses.fields(self):
-        if field.name in _OF_MEMORY:
-          checks.require(
-            self,
-            field.name,
-            getattr(self, field.name) == field.default,
-            f'left out with --core={training.LSTM}, which has no memory',
-          )
+      for name in _OF_MEMORY:
+        checks.require(
+          self,
+          name,
+          getattr(self, name) == getattr(TrainingConfig, name),
+          f'left out with --core={training.LSTM}, which has no memory',
+        )
     checks.require_order(self, 'min_length', 'max_length')
     table.check_dataset(self.dataset)
     varying, fixed = variation.resolve(self.varying, self.fixed)
