@@ -32,7 +32,7 @@ class Setting:
     tests: the tests that use it; () for all.
     is_reporting: whether it changes only what is seen of a run, none of its
       numbers.
-    is_later: whether runs are older than it: a run's name leaves out its
+    is_later: whether older runs lack it, so that a run's name leaves out its
       default.
   """
 

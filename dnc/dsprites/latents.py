@@ -81,11 +81,8 @@ def check_index(index: np.ndarray | Sequence | int) -> np.ndarray:
 
 def classes_to_index(classes: np.ndarray | Sequence) -> np.ndarray:
   """Computes sprite indices: classes [..., 5] -> int64 [...]."""
-  classes = check_classes(classes)
-  index = np.zeros(classes.shape[:-1], np.int64)
-  for i, size in enumerate(SIZES):
-    index = index * size + classes[..., i]
-  return index
+  columns = np.moveaxis(check_classes(classes), -1, 0)
+  return np.ravel_multi_index(tuple(columns), SIZES)
 
 
 def index_to_classes(index: np.ndarray | Sequence | int) -> np.ndarray:

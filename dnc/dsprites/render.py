@@ -64,7 +64,7 @@ def _snap(coordinates: np.ndarray) -> np.ndarray:
 
 
 def _first_centre(coordinates: np.ndarray) -> np.ndarray:
-  """Finds the first pixel, maybe beyond the image, centred at or after each."""
+  """Finds the first row or column whose centre is not before a coordinate."""
   return -((_HALF - coordinates) // _SUBPIXELS)
 
 

@@ -104,17 +104,9 @@ def _pack_examples(
 ) -> tuple[np.ndarray, np.ndarray]:
   """Packs TFDS's examples, which come in any order, by sprite index.
 
-  Args:
-    batches: mappings with `image` uint8 [n, 64, 64, 1] of 0 and 1 and the five
-      `label_<name>` [n].
-
   Returns:
     bits: uint8 [737280, 64, 8], 0 where there was no example.
     counts: int64 [737280], number of examples of each sprite.
-
-  Raises:
-    ValueError: if images are not 64 x 64 pixels of 0 and 1, or a label is out
-      of range.
   """
   bits = np.zeros(
     [latents.NUM_SPRITES, render.IMAGE_SIZE, render.ROW_BYTES], np.uint8

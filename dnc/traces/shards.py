@@ -132,10 +132,9 @@ def plan(
 
 def has_begun(path: str) -> bool:
   """Whether a folder holds more than the remains of an incomplete plan."""
-  if not os.path.exists(path):
-    return False
-  return any(
-    not name.endswith((_PARTIAL, _SHARDS, '.lock')) for name in os.listdir(path)
+  remains = (_PARTIAL, _SHARDS, '.lock')
+  return os.path.exists(path) and not all(
+    name.endswith(remains) for name in os.listdir(path)
   )
 
 

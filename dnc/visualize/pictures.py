@@ -226,12 +226,9 @@ def _slots_panel(values: np.ndarray, height: int, name: str) -> _Panel:
 def weights(
   values: np.ndarray, name: str, sprites: np.ndarray | None = None
 ) -> np.ndarray:
-  """Draws where heads read or write, a panel for each head, slots by steps.
+  """Draws where heads read or write, `[time, heads, N]` in [0, 1].
 
-  Args:
-    values: float `[time, heads, N]` in [0, 1].
-    name: of the heads; a number is added.
-    sprites: shown above.
+  There is a panel for each head, slots by steps, called `name` and a number.
   """
   # One or two heads get twice the height of more.
   height = int(np.clip(4 // values.shape[1], 1, 2)) * _HEAD_HEIGHT
