@@ -34,7 +34,7 @@ class EvaluateOptions:
   test: str = settings.choice(
     _ALL,
     (*config_lib.TESTS, _ALL),
-    'What to run. probe: Test 1, a linear probe; mi: Test 2, mutual '
+    'Which test. probe: Test 1, a linear probe; mi: Test 2, mutual '
     'information; lesion: Test 3, lesions of the memory, the only one for '
     'models of repeat_copy; all: all of them.',
     settings.RUN,

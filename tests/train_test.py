@@ -56,7 +56,7 @@ class TrainTest(parameterized.TestCase):
     result = commands.run_without_tensorflow('train.py', '--help')
     self.assertEqual(result.returncode, 1)  # As of every absl command.
     self.assertEqual(result.stderr, '')
-    self.assertIn('\nRun:\n  --task: ', result.stdout)
+    self.assertIn('\nGeneral:\n  --task: ', result.stdout)
     self.assertNotIn('--verbosity', result.stdout)
 
   def test_flags_become_the_config(self):

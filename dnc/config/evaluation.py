@@ -25,9 +25,9 @@ REPRESENTATIONS = (
 EXPORTS = (*REPRESENTATIONS, 'usage', 'read_weights', 'write_weights', 'loss')
 # Headings of `evaluate.py --help`.
 _ROLLOUTS = 'Rollouts'
-_PROBE = 'Test 1: linear probe'
-_MI = 'Test 2: mutual information'
-_LESION = 'Test 3: lesions'
+_PROBE = 'Test 1, linear probe'
+_MI = 'Test 2, mutual information'
+_LESION = 'Test 3, lesions'
 # The tests on rollouts. Test 3 takes sequences of the model's task, which are
 # rollouts only where these tests can be run, too.
 _ON_ROLLOUTS = ('probe', 'mi')

@@ -15,7 +15,7 @@ from dnc.config import checks
 from dnc.dsprites import published_file
 
 # The first heading of `--help`.
-RUN = 'Run'
+RUN = 'General'
 
 _KEY = 'setting'
 
