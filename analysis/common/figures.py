@@ -16,7 +16,7 @@ from matplotlib import ticker
 from matplotlib.backends import backend_agg
 import numpy as np
 
-# They differ for every kind of colour vision (Okabe and Ito).
+# Distinct for every kind of colour vision (Okabe and Ito).
 _COLOURS = {
   'memory': '#0072b2',
   'controller': '#009e73',
@@ -49,8 +49,7 @@ class Row(NamedTuple):
     value: the value, drawn as a dot.
     low: lower end of its interval.
     high: upper end of its interval.
-    kind: gives the colour: `memory`, `controller`, `input`, `control` or
-      `lesion`.
+    kind: of `_COLOURS`.
     other: a second value, drawn as a ring; None if there is none.
   """
 
@@ -105,13 +104,12 @@ def _draw_row(
   if bounds is not None:
     low, high = np.clip([low, high], *bounds)
   axes.plot([low, high], [place, place], color=colour, lw=2.2)
-  value, marker = _bounded(row.value, bounds)
-  axes.plot([value], [place], marker, color=colour, ms=5, clip_on=False)
+  styles = [(row.value, dict(color=colour, ms=5))]
   if row.other is not None:
-    value, marker = _bounded(row.other, bounds)
-    axes.plot(
-      [value], [place], marker, ms=8, mfc='none', mec=colour, clip_on=False
-    )
+    styles.append((row.other, dict(ms=8, mfc='none', mec=colour)))
+  for value, style in styles:
+    value, marker = _bounded(value, bounds)
+    axes.plot([value], [place], marker, clip_on=False, **style)
 
 
 def _set_ticks(axes: axes_lib.Axes, linear: float) -> None:
@@ -137,13 +135,10 @@ def intervals(
     rows: the values, from top to bottom.
     label: label of the axis.
     references: values at which a line is drawn, and its label.
-    bounds: ends of the axis; values beyond are drawn at the end, as an arrow.
-      None: the axis shows all values.
-    linear: the axis is linear up to this size, and logarithmic beyond, for
-      values of very different size. None: it is linear.
-
-  Returns:
-    The figure.
+    bounds: ends of the axis; values beyond are drawn there as arrows. None:
+      the axis shows all values.
+    linear: the axis is linear up to this size and logarithmic beyond; None: all
+      of it is linear.
   """
   with _drawing(0.7 + _ROW_HEIGHT * len(rows)) as drawn:
     axes = drawn.add_subplot()
@@ -179,16 +174,13 @@ def intervals(
 def heat_map(
   values: np.ndarray, marked: np.ndarray, label: str, row: str
 ) -> figure.Figure:
-  """Draws a number for each location of words as a colour, and marks some.
+  """Draws numbers `[rows, W]`, of locations of words, as colours; marks some.
 
   Args:
-    values: float `[rows, W]`.
-    marked: bool `[rows, W]`.
+    values: the numbers.
+    marked: which are marked.
     label: label of the colours.
     row: what a row is, e.g. 'slot'.
-
-  Returns:
-    The figure.
   """
   num_slots, word_size = values.shape
   height = float(np.clip(_WIDTH * num_slots / word_size, 1.6, 6.0))
@@ -197,14 +189,8 @@ def heat_map(
     shown = axes.imshow(values, aspect='auto', interpolation='nearest')
     slots, words = np.nonzero(marked)
     size = np.clip(900 / max(num_slots, word_size) ** 1.5, 1.5, 14)
-    axes.scatter(
-      words,
-      slots,
-      s=size,
-      c='#d55e00',
-      edgecolors='white',
-      lw=0.3 if size > 4 else 0,
-    )
+    width = 0.3 if size > 4 else 0
+    axes.scatter(words, slots, size, '#d55e00', edgecolors='white', lw=width)
     axes.set_xlabel('number of the word')
     axes.set_ylabel(row)
     for axis in (axes.xaxis, axes.yaxis):
@@ -222,9 +208,6 @@ def histogram(
     samples: by name, float `[number]`.
     label: label of the axis.
     kinds: by name, see `Row.kind`.
-
-  Returns:
-    The figure.
   """
   everything = np.concatenate(list(samples.values()))
   low, high = float(everything.min()), float(everything.max())
@@ -232,14 +215,9 @@ def histogram(
   with _drawing(2.2) as drawn:
     axes = drawn.add_subplot()
     for name, values in samples.items():
-      counts, _ = np.histogram(values, edges)
-      axes.stairs(
-        counts / len(values),
-        edges,
-        color=_COLOURS[kinds[name]],
-        label=name,
-        lw=1.6,
-      )
+      share = np.histogram(values, edges)[0] / len(values)
+      colour = _COLOURS[kinds[name]]
+      axes.stairs(share, edges, color=colour, label=name, lw=1.6)
     axes.set_xlabel(label)
     axes.set_ylabel('share of locations')
     axes.legend(frameon=False, fontsize=8)
@@ -252,11 +230,8 @@ def curves(
   """Draws curves in panels side by side.
 
   Args:
-    panels: by title, the curves by name; all panels have the same names.
+    panels: by title, curves by name, the same in all panels.
     label: label of the x axis.
-
-  Returns:
-    The figure.
   """
   with _drawing(3.2) as drawn:
     drawn.set_figwidth(_WIDTH * len(panels))
@@ -267,9 +242,6 @@ def curves(
       axes.set_title(title, fontsize=9)
       axes.set_xlabel(label)
       axes.grid(color='#dddddd', lw=0.6)
-    drawn.legend(
-      *all_axes[0].get_legend_handles_labels(),
-      loc='outside lower left',
-      frameon=False,
-    )
+    shown = all_axes[0].get_legend_handles_labels()
+    drawn.legend(*shown, loc='outside lower left', frameon=False)
   return drawn

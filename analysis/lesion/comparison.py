@@ -14,17 +14,14 @@ NUM_RESAMPLES = 1_000
 class Comparison:
   """A score with and without a lesion; all intervals are 95 % intervals.
 
-  The share relates the change to what the model gains over a baseline: a
-  constant prediction, the mean of the targets (for sprites, the mean image).
-
   Attributes:
     num_sequences: number of sequences that were compared.
     intact: mean score of the intact model.
     lesioned: mean score with the lesion.
     difference: `lesioned` - `intact`.
     interval: of the difference, from resampled sequences.
-    share: the difference divided by that of the baseline and the intact model:
-      0 if nothing is lost, 1 if the model is as bad as the baseline. None
+    share: the difference divided by what the intact model gains over the
+      baseline, a constant prediction: 0 if nothing is lost, 1 if all is. None
       without a baseline, or if the intact model is not clearly better than it.
     share_interval: of the share; None if there is no share.
   """
@@ -36,19 +33,6 @@ class Comparison:
   interval: statistics.Interval
   share: float | None
   share_interval: statistics.Interval | None
-
-
-def _resampled_means(
-  values: np.ndarray, seed: int, num_resamples: int
-) -> np.ndarray:
-  """Means of `[k, n]` over resamples of the columns: `[num_resamples, k]`."""
-  rng = np.random.default_rng(seed)
-  size = values.shape[1]
-  means = []
-  for _ in range(num_resamples):
-    counts = np.bincount(rng.integers(size, size=size), minlength=size)
-    means.append(values @ counts / size)
-  return np.stack(means)
 
 
 def compare(
@@ -69,7 +53,7 @@ def compare(
     intact: float `[sequences]`, scores of the intact model. A sequence without
       a score has NaN, and is left out.
     lesioned: float `[sequences]`, scores with the lesion; NaN as above.
-    baseline: float `[sequences]`, scores of a prediction that knows nothing.
+    baseline: float `[sequences]`, scores of the mean of the targets.
     lower_is_better: whether a lower score is better, as for a loss.
     seed: seed of the resamples.
     num_resamples: number of resamples.
@@ -93,7 +77,11 @@ def compare(
   before, after, reference = rows
   pairs = np.stack([after - before, reference - before])
   difference, gain = pairs.mean(axis=1)
-  differences, gains = _resampled_means(pairs, seed, num_resamples).T
+  rng, size, means = np.random.default_rng(seed), len(before), []
+  for _ in range(num_resamples):
+    counts = np.bincount(rng.integers(size, size=size), minlength=size)
+    means.append(pairs @ counts / size)
+  differences, gains = np.transpose(means)
   sign = 1 if lower_is_better else -1
   # Without a baseline there is no interval.
   gain_interval = statistics.interval(sign * gains)

@@ -30,7 +30,7 @@ _MIN_PROBABILITY = 1e-6
 # It begins at `lesion_step`: earlier steps do not count.
 _FROZEN = 'frozen_memory'
 
-# By lesion and metric, float64 `[num_sequences]`.
+# By name (intact, baseline, lesion) and metric, float64 `[num_sequences]`.
 _Scores = Mapping[str, Mapping[str, np.ndarray]]
 
 
@@ -46,15 +46,14 @@ class LesionResult:
     num_steps: steps of the longest sequence.
     lesion_step: first step of `frozen_memory`.
     reset_interval: steps between resets, and exchanges, of the memory.
-    num_resamples: resamples from which the intervals come.
+    num_resamples: number of resamples for the intervals.
     metrics: names; the first is the loss.
     mean_words: float64 `[num_reads, W]`, the mean words that the intact model
       reads.
-    scores: by lesion (`lesions.INTACT`, `BASELINE`, each of `lesions.NAMES`)
-      and metric, float64 `[num_sequences]`. For `frozen_memory`, of the steps
-      from `lesion_step` on; NaN if none of them counts.
-    late_scores: `scores` of the steps from `lesion_step` on, for
-      `lesions.INTACT` and `BASELINE`.
+    scores: by name (`lesions.INTACT`, `BASELINE`, each of `lesions.NAMES`) and
+      metric, float64 `[num_sequences]`. For `frozen_memory`, of the steps from
+      `lesion_step` on; NaN if none of them counts.
+    late_scores: those of `lesions.INTACT` and `BASELINE` from `lesion_step` on.
     comparisons: by lesion and metric.
   """
 
@@ -68,8 +67,8 @@ class LesionResult:
   num_resamples: int
   metrics: tuple[str, ...]
   mean_words: np.ndarray
-  scores: Mapping[str, Mapping[str, np.ndarray]]
-  late_scores: Mapping[str, Mapping[str, np.ndarray]]
+  scores: _Scores
+  late_scores: _Scores
   comparisons: Mapping[str, Mapping[str, comparison.Comparison]]
 
 
@@ -86,7 +85,7 @@ def _find_means(
   num_sequences: int,
   batch_size: int,
 ) -> _Means:
-  """The first pass, intact: finds what the second needs of all sequences."""
+  """The first pass, with the intact model."""
   sums, counts = [0.0, 0.0], [0, 0]
   for batch in range(-(-num_sequences // batch_size)):
     state = model.initial_states(batch_size)[lesions.INTACT]
@@ -101,8 +100,7 @@ def _find_means(
         total = tf.tensordot(where, values, [[0, 1], [0, 1]])
         sums[i] += total.numpy().astype(np.float64)
         counts[i] += int(where.sum())
-  words, targets = (x / count for x, count in zip(sums, counts))
-  return _Means(words, targets)
+  return _Means(*(x / count for x, count in zip(sums, counts)))
 
 
 def _score_steps(
@@ -129,10 +127,8 @@ def _score_steps(
 
     constant = tf.zeros_like(segment.targets) + logit.astype(np.float32)
     yield scored(BASELINE, constant)
-    for name, outputs, state in model.unroll(
-      segment.inputs, states, means.words
-    ):
-      states[name] = state
+    unrolled = model.unroll(segment.inputs, states, means.words)
+    for name, outputs, states[name] in unrolled:
       yield scored(name, outputs)
 
 
@@ -144,11 +140,8 @@ def _score_sequences(
 ) -> np.ndarray:
   """Returns a metric of each sequence, float64 `[batch]`; NaN for no steps.
 
-  Args:
-    metric: the metric.
-    values: float `[time, batch]`, scores of the steps.
-    counts: bool `[time, batch]`, which of them count.
-    first_step: earlier steps do not count.
+  From scores of the steps, `[time, batch]`, and whether they count; those
+  before `first_step` do not.
   """
   scores = np.full(values.shape[1], np.nan)
   for i in range(values.shape[1]):
@@ -168,10 +161,14 @@ def _find_scores(
   log: progress.Log | None,
 ) -> tuple[_Scores, _Scores]:
   """The second pass: returns `scores` and `late_scores` of the result."""
-  metrics = sequences.metrics
   names = (lesions.INTACT, BASELINE, *lesions.NAMES)
-  scores = {name: {m.name: [] for m in metrics} for name in names}
-  late = {name: {m.name: [] for m in metrics} for name in names[:2]}
+  scores, late = (
+    {
+      x: {m.name: np.empty(num_sequences) for m in sequences.metrics}
+      for x in some
+    }
+    for some in (names, names[:2])
+  )
   total = num_sequences * sequences.num_steps * len(names)
   num_steps = 0
   with progress.Stage(log, 'lesions', total, 'steps') as stage:
@@ -184,30 +181,19 @@ def _find_scores(
         num_steps += next(iter(values.values())).size
         stage.done(num_steps)
       for name, parts in segments.items():
-        for metric in metrics:
+        for metric in sequences.metrics:
           values, counts = (
             np.concatenate([part[metric.name] for part in some])
             for some in zip(*parts)
           )
           first = lesion_step if name == _FROZEN else 0
-          scores[name][metric.name].append(
-            _score_sequences(metric, values, counts, first)
-          )
-          if name in late:
-            late[name][metric.name].append(
-              _score_sequences(metric, values, counts, lesion_step)
-            )
-  return _joined(scores, num_sequences), _joined(late, num_sequences)
-
-
-def _joined(
-  scores: Mapping[str, Mapping[str, list[np.ndarray]]], num_sequences: int
-) -> _Scores:
-  """Joins batches and drops the sequences that only fill the last one."""
-  return {
-    name: {k: np.concatenate(v)[:num_sequences] for k, v in by_metric.items()}
-    for name, by_metric in scores.items()
-  }
+          for found, step in ((scores, first), (late, lesion_step)):
+            if name in found:
+              own = found[name][metric.name][batch * batch_size :][:batch_size]
+              of_batch = _score_sequences(metric, values, counts, step)
+              # Some sequences may only fill the last batch.
+              own[:] = of_batch[: len(own)]
+  return scores, late
 
 
 def _check(flag: str, value: int, least: int, most: int) -> None:
@@ -234,7 +220,7 @@ def measure(
     lesion_step: first step of `frozen_memory`; None: the task's default.
     reset_interval: steps between resets, and exchanges, of the memory; None:
       the task's default.
-    seed: seed of the intervals' resamples.
+    seed: of the intervals' resamples.
     log: takes a line of progress now and then.
 
   Raises:

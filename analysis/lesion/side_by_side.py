@@ -22,15 +22,7 @@ _MAX_STATE_BYTES = 128 << 20
 
 
 def batch_size(core: dnc.DNC, num_sequences: int, most: int) -> int:
-  """Returns the size of equal batches, at least 2.
-
-  The last batch may have fewer sequences left than it has room for.
-
-  Args:
-    core: the intact core.
-    num_sequences: how many sequences there are.
-    most: the largest size; less for a core with a large state.
-  """
+  """Returns the size of equal batches: 2 to `most`, less for a large state."""
   state = tf.nest.flatten(core.initial_state(1))
   size = sum(x.shape.num_elements() * x.dtype.size for x in state)
   most = max(
@@ -66,8 +58,7 @@ class SideBySide:
       core: the intact core, with all its variables.
       input_size: size of its inputs.
       lesion_step: the first step of `frozen_memory`.
-      reset_interval: steps between two resets of `reset_memory`, or exchanges
-        of `exchanged_memory`.
+      reset_interval: steps between resets, and exchanges, of the memory.
     """
     self._cores = {
       **dict.fromkeys((lesions.INTACT, *lesions.OF_READ_WORDS), core),
@@ -115,15 +106,10 @@ class SideBySide:
   def read_words(
     self, inputs: tf.Tensor, state: dnc.DNCState
   ) -> tuple[tf.Tensor, dnc.DNCState]:
-    """Finds what the intact model reads.
-
-    Args:
-      inputs: float tensor `[time, batch, input_size]`.
-      state: before the first step.
+    """Finds what the intact model reads in inputs `[time, batch, input_size]`.
 
     Returns:
-      The words read, `[time, batch, num_reads, W]`, and the state after the
-      last step.
+      The words `[time, batch, num_reads, W]`, and the last state.
     """
     projected, weights = self._project(inputs)
     state, kept = self._scans[lesions.INTACT](weights, projected, state)
@@ -138,9 +124,8 @@ class SideBySide:
     """Unrolls the intact model, then each lesioned one, over a segment.
 
     Args:
-      inputs: float tensor `[time, batch, input_size]`, at least two sequences.
-        For `read_words_other` each gets the words of the next, and the last
-        those of the first.
+      inputs: float tensor `[time, batch, input_size]`, at least two sequences:
+        for `read_words_other` each gets the words of the next.
       states: before the first step, by name.
       mean_words: float `[num_reads, W]`, for `read_words_mean`.
 
@@ -175,17 +160,14 @@ def _scan_given_words(
   state: dnc.DNCState,
   read_words: tf.Tensor,
 ) -> tuple[dnc.DNCState, plain.Kept]:
-  """Does what `plain.scan` does, but gives the core the words that it reads.
+  """Does what `plain.scan` does, with given words in place of a memory's.
 
   Args:
     core: the core; its memory is not used.
     weights: those of the loop.
-    projected: as of `plain.scan`, at least one step.
+    projected: x_t W_x + b, `[time, batch, 4 hidden_size]`, at least one step.
     state: before the first step; `access_output` is what was read last.
     read_words: r_t of all steps, float tensor `[time, batch, num_reads, W]`.
-
-  Returns:
-    The state after the last step, the memory's unchanged, and what was kept.
   """
   controller_state, states = plain.scan_controller(
     weights.recurrent,

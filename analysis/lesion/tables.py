@@ -58,26 +58,19 @@ def _rows(result: measuring.LesionResult) -> list[list[str]]:
   rows = []
 
   def add_reference(name, scores):
-    cells = [naming.mean(scores[loss]), '', '']
+    cells = [name, naming.mean(scores[loss]), '', '']
     for metric in others:
       cells += [naming.mean(scores[metric]), '']
-    rows.append([name, *cells])
+    rows.append(cells)
 
   def add_lesion(name):
-    comparisons = result.comparisons[name]
-    found = comparisons[loss]
-    cells = [
-      naming.number(found.lesioned),
-      naming.change(found.difference, found.interval),
-      _lost(found),
-    ]
-    for metric in others:
-      found = comparisons[metric]
-      cells += [
-        naming.number(found.lesioned),
-        naming.change(found.difference, found.interval),
-      ]
-    rows.append([naming.label(name, result), *cells])
+    cells = [naming.label(name, result)]
+    for metric, found in result.comparisons[name].items():
+      cells.append(naming.number(found.lesioned))
+      cells.append(naming.change(found.difference, found.interval))
+      if metric == loss:
+        cells.append(_lost(found))
+    rows.append(cells)
 
   add_reference('intact', result.scores[lesions.INTACT])
   add_reference(naming.baseline(result), result.scores[measuring.BASELINE])
@@ -115,12 +108,11 @@ def data(
   """Returns the results of Test 3 for JSON, at full precision.
 
   Args:
-    result: from `measuring.measure`.
+    result: what Test 3 found.
     config: what was tested: flags, metadata of model and data.
 
   Returns:
-    A dict of `config`, `verdict` and the attributes of
-    `measuring.LesionResult`.
+    A dict of `config`, `verdict` and the attributes of `LesionResult`.
   """
   return json_values.clean(
     {

@@ -12,19 +12,11 @@ _NEAR = 10
 
 
 def random_sequence(seed: int, index: int, sequence: np.ndarray) -> np.ndarray:
-  """Returns the classes of a sequence in random order.
+  """Returns the classes of a sequence, int64 `[time]`, in random order.
 
   docs/PROTOCOL.md, 'Test 2': 'an unrelated random x sequence of the same
   length'. It has as many steps of each class as the true one: the bias of an
   estimate depends on these numbers.
-
-  Args:
-    seed: seed of the analysis.
-    index: index of the sequence.
-    sequence: the true one, int `[time]`.
-
-  Returns:
-    int64 `[time]`.
   """
   rng = np.random.default_rng((seed, index, _SEQUENCE))
   return rng.permutation(sequence)
@@ -41,24 +33,17 @@ def circular_shifts(
 
   Contents that follow the sequence late, or run ahead of it as a predictor's
   may, also fit near shifts. Shifts of up to ten steps either way (up to a tenth
-  of a short sequence) and of up to the furthest lag are therefore left out. To
-  leave out more does harm. The scores of a slowly changing sequence are close
-  to those of its near shifts; with too many of these missing, a score looks
-  rarer than it is. With contents and sequence that both change slowly (a
-  correlation of 0.98 from step to step), 9 % were significant at 5 % when a
-  tenth of the length was left out either way, and 7 % when ten steps were, in
-  part because the circle has a seam. With a sequence that is drawn anew at
-  every step, as x in Test 2, both gave 5 %.
-
-  Args:
-    seed: seed of the analysis.
-    index: index of the sequence.
-    num_steps: length of the sequence, `time`.
-    num_shifts: how many to draw; without repetition if there are enough.
-    furthest_lag: the largest lag that is scored.
+  of a short sequence) and of up to the furthest lag are therefore left out.
+  Leaving out more does harm: a slowly changing sequence scores much like its
+  near shifts, and without these a score looks rarer than it is. With contents
+  and sequence that both change slowly (a correlation of 0.98 from step to
+  step), 9 % were significant at 5 % when a tenth of the length was left out
+  either way, and 7 % when ten steps were, in part because the circle has a
+  seam. With a sequence that is drawn anew at every step, as x in Test 2, both
+  gave 5 %.
 
   Returns:
-    int64 `[num_shifts]`.
+    int64 `[num_shifts]`, without repetition if there are enough.
 
   Raises:
     ValueError: if fewer than two shifts are left.

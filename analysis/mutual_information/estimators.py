@@ -1,9 +1,8 @@
 """Estimators of the mutual information of real numbers and classes, in nats.
 
-Each takes contents, float `[time, locations]`, and sequences of classes, int
-`[sequences, time]`: the true one, controls, shifted ones. It returns what
-scikit-learn gives for every pair, float64 `[sequences, locations]`, and is much
-faster for many of them:
+Each takes contents, float `[time, locations]`, and sequences of classes from 0
+upwards, int `[sequences, time]`. It returns what scikit-learn gives for every
+pair, float64 `[sequences, locations]`, and is much faster for many of them:
 
 - `binned`: contents cut into quantile bins, as `sklearn.metrics.
   mutual_info_score` of the bins;
@@ -44,10 +43,11 @@ def varies(contents: np.ndarray) -> np.ndarray:
 def quantile_bins(rows: np.ndarray, num_bins: int) -> np.ndarray:
   """Cuts each location's contents into bins with about equally many steps.
 
+  Equal numbers share a bin, so that ties leave some bins empty.
+
   Args:
     rows: float `[locations, time]`.
-    num_bins: the most bins. Equal numbers share a bin, so that ties leave some
-      bins empty.
+    num_bins: the most bins.
 
   Returns:
     int16 `[locations, time]`, in [0, num_bins).
@@ -65,12 +65,6 @@ class _Counter:
   """Counts classes and bins that occur together, for many sequences at once."""
 
   def __init__(self, sequences: np.ndarray, num_bins: int):
-    """Prepares the sequences.
-
-    Args:
-      sequences: int `[sequences, time]`, classes from 0 upwards.
-      num_bins: number of bins of each location.
-    """
     num_steps = sequences.shape[1]
     self._num_bins = num_bins
     self._num_classes = int(sequences.max()) + 1
@@ -88,16 +82,10 @@ class _Counter:
     )
 
   def score(self, bins: np.ndarray) -> np.ndarray:
-    """Scores a location against all sequences.
+    """Scores a location, bins int `[time]`, against all sequences.
 
     With joint counts n_ij and their sums n_i, n_j and n, the mutual information
     is log n + (sum n_ij log n_ij - sum n_i log n_i - sum n_j log n_j) / n.
-
-    Args:
-      bins: int `[time]`, the location's bins.
-
-    Returns:
-      float64 `[sequences]`.
     """
     num_steps = len(bins)
     rows = bins * self._num_classes
@@ -121,9 +109,9 @@ def binned(
 
   Args:
     contents: float `[time, locations]`.
-    sequences: int `[sequences, time]`, classes from 0 upwards.
-    num_bins: see `quantile_bins`.
-    done: see `Done`.
+    sequences: int `[sequences, time]`.
+    num_bins: the most bins of a location.
+    done: is told how far it is.
 
   Returns:
     float64 `[sequences, locations]`; exactly 0 for a constant location.
@@ -131,10 +119,9 @@ def binned(
   scores = np.zeros([len(sequences), contents.shape[1]])
   counter = _Counter(sequences, num_bins)
   for start in range(0, contents.shape[1], _LOCATIONS_AT_ONCE):
-    rows = np.ascontiguousarray(
-      contents[:, start : start + _LOCATIONS_AT_ONCE].T
-    )
-    varying = np.flatnonzero((rows != rows[:, :1]).any(axis=1))
+    chunk = contents[:, start : start + _LOCATIONS_AT_ONCE]
+    varying = np.flatnonzero(varies(chunk))
+    rows = np.ascontiguousarray(chunk.T)
     for i, bins in zip(varying, quantile_bins(rows[varying], num_bins)):
       scores[:, start + i] = counter.score(bins.astype(np.intp))
     if done:
@@ -143,14 +130,9 @@ def binned(
 
 
 def _scaled(contents: np.ndarray, seed: int) -> np.ndarray:
-  """Prepares contents as scikit-learn does: scales them, adds a little noise.
+  """Scales contents and adds noise to break ties, as scikit-learn does.
 
-  Args:
-    contents: float `[time, locations]`, none of them constant.
-    seed: seed of the noise, which breaks ties.
-
-  Returns:
-    float64 `[locations, time]`.
+  From `[time, locations]`, none constant, to float64 `[locations, time]`.
   """
   scaled = preprocessing.scale(contents.astype(np.float64), with_mean=False)
   size = np.maximum(1, np.abs(scaled).mean(axis=0))
@@ -161,15 +143,9 @@ def _scaled(contents: np.ndarray, seed: int) -> np.ndarray:
 def _radii(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
   """Returns each number's distance to its third nearest neighbour in its class.
 
-  In a class of three or two, the distance to the furthest number. Among sorted
-  numbers, a number and its three nearest neighbours are four in a row.
-
-  Args:
-    values: float64 `[sequences, time]`, ordered by class and then by size.
-    classes: their classes, of the same shape.
-
-  Returns:
-    float64 of the same shape; infinite in classes of one.
+  In a class of three or two, the distance to the furthest number; in a class of
+  one, infinity. All are `[sequences, time]`, ordered by class and then by size:
+  a number and its three nearest neighbours are four in a row.
   """
   radii = np.full(values.shape, np.inf)
   last = np.empty(classes.shape, bool)
@@ -196,15 +172,9 @@ def _radii(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
 def _count_within(
   ordered: np.ndarray, values: np.ndarray, radii: np.ndarray
 ) -> np.ndarray:
-  """Counts the numbers that are nearer to each value than its radius.
+  """Counts the sorted numbers that are nearer to each value than its radius.
 
-  Args:
-    ordered: float64 `[time]`, the numbers, sorted.
-    values: float64 `[...]`, some of them.
-    radii: float64 `[...]`.
-
-  Returns:
-    int64 `[...]`; a value counts itself.
+  The values are among them, and count themselves.
   """
   end = len(ordered) - 1
   first = np.searchsorted(ordered, values - radii)
@@ -216,14 +186,9 @@ def _count_within(
 
 
 def _ross(values: np.ndarray, sequences: np.ndarray) -> np.ndarray:
-  """Scores one location against all sequences.
+  """Scores one location, no two values equal: float64 `[sequences]`.
 
-  Args:
-    values: float64 `[time]`, no two equal.
-    sequences: unsigned int `[sequences, time]`, no class of one step.
-
-  Returns:
-    float64 `[sequences]`.
+  No sequence has a class of one step.
   """
   order = np.argsort(values)
   ordered = values[order]
@@ -247,15 +212,7 @@ def _ross(values: np.ndarray, sequences: np.ndarray) -> np.ndarray:
 
 
 def _ross_all(values: np.ndarray, sequences: np.ndarray) -> np.ndarray:
-  """Scores one location; steps that are alone in their class do not count.
-
-  Args:
-    values: float64 `[time]`, no two equal.
-    sequences: unsigned int `[sequences, time]`.
-
-  Returns:
-    float64 `[sequences]`.
-  """
+  """`_ross` of any sequences: steps alone in their class do not count."""
   sizes = np.stack([np.bincount(x)[x] for x in sequences])
   whole = (sizes > 1).all(axis=1)
   scores = np.zeros(len(sequences))
@@ -284,9 +241,9 @@ def nearest_neighbours(
 
   Args:
     contents: float `[time, locations]`.
-    sequences: int `[sequences, time]`, classes from 0 upwards.
+    sequences: int `[sequences, time]`.
     seed: seed of the noise.
-    done: see `Done`.
+    done: is told how far it is.
 
   Returns:
     float64 `[sequences, locations]`; exactly 0 for a constant location, where

@@ -4,12 +4,11 @@ The post scores the contents of a memory location, which are real numbers,
 against classes by 'the mutual information score', which compares classes with
 classes. Without an estimator for real numbers, there are three ways to do so:
 
-- `raw`: `sklearn.metrics.mutual_info_score` as it is: each distinct number is a
-  class of its own. Contents that never repeat then score the entropy of the
-  sequence, whether they depend on it or not;
+- `raw`: `sklearn.metrics.mutual_info_score`, with each distinct number a class
+  of its own. Contents that never repeat score the entropy of the sequence,
+  whether they depend on it or not;
 - `adjusted`: `sklearn.metrics.adjusted_mutual_info_score`, which subtracts the
-  score expected by chance. Contents that never repeat then score exactly zero:
-  chance alone gives them the same score;
+  score expected by chance. Contents that never repeat score exactly zero;
 - `integers`: `mutual_info_score` of the contents cast to integers. Contents
   between -1 and 1 all become 0, and score zero.
 
@@ -39,30 +38,21 @@ class _EqualNumbers:
 
   Attributes:
     groups: int `[rows, time]`, the group of each number, from 0 upwards.
+    sizes: int `[number]`, of all groups, row by row.
   """
 
   def __init__(self, ordered: np.ndarray):
-    """Finds the groups.
-
-    Args:
-      ordered: `[rows, time]`, each row sorted.
-    """
-    self._shape = ordered.shape
+    self._num_rows = len(ordered)
     begins = np.ones(ordered.shape, bool)
     np.not_equal(ordered[:, 1:], ordered[:, :-1], out=begins[:, 1:])
     starts = np.flatnonzero(begins)
     self.groups = np.cumsum(begins, axis=1) - 1
     self._row = starts // ordered.shape[1]
-    self._size = np.diff(starts, append=ordered.size)
-
-  def sizes(self) -> np.ndarray:
-    """Returns the sizes that occur, ascending."""
-    return np.unique(self._size)
+    self.sizes = np.diff(starts, append=ordered.size)
 
   def sum(self, table: np.ndarray) -> np.ndarray:
     """Sums `table[size]` over the groups of each row: float64 `[rows]`."""
-    weights = table[self._size]
-    return np.bincount(self._row, weights, minlength=self._shape[0])
+    return np.bincount(self._row, table[self.sizes], minlength=self._num_rows)
 
 
 def _expected(
@@ -73,14 +63,9 @@ def _expected(
   Vinh, Epps and Bailey, "Information Theoretic Measures for Clusterings
   Comparison", 2010, equation 24a: a sum over pairs of a cluster and a class.
 
-  Args:
-    clusters: int `[m]`, sizes of clusters that occur, ascending.
-    sizes: int `[classes]`, sizes of the classes, which sum to `steps`.
-    steps: number of steps.
-
   Returns:
-    float64 `[steps + 1]`, by the size of the cluster; zero for sizes that do
-    not occur.
+    float64 `[steps + 1]`, by the size of the cluster, for those in `clusters`,
+    ascending; zero for other sizes.
   """
   logs = special.gammaln(np.arange(steps + 1) + 1.0)
   total = np.zeros(steps + 1)
@@ -109,12 +94,7 @@ def _scores(
 ) -> tuple[np.ndarray, np.ndarray]:
   """Plain and adjusted scores where each distinct number is a class.
 
-  Args:
-    contents: `[locations, time]`.
-    sequences: int `[sequences, time]`.
-
-  Returns:
-    Both float64 `[sequences, locations]`.
+  Both are `[sequences, locations]`, of contents `[locations, time]`.
   """
   num_steps = contents.shape[1]
   table = n_log_n(num_steps)
@@ -129,17 +109,13 @@ def _scores(
     of_classes = np.log(num_steps) - table[sizes].sum() / num_steps
     score = entropy + of_classes - np.log(num_steps) + joint / num_steps
     score = np.where(entropy > 0, np.maximum(score, 0), 0)
-    expected = equal.sum(_expected(equal.sizes(), sizes, num_steps))
+    expected = equal.sum(_expected(np.unique(equal.sizes), sizes, num_steps))
     room = (entropy + of_classes) / 2 - expected
-    gain = np.where(np.abs(room) > 1e-12, score - expected, 0)
+    has_room = np.abs(room) > 1e-12
+    gain = np.where(has_room, score - expected, 0)
     plain.append(score)
-    adjusted.append(gain / np.where(np.abs(room) > 1e-12, room, 1))
+    adjusted.append(gain / np.where(has_room, room, 1))
   return np.stack(plain), np.stack(adjusted)
-
-
-def _never_repeats(contents: np.ndarray) -> np.ndarray:
-  ordered = np.sort(contents, axis=1)
-  return (ordered[:, 1:] != ordered[:, :-1]).all(axis=1)
 
 
 def _score_rows(
@@ -149,7 +125,8 @@ def _score_rows(
   found = {name: np.zeros([len(sequences), len(rows)]) for name in NAMES}
   # The scores of numbers that never repeat are known: entropy, and zero.
   found['raw'][:] = [[stats.entropy(np.bincount(x))] for x in sequences]
-  repeats = ~_never_repeats(rows)
+  ordered = np.sort(rows, axis=1)
+  repeats = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
   if repeats.any():
     raw, adjusted = _scores(rows[repeats], sequences)
     found['raw'][:, repeats] = raw

@@ -16,19 +16,16 @@ What a score means is told by three others of the same contents:
 - against the true sequence shifted in a circle (`controls.circular_shifts`):
   the bias again, and the spread of scores by chance, which gives p-values
   (`significance`);
-- the scores that the post may have used, which take every number for a class of
-  its own (`plain_scores`).
+- the scores that the post may have used (`plain_scores`).
 
 A location is scored at all lags on the same steps: those that have a label at
 the furthest lag. If its contents are independent of a stationary sequence, then
-all shifts of the sequence, by a lag or by any other number of steps, fit them
-equally well on these steps. So one null serves all lags, whatever the
-autocorrelation of contents and sequence. (This includes the labels of the first
-steps, which a shift brings from the end.)
+all shifts of the sequence fit them equally well on these steps, also with
+labels that a shift brings from the end. So one null serves all lags, whatever
+the autocorrelation of contents and sequence.
 """
 
 import collections
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -53,14 +50,17 @@ NEGLIGIBLE = 1e-8
 # The share of significant locations that are expected to be so by chance.
 LEVEL = 0.05
 LAGS = (0, 1, 5, 10)
-# Shifts of each sequence. All sequences together have thousands, so that the
-# spread of a mean score by chance is known to about 2 %.
+# Shifts of each sequence. All sequences together have thousands: the spread of
+# a mean score by chance is known to about 2 %.
 NUM_SHIFTS = {'binned': 99, 'nearest_neighbours': 49}
 
 
 @dataclasses.dataclass(frozen=True)
 class MutualInformationResult:
-  """What Test 2 found in a representation; nats, means over the sequences.
+  """What Test 2 found in a representation.
+
+  Scores are in nats, means over the sequences; float64 `[locations]`, for each
+  lag `[lags, locations]`.
 
   Attributes:
     estimator: 'binned' or 'nearest_neighbours'.
@@ -72,29 +72,27 @@ class MutualInformationResult:
     lags: contents are scored against the class of so many steps before.
     layout: shape of the representation, e.g. (slots, words).
     locations: int64 `[locations]`, which of its numbers, row by row.
-    scores: float64 `[lags, locations]`, against the true sequences.
-    standard_error: float64 `[lags, locations]`, of `excess`, from its spread
-      over sequences; NaN for a single sequence.
-    control: float64 `[locations]`, against random sequences.
-    null: float64 `[locations]`, against shifts of the true sequences: the score
-      expected by chance, which is the bias of the estimator.
-    shifted: float64 `[locations]`, against one shift of each true sequence: a
-      score by chance.
-    null_deviation: float64 `[locations]`, standard deviation of a score by
-      chance.
-    p_values: float64 `[lags, locations]`, from a Pearson type III law with the
-      null's mean, variance and skewness.
-    empirical_p_values: float64 `[lags, locations]`, the rank of `scores` among
-      the scores of shifts: at least 1 / (shifts + 1).
-    q_values: float64 `[lags, locations]`, `p_values` adjusted for the number of
-      locations and lags (Benjamini-Hochberg).
-    control_q_values: float64 `[locations]`, the same for `control`.
+    scores: for each lag, against the true sequences.
+    standard_error: of `excess` at each lag, from its spread over sequences; NaN
+      for a single sequence.
+    control: against random sequences.
+    null: against shifts of the true sequences: the score expected by chance,
+      which is the bias of the estimator.
+    shifted: against one shift of each true sequence: a score by chance.
+    null_deviation: standard deviation of a score by chance.
+    p_values: for each lag, from a Pearson type III law with the null's mean,
+      variance and skewness.
+    empirical_p_values: for each lag, the rank of `scores` among the scores of
+      shifts: at least 1 / (shifts + 1).
+    q_values: `p_values` adjusted for the number of locations and lags
+      (Benjamini-Hochberg).
+    control_q_values: the same for `control`.
     constant: bool `[locations]`, whether the contents never change within any
       sequence.
-    plain: by name, of `plain_scores.NAMES`: float64 `[2, locations]`, against
-      the true and the random sequences, on all steps.
-    plain_negligible: by name: float64 `[2, locations]`, the share of sequences
-      in which that score is below `NEGLIGIBLE`.
+    plain: by name, of `plain_scores.NAMES`: `[2, locations]`, against the true
+      and the random sequences, on all steps.
+    plain_negligible: by name, `[2, locations]`: the share of sequences in which
+      that score is below `NEGLIGIBLE`.
     entropy: of the true sequences; no score can be higher.
   """
 
@@ -138,11 +136,7 @@ class MutualInformationResult:
     return float(min(bins, self.entropy))
 
   def place(self, index: int) -> list[int]:
-    """Returns where in `layout` a location is, e.g. [slot, word].
-
-    Args:
-      index: index of the location in `locations`.
-    """
+    """Returns where in `layout` `locations[index]` is, e.g. [slot, word]."""
     where = np.unravel_index(self.locations[index], self.layout)
     return [int(i) for i in where]
 
@@ -199,35 +193,45 @@ class Scorer:
       UsageError: if the estimator is unknown.
       ValueError: if there are too few shifts, or a lag is negative.
     """
-    self._estimate = _estimator(estimator, num_bins, seed, done)
-    self._num_shifts = (
-      NUM_SHIFTS[estimator] if num_shifts is None else num_shifts
+    estimates = dict(
+      binned=functools.partial(estimators.binned, num_bins=num_bins),
+      nearest_neighbours=functools.partial(
+        estimators.nearest_neighbours, seed=seed
+      ),
     )
-    if self._num_shifts < 3 or not lags or min(lags) < 0:
-      raise ValueError(
-        f'lags {lags}, {self._num_shifts} shifts: lags must be 0 or more, and '
-        'shifts at least 3'
+    if estimator not in estimates:
+      raise errors.UsageError(
+        f'estimator {estimator!r}: must be one of {", ".join(estimates)}'
       )
-    self._locations = None if locations is None else np.asarray(locations)
+    self._estimate = functools.partial(estimates[estimator], done=done)
+    if num_shifts is None:
+      num_shifts = NUM_SHIFTS[estimator]
+    if num_shifts < 3 or not lags or min(lags) < 0:
+      raise ValueError(
+        f'lags {lags}, {num_shifts} shifts: lags must be 0 or more, and shifts '
+        'at least 3'
+      )
+    self._lags, self._num_shifts = tuple(lags), num_shifts
     self._about = dict(
       estimator=estimator,
       num_bins=num_bins if estimator == 'binned' else None,
-      num_shifts=self._num_shifts,
-      lags=tuple(lags),
+      num_shifts=num_shifts,
+      lags=self._lags,
     )
+    self._locations = None if locations is None else np.asarray(locations)
     self._layout = layout
     self._seed = seed
     self._null = significance.NullMoments()
     self._count = 0
-    self._different_shifts = self._num_shifts
-    self._sums = collections.defaultdict(float)
-    self._plain = collections.defaultdict(float)
-    self._plain_negligible = collections.defaultdict(float)
+    self._different_shifts = num_shifts
+    self._sums, self._plain, self._plain_negligible = (
+      collections.defaultdict(float) for _ in range(3)
+    )
 
   @property
   def num_scores(self) -> int:
     """Number of scores of a location and a sequence."""
-    return len(self._about['lags']) + 1 + self._num_shifts
+    return len(self._lags) + 1 + self._num_shifts
 
   def add(self, contents: np.ndarray, sequence: np.ndarray) -> None:
     """Scores a sequence.
@@ -252,16 +256,15 @@ class Scorer:
     contents = contents[:, self._locations]
     _, true = np.unique(sequence, return_inverse=True)
     random = controls.random_sequence(self._seed, self._count, true)
-    lags = self._about['lags']
+    number, first = len(self._lags), max(self._lags)
     shifts = controls.circular_shifts(
-      self._seed, self._count, len(true), self._num_shifts, max(lags)
+      self._seed, self._count, len(true), self._num_shifts, first
     )
     self._different_shifts = min(self._different_shifts, len(set(shifts)))
-    rows = [np.roll(true, lag) for lag in lags]
-    rows += [random, *(np.roll(true, shift) for shift in shifts)]
-    first = max(lags)
+    rows = [np.roll(true, shift) for shift in (*self._lags, *shifts)]
+    rows.insert(number, random)
     found = self._estimate(contents[first:], np.stack(rows)[:, first:])
-    scores, control, null = np.split(found, [len(lags), len(lags) + 1])
+    scores, control, null = np.split(found, [number, number + 1])
     excess = scores - null.mean(axis=0)
     self._null.add(null)
     for name, value in dict(
@@ -320,20 +323,6 @@ class Scorer:
     )
 
 
-def _estimator(
-  name: str, num_bins: int, seed: int, done: estimators.Done | None
-) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-  if name == 'binned':
-    return functools.partial(estimators.binned, num_bins=num_bins, done=done)
-  if name == 'nearest_neighbours':
-    return functools.partial(
-      estimators.nearest_neighbours, seed=seed, done=done
-    )
-  raise errors.UsageError(
-    f'estimator {name!r}: must be one of {", ".join(NUM_SHIFTS)}'
-  )
-
-
 def score(
   contents: np.ndarray | Sequence[np.ndarray],
   sequences: np.ndarray | Sequence[np.ndarray],
@@ -357,7 +346,7 @@ def score(
 
   Raises:
     UsageError: if the estimator is unknown, or there is no sequence.
-    ValueError: if shapes, lags or shifts do not fit; see `Scorer`.
+    ValueError: if shapes, lags or shifts do not fit.
   """
   if np.ndim(contents[0]) == 1:
     contents, sequences = [contents], [sequences]
@@ -382,9 +371,6 @@ def from_traces(
     layouts: shapes of the representations to score, by name.
     log: takes a line of progress now and then.
     **options: see `Scorer`.
-
-  Returns:
-    Results by name, in the order of `layouts`.
 
   Raises:
     UsageError: if the traces lack a representation, are damaged, or hold

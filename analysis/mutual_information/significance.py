@@ -1,9 +1,8 @@
 """How likely a score is by chance, and which of many scores stand out.
 
-For mean scores over independent sequences, each of which has a null
-distribution of its own: `NullMoments` collects the cumulants of the mean,
-`upper_tail` turns them into p-values, `adjusted` corrects these for their
-number.
+For mean scores over independent sequences, each with a null distribution of its
+own: `NullMoments` collects the cumulants of the mean, `upper_tail` turns them
+into p-values, `adjusted` corrects these for their number.
 
 Why not the rank among the null scores (`empirical`) alone: with S of these, a
 p-value cannot fall below 1 / (S + 1), and the correction for 16,384 locations
@@ -31,15 +30,9 @@ def upper_tail(
 ) -> np.ndarray:
   """Returns the chance of `observed` or more under a Pearson type III law.
 
-  A law that is skewed to the left is replaced by the normal law. It would have
-  an upper end and a chance of zero beyond it, which is more than an estimated
-  skewness can say.
-
-  Args:
-    observed: float `[...]`.
-    mean: float `[...]`, the law's mean.
-    variance: float `[...]`, its variance.
-    third: float `[...]`, its third central moment.
+  It has this mean, variance and third central moment. A law that is skewed to
+  the left is replaced by the normal law. It would have an upper end and a
+  chance of zero beyond it, which is more than an estimated skewness can say.
 
   Returns:
     float64 `[...]`; 1 where the law does not spread, never below 1e-300.
@@ -49,26 +42,20 @@ def upper_tail(
   skewness = np.where(spreads, third, 0) / deviation**3
   chance = stats.pearson3.sf(
     (observed - mean) / deviation,
-    # A skewness of 0 makes it the normal law.
+    # 0 makes it the normal law.
     np.where(skewness > _LEAST_SKEWNESS, skewness, 0),
   )
   return np.where(spreads, np.maximum(chance, _LEAST_P), 1.0)
 
 
 def empirical(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
-  """Returns the rank of `observed` among null scores, as a p-value.
+  """Returns the rank of `[..., locations]` among a null's, as p-values.
 
-  Args:
-    observed: float `[..., locations]`.
-    null: float `[samples, locations]`.
-
-  Returns:
-    float64 `[..., locations]`: (1 + n) / (1 + samples), if n null scores are
-    at least as high.
+  They are (1 + n) / (1 + samples), if n null scores, of `[samples, locations]`,
+  are at least as high.
   """
-  ordered = np.sort(null, axis=0)
   below = np.empty(observed.shape)
-  for location, column in enumerate(ordered.T):
+  for location, column in enumerate(np.sort(null, axis=0).T):
     below[..., location] = np.searchsorted(column, observed[..., location])
   return (1 + len(null) - below) / (1 + len(null))
 
@@ -79,16 +66,9 @@ def adjusted(p_values: np.ndarray) -> np.ndarray:
   Benjamini and Hochberg, "Controlling the False Discovery Rate", 1995: of the
   hypotheses with a q-value up to 0.05, at most 5 % are expected to be false
   discoveries.
-
-  Args:
-    p_values: float `[...]`.
-
-  Returns:
-    float64 `[...]`.
   """
-  return stats.false_discovery_control(p_values, axis=None).reshape(
-    p_values.shape
-  )
+  found = stats.false_discovery_control(p_values, axis=None)
+  return found.reshape(p_values.shape)
 
 
 class NullMoments:
@@ -96,17 +76,12 @@ class NullMoments:
 
   def __init__(self):
     self._count = 0
-    self._mean = 0.0
-    self._variance = 0.0
-    self._third = 0.0
-    self._scores = 0.0
+    self._mean = self._variance = self._third = self._scores = 0.0
 
   def add(self, null: np.ndarray) -> None:
-    """Adds a sequence.
+    """Adds a sequence's scores under its null, `[samples, locations]`.
 
-    Args:
-      null: float64 `[samples, locations]`, at least three scores under its
-        null; as many for each sequence.
+    At least three samples, as many for each sequence.
     """
     size = len(null)
     mean = null.mean(axis=0)

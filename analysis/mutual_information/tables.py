@@ -13,7 +13,7 @@ from dnc.dsprites import variation
 from dnc.system import json_values
 
 _NUM_LISTED = 5
-# A plain score that is negligible but for this share explains the post's.
+# A plain score explains the post's if it is negligible but for this share.
 _EXCEPTIONS = 0.05
 # Further out, the tail of a fitted law means nothing.
 _LEAST_SHOWN = 1e-99
@@ -67,21 +67,15 @@ def _beside_the_post(result: scoring.MutualInformationResult) -> str:
       rows.append(row(f'{title}, {whose}', result.plain[name][i], below))
   for whose in ('true', 'random'):
     rows.append([f'post: {whose} x sequence', '< 1e-08', '< 1e-08', 'all', ''])
-  header = [
-    '',
-    'highest location',
-    'mean location',
-    'locations below 1e-8',
-    'single scores below 1e-8',
-  ]
-  return tables.table(header, rows)
+  header = ['', 'highest location', 'mean location', 'locations below 1e-8']
+  return tables.table([*header, 'single scores below 1e-8'], rows)
 
 
 def _on_the_post(result: scoring.MutualInformationResult) -> str:
   """Says which plain scores explain the post's numbers, and what that means.
 
-  A score explains them if it is negligible for true and for random sequences,
-  in all but a share `_EXCEPTIONS` of the cases.
+  One that explains them is almost always negligible, for true sequences and for
+  random ones.
   """
   found = [
     name
@@ -116,39 +110,26 @@ def _on_the_post(result: scoring.MutualInformationResult) -> str:
 
 
 def _by_representation(results: scoring.Results) -> str:
-  header = [
-    '',
-    'locations',
-    'significant',
-    'highest score',
-    'highest excess',
-    'mean score',
-    'mean excess',
-    'bias: random x',
-    'bias: shifted x',
-    'significant: random x',
-  ]
   rows = []
   for name, result in results.items():
     summary = result.summary()
     for i, lag in enumerate(result.lags):
       best = int(result.excess[i].argmax())
       error = result.standard_error[i, best]
-      rows.append(
-        [
-          f'{tables.title(name)}, lag {lag}',
-          f'{summary["num_locations"]}',
-          f'{summary["num_significant_by_lag"][i]}',
-          f'{result.scores[i].max():.4f}',
-          f'{result.excess[i, best]:+.4f}{_plus_minus(error)}',
-          f'{result.scores[i].mean():.4f}',
-          f'{result.excess[i].mean():+.4f}',
-          f'{summary["bias_by_random_sequences"]:.4f}',
-          f'{summary["bias_by_shifts"]:.4f}',
-          f'{summary["num_significant_control"]}',
-        ]
-      )
-  return tables.table(header, rows)
+      row = {
+        '': f'{tables.title(name)}, lag {lag}',
+        'locations': f'{summary["num_locations"]}',
+        'significant': f'{summary["num_significant_by_lag"][i]}',
+        'highest score': f'{result.scores[i].max():.4f}',
+        'highest excess': f'{result.excess[i, best]:+.4f}{_plus_minus(error)}',
+        'mean score': f'{result.scores[i].mean():.4f}',
+        'mean excess': f'{result.excess[i].mean():+.4f}',
+        'bias: random x': f'{summary["bias_by_random_sequences"]:.4f}',
+        'bias: shifted x': f'{summary["bias_by_shifts"]:.4f}',
+        'significant: random x': f'{summary["num_significant_control"]}',
+      }
+      rows.append(list(row.values()))
+  return tables.table(list(row), rows)
 
 
 def _plus_minus(error: float) -> str:
@@ -167,25 +148,16 @@ def _most_significant(
   places = verdict.axes(name)
   header = [*places, 'lag', 'score', 'excess', 'p', 'p by rank', 'q']
   rows = []
+  of_chance = result.p_values, result.empirical_p_values, result.q_values
   for i in order[:_NUM_LISTED]:
     lag = best[i]
     error = _plus_minus(result.standard_error[lag, i])
-    rows.append(
-      [
-        *map(str, result.place(i)),
-        str(result.lags[lag]),
-        f'{result.scores[lag, i]:.4f}',
-        f'{result.excess[lag, i]:+.4f}{error}',
-        *(
-          f'{p[lag, i]:.2g}' if p[lag, i] >= _LEAST_SHOWN else '< 1e-99'
-          for p in (
-            result.p_values,
-            result.empirical_p_values,
-            result.q_values,
-          )
-        ),
-      ]
-    )
+    cells = [*map(str, result.place(i)), str(result.lags[lag])]
+    cells.append(f'{result.scores[lag, i]:.4f}')
+    cells.append(f'{result.excess[lag, i]:+.4f}{error}')
+    for p in (values[lag, i] for values in of_chance):
+      cells.append(f'{p:.2g}' if p >= _LEAST_SHOWN else '< 1e-99')
+    rows.append(cells)
   return tables.table(header, rows)
 
 
@@ -193,16 +165,18 @@ def text(results: scoring.Results, fixed: variation.Fixed = ()) -> str:
   """Returns the tables of Test 2 in Markdown.
 
   Args:
-    results: by representation, e.g. from `scoring.from_traces`.
-    fixed: latents of one class in all sequences.
+    results: by representation.
+    fixed: latents that kept one class.
   """
   result = results[verdict.subject(results)]
   estimator = tables.title(result.estimator)
   if result.num_bins is not None:
     estimator += f', {result.num_bins} bins'
-  sequences = f'{result.num_sequences} sequences in which only x moves'
-  sequences += f'; fixed: {variation.shown(fixed)}.' if fixed else '.'
-  sequences += f' P-values from {result.num_shifts} shifts of each.'
+  fixed = f'; fixed: {variation.shown(fixed)}' if fixed else ''
+  sequences = (
+    f'{result.num_sequences} sequences in which only x moves{fixed}. P-values '
+    f'from {result.num_shifts} shifts of each.'
+  )
   parts = [
     f'# Test 2: mutual information ({estimator})',
     verdict.text(results),
@@ -228,13 +202,12 @@ def data(results: scoring.Results, config: Mapping[str, Any]) -> dict[str, Any]:
   """Returns the results of Test 2 for JSON, at full precision.
 
   Args:
-    results: by representation, e.g. from `scoring.from_traces`.
+    results: by representation.
     config: what was tested: flags, metadata of model and data.
 
   Returns:
-    A dict of `config`, `verdict` and `results`; the last has, by
-    representation, its `summary` and the attributes of
-    `scoring.MutualInformationResult`.
+    A dict of `config`, `verdict` and `results`: by representation, `summary`
+    and the attributes of `MutualInformationResult`.
   """
   return json_values.clean(
     {

@@ -33,9 +33,7 @@ def _least_seen(result: scoring.MutualInformationResult) -> float:
 def text(results: scoring.Results) -> str:
   """Says whether the memory follows x, with the numbers.
 
-  Args:
-    results: by representation. The verdict is about the memory, as the post's
-      is, or about the first representation if there is no memory.
+  Without a memory, it is about the first representation.
   """
   name = subject(results)
   result = results[name]

@@ -35,7 +35,7 @@ def whitening(features: np.ndarray) -> np.ndarray:
     features: float `[steps, width]`, roughly standardised.
 
   Returns:
-    float32 `[width, rank]`; directions that vary only by rounding are left out.
+    float32 `[width, rank]`, without directions that vary only by rounding.
   """
   if not len(features):
     return np.zeros([features.shape[1], 1], np.float32)
@@ -126,8 +126,8 @@ class ExactProbes:
       num_steps: steps of all rollouts together.
       seed: the seed of the sample.
     """
-    self._widths = widths
     self.narrow = tuple(k for k, v in widths.items() if v <= MAX_WIDTH)
+    self._widths = widths
     self._spec = spec
     self._num_tasks = num_tasks
     self._sums = {
@@ -144,9 +144,8 @@ class ExactProbes:
     self.num_sampled = min(num_steps, bound) if spec.classes else 0
     self._num_steps = num_steps
     rng = np.random.default_rng((seed, num_steps, _SAMPLE))
-    self._chosen = np.sort(
-      rng.choice(num_steps, self.num_sampled, replace=False)
-    )
+    chosen = rng.choice(num_steps, self.num_sampled, replace=False)
+    self._chosen = np.sort(chosen)
     self._sample = {
       name: np.empty([self.num_sampled, widths[name]], np.float32)
       for name in self.narrow
@@ -222,7 +221,5 @@ class ExactProbes:
       kernels.append(kernel)
       biases.append(bias)
     order = 1 if self.num_sampled == self._num_steps else -1
-    return (
-      np.stack(kernels, axis=2)[::order],
-      np.stack(biases, axis=1)[::order],
-    )
+    kernel, bias = np.stack(kernels, axis=2), np.stack(biases, axis=1)
+    return kernel[::order], bias[::order]

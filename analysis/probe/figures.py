@@ -21,11 +21,7 @@ def _kind(name: str) -> str:
 def gains(
   result: results.ProbeResult, label: str
 ) -> figures.figure.Figure | None:
-  """Draws the gains of all representations on unseen rollouts, at one offset.
-
-  Args:
-    result: what Test 1 found; its first offset is drawn.
-    label: which label.
+  """Draws gains on unseen rollouts, at the first offset.
 
   Returns:
     The figure; None if the label does not vary.
@@ -58,12 +54,7 @@ def gains(
 
 
 def over_time(result: results.ProbeResult, label: str) -> figures.figure.Figure:
-  """Draws the gains of a label at each offset, of what the network holds.
-
-  Args:
-    result: what Test 1 found.
-    label: a value that varies.
-  """
+  """Draws gains at each offset, of what the network holds; the label varies."""
   rows = []
   for name, of_offset in result.scores['test'].items():
     is_control = name.removeprefix(naming.UNTRAINED) in _STATES

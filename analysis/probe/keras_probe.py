@@ -53,29 +53,26 @@ def initial_bias(
 def _loss(
   spec: labels_lib.LabelSpec, labels: tf.Tensor, predictions: tf.Tensor
 ) -> tf.Tensor:
-  """Cross-entropy of classes plus squared error of values, of all probes.
+  """Cross-entropy of classes plus squared error of values: a scalar.
+
+  It is the mean over the steps that have a label, summed over probes.
 
   Args:
     spec: names and kinds of the labels.
     labels: `[batch, 1, seed, task, label + 1]`, see `labels.at_offset`.
     predictions: `[batch, representation, seed, task, output]`.
-
-  Returns:
-    Scalar: the mean over steps that have a label, summed over probes.
   """
   wrong = spec.value_outputs(predictions) - spec.values_of(labels)
   losses = tf.reduce_sum(tf.square(wrong), axis=-1)
   for column, where in spec.heads():
-    true = tf.one_hot(
-      tf.cast(labels[..., column], tf.int32), where.stop - where.start
-    )
+    classes = tf.cast(labels[..., column], tf.int32)
+    true = tf.one_hot(classes, where.stop - where.start)
     log_likelihood = tf.nn.log_softmax(predictions[..., where])
     losses -= tf.reduce_sum(true * log_likelihood, axis=-1)
   has_label = labels[..., -1]
   total = tf.reduce_sum(losses * has_label, axis=0)
-  return tf.reduce_sum(
-    tf.math.divide_no_nan(total, tf.reduce_sum(has_label, axis=0))
-  )
+  number = tf.reduce_sum(has_label, axis=0)
+  return tf.reduce_sum(tf.math.divide_no_nan(total, number))
 
 
 class LinearProbe:
@@ -110,13 +107,12 @@ class LinearProbe:
     self.widths = widths
     self.num_seeds = num_seeds
     self._shape = (num_seeds, num_tasks, spec.num_outputs)
-    num_columns = num_tasks * spec.num_outputs
     inputs, outputs, self._layers = [], [], []
     for width in widths.values():
       inputs.append(keras.Input([num_seeds, width]))
       layer = keras.layers.EinsumDense(
         'bsw,swo->bso',
-        output_shape=[num_seeds, num_columns],
+        output_shape=[num_seeds, num_tasks * spec.num_outputs],
         bias_axes='so',
         kernel_initializer='zeros',
       )
@@ -125,8 +121,7 @@ class LinearProbe:
       if bias is not None:
         layer.bias.assign(np.tile(bias, [num_seeds, num_tasks]))
       self._layers.append(layer)
-    output = keras.ops.concatenate(outputs, axis=1)
-    self.model = keras.Model(inputs, output)
+    self.model = keras.Model(inputs, keras.ops.concatenate(outputs, axis=1))
     self.model.compile(
       optimizer=keras.optimizers.Adam(learning_rate),
       loss=functools.partial(_loss, spec),
@@ -172,7 +167,7 @@ class Examples(NamedTuple):
 
 
 def blocks(rollouts: Iterator[Examples], num_steps: int) -> Iterator[Examples]:
-  """Joins rollouts into blocks of `num_steps` steps, the last one shorter."""
+  """Joins rollouts into blocks of `num_steps` steps; the last is shorter."""
   waiting, number = [], 0
 
   def join(pieces):
@@ -207,8 +202,7 @@ def batches(
 
   Args:
     block: the steps.
-    copies: copies of each representation: 1, or `num_seeds` if every seed has
-      its own.
+    copies: copies of each representation: 1, or one for each seed.
     seed: the seed of the orders.
     number: the number of the block; the orders depend on it.
     num_seeds: how many orders: every seed has its own.

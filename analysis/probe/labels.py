@@ -60,13 +60,9 @@ class LabelSpec:
     return outputs[..., self.num_outputs - len(self.values) :]
 
   def as_outputs(self, labels: np.ndarray) -> np.ndarray:
-    """Returns the outputs of a perfect probe.
+    """Returns the outputs of a perfect probe, from `[..., label]` or longer.
 
-    Args:
-      labels: `[..., label]`; further columns are ignored.
-
-    Returns:
-      float64 `[..., output]`: ones and zeros for classes, then the values.
+    They are float64 `[..., output]`: ones and zeros for classes, then values.
     """
     outputs = np.zeros([*labels.shape[:-1], self.num_outputs])
     for column, where in self.heads():
@@ -150,13 +146,9 @@ class Labels:
       self._partners = other_rollouts(seed, len(rollouts))
 
   def tasks(self, position: int) -> np.ndarray:
-    """Returns the labels of all tasks.
+    """The labels of a rollout, each task's laid out as by `at_offset`.
 
-    Args:
-      position: which rollout of the split.
-
-    Returns:
-      float32 `[time, task, label + 1]`, laid out as by `at_offset`.
+    float32 `[time, task, label + 1]`.
     """
     own = self._rollouts[position]
     other = own[:0]
@@ -172,11 +164,7 @@ class Labels:
     )
 
   def moments(self) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance, over all steps, of a perfect probe's outputs.
-
-    Returns:
-      float64 `[output]` and `[output, output]`.
-    """
+    """Mean `[output]` and covariance, over all steps, of `as_outputs`."""
     count, total, products = 0, 0.0, 0.0
     for labels in self._rollouts:
       outputs = self._spec.as_outputs(labels)

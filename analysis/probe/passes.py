@@ -64,7 +64,7 @@ class _Statistics:
 
   Attributes:
     num_steps: steps of all training rollouts together.
-    normalise: for each job, from `[time, width]` to its normalised form.
+    normalise: by job, from `[time, width]` to its normalised form.
     labels: by split.
   """
 
@@ -78,8 +78,8 @@ class _Probes:
   """What the second pass finds.
 
   Attributes:
-    readers: by representation, its trained probes.
-    exact: the exact ones among them.
+    readers: by representation, all its trained probes.
+    exact: the exact ones.
   """
 
   readers: Mapping[str, '_Reader']
@@ -271,7 +271,7 @@ class _Passes:
       yield keras_probe.Examples(self._map(work, self._jobs), labels)
 
   def _train(self, statistics: _Statistics, mean: np.ndarray) -> _Probes:
-    """The second pass; `mean` is that of the outputs of a perfect probe."""
+    """The second pass; `mean` is that of `LabelSpec.as_outputs`."""
     settings, inputs, spec = self._settings, self._inputs, self._stream.spec
     num_tasks = statistics.labels['train'].num_tasks
     exact = exact_probe.ExactProbes(
@@ -346,11 +346,10 @@ class _Reader:
     """Constructs the reader.
 
     Args:
-      copies: copies of the representation: 1, or as many as there are Keras
-        probes, which then read one each. The exact probes read the first.
+      copies: copies of the representation: 1, or one for each Keras probe. The
+        exact probes read the first.
       weights: kernels `[probe, width, task, output]` and biases `[probe, task,
-        output]`: of the Keras probes, one for each seed, then of the exact ones
-        if there are any.
+        output]`: of the Keras probes, then of the exact ones if there are any.
     """
     kernel = np.concatenate([kernel for kernel, _ in weights])
     bias = np.concatenate([bias for _, bias in weights])
@@ -367,14 +366,7 @@ class _Reader:
       )
 
   def __call__(self, features: Sequence[np.ndarray]) -> np.ndarray:
-    """Predicts the labels of a rollout.
-
-    Args:
-      features: float32 `[time, width]` for each copy.
-
-    Returns:
-      float32 `[time, probe, task, output]`.
-    """
+    """Predicts float32 `[time, probe, task, output]` from `[time, width]`."""
     num_steps = len(features[0])
     shape = [num_steps, self._num_probes, *self._columns]
     predictions = np.empty(shape, np.float32)

@@ -52,11 +52,9 @@ class ErrorSums:
   def update(
     self, labels: np.ndarray, errors: Mapping[str, np.ndarray]
   ) -> None:
-    """Adds a rollout.
+    """Adds a rollout: its labels, and what `count` returns, by representation.
 
-    Args:
-      labels: float32 `[time, task, label + 1]`, see `labels.Labels.tasks`.
-      errors: what `count` returned for each representation.
+    Labels are as from `labels.Labels.tasks`.
     """
     has_label = labels[..., -1]
     values = self._spec.values_of(labels).astype(np.float64)
@@ -99,15 +97,10 @@ class ErrorSums:
   def score(
     self, name: str, weights: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Errors and gains of the probes of representation `name`.
+    """Errors and gains of a representation's probes, with weights `resamples`.
 
-    Args:
-      name: which one.
-      weights: `[resample, rollout]`, see `resamples`.
-
-    Returns:
-      Both float64 `[resample, probe, task, label]`; gains are NaN where labels
-      do not vary.
+    Both are float64 `[resample, probe, task, label]`; gains are NaN where
+    labels do not vary.
     """
 
     def total(sums):
@@ -141,8 +134,8 @@ class SplitScores:
 
   Attributes:
     spec: names and kinds of the labels.
-    offsets: the offsets.
-    num_seeds: how many Keras probes each representation has.
+    offsets: how many steps ago the labelled sprites were.
+    num_seeds: Keras probes of each representation.
     errors: errors on the split.
     weights: see `resamples`.
     exact: representations that have exact probes.

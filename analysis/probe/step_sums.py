@@ -4,7 +4,7 @@ Least squares for values, Fisher's linear discriminant for classes. The sums are
 float64 and are gathered rollout by rollout.
 """
 
-from typing import NamedTuple
+import functools
 
 import numpy as np
 from scipy import linalg
@@ -34,39 +34,36 @@ def labelled_outputs(
   return spec.as_outputs(labels) * has_label[..., np.newaxis], has_label
 
 
-class FeatureSums(NamedTuple):
+def _solve(covariance: np.ndarray, right: np.ndarray) -> np.ndarray:
+  variance = np.trace(covariance) / len(covariance)
+  if not variance > 0:
+    return np.zeros_like(right)
+  ridge = RIDGE * variance * np.eye(len(covariance))
+  return np.linalg.solve(covariance + ridge, right)
+
+
+class FeatureSums:
   """Sums over the steps that have a task's label.
 
   Attributes:
-    total: float64 `[width]`, of each number.
-    products: float64 `[width, width]`, of the products of two.
+    products: float64 `[width, width]`, of the products of two numbers.
     count: how many steps.
+    mean: float64 `[width]`, of each number.
   """
 
-  total: np.ndarray
-  products: np.ndarray
-  count: float
-
-  @property
-  def mean(self) -> np.ndarray:
-    """float64 `[width]`."""
-    return self.total / self.count
+  def __init__(self, total: np.ndarray, products: np.ndarray, count: float):
+    self.products = products
+    self.count = count
+    self.mean = total / count if count else total
 
   @property
   def covariance(self) -> np.ndarray:
     """float64 `[width, width]`."""
     return self.products / self.count - np.outer(self.mean, self.mean)
 
-
-class _DirectSolver:
-  """Solves linear equations with a covariance, from scratch each time."""
-
-  def __init__(self, sums: FeatureSums):
-    self.sums = sums
-
   def solve(self, right: np.ndarray) -> np.ndarray:
     """Returns covariance^-1 @ right; `[width, n]` both."""
-    return self._solve(self.sums.covariance, right)
+    return _solve(self.covariance, right)
 
   def solve_within(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Returns W^-1 @ means, of the covariance W within classes.
@@ -75,45 +72,36 @@ class _DirectSolver:
       means: float64 `[width, class]`, of the steps of each class.
       counts: float64 `[class]`, steps of each class.
     """
-    _, products, count = self.sums
     between = (means * counts) @ means.T
-    return self._solve((products - between) / count, means)
-
-  @staticmethod
-  def _solve(covariance: np.ndarray, right: np.ndarray) -> np.ndarray:
-    variance = np.trace(covariance) / len(covariance)
-    if not variance > 0:
-      return np.zeros_like(right)
-    ridge = RIDGE * variance * np.eye(len(covariance))
-    return np.linalg.solve(covariance + ridge, right)
+    return _solve((self.products - between) / self.count, means)
 
 
-class _FactoredSolver:
-  """A `_DirectSolver` that factorises once for all tasks, for wide ones.
+class _FactoredSums(FeatureSums):
+  """Sums whose covariance is factorised once for all tasks, for wide ones.
 
   The covariance within classes leaves out the differences between classes,
   which have a lower rank than there are classes: Woodbury's identity.
   """
 
-  def __init__(self, sums: FeatureSums):
-    self.sums = sums
-    covariance = sums.covariance
+  @functools.cached_property
+  def _factor(self) -> tuple[np.ndarray, bool] | None:
+    covariance = self.covariance
     variance = np.trace(covariance) / len(covariance)
-    self._factor = None
-    if variance > 0:
-      covariance[np.diag_indices_from(covariance)] += RIDGE * variance
-      self._factor = linalg.cho_factor(covariance, overwrite_a=True)
+    if not variance > 0:
+      return None
+    covariance[np.diag_indices_from(covariance)] += RIDGE * variance
+    return linalg.cho_factor(covariance, overwrite_a=True)
 
   def solve(self, right: np.ndarray) -> np.ndarray:
-    """See `_DirectSolver`."""
+    """See `FeatureSums`."""
     if self._factor is None:
       return np.zeros_like(right)
     return linalg.cho_solve(self._factor, right)
 
   def solve_within(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """See `_DirectSolver`."""
-    apart = means - self.sums.mean[:, np.newaxis]
-    apart *= np.sqrt(counts / self.sums.count)
+    """See `FeatureSums`."""
+    apart = means - self.mean[:, np.newaxis]
+    apart *= np.sqrt(counts / self.count)
     found, between = self.solve(means), self.solve(apart)
     within = np.eye(len(counts)) - apart.T @ between
     return found + between @ np.linalg.solve(within, apart.T @ found)
@@ -168,39 +156,43 @@ class StepSums:
     flat = outputs.reshape([len(outputs), -1])
     self._cross += (features.T @ flat).reshape(self._cross.shape)
 
-  def of_task(self, task: int) -> FeatureSums:
+  def of_task(
+    self, task: int, kind: type[FeatureSums] = FeatureSums
+  ) -> FeatureSums:
     """Sums over the steps that have a task's label."""
     total, products, count = (
       whole - without for whole, without in zip(self._all, self._missing[task])
     )
-    return FeatureSums(total, products, float(count))
+    return kind(total, products, float(count))
 
   def probe(
-    self, task: int = 0, solver: _DirectSolver | _FactoredSolver | None = None
+    self, task: int = 0, sums: FeatureSums | None = None
   ) -> tuple[np.ndarray, np.ndarray]:
     """Solves for the exact probe of a task: kernel and bias.
 
     Least squares for each value. For each categorical label the linear
     discriminant: it chooses the most probable class, assuming that the numbers
     of each class are normal, with a mean of their own and a common covariance.
-    The solver, by default a new one, is for the steps that have this label.
+
+    Args:
+      task: which task.
+      sums: of the steps that have its label; `of_task` by default.
 
     Returns:
       float64 `[width, output]`, `[output]`; zeros where no step has a label.
     """
-    solver = solver or _DirectSolver(self.of_task(task))
-    sums = solver.sums
+    sums = sums or self.of_task(task)
     cross, outputs = self._cross[:, task], self._outputs[task]
     if not sums.count:
       return np.zeros_like(cross), np.zeros_like(outputs)
     mean, mean_output = sums.mean, outputs / sums.count
-    kernel = solver.solve(cross / sums.count - np.outer(mean, mean_output))
+    kernel = sums.solve(cross / sums.count - np.outer(mean, mean_output))
     bias = mean_output - mean @ kernel
     for _, where in self._spec.heads():
       counts = outputs[where]
       occurs = np.maximum(counts, 1)
       means = cross[:, where] / occurs
-      found = solver.solve_within(means, counts)
+      found = sums.solve_within(means, counts)
       kernel[:, where] = found
       log_share = np.where(counts > 0, np.log(occurs / sums.count), NEVER)
       bias[where] = log_share - np.sum(means * found, axis=0) / 2
@@ -247,8 +239,8 @@ class WideSums:
       Kernel float64 `[width, task, output]` and bias `[task, output]`.
     """
     self._flush()
-    solver = _FactoredSolver(self._sums.of_task(0))
+    sums = self._sums.of_task(0, _FactoredSums)
     kernels, biases = zip(
-      *(self._sums.probe(task, solver) for task in range(self._num_tasks))
+      *(self._sums.probe(task, sums) for task in range(self._num_tasks))
     )
     return np.stack(kernels, axis=1), np.stack(biases)

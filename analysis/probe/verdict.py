@@ -24,13 +24,6 @@ LEAST_UNSEEN = 20
 _LEAST_FOUND = 0.5
 
 
-def _control(
-  control: results.LabelScore, score: results.LabelScore
-) -> results.ProbeScore:
-  """A control's score, of probes of the same kinds as `score` has."""
-  return control if score.exact is None else control.best
-
-
 class _Unseen:
   """What the scores on unseen rollouts say."""
 
@@ -56,7 +49,10 @@ class _Unseen:
     bounds = [0, score.best.shuffled.interval[1]]
     random = self._scores.get(f'{naming.RANDOM}{self._result.widths[name]}')
     if random is not None and not name.startswith(naming.RANDOM):
-      bounds.append(_control(random[offset][label], score).interval[1])
+      control = random[offset][label]
+      # Without an exact probe, that of the control does not count either.
+      control = control if score.exact is None else control.best
+      bounds.append(control.interval[1])
     return score.best.interval[0] > max(bounds)
 
   def held(self, name: str) -> list[tuple[int, str]]:
@@ -91,20 +87,16 @@ class _Unseen:
   def doubts(self) -> Iterator[str]:
     """What is wrong with the controls."""
     for name in self._scores:
-      for offset in self._result.offsets:
-        for label in self.labels(offset):
-          shown = self._shown(name, offset, label)
-          if name.startswith(naming.RANDOM):
-            if self.is_held(name, offset, label):
-              yield (
-                f'random inputs ({self._result.widths[name]}) seem to hold '
-                f'{shown} of {naming.when(offset)}'
-              )
-          elif (
-            name.startswith(naming.PLANTED)
-            and offset == self._planted_offset
-            and not self._is_found(name, label)
-          ):
+      if name.startswith(naming.RANDOM):
+        for offset, label in self.held(name):
+          yield (
+            f'random inputs ({self._result.widths[name]}) seem to hold '
+            f'{self._shown(name, offset, label)} of {naming.when(offset)}'
+          )
+      elif name.startswith(naming.PLANTED):
+        for label in self.labels(self._planted_offset):
+          if not self._is_found(name, label):
+            shown = self._shown(name, self._planted_offset, label)
             there = self._result.attainable.get(label)
             there = '' if there is None else f' of R^2 {there:.3f}'
             yield f'too little is found of what was planted: {shown}{there}'
