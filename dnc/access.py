@@ -80,7 +80,7 @@ class MemoryAccess(snt.RNNCore):
       word_size: size of a word, W.
       num_reads: number of read heads.
       num_writes: number of write heads.
-      name: name of the module.
+      name: of the module.
       dtype: of the state; the weights take that of the inputs.
 
     Raises:
@@ -192,7 +192,7 @@ class MemoryAccess(snt.RNNCore):
   def read_and_write(
     self, inputs: dict[str, tf.Tensor], prev_state: AccessState
   ) -> tuple[tf.Tensor, AccessState]:
-    """Does one step, given the interface as `split_interface` returns it."""
+    """Does one step, given the interface from `split_interface`."""
     usage = self._freeness(
       write_weights=prev_state.write_weights,
       free_gate=inputs['free_gate'],
@@ -283,8 +283,7 @@ class MemoryAccess(snt.RNNCore):
     """The paper's w_t^w = g_t^w [g_t^a a_t + (1 - g_t^a) c_t^w].
 
     Args:
-      inputs: the interface; needs `write_content_keys`,
-        `write_content_strengths`, `allocation_gate` and `write_gate`.
+      inputs: the interface.
       memory: M_{t-1}, float tensor `[batch, N, W]`.
       usage: u_t, float tensor `[batch, N]`.
 
@@ -323,8 +322,7 @@ class MemoryAccess(snt.RNNCore):
     content. With several write heads, b_t and f_t have a mode for each.
 
     Args:
-      inputs: the interface; needs `read_content_keys`,
-        `read_content_strengths` and `read_mode`.
+      inputs: the interface.
       memory: M_t, float tensor `[batch, N, W]`.
       prev_read_weights: w_{t-1}^r, float tensor `[batch, num_reads, N]`.
       link: L_t, float tensor `[batch, num_writes, N, N]`.

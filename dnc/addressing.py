@@ -90,10 +90,10 @@ class CosineWeights(snt.Module):
     """Constructs the module.
 
     Args:
-      num_heads: number of heads (keys).
-      word_size: size of a word of the memory, and of a key.
+      num_heads: number of heads, each with a key.
+      word_size: size of a word and of a key, W.
       strength_op: maps raw strengths to sharpness; softplus in the reference.
-      name: name of the module.
+      name: of the module.
     """
     super().__init__(name=name)
     self._num_heads = num_heads
@@ -152,7 +152,7 @@ class TemporalLinkage(snt.RNNCore):
     Args:
       memory_size: number of slots, N.
       num_writes: number of write heads.
-      name: name of the module.
+      name: of the module.
       dtype: of the state.
     """
     super().__init__(name=name)
@@ -259,7 +259,7 @@ class Freeness(snt.RNNCore):
 
     Args:
       memory_size: number of slots, N.
-      name: name of the module.
+      name: of the module.
       dtype: of the state.
     """
     super().__init__(name=name)

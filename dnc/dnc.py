@@ -35,15 +35,48 @@ def clip(x: tf.Tensor, clip_value: float) -> tf.Tensor:
   return x
 
 
-def check_sizes(output_size: int, clip_value: float | None) -> None:
-  """Raises `ValueError` if no core can have these."""
-  if clip_value is not None and clip_value < 0:
-    raise ValueError(f'clip_value must be 0 or more, not {clip_value}')
-  if output_size < 1:
-    raise ValueError(f'output_size must be at least 1, not {output_size}')
+class Core(snt.RNNCore):
+  """What cores have in common: a controller, an output layer and clipping."""
+
+  def __init__(
+    self,
+    controller_config: Mapping[str, Any],
+    output_size: int,
+    clip_value: float | None,
+    name: str,
+    dtype: tf.DType,
+  ):
+    """Constructs the common parts; `DNC` explains the arguments."""
+    super().__init__(name=name)
+    if clip_value is not None and clip_value < 0:
+      raise ValueError(f'clip_value must be 0 or more, not {clip_value}')
+    if output_size < 1:
+      raise ValueError(f'output_size must be at least 1, not {output_size}')
+    self._clip_value = clip_value or 0.0
+    self._controller = snt.LSTM(**controller_config, dtype=dtype)
+    self._output_linear = snt.Linear(output_size, name='output_linear')
+
+  @property
+  def clip_value(self) -> float:
+    """The bound on output and controller state; 0 for none."""
+    return self._clip_value
+
+  @property
+  def controller(self) -> snt.LSTM:
+    """The LSTM."""
+    return self._controller
+
+  @property
+  def output_linear(self) -> snt.Linear:
+    """The layer that gives y_t."""
+    return self._output_linear
+
+  def clip(self, x: tf.Tensor) -> tf.Tensor:
+    """Clips `x` to the core's `clip_value`, if there is one."""
+    return clip(x, self._clip_value)
 
 
-class DNC(snt.RNNCore):
+class DNC(Core):
   """A Differentiable Neural Computer.
 
   >>> core = DNC(
@@ -78,38 +111,19 @@ class DNC(snt.RNNCore):
       output_size: size of the output.
       clip_value: bound on the controller's output and state and on the core's
         output, all clipped to [-clip_value, clip_value]; None or 0 for none.
-      name: name of the module.
+      name: of the module.
       dtype: of weights and state.
 
     Raises:
       ValueError: if a size is not positive or `clip_value` is negative.
     """
-    super().__init__(name=name)
-    check_sizes(output_size, clip_value)
-    self._clip_value = clip_value or 0.0
-    self._controller = snt.LSTM(**controller_config, dtype=dtype)
+    super().__init__(controller_config, output_size, clip_value, name, dtype)
     self._access = access.MemoryAccess(**access_config, dtype=dtype)
-    self._output_linear = snt.Linear(output_size, name='output_linear')
-
-  @property
-  def clip_value(self) -> float:
-    """The bound on output and controller state; 0 for none."""
-    return self._clip_value
-
-  @property
-  def controller(self) -> snt.LSTM:
-    """The LSTM that drives the memory."""
-    return self._controller
 
   @property
   def access(self) -> access.MemoryAccess:
     """The memory and its heads."""
     return self._access
-
-  @property
-  def output_linear(self) -> snt.Linear:
-    """The layer from the controller's output and the words read to y_t."""
-    return self._output_linear
 
   def __call__(
     self, inputs: tf.Tensor, prev_state: DNCState
@@ -118,10 +132,10 @@ class DNC(snt.RNNCore):
 
     Args:
       inputs: float tensor `[batch, ...]`, flattened to `[batch, input_size]`.
-      prev_state: the state before this step.
+      prev_state: the state before the step.
 
     Returns:
-      The output, float tensor `[batch, output_size]`, and the state after this
+      The output, float tensor `[batch, output_size]`, and the state after the
       step.
     """
     flatten = snt.Flatten()
@@ -159,7 +173,3 @@ class DNC(snt.RNNCore):
       access_state=access_state,
       controller_state=self._controller.initial_state(batch_size),
     )
-
-  def clip(self, x: tf.Tensor) -> tf.Tensor:
-    """Clips `x` to the core's `clip_value`, if there is one."""
-    return clip(x, self._clip_value)

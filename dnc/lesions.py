@@ -1,7 +1,7 @@
-"""A DNC with its memory cut: whether a model uses what its memory holds.
+"""A DNC with its memory cut: does a model use what its memory holds?
 
-A model need not use what its memory holds. Here one thing is taken away and all
-weights stay as they are: whatever gets worse depended on what was removed.
+One thing is taken away and all weights stay as they are: whatever gets worse
+depended on what was removed.
 
   read_words_zero   All words read are zeros.
   read_words_mean   The same words are read at every step: for each read head
@@ -64,14 +64,9 @@ _REPLACEMENTS = {
 
 
 class LesionedState(NamedTuple):
-  """State of `LesionedAccess`: the fields of `access.AccessState`, and a step.
+  """State of `LesionedAccess`: that of a `MemoryAccess`, and a counter.
 
   Attributes:
-    memory: `[batch, N, W]`.
-    read_weights: `[batch, num_reads, N]`.
-    write_weights: `[batch, num_writes, N]`.
-    linkage: links and precedence.
-    usage: `[batch, N]`.
     step: int32 `[batch]`, how many steps were done.
   """
 
@@ -122,12 +117,12 @@ class LesionedAccess(access_lib.MemoryAccess):
     """Constructs the module.
 
     Args:
-      access: the intact access; stays as it is.
+      access: the intact access, which stays as it is.
       lesion: one of `OF_MEMORY`; None for none.
       lesion_step: the first step of `frozen_memory`.
       reset_interval: steps between two resets of `reset_memory`, or exchanges
         of `exchanged_memory`.
-      name: name of the module.
+      name: of the module.
 
     Raises:
       ValueError: if the lesion is unknown, or a number out of range.
@@ -194,18 +189,9 @@ class LesionedDNC(dnc.DNC):
     reset_interval: int = 10,
     name: str = 'lesioned_dnc',
   ):
-    """Constructs the core.
+    """Constructs the core around an intact one, which stays as it is.
 
-    Args:
-      core: the intact core; stays as it is.
-      lesion: one of `OF_MEMORY`; None for none.
-      lesion_step: the first step of `frozen_memory`.
-      reset_interval: steps between two resets of `reset_memory`, or exchanges
-        of `exchanged_memory`.
-      name: name of the module.
-
-    Raises:
-      ValueError: if the lesion is unknown, or a number out of range.
+    The other arguments are those of `LesionedAccess`.
     """
     hidden = core.initial_state(1).controller_state.hidden
     # Not a copy of the core: TensorFlow would track the parts of the copy as

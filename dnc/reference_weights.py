@@ -38,17 +38,10 @@ _TF1_SCOPES = {
 }
 
 
-def _swap_gates(x: np.ndarray) -> np.ndarray:
+def swap_gates(x: np.ndarray) -> np.ndarray:
   """Input, candidate, forget, output <-> input, forget, candidate, output."""
   i, second, third, o = np.split(x, 4, axis=-1)
   return np.concatenate([i, third, second, o], axis=-1)
-
-
-def _forget_bias(hidden_size: int) -> np.ndarray:
-  """Returns what `snt.LSTM` has in its bias and the reference adds later."""
-  bias = np.zeros([4 * hidden_size])
-  bias[hidden_size : 2 * hidden_size] = 1.0
-  return bias
 
 
 def _memory_access(core: dnc.DNC | access.MemoryAccess) -> access.MemoryAccess:
@@ -56,7 +49,7 @@ def _memory_access(core: dnc.DNC | access.MemoryAccess) -> access.MemoryAccess:
 
 
 def _sizes(core: dnc.DNC) -> tuple[int, int]:
-  """Returns the hidden size, and the size of all words read in a step."""
+  """The hidden size, and the size of all words read in a step."""
   state = core.initial_state(1)
   return (
     state.controller_state.hidden.shape[1],
@@ -73,7 +66,7 @@ def _input_size(
   weights: Mapping[str, np.ndarray],
   label: Callable[[str], str],
 ) -> int:
-  """Returns the size of the core's input: as built, else by the weights."""
+  """The size of the core's input: as built, else by the weights."""
   if isinstance(core, dnc.DNC):
     name, own_rows = 'controller.w_gates', sum(_sizes(core))
   else:
@@ -92,7 +85,7 @@ def _input_size(
 def _shapes(
   core: dnc.DNC | access.MemoryAccess, input_size: int
 ) -> dict[str, list[int]]:
-  """Returns the shape of each weight."""
+  """The shape of each weight."""
   shapes, rows = {}, input_size
   if isinstance(core, dnc.DNC):
     rows, read_size = _sizes(core)
@@ -112,33 +105,18 @@ def _shapes(
 def variables(
   core: dnc.DNC | access.MemoryAccess,
 ) -> dict[str, list[tf.Variable]]:
-  """Returns the variables of `core` for each name; two for `w_gates`."""
+  """The variables of `core` for each name; two for `w_gates`."""
   named = {}
   for name, layer in _memory_access(core).interface.items():
     named[f'interface.{name}.w'] = [layer.w]
     named[f'interface.{name}.b'] = [layer.b]
   if isinstance(core, dnc.DNC):
     lstm = core.controller
-    named['controller.w_gates'] = [
-      lstm.input_to_hidden,
-      lstm.hidden_to_hidden,
-    ]
+    named['controller.w_gates'] = [lstm.input_to_hidden, lstm.hidden_to_hidden]
     named['controller.b_gates'] = [lstm.b]
     named['output_linear.w'] = [core.output_linear.w]
     named['output_linear.b'] = [core.output_linear.b]
   return named
-
-
-def _expected_names(core: dnc.DNC | access.MemoryAccess) -> set[str]:
-  names = {
-    f'interface.{layer}.{part}'
-    for layer in _memory_access(core).interface
-    for part in 'wb'
-  }
-  if isinstance(core, dnc.DNC):
-    names |= {'controller.w_gates', 'controller.b_gates'}
-    names |= {'output_linear.w', 'output_linear.b'}
-  return names
 
 
 def assign(
@@ -155,21 +133,15 @@ def assign(
   Raises:
     ValueError: if a weight is missing, unknown or of another shape; names it.
   """
-  _assign(
-    core,
-    {
-      name.removeprefix(_PREFIX): np.asarray(value)
-      for name, value in weights.items()
-    },
-    label=str,
-  )
+  weights = {k.removeprefix(_PREFIX): np.asarray(v) for k, v in weights.items()}
+  _assign(core, weights, label=str)
 
 
 def load_checkpoint(core: dnc.DNC, checkpoint_path: str) -> None:
   """Sets the variables of `core` from a checkpoint of DeepMind's `train.py`.
 
-  Creates the variables first if need be. Sets either all weights or none.
-  Ignores the optimiser's variables and `global_step`.
+  Creates them first if need be. Sets either all weights or none. Ignores the
+  optimiser's variables and `global_step`.
 
   No weight depends on `memory_size` or `clip_value`, so it cannot be checked
   that the core has those that the checkpoint was trained with.
@@ -183,7 +155,7 @@ def load_checkpoint(core: dnc.DNC, checkpoint_path: str) -> None:
     UsageError: (a `ValueError`) if the checkpoint cannot be read, or a variable
       is missing or of another shape; names it.
   """
-  names = {name: _tf1_name(name) for name in _expected_names(core)}
+  names = {name: _tf1_name(name) for name in _shapes(core, input_size=0)}
   try:
     reader = tf.train.load_checkpoint(checkpoint_path)
     weights = {
@@ -204,7 +176,7 @@ def load_checkpoint(core: dnc.DNC, checkpoint_path: str) -> None:
 
 
 def _tf1_name(name: str) -> str:
-  """Returns the name under which DeepMind's `train.py` saves a weight."""
+  """The name under which DeepMind's `train.py` saves a weight."""
   module, *rest = name.split('.')
   return '/'.join([_TF1_SCOPES[module], *rest])
 
@@ -215,7 +187,7 @@ def _assign(
   label: Callable[[str], str],
 ) -> None:
   """Does `assign`; errors show names as `label` returns them."""
-  expected = _expected_names(core)
+  expected = set(_shapes(core, input_size=0))
   missing = sorted(expected - set(weights))
   if missing:
     raise ValueError(f'missing weights: {", ".join(map(label, missing))}')
@@ -237,32 +209,10 @@ def _assign(
   for name, parts in variables(core).items():
     value = weights[name]
     if name.startswith('controller.'):
-      value = _swap_gates(value)
+      value = swap_gates(value)
     if name == 'controller.b_gates':
-      value = value + _forget_bias(value.shape[0] // 4)
+      # The forget bias, which the reference adds later.
+      value = value + np.repeat([0.0, 1.0, 0.0, 0.0], len(value) // 4)
     ends = np.cumsum([part.shape[0] for part in parts])
     for variable, part in zip(parts, np.split(value, ends[:-1])):
       variable.assign(part.astype(variable.dtype.as_numpy_dtype))
-
-
-def reference_layout(
-  values: Mapping[str, list[tf.Tensor | np.ndarray | None]],
-) -> dict[str, np.ndarray]:
-  """Joins values of our variables, such as gradients, to the reference's.
-
-  Args:
-    values: a value for each variable of `variables(core)`, or None.
-
-  Returns:
-    Arrays by name; see the module's docstring. Those with a None are left out.
-    The forget bias stays in the bias: subtract 1 to compare weights.
-  """
-  named = {}
-  for name, parts in values.items():
-    if any(part is None for part in parts):
-      continue
-    value = np.concatenate([tf.convert_to_tensor(part) for part in parts])
-    named[name] = (
-      _swap_gates(value) if name.startswith('controller.') else value
-    )
-  return named

@@ -1,8 +1,9 @@
 """The tasks that a model can be trained on: one object each, in a registry.
 
 A task knows how its runs are configured, and how a model of it is trained,
-restored, replayed and lesioned. To add one takes a folder whose face has such
-an object, `TASK`, and a line in `_FOLDERS`.
+restored, replayed and lesioned. To add one takes a line in `_FOLDERS` and a
+folder: its face has such an object, `TASK`, and its module `training` the
+functions `train`, `restore` and `replay`, called as those of `Task`.
 
 Light to import: what needs TensorFlow imports it when it is called.
 """
@@ -13,6 +14,7 @@ import abc
 from collections.abc import Callable
 import dataclasses
 import importlib
+import types
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import ClassVar
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
   from dnc import config as config_lib
   from dnc import dnc
-  from dnc import lstm
   from dnc.dsprites import table as table_lib
   from dnc.training import sequences as sequences_lib
 
@@ -46,7 +47,7 @@ class TrainedModel:
 
   config: config_lib.Config
   model: Any
-  core: dnc.DNC | lstm.LSTMCore
+  core: dnc.Core
   num_updates: int
 
 
@@ -74,7 +75,10 @@ class Task(abc.ABC):
   baseline: ClassVar[str]
   about_lesions: ClassVar[str]
 
-  @abc.abstractmethod
+  @property
+  def _training(self) -> types.ModuleType:
+    return importlib.import_module(f'{_FOLDERS[self.name]}.training')
+
   def train(
     self,
     config: config_lib.Config,
@@ -88,18 +92,20 @@ class Task(abc.ABC):
     Args:
       config: the run.
       model_dir: its folder.
-      data_dir: where the table of sprites is kept.
+      data_dir: where the table of sprites is kept; TFDS's folder by default.
       log: takes the lines of the report; may be a `progress.Console`.
-      strategy: how to divide the work.
+      strategy: how to divide the work, from `distribution.make_strategy`.
 
     Returns:
-      The last validation. None if Ctrl-C or SIGTERM ended the training early.
+      The last validation. None if Ctrl-C or SIGTERM ended the training early:
+      its progress is saved.
 
     Raises:
-      UsageError: if it cannot be trained so.
+      UsageError: if the folder holds another run or cannot be used, the memory
+        is too small, or the loss is not finite.
     """
+    return self._training.train(config, model_dir, data_dir, log, strategy)
 
-  @abc.abstractmethod
   def restore(
     self,
     model_dir: str,
@@ -117,8 +123,8 @@ class Task(abc.ABC):
       UsageError: if the folder holds no run of this task, or no sound
         checkpoint.
     """
+    return self._training.restore(model_dir, checkpoint, log)
 
-  @abc.abstractmethod
   def replay(
     self, model_dir: str, data_dir: str | None = None
   ) -> dict[str, Any]:
@@ -126,25 +132,22 @@ class Task(abc.ABC):
 
     Args:
       model_dir: the run's folder.
-      data_dir: where the table of sprites is kept.
+      data_dir: where the table of sprites is kept; TFDS's folder by default.
 
     Returns:
-      What the trainer's `update` returned, as NumPy values, and `trainer`, the
-      trainer in the state before it.
+      What the trainer's `update` returned, as NumPy values; `trainer`, in the
+      state before it; and `batch`, its data, where it is not drawn in the
+      graph.
 
     Raises:
       UsageError: if no run diverged there.
     """
+    return self._training.replay(model_dir, data_dir)
 
   def evaluation_of(
     self, training: config_lib.Config, evaluation: config_lib.EvaluationConfig
   ) -> config_lib.EvaluationConfig:
-    """Decides what an evaluation leaves to the run or its task.
-
-    Args:
-      training: how the model was trained.
-      evaluation: how it is to be evaluated.
-    """
+    """Decides what an evaluation leaves to the run or its task."""
     del training
     return evaluation
 
@@ -157,11 +160,7 @@ class Task(abc.ABC):
     """Loads the sprites of an evaluation; None if the task has no sprites.
 
     With sprites come scores of predictions, pictures, and Tests 1 and 2.
-
-    Args:
-      training: how the model was trained.
-      evaluation: how it is evaluated.
-      data_dir: where the table of sprites is kept; TFDS's folder by default.
+    `data_dir` is where their table is kept; TFDS's folder by default.
     """
     del training, evaluation, data_dir
 
@@ -172,24 +171,11 @@ class Task(abc.ABC):
     evaluation: config_lib.EvaluationConfig,
     table: table_lib.SpriteTable | None = None,
   ) -> sequences_lib.Sequences:
-    """Unseen sequences, and how a model's outputs for them are scored.
-
-    Args:
-      trained: the model.
-      evaluation: says which sequences.
-      table: the sprites, where the task has any.
-    """
+    """Unseen sequences, and how a model's outputs for them are scored."""
 
 
 def get(name: str) -> Task:
-  """Returns a task by its name.
-
-  Args:
-    name: one of `NAMES`.
-
-  Raises:
-    ValueError: if there is no such task.
-  """
+  """Returns a task by its name; `ValueError` if there is no such task."""
   if name not in _FOLDERS:
     raise ValueError(f'task {name!r}: must be one of {", ".join(NAMES)}')
   return importlib.import_module(_FOLDERS[name]).TASK

@@ -23,12 +23,9 @@ from dnc.recurrence import plain
 
 @functools.cache
 def can_compile() -> bool:
-  """Finds out whether to compile here; logs once if XLA does not run.
+  """Whether `unroll` compiles by default; logs once if XLA does not run.
 
-  Only on a CPU was compiled code found to be faster, and only there is it used.
-
-  Returns:
-    Whether `unroll` compiles by default.
+  Compiled code was found to be faster on a CPU only.
   """
   if tf.config.list_logical_devices('GPU'):
     return False
@@ -42,14 +39,6 @@ def can_compile() -> bool:
       )
       return False
   return True
-
-
-def _create_variables(core: dnc.DNC | lstm.LSTMCore, inputs: tf.Tensor) -> None:
-  """Calls the core once if its variables do not exist yet."""
-  if not hasattr(core.output_linear, 'w'):
-    with tf.init_scope():
-      example = tf.zeros([1, inputs.shape[-1]], inputs.dtype)
-      core(example, core.initial_state(1))
 
 
 def project_inputs(
@@ -85,16 +74,14 @@ def dnc_features(kept: plain.Kept) -> tf.Tensor:
   return tf.concat([kept.hidden, words], axis=2)
 
 
-def apply_output_layer(
-  core: dnc.DNC | lstm.LSTMCore, features: tf.Tensor
-) -> tf.Tensor:
+def apply_output_layer(core: dnc.Core, features: tf.Tensor) -> tf.Tensor:
   """Computes the core's outputs for all steps at once.
 
   The outputs are the largest tensors of a training. The gradient written here
   needs them once; an automatic one keeps them before and after clipping.
 
   Args:
-    core: the core, with variables.
+    core: has its variables.
     features: the output layer's input, float tensor `[time, batch, ...]`.
 
   Returns:
@@ -167,7 +154,7 @@ def _scan_lstm(
   sequence_length: tf.Tensor | None,
   record: plain.Record | None,
 ) -> tuple[tf.Tensor, snt.LSTMState, Any]:
-  """Does for a core without a memory what `_scan_dnc` does."""
+  """`_scan_dnc` of a core without a memory."""
   controller = core.controller
   projected = tf.tensordot(inputs, controller.input_to_hidden, 1) + controller.b
   state, states = plain.scan_controller(
@@ -192,7 +179,7 @@ def _scan_lstm(
 
 
 def unroll(
-  core: dnc.DNC | lstm.LSTMCore,
+  core: dnc.Core,
   input_sequence: tf.Tensor,
   initial_state: dnc.DNCState | snt.LSTMState,
   sequence_length: tf.Tensor | None = None,
@@ -228,7 +215,10 @@ def unroll(
   if sequence_length is not None:
     sequence_length = tf.cast(sequence_length, tf.int32)
   inputs = snt.Flatten(preserve_dims=2)(input_sequence)
-  _create_variables(core, inputs)
+  if not hasattr(core.output_linear, 'w'):  # It has no variables yet.
+    with tf.init_scope():
+      example = tf.zeros([1, inputs.shape[-1]], inputs.dtype)
+      core(example, core.initial_state(1))
   if isinstance(core, lstm.LSTMCore):
     features, state, recorded = _scan_lstm(
       core, inputs, initial_state, sequence_length, record

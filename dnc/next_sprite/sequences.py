@@ -22,7 +22,7 @@ _LOSS_UNITS = {
 
 
 class SpriteSequences:
-  """Next-sprite prediction, scored as `model.score` does.
+  """Next-sprite prediction, scored by `scoring.step_scores`.
 
   Loss and IoU of a rollout are means over its steps. By default the memory is
   frozen at half of the rollout, or reset or exchanged every ten steps.
@@ -64,7 +64,7 @@ class SpriteSequences:
   def segments(
     self, batch: int, batch_size: int
   ) -> Iterator[sequences.Segment]:
-    """See `Sequences`."""
+    """Yields the steps, in order, of a batch of rollouts."""
     indices = np.arange(batch * batch_size, (batch + 1) * batch_size)
     whole = rollouts.make_batch(self._table, self._spec, indices)
     for start in range(0, len(whole.image), _SEGMENT_LENGTH):
@@ -85,5 +85,5 @@ class SpriteSequences:
   def scores(
     self, outputs: tf.Tensor, targets: tf.Tensor
   ) -> Mapping[str, tf.Tensor]:
-    """See `Sequences`."""
+    """Scores each step by each metric: float tensors `[time, batch]`."""
     return self._score(outputs, targets)

@@ -19,7 +19,7 @@ this test sees use where there is some: `python train.py --task=repeat_copy
 
 
 class NextSprite(tasks.Task):
-  """See `tasks.Task`. Its models can be put to all tests."""
+  """Next-sprite prediction; its models can be put to all tests."""
 
   name = tasks.NEXT_SPRITE
   summary = 'predict the next sprite of a rollout'
@@ -30,36 +30,18 @@ class NextSprite(tasks.Task):
   baseline = 'predicting the mean image'
   about_lesions = _ABOUT_LESIONS
 
-  def train(self, config, model_dir, data_dir=None, log=print, strategy=None):
-    """See `tasks.Task`."""
-    from dnc.next_sprite import training
-
-    return training.train(config, model_dir, data_dir, log, strategy)
-
-  def restore(self, model_dir, checkpoint='newest', log=print):
-    """See `tasks.Task`."""
-    from dnc.next_sprite import training
-
-    return training.restore(model_dir, checkpoint, log)
-
-  def replay(self, model_dir, data_dir=None):
-    """See `tasks.Task`."""
-    from dnc.next_sprite import training
-
-    return training.replay(model_dir, data_dir)
-
   def evaluation_of(self, training, evaluation):
-    """See `tasks.Task`. The same latents vary as in training, by default."""
+    """By default the same latents vary as in training."""
     return evaluation.for_run(training)
 
   def load_table(self, training, evaluation, data_dir):
-    """See `tasks.Task`."""
+    """By default the sprites of the training."""
     from dnc.dsprites import table
 
     return table.load_table(evaluation.dataset or training.dataset, data_dir)
 
   def sequences(self, trained, evaluation, table=None):
-    """See `tasks.Task`."""
+    """The rollouts of Tests 1 and 3."""
     from dnc.next_sprite import rollouts
     from dnc.next_sprite import sequences
 

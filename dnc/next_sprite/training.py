@@ -23,29 +23,10 @@ from dnc.training import checkpoints as checkpoints_lib
 from dnc.training import distribution
 from dnc.training import loop
 from dnc.training import machine
-from dnc.training import session
+from dnc.training import session as session_lib
 from dnc.training import tally as tally_lib
 
 _NUM_VALIDATION_ROLLOUTS = 8
-
-
-def batches_left(
-  config: config_lib.TrainingConfig,
-  table: table_lib.SpriteTable,
-  num_done: int,
-) -> Iterator[rollouts.RolloutBatch]:
-  """Yields the run's batches after the first `num_done`."""
-  spec = rollouts.training_spec(config)
-  per_epoch = config.batches_per_epoch
-  for epoch in range(num_done // per_epoch, config.num_epochs):
-    indices = rollouts.batch_indices(
-      spec,
-      config.rollouts_per_epoch,
-      config.batch_size,
-      first_index=epoch * config.rollouts_per_epoch,
-    )
-    done = max(0, num_done - epoch * per_epoch)
-    yield from rollouts.dataset(table, spec, indices[done:])
 
 
 def updates(
@@ -54,16 +35,29 @@ def updates(
   trainer: trainer_lib.SpriteTrainer,
   stop_requested: threading.Event,
 ) -> Iterator[dict[str, Any]]:
-  """Trains on what is left of the run; see `Session.updates`."""
-  for batch in batches_left(config, table, int(trainer.num_batches.numpy())):
-    finished = False
-    while not finished:
-      metrics = trainer.update(batch, stop_requested.is_set())
-      finished = bool(metrics['finished'])
-      yield {**metrics, 'batch': batch}
+  """Trains on the batches that are left of the run; see `Session.updates`."""
+  spec = rollouts.training_spec(config)
+  num_done, per_epoch = (
+    int(trainer.num_batches.numpy()),
+    config.batches_per_epoch,
+  )
+  for epoch in range(num_done // per_epoch, config.num_epochs):
+    indices = rollouts.batch_indices(
+      spec,
+      config.rollouts_per_epoch,
+      config.batch_size,
+      first_index=epoch * config.rollouts_per_epoch,
+    )
+    done = max(0, num_done - epoch * per_epoch)
+    for batch in rollouts.dataset(table, spec, indices[done:]):
+      finished = False
+      while not finished:
+        metrics = trainer.update(batch, stop_requested.is_set())
+        finished = bool(metrics['finished'])
+        yield {**metrics, 'batch': batch}
 
 
-class SpriteSession(session.Session):
+class SpriteSession(session_lib.Session):
   """A training of the predictor under way."""
 
   def __init__(
@@ -74,7 +68,7 @@ class SpriteSession(session.Session):
     console: progress.Console,
     table: table_lib.SpriteTable,
   ):
-    """Constructs the session; see the base class. `table` has the sprites."""
+    """Constructs the session; `table` has the sprites."""
     super().__init__(config, model_dir, trainer, console)
     self._table = table
     self._scorer = scoring.PredictionScorer(
@@ -87,7 +81,7 @@ class SpriteSession(session.Session):
   def updates(
     self, stop_requested: threading.Event
   ) -> Iterator[Mapping[str, Any]]:
-    """See `Session`."""
+    """Makes the updates that are left."""
     for metrics in updates(
       self.config, self._table, self.trainer, stop_requested
     ):
@@ -97,19 +91,16 @@ class SpriteSession(session.Session):
       yield metrics
 
   def is_finished(self) -> bool:
-    """See `Session`."""
+    """Whether the last update was made."""
     return int(self.trainer.num_batches.numpy()) >= self.config.num_batches
 
-  def score(self) -> dict[str, float]:
-    """See `Session`."""
+  def _score(self) -> dict[str, float]:
     return self._scorer.score()
 
-  def score_closely(self) -> dict[str, float]:
-    """See `Session`."""
+  def _score_closely(self) -> dict[str, float]:
     return self._scorer.sprite_errors()
 
-  def draw(self) -> None:
-    """See `Session`."""
+  def _draw(self) -> None:
     memory = seen = None
     if self.config.core == config_lib.DNC:
       memory, seen = self._scorer.trace_memory()
@@ -117,12 +108,11 @@ class SpriteSession(session.Session):
       self.trainer.num_updates, self._scorer.picture(), memory, seen
     )
 
-  def settings(self) -> dict[str, float]:
-    """See `Session`."""
+  def _settings(self) -> dict[str, float]:
     return dict(learning_rate=float(self.trainer.learning_rate.numpy()))
 
   def data_of(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """See `Session`."""
+    """The rollouts and steps of an update."""
     return dict(
       seed=self.config.seed,
       rollouts=[int(index) for index in metrics['batch'].index],
@@ -130,8 +120,7 @@ class SpriteSession(session.Session):
       num_steps=self.config.segment_length,
     )
 
-  def position_text(self) -> str:
-    """See `Session`."""
+  def _position_text(self) -> str:
     config = self.config
     done = int(self.trainer.num_batches.numpy())
     epoch = min(done // config.batches_per_epoch, config.num_epochs - 1)
@@ -142,7 +131,7 @@ class SpriteSession(session.Session):
       f'rollout {rollout:,}/{config.rollouts_per_epoch:,}'
     )
 
-  def seconds_left(
+  def _seconds_left(
     self, steps_per_second: float, updates_per_second: float
   ) -> float:
     """See `Session`."""
@@ -153,7 +142,7 @@ class SpriteSession(session.Session):
     return (config.num_rollouts * mean_length - done) / steps_per_second
 
   def quality_text(self, scores: Mapping[str, float]) -> str:
-    """See `Session`."""
+    """How good the model is."""
     return f'IoU {scores["iou"]:.3f}'
 
 
@@ -191,23 +180,21 @@ def train(
   strategy = strategy or tf.distribute.get_strategy()
   machine.check_memory(
     config,
-    machine.training_memory(
-      config,
-      rollouts.INPUT_SIZE,
-      rollouts.NUM_PIXELS,
-      min(config.segment_length, config.max_length),
-      config.core,
-      distribution.num_workers(strategy),
-    ),
+    rollouts.INPUT_SIZE,
+    rollouts.NUM_PIXELS,
+    min(config.segment_length, config.max_length),
+    config.core,
+    distribution.num_workers(strategy),
   )
   distribution.check_batch_size(config.batch_size, strategy)
-  work = _lead if distribution.is_chief(strategy) else _follow
   try:
     if not distribution.same_everywhere(strategy, config.name()):
       raise errors.UsageError(
         'the workers were given different flags; start all with the same'
       )
-    return work(config, model_dir, data_dir, progress.as_console(log), strategy)
+    return _work(
+      config, model_dir, data_dir, progress.as_console(log), strategy
+    )
   except distribution.LostWorkerError as e:
     raise errors.UsageError(
       f'a worker is lost ({e}); start all again to resume from the last '
@@ -215,42 +202,49 @@ def train(
     ) from e
 
 
-def _lead(
+def _work(
   config: config_lib.TrainingConfig,
   model_dir: str,
   data_dir: str | None,
   console: progress.Console,
   strategy: tf.distribute.Strategy,
 ) -> dict[str, float] | None:
-  """`train` in the chief, or in a process that works alone."""
-  with runs.opened(config, model_dir):
+  """`train` in one worker; the chief leads, or works alone."""
+  leads = distribution.is_chief(strategy)
+  with (
+    runs.opened(config, model_dir)
+    if leads
+    else files.explained_errors(model_dir)
+  ):
     table = table_lib.load_table(config.dataset, data_dir)
-    runs.save(config, model_dir)
     trainer = trainer_lib.SpriteTrainer(config, table, strategy)
     checkpoints = checkpoints_lib.Checkpoints(
       model_dir, config, trainer, console
     )
+    if leads:
+      runs.save(config, model_dir)
+      checkpoints.remove_partial()
     checkpoints.restore()
-    _check_same_checkpoint(trainer, model_dir, strategy)
-    return loop.train(
-      SpriteSession(config, model_dir, trainer, console, table), checkpoints
-    )
+    number = trainer.num_updates
+    if not distribution.same_everywhere(strategy, str(number)):
+      raise errors.UsageError(
+        f'--model_dir={model_dir}: {number:,} updates were made here, but '
+        'other workers find another number; all must see the same folder'
+      )
+    if leads:
+      session = SpriteSession(config, model_dir, trainer, console, table)
+      return loop.train(session, checkpoints)
+    return _follow(config, table, trainer, console)
 
 
 def _follow(
   config: config_lib.TrainingConfig,
-  model_dir: str,
-  data_dir: str | None,
+  table: table_lib.SpriteTable,
+  trainer: trainer_lib.SpriteTrainer,
   log: progress.Log,
-  strategy: tf.distribute.Strategy,
 ) -> dict[str, float] | None:
-  """`train` in another worker, which makes the updates and nothing else."""
-  table = table_lib.load_table(config.dataset, data_dir)
-  trainer = trainer_lib.SpriteTrainer(config, table, strategy)
-  with files.explained_errors(model_dir):
-    checkpoints_lib.restore(model_dir, config, trainer, log)
+  """Makes the updates with the chief, and nothing else."""
   log(f'working with the chief, from {trainer.num_updates:,} updates on')
-  _check_same_checkpoint(trainer, model_dir, strategy)
   with loop.stop_requests(log) as stop_requested:
     for metrics in updates(config, table, trainer, stop_requested):
       if not metrics['finite']:
@@ -260,20 +254,6 @@ def _follow(
         return None
   log('done: the chief has the result')
   return {}
-
-
-def _check_same_checkpoint(
-  trainer: trainer_lib.SpriteTrainer,
-  model_dir: str,
-  strategy: tf.distribute.Strategy,
-) -> None:
-  """Checks that all workers resume from the same checkpoint."""
-  number = trainer.num_updates
-  if not distribution.same_everywhere(strategy, str(number)):
-    raise errors.UsageError(
-      f'--model_dir={model_dir}: {number:,} updates were made here, but other '
-      'workers find another number; all must see the same folder'
-    )
 
 
 def restore(
@@ -292,19 +272,7 @@ def restore(
 
 
 def replay(model_dir: str, data_dir: str | None = None) -> dict[str, Any]:
-  """Repeats the update at which a run diverged; see `tasks.Task.replay`.
-
-  Args:
-    model_dir: the run's folder.
-    data_dir: where the table of sprites is kept; TFDS's folder by default.
-
-  Returns:
-    What `SpriteTrainer.update` returned, as NumPy values; `trainer`, in the
-    state before it; and `batch`, its rollouts.
-
-  Raises:
-    UsageError: if no run diverged there.
-  """
+  """Repeats the update at which a run diverged; see `tasks.Task.replay`."""
   config = runs.load(model_dir, tasks.NEXT_SPRITE)
   folder, cause = loop.diverged(model_dir)
   table = table_lib.load_table(config.dataset, data_dir)

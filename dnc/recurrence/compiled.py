@@ -133,17 +133,10 @@ class _Chunk:
     d_state,
     d_kept,
   ):
-    """The gradient of `_forward`.
+    """The gradient of `_forward`, given those of its results.
 
-    Args:
-      projected: see `_Chunk`.
-      num_steps: see `_Chunk`.
-      steps_left: see `_Chunk`.
-      state: see `_Chunk`.
-      weights: see `_Chunk`.
-      transposed: the same, transposed: XLA is slow to multiply by a transpose.
-      d_state: of the state after the chunk.
-      d_kept: of what was kept.
+    The weights are also given transposed: XLA is slow to multiply by a
+    transpose.
 
     Returns:
       The gradients of the state before the chunk, and of gates_t and xi_t,
@@ -232,7 +225,7 @@ def chunk_for(
   clip_value: float,
   record: plain.Record | None,
 ) -> _Chunk:
-  """Returns the same chunk for all cores of the same sizes: compiled once."""
+  """The same chunk for all cores of the same sizes, so that it compiles once."""
   return _Chunk(dict(sizes), clip_value, record)
 
 
@@ -336,9 +329,6 @@ class _BatchPart:
   ) -> tuple[dnc.DNCState, plain.Kept, dnc.DNCState]:
     """Does all steps.
 
-    Args:
-      record: what to record of each step.
-
     Returns:
       The state after the last step; what was kept, `[time, batch, ...]`; and
       the states before each chunk, `[chunks, batch, ...]`.
@@ -379,8 +369,8 @@ class _BatchPart:
     Args:
       chunk_states: the states before each chunk, from `forward`.
       transposed: the weights, transposed.
-      d_state: of the state after the last step.
-      d_kept: of what was kept.
+      d_state: the gradient of the state after the last step.
+      d_kept: the gradient of what was kept.
 
     Returns:
       The gradients of the state before the first step, and of gates_t and xi_t,
@@ -419,13 +409,13 @@ def _weight_gradients(
   d_gates: tf.Tensor,
   d_interface: tf.Tensor,
 ) -> plain.Weights:
-  """Returns gradients of the weights: products over all steps and sequences.
+  """The gradients of the weights: products over all steps and sequences.
 
   Args:
     state: the state before the first step.
     kept: what was kept of all steps.
-    d_gates: of gates_t, `[time, batch, 4 hidden_size]`.
-    d_interface: of xi_t, `[time, batch, interface_size]`.
+    d_gates: the gradient of gates_t, `[time, batch, 4 hidden_size]`.
+    d_interface: the gradient of xi_t, `[time, batch, interface_size]`.
   """
 
   def before(first, rest):
@@ -452,21 +442,10 @@ def scan(
   sequence_length: tf.Tensor | None = None,
   record: plain.Record | None = None,
 ) -> tuple[dnc.DNCState, plain.Kept]:
-  """All steps of a DNC: `plain.scan`, compiled, and equal to it to rounding.
+  """`plain.scan`, compiled; results are equal to rounding.
 
-  Args:
-    core: a `DNC` whose access is a `MemoryAccess`.
-    weights: those of the loop.
-    projected: x_t W_x + b of all steps, float tensor
-      `[time, batch, 4 hidden_size]`.
-    state: the state before the first step.
-    sequence_length: int32 tensor `[batch]`, real steps of each sequence; past
-      them its state stays. None: all are real.
-    record: what to record of each step.
-
-  Returns:
-    The state after the last step, and what was kept, `[time, batch, ...]`. They
-    have first derivatives only.
+  The core's access must be a `MemoryAccess`, not of a subclass. The results
+  have first derivatives only.
   """
   num_parts = _num_parts(projected.shape[1])
   chunk = chunk_for(tuple(core.access.sizes.items()), core.clip_value, record)

@@ -56,7 +56,7 @@ class Kept(NamedTuple):
 
 
 def kept_of(state: dnc.DNCState, record: Record | None) -> Kept:
-  """Returns what is kept of one state."""
+  """What is kept of one state."""
   return Kept(
     hidden=state.controller_state.hidden,
     read_words=state.access_output,
@@ -65,7 +65,7 @@ def kept_of(state: dnc.DNCState, record: Record | None) -> Kept:
 
 
 def words_and_hidden(read_words: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
-  """Returns [r_t; h_t], which `Weights.recurrent` multiplies, of any steps."""
+  """[r_t; h_t], which `Weights.recurrent` multiplies, of any steps."""
   flatten = snt.Flatten(preserve_dims=hidden.shape.rank - 1)
   return tf.concat([flatten(read_words), hidden], axis=-1)
 
@@ -144,10 +144,9 @@ def scan(
   Args:
     core: a `DNC`.
     weights: those of the loop.
-    projected: x_t W_x + b of all steps, float tensor
-      `[time, batch, 4 hidden_size]`.
+    projected: x_t W_x + b, float tensor `[time, batch, 4 hidden_size]`.
     state: the state before the first step.
-    sequence_length: int tensor `[batch]`, real steps of each sequence; past
+    sequence_length: int32 tensor `[batch]`, real steps of each sequence; past
       them its state stays. None: all are real.
     record: what to record of each step.
 
@@ -187,8 +186,7 @@ def scan_controller(
     recurrent: from the hidden state to the gates, `[hidden_size,
       4 hidden_size]`; `Weights.recurrent` where words are given.
     clip_value: of the core; 0 for none.
-    projected: x_t W_x + b of all steps, float tensor
-      `[time, batch, 4 hidden_size]`.
+    projected: as of `scan`.
     state: the state before the first step.
     sequence_length: as of `scan`.
     prev_read_words: r_{t-1} given at each step t, float tensor

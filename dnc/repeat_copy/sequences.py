@@ -53,7 +53,7 @@ class CopySequences:
   def segments(
     self, batch: int, batch_size: int
   ) -> Iterator[sequences.Segment]:
-    """See `Sequences`; all steps are in one segment."""
+    """Yields all steps of a batch of sequences in one segment."""
     # A training reports on batch 0.
     found = data.make_batch(self._config, 'validation', 1 + batch, batch_size)
     counts = found.mask.numpy() > 0
@@ -70,7 +70,7 @@ class CopySequences:
   def scores(
     self, outputs: tf.Tensor, targets: tf.Tensor
   ) -> Mapping[str, tf.Tensor]:
-    """See `Sequences`."""
+    """Scores each step by each metric: float tensors `[time, batch]`."""
     losses = tf.nn.sigmoid_cross_entropy_with_logits(
       labels=targets, logits=outputs
     )

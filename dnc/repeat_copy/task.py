@@ -19,7 +19,7 @@ are right."""
 
 
 class RepeatCopy(tasks.Task):
-  """See `tasks.Task`. The positive control of Test 3."""
+  """Repeat-copy, the positive control of Test 3."""
 
   name = tasks.REPEAT_COPY
   summary = "repeat a pattern of bits, which is DeepMind's task"
@@ -29,28 +29,8 @@ class RepeatCopy(tasks.Task):
   baseline = 'predicting the mean target'
   about_lesions = _ABOUT_LESIONS
 
-  def train(self, config, model_dir, data_dir=None, log=print, strategy=None):
-    """See `tasks.Task`."""
-    del data_dir, strategy  # Its sequences are drawn in the graph.
-    from dnc.repeat_copy import training
-
-    return training.train(config, model_dir, log)
-
-  def restore(self, model_dir, checkpoint='newest', log=print):
-    """See `tasks.Task`."""
-    from dnc.repeat_copy import training
-
-    return training.restore(model_dir, checkpoint, log)
-
-  def replay(self, model_dir, data_dir=None):
-    """See `tasks.Task`."""
-    del data_dir
-    from dnc.repeat_copy import training
-
-    return training.replay(model_dir)
-
   def sequences(self, trained, evaluation, table=None):
-    """See `tasks.Task`."""
+    """Others than those that a training reports on."""
     del table
     from dnc.repeat_copy import sequences
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import threading
 from typing import Any
 
+import tensorflow as tf
+
 from dnc import config as config_lib
 from dnc import tasks
 from dnc.config import runs
@@ -24,7 +26,7 @@ class CopySession(session.Session):
   def updates(
     self, stop_requested: threading.Event
   ) -> Iterator[Mapping[str, Any]]:
-    """See `Session`; this process is alone."""
+    """Makes the updates that are left; this process is alone."""
     del stop_requested
     while not self.is_finished():
       yield self.trainer.update()
@@ -33,24 +35,22 @@ class CopySession(session.Session):
     return self.config.num_training_iterations - self.trainer.num_updates
 
   def is_finished(self) -> bool:
-    """See `Session`."""
+    """Whether the last update was made."""
     return self._num_left() <= 0
 
-  def score(self) -> dict[str, float]:
-    """See `Session`."""
+  def _score(self) -> dict[str, float]:
     return {k: float(v) for k, v in self.trainer.score().items()}
 
   def data_of(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """See `Session`; the number of updates, which is saved, gives the batch."""
+    """The seed: with the number of updates, which is saved, it gives a batch."""
     del metrics
     return dict(seed=self.config.seed)
 
-  def position_text(self) -> str:
-    """See `Session`."""
+  def _position_text(self) -> str:
     done = self.trainer.num_updates / self.config.num_training_iterations
     return f'{done:.0%}'
 
-  def seconds_left(
+  def _seconds_left(
     self, steps_per_second: float, updates_per_second: float
   ) -> float:
     """See `Session`."""
@@ -58,7 +58,7 @@ class CopySession(session.Session):
     return self._num_left() / updates_per_second
 
   def quality_text(self, scores: Mapping[str, float]) -> str:
-    """See `Session`."""
+    """How good the model is."""
     return (
       f'{scores["bit_accuracy"]:.2%} of bits right, '
       f'{scores["sequence_accuracy"]:.2%} of sequences'
@@ -68,7 +68,9 @@ class CopySession(session.Session):
 def train(
   config: config_lib.RepeatCopyConfig,
   model_dir: str,
+  data_dir: str | None = None,
   log: progress.Log = print,
+  strategy: tf.distribute.Strategy | None = None,
 ) -> dict[str, float] | None:
   """Trains a DNC on repeat-copy, or resumes its training.
 
@@ -77,8 +79,10 @@ def train(
     model_dir: its folder, made if need be: `config.json`, `checkpoints/`,
       `metrics.jsonl`, `summaries/` for TensorBoard and, at the end,
       `training.json`.
+    data_dir: not used: sequences are drawn in the graph.
     log: takes each line of the report; a `progress.Console` also shows each
       update.
+    strategy: not used: one device does the work.
 
   Returns:
     The last scores on unseen sequences: `loss`, `bit_accuracy` and
@@ -89,15 +93,13 @@ def train(
     UsageError: if the folder holds another run or cannot be used, the memory is
       too small, or the loss is not finite.
   """
+  del data_dir, strategy
   console = progress.as_console(log)
   machine.check_memory(
     config,
-    machine.training_memory(
-      config,
-      data.observation_size(config),
-      data.target_size(config),
-      data.max_steps(config),
-    ),
+    data.observation_size(config),
+    data.target_size(config),
+    data.max_steps(config),
   )
   with runs.opened(config, model_dir):
     runs.save(config, model_dir)
@@ -105,6 +107,7 @@ def train(
     checkpoints = checkpoints_lib.Checkpoints(
       model_dir, config, trainer, console
     )
+    checkpoints.remove_partial()
     checkpoints.restore()
     return loop.train(
       CopySession(config, model_dir, trainer, console), checkpoints
@@ -123,8 +126,9 @@ def restore(
   return tasks.TrainedModel(config, core, core, int(tally.num_updates.numpy()))
 
 
-def replay(model_dir: str) -> dict[str, Any]:
+def replay(model_dir: str, data_dir: str | None = None) -> dict[str, Any]:
   """Repeats the update at which a run diverged; see `tasks.Task.replay`."""
+  del data_dir
   config = runs.load(model_dir, tasks.REPEAT_COPY)
   folder = loop.diverged(model_dir)[0]
   trainer = trainer_lib.CopyTrainer(config)

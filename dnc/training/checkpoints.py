@@ -7,6 +7,7 @@ place, synced and renamed. A damaged one is noticed before it is read.
 
 from collections.abc import Iterator
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -43,15 +44,7 @@ def fingerprint(model: snt.Module) -> str:
 
 
 def write(folder: str, trackable: snt.Module) -> None:
-  """Writes a checkpoint, whole or not at all.
-
-  Args:
-    folder: of the checkpoint; must not exist.
-    trackable: what to save.
-
-  Raises:
-    OSError: or TensorFlow's error for it, if it cannot be written.
-  """
+  """Writes a checkpoint, whole or not at all; its folder must not exist."""
   with files.atomic_directory(folder) as partial:
     checkpoint = tf.train.Checkpoint(trainer=trackable)
     checkpoint.write(os.path.join(partial, _PREFIX))
@@ -134,15 +127,12 @@ def _numbered(model_dir: str, prefix: str = '') -> list[tuple[int, str]]:
 def sound(
   model_dir: str, log: progress.Log, kind: str = 'newest'
 ) -> Iterator[str]:
-  """Yields a run's sound checkpoints, the newest first.
+  """Yields the folders of a run's sound checkpoints, the newest first.
 
   Args:
     model_dir: the run's folder.
     log: takes a line for each damaged one, which is passed over.
     kind: one of `config.CHECKPOINTS`.
-
-  Yields:
-    Folders.
 
   Raises:
     UsageError: if there are some and all are damaged.
@@ -161,32 +151,6 @@ def sound(
       f'{_parent(model_dir)}: every checkpoint is '
       'damaged; restore the files or train in another --model_dir'
     )
-
-
-def restore(
-  model_dir: str,
-  config: config_lib.Config,
-  trainer: trainer_lib.Trainer,
-  log: progress.Log,
-) -> bool:
-  """Restores the newest sound checkpoint of a run.
-
-  Args:
-    model_dir: the run's folder.
-    config: the run.
-    trainer: what is restored, with all its variables.
-    log: takes a line for each damaged checkpoint.
-
-  Returns:
-    Whether there is one.
-
-  Raises:
-    UsageError: if all are damaged, or another run wrote it.
-  """
-  for folder in sound(model_dir, log):
-    read(folder, config, trainer)
-    return True
-  return False
 
 
 def restore_parts(
@@ -220,7 +184,7 @@ def restore_parts(
 
 
 class Checkpoints:
-  """Saves a run's progress and finds it again."""
+  """Saves a run's progress, and restores it."""
 
   def __init__(
     self,
@@ -235,7 +199,7 @@ class Checkpoints:
     Args:
       model_dir: the run's folder.
       config: the run.
-      trainer: what is saved, with all its variables.
+      trainer: has all its variables.
       log: takes a line for each damaged checkpoint.
       max_to_keep: how many of the newest stay, beside the best.
     """
@@ -245,42 +209,37 @@ class Checkpoints:
     self._log = log
     self._max_to_keep = max_to_keep
 
-  def _folder(self, name: str) -> str:
-    return os.path.join(_parent(self._model_dir), name)
-
   def restore(self) -> bool:
     """Restores the newest sound checkpoint; returns whether there is one.
 
     Raises:
       UsageError: if all are damaged, or another run wrote it.
     """
-    self._remove_partial()
-    return restore(self._model_dir, self._config, self._trainer, self._log)
+    for folder in sound(self._model_dir, self._log):
+      read(folder, self._config, self._trainer)
+      return True
+    return False
+
+  def remove_partial(self) -> None:
+    """Removes what a killed process had half written."""
+    for path in glob.glob(_parent(glob.escape(self._model_dir)) + '/*.partial'):
+      shutil.rmtree(path)
 
   def save(self, num_updates: int) -> None:
-    """Saves the newest, unless it is saved already, and drops the oldest."""
-    self._write(self._folder(f'{num_updates:08}'))
-    for _, folder in _numbered(self._model_dir)[self._max_to_keep :]:
-      shutil.rmtree(folder)
+    """Saves the newest and drops the oldest."""
+    self._write(num_updates, '', self._max_to_keep)
 
   def save_best(self, num_updates: int) -> None:
-    """Saves the best, unless it is saved already, and drops the last best."""
-    self._write(self._folder(f'{_BEST}{num_updates:08}'))
-    for _, folder in _numbered(self._model_dir, _BEST)[1:]:
-      shutil.rmtree(folder)
+    """Saves the best and drops the last best."""
+    self._write(num_updates, _BEST, max_to_keep=1)
 
-  def _write(self, folder: str) -> None:
-    if os.path.exists(folder):
-      # A resumed run saves again what it had saved.
-      if not _damage(folder):
-        return
-      shutil.rmtree(folder)
-    write(folder, self._trainer)
-
-  def _remove_partial(self) -> None:
-    """Removes what a killed process had half written."""
+  def _write(self, num_updates: int, prefix: str, max_to_keep: int) -> None:
     parent = _parent(self._model_dir)
-    with contextlib.suppress(FileNotFoundError):
-      for name in os.listdir(parent):
-        if name.endswith('.partial'):
-          shutil.rmtree(os.path.join(parent, name))
+    folder = os.path.join(parent, f'{prefix}{num_updates:08}')
+    # A resumed run saves again what it had saved.
+    if os.path.exists(folder) and _damage(folder):
+      shutil.rmtree(folder)
+    if not os.path.exists(folder):
+      write(folder, self._trainer)
+    for _, old in _numbered(self._model_dir, prefix)[max_to_keep:]:
+      shutil.rmtree(old)

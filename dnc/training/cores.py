@@ -7,7 +7,6 @@ from dnc import config as config_lib
 from dnc import dnc
 from dnc import lstm
 
-Core = dnc.DNC | lstm.LSTMCore
 State = dnc.DNCState | snt.LSTMState
 
 
@@ -16,7 +15,7 @@ def make_core(
   input_size: int,
   output_size: int,
   kind: str = config_lib.DNC,
-) -> Core:
+) -> dnc.Core:
   """Makes a core with all its variables, from the config alone.
 
   The weights have the distributions of Sonnet 2's defaults: truncated normal
@@ -27,9 +26,6 @@ def make_core(
     input_size: size of the inputs.
     output_size: size of the outputs.
     kind: one of `config.CORES`.
-
-  Returns:
-    The core.
   """
   common = dict(
     controller_config=dict(hidden_size=config.hidden_size),
@@ -65,12 +61,7 @@ def make_core(
 def widths(
   config: config_lib.Config, kind: str = config_lib.DNC
 ) -> dict[str, int]:
-  """Numbers per step of each representation that a core has, by name.
-
-  Args:
-    config: sizes.
-    kind: one of `config.CORES`.
-  """
+  """Numbers per step of each representation that a core has, by name."""
   controller = {
     'controller_hidden': config.hidden_size,
     'controller_cell': config.hidden_size,

@@ -54,14 +54,10 @@ def lost_workers_told() -> Iterator[None]:
 
 
 def assign(variable: tf.Variable, value: tf.Tensor) -> None:
-  """Sets a variable or, in a replica, the replica's own copy of it.
+  """Sets a variable or, in a replica, its own copy; casts the value.
 
   Under a strategy `variable.assign` asks how to aggregate the replicas' values;
   here they are equal.
-
-  Args:
-    variable: of any type.
-    value: the new value; cast to the variable's type.
   """
   tf.raw_ops.AssignVariableOp(
     resource=variable.handle, value=tf.cast(value, variable.dtype)
@@ -79,9 +75,6 @@ def make_strategy(
       as TensorFlow's guide to distributed training documents.
     log: takes a line before the wait for other workers. The wait ends when all
       are there, or with Ctrl-C.
-
-  Returns:
-    The strategy.
 
   Raises:
     UsageError: if TF_CONFIG is wrong, or the workers do not find each other.
@@ -107,14 +100,7 @@ def make_strategy(
 
 
 def check_tf_config() -> dict[str, Any]:
-  """Reads TF_CONFIG.
-
-  Returns:
-    Its content.
-
-  Raises:
-    UsageError: if it does not name this worker among the workers.
-  """
+  """Reads TF_CONFIG; `UsageError` if this worker is not among the workers."""
   text = os.environ.get('TF_CONFIG', '')
   try:
     found = json.loads(text)
@@ -132,8 +118,7 @@ def check_tf_config() -> dict[str, Any]:
     raise errors.UsageError(
       f'--strategy={config_lib.MULTI_WORKER}: the environment variable '
       f'TF_CONFIG is {text!r}; it must name the workers and which of them '
-      'this is, e.g. '
-      f'{json.dumps(example)}'
+      f'this is, e.g. {json.dumps(example)}'
     ) from e
   return found
 
@@ -170,13 +155,6 @@ def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy) -> None:
 def same_everywhere(strategy: tf.distribute.Strategy, text: str) -> bool:
   """Whether all workers have the same text; every worker must call this.
 
-  Args:
-    strategy: of the workers.
-    text: this worker's.
-
-  Returns:
-    The same answer on all workers.
-
   Raises:
     LostWorkerError: if another worker is gone.
   """
@@ -200,7 +178,7 @@ class Part:
   """A replica's part of what is divided; all of it for a single replica."""
 
   def __init__(self):
-    """Constructs the part of the replica that calls this."""
+    """Constructs the part of the calling replica."""
     self._context = tf.distribute.get_replica_context()
     self._number = self._context.num_replicas_in_sync
 

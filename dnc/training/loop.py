@@ -118,11 +118,7 @@ def _update(
   checkpoints: checkpoints_lib.Checkpoints,
   stop_requested: threading.Event,
 ) -> bool:
-  """Makes the updates that are left.
-
-  Returns:
-    Whether it was stopped before the last.
-  """
+  """Makes the updates that are left; returns whether it was stopped before."""
   config, trainer = session.config, session.trainer
   for metrics in session.updates(stop_requested):
     if not metrics['finite']:
@@ -176,9 +172,6 @@ def _tell_diverged(
 
 def diverged(model_dir: str) -> tuple[str, dict[str, Any]]:
   """Finds what a run left that diverged.
-
-  Args:
-    model_dir: the run's folder.
 
   Returns:
     The folder of the checkpoint before the update that diverged; and about this

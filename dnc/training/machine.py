@@ -46,13 +46,8 @@ def _state_size(config: config_lib.Config) -> int:
   """Numbers in the core's state for one sequence."""
   slots, heads = config.memory_size, config.num_write_heads
   words = slots + config.num_read_heads
-  weights = slots * (config.num_read_heads + 2 * heads + 1)
-  return (
-    words * config.word_size
-    + weights
-    + heads * slots**2
-    + 2 * config.hidden_size
-  )
+  per_slot = config.num_read_heads + 2 * heads + 1 + heads * slots
+  return words * config.word_size + slots * per_slot + 2 * config.hidden_size
 
 
 def training_memory(
@@ -106,24 +101,23 @@ def training_memory(
   }
 
 
-def check_memory(
-  config: config_lib.Config, parts: dict[tuple[str, ...], int]
-) -> None:
+def check_memory(config: config_lib.Config, *sizes: int | str) -> None:
   """Refuses a training that does not fit into memory.
 
   Args:
     config: the run.
-    parts: from `training_memory`.
+    *sizes: the other arguments of `training_memory`.
 
   Raises:
     UsageError: if it needs more memory than there is.
   """
+  parts = training_memory(config, *sizes)
   needed, available = _LIBRARIES + sum(parts.values()), available_memory()
   if needed > available:
     largest = max(parts, key=parts.get)
-    sizes = ' '.join(f'--{name}={getattr(config, name)}' for name in largest)
+    flags = ' '.join(f'--{name}={getattr(config, name)}' for name in largest)
     raise errors.UsageError(
-      f'{sizes}: training needs at least {_gigabytes(needed)} of memory, most '
+      f'{flags}: training needs at least {_gigabytes(needed)} of memory, most '
       f'of it for these, and {_gigabytes(available)} are available; choose '
       'smaller ones'
     )

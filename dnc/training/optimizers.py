@@ -14,32 +14,15 @@ import sonnet as snt
 import tensorflow as tf
 
 
-def _check(
-  updates: Sequence[tf.Tensor | None], parameters: Sequence[tf.Variable]
-) -> None:
-  if not parameters or len(updates) != len(parameters):
-    raise ValueError(
-      f'expected an update for each parameter, got {len(updates)} for '
-      f'{len(parameters)}'
-    )
-  for update in updates:
-    if isinstance(update, tf.IndexedSlices):
-      raise ValueError("sparse updates are not supported; use Sonnet's")
-
-
-class Adam(snt.optimizers.Adam):
-  """`snt.optimizers.Adam` with dense updates."""
-
-  def create_variables(self, parameters: Sequence[tf.Variable]) -> None:
-    """Creates its variables now rather than with the first update."""
-    self._initialize(parameters)
+class _Fused(snt.Optimizer):
+  """Checks updates, and applies each by one operation."""
 
   def apply(
     self,
     updates: Sequence[tf.Tensor | None],
     parameters: Sequence[tf.Variable],
   ) -> None:
-    """Applies updates to parameters, as `snt.optimizers.Adam.apply` does.
+    """Applies updates to parameters, as Sonnet's optimizers do.
 
     Args:
       updates: a gradient for each parameter; None leaves it as it is.
@@ -49,8 +32,21 @@ class Adam(snt.optimizers.Adam):
       ValueError: if there are not as many updates as parameters, or one is
         sparse.
     """
-    _check(updates, parameters)
+    if not parameters or len(updates) != len(parameters):
+      raise ValueError(
+        f'expected an update for each parameter, got {len(updates)} for '
+        f'{len(parameters)}'
+      )
+    if any(isinstance(update, tf.IndexedSlices) for update in updates):
+      raise ValueError("sparse updates are not supported; use Sonnet's")
     self._initialize(parameters)
+    self._apply(updates, parameters)
+
+
+class Adam(_Fused, snt.optimizers.Adam):
+  """`snt.optimizers.Adam` with dense updates."""
+
+  def _apply(self, updates, parameters):
     step = self.step.read_value() + 1
     tf.raw_ops.AssignVariableOp(resource=self.step.handle, value=step)
     for update, parameter, m, v in zip(updates, parameters, self.m, self.v):
@@ -75,32 +71,12 @@ class Adam(snt.optimizers.Adam):
       )
 
 
-class RMSProp(snt.optimizers.RMSProp):
+class RMSProp(_Fused, snt.optimizers.RMSProp):
   """`snt.optimizers.RMSProp` with dense updates, not centred."""
 
-  def create_variables(self, parameters: Sequence[tf.Variable]) -> None:
-    """Creates its variables now rather than with the first update."""
-    self._initialize(parameters)
-
-  def apply(
-    self,
-    updates: Sequence[tf.Tensor | None],
-    parameters: Sequence[tf.Variable],
-  ) -> None:
-    """Applies updates to parameters, as `snt.optimizers.RMSProp.apply` does.
-
-    Args:
-      updates: a gradient for each parameter; None leaves it as it is.
-      parameters: float variables.
-
-    Raises:
-      ValueError: if there are not as many updates as parameters, or one is
-        sparse, or the optimizer is centred.
-    """
-    _check(updates, parameters)
+  def _apply(self, updates, parameters):
     if self.centered:
       raise ValueError("centred RMSProp is not supported; use Sonnet's")
-    self._initialize(parameters)
     for update, parameter, mom, ms in zip(
       updates, parameters, self.mom, self.ms
     ):
@@ -132,14 +108,11 @@ def make(
     learning_rate: the learning rate.
     parameters: the variables that it will be applied to.
     beta2: Adam's. All else has Sonnet's defaults.
-
-  Returns:
-    The optimizer.
   """
   if name == 'adam':
     optimizer = Adam(learning_rate, beta2=beta2)
   else:
     optimizer = RMSProp(learning_rate)
   # Created while a graph is traced, variables would make it trace twice.
-  optimizer.create_variables(parameters)
+  optimizer._initialize(parameters)
   return optimizer

@@ -85,14 +85,9 @@ class MetricsFile:
 
 
 def read_metrics(model_dir: str) -> list[dict[str, Any]]:
-  """Reads the rows of a run's `metrics.jsonl`.
+  """Reads the rows of a run's `metrics.jsonl`, none if there is no such file.
 
-  Args:
-    model_dir: the run's folder.
-
-  Returns:
-    The rows; none where there is no such file. A last line that was cut off
-    when a process died does not count.
+  A last line that was cut off when a process died does not count.
 
   Raises:
     UsageError: if another line is damaged.
@@ -134,14 +129,7 @@ class Session(abc.ABC):
     trainer: trainer_lib.Trainer,
     console: progress.Console,
   ):
-    """Constructs the session.
-
-    Args:
-      config: the run.
-      model_dir: the run's folder.
-      trainer: what is trained; restored, if there was something to restore.
-      console: takes the reports.
-    """
+    """Constructs the session; the trainer was restored, if it could be."""
     self.config = config
     self.model_dir = model_dir
     self.trainer = trainer
@@ -176,17 +164,17 @@ class Session(abc.ABC):
     """Whether the last update of the run was made."""
 
   @abc.abstractmethod
-  def score(self) -> dict[str, float]:
+  def _score(self) -> dict[str, float]:
     """Scores the model on unseen data, the same each time; has a `loss`."""
 
-  def score_closely(self) -> dict[str, float]:
+  def _score_closely(self) -> dict[str, float]:
     """Further scores, which take longer."""
     return {}
 
-  def draw(self) -> None:  # noqa: B027 (a task may have nothing to draw)
+  def _draw(self) -> None:  # noqa: B027 (a task may have nothing to draw)
     """Draws what the model does, for TensorBoard."""
 
-  def settings(self) -> dict[str, float]:
+  def _settings(self) -> dict[str, float]:
     """Settings that change during training, by name."""
     return {}
 
@@ -195,14 +183,14 @@ class Session(abc.ABC):
     """What it takes to repeat the update with these metrics, for JSON."""
 
   @abc.abstractmethod
-  def position_text(self) -> str:
+  def _position_text(self) -> str:
     """How far the training is."""
 
   @abc.abstractmethod
-  def seconds_left(
+  def _seconds_left(
     self, steps_per_second: float, updates_per_second: float
   ) -> float:
-    """Seconds to the end at this speed."""
+    """Seconds to the end of the run at this speed."""
 
   @abc.abstractmethod
   def quality_text(self, scores: Mapping[str, float]) -> str:
@@ -213,11 +201,11 @@ class Session(abc.ABC):
     scores = self._scored[1]
     return '  '.join(
       [
-        self.position_text(),
+        self._position_text(),
         f'loss {loss_text(loss)}',
         *([self.quality_text(scores)] if scores else []),
         f'{speed[0]:,.0f} steps/s',
-        f'{progress.duration(max(0.0, self.seconds_left(*speed)))} left',
+        f'{progress.duration(max(0.0, self._seconds_left(*speed)))} left',
       ]
     )
 
@@ -231,10 +219,10 @@ class Session(abc.ABC):
     """Reports the updates since the last report, and scores the model."""
     training = {
       **self.trainer.tally.finish_report(),
-      **self.settings(),
+      **self._settings(),
       'steps_per_second': self._speed.finish_report(),
     }
-    scores = self._scores()
+    scores = self._scores_now()
     number = self.trainer.num_updates
     if not self.console.is_terminal:
       self.console(f'update {number}  {self._status_text(training["loss"])}')
@@ -247,7 +235,7 @@ class Session(abc.ABC):
     scores = self.result()
     # A diverged model shows nothing; the next update reports it.
     if math.isfinite(scores['loss']):
-      self.draw()
+      self._draw()
     self.summaries.validation(self.trainer.num_updates, scores)
     self._append('validation', validation=scores)
     return self.trainer.tally.validate(scores['loss'])
@@ -263,18 +251,18 @@ class Session(abc.ABC):
       )
     )
 
-  def _scores(self) -> dict[str, float]:
+  def _scores_now(self) -> dict[str, float]:
     """`score` of the model as it is now, computed once per update."""
     number = self.trainer.num_updates
     if self._scored[0] != number:
-      self._scored = (number, self.score())
+      self._scored = (number, self._score())
     return self._scored[1]
 
   def result(self) -> dict[str, float]:
     """All scores of the model as it is now, computed once per update."""
     number = self.trainer.num_updates
     if self._scored_closely[0] != number:
-      scores = {**self._scores(), **self.score_closely()}
+      scores = {**self._scores_now(), **self._score_closely()}
       self._scored_closely = (number, scores)
     return self._scored_closely[1]
 

@@ -124,7 +124,7 @@ PICTURES = {
 def draw_memory(
   trace: memory_trace.MemoryTrace, sprites: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-  """Draws everything a memory did.
+  """Draws everything that a memory did.
 
   Args:
     trace: of one sequence.
@@ -181,7 +181,7 @@ class Summaries:
     """Opens the run's summaries; existing ones are kept.
 
     Args:
-      model_dir: the run's folder; summaries go to its `SUMMARY_DIR`.
+      model_dir: the run's folder.
       hparams: the run's settings: strings, numbers, None, tuples of them.
       num_updates: the updates done before this process. What an earlier process
         wrote about later ones becomes void.
@@ -223,29 +223,11 @@ class Summaries:
     self._writer.flush()
 
   def training(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Writes what was measured while training.
-
-    Args:
-      step: number of updates.
-      scalars: some of `loss`, `grad_norm`, `steps_per_second`, `learning_rate`.
-
-    Raises:
-      KeyError: if `TRAINING` does not describe one of them.
-    """
+    """Writes what was measured while training; `TRAINING` describes it."""
     self._scalars('training', TRAINING, step, scalars)
 
   def validation(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Writes what was measured on unseen rollouts or sequences.
-
-    Args:
-      step: number of updates.
-      scalars: some of `loss`, `pixel_error`, `iou`, `shape_error`,
-        `scale_error`, `orientation_error`, `position_error`; or of `loss`,
-        `bit_accuracy`, `sequence_accuracy`.
-
-    Raises:
-      KeyError: if `VALIDATION` does not describe one of them.
-    """
+    """Writes what was measured on unseen data; `VALIDATION` describes it."""
     self._scalars('validation', VALIDATION, step, scalars)
 
   def pictures(

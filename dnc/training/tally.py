@@ -59,19 +59,16 @@ class Tally(snt.Module):
 
   def finish_report(self) -> dict[str, float]:
     """Means since the last call: `loss` per step, `grad_norm` per update."""
-    means = dict(
-      loss=float(self.loss_sum.numpy()) / float(self.steps_since.numpy()),
-      grad_norm=float(self.grad_norm_sum.numpy())
-      / float(self.updates_since.numpy()),
-    )
-    for variable in (
+    since = (
       self.loss_sum,
-      self.grad_norm_sum,
       self.steps_since,
+      self.grad_norm_sum,
       self.updates_since,
-    ):
+    )
+    loss, steps, grad_norm, updates = (float(x.numpy()) for x in since)
+    for variable in since:
       variable.assign(tf.zeros_like(variable))
-    return means
+    return dict(loss=loss / steps, grad_norm=grad_norm / updates)
 
   def validate(self, loss: float) -> bool:
     """Records a validation; returns whether its loss is the lowest so far."""

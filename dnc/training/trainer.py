@@ -21,12 +21,7 @@ class Trainer(snt.Module):
   tally: tally_lib.Tally
 
   def __init__(self, config: config_lib.Config, name: str = 'trainer'):
-    """Constructs what all trainers have.
-
-    Args:
-      config: the run.
-      name: name of the module.
-    """
+    """Constructs what all trainers have."""
     super().__init__(name=name)
     # Made outside any strategy: workers cannot send each other a string.
     self.run_name = tf.Variable(config.name(), trainable=False)

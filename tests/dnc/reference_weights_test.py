@@ -53,7 +53,7 @@ class ReferenceWeightsTest(tf.test.TestCase):
 
   def test_there_and_back(self):
     core = self._golden.core(tf.float32)
-    back = reference_weights.reference_layout(reference_weights.variables(core))
+    back = golden_lib.reference_layout(reference_weights.variables(core))
     self.assertEqual({f'weights.{k}' for k in back}, set(self._weights))
     hidden_size = self._golden.config['hidden_size']
     # The reference adds the forget bias at run time; ours holds it.

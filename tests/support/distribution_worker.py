@@ -16,24 +16,16 @@ from dnc import config as config_lib
 from dnc.next_sprite import training
 from dnc.system import errors
 from dnc.training import distribution
+from tests.support import training_runs
 
-CONFIG = config_lib.TrainingConfig(
-  memory_size=4,
-  word_size=3,
-  num_read_heads=2,
-  hidden_size=8,
-  num_epochs=1,
-  rollouts_per_epoch=5,
-  min_length=12,
-  max_length=20,
-  batch_size=2,
-  tbptt_length=4,
-  report_interval=3,
-  checkpoint_interval=100,
+_SCHEDULE = dict(
+  num_epochs=1, tbptt_length=4, report_interval=3, checkpoint_interval=100
 )
-# Made sooner.
-LSTM = dataclasses.replace(
-  CONFIG, core='lstm', memory_size=16, word_size=16, num_read_heads=4
+# What workers do together does not depend on the core, which is a DNC where two
+# devices train.
+LSTM = dataclasses.replace(training_runs.LSTM, **_SCHEDULE)
+DNC = dataclasses.replace(
+  training_runs.CONFIG, **_SCHEDULE, rollouts_per_epoch=2
 )
 
 
@@ -45,14 +37,14 @@ class _Worker:
     self._data_dir = data_dir
     self._strategy = strategy
 
-  def train(self, name, config=CONFIG, log=None):
+  def train(self, name, config=LSTM):
     lines = []
     try:
       result = training.train(
         config,
         os.path.join(self._folder, name),
         self._data_dir,
-        log or lines.append,
+        lines.append,
         self._strategy,
       )
     except errors.UsageError as e:
@@ -83,15 +75,15 @@ def _mirrored(folder: str, data_dir: str) -> None:
     cpu, [tf.config.LogicalDeviceConfiguration()] * 2
   )
   strategy = distribution.make_strategy(config_lib.MIRRORED)
-  _Worker(folder, data_dir, strategy).train('mirrored', LSTM)
+  _Worker(folder, data_dir, strategy).train('mirrored', DNC)
 
 
 def _multi_worker(folder: str, data_dir: str, follows: bool) -> None:
   """Trains with another worker, and loses it."""
   strategy = distribution.make_strategy(config_lib.MULTI_WORKER, [].append)
   worker = _Worker(folder, data_dir, strategy)
-  worker.train('odd', dataclasses.replace(CONFIG, batch_size=3))
-  worker.train('flags', dataclasses.replace(CONFIG, seed=int(follows)))
+  worker.train('odd', dataclasses.replace(LSTM, batch_size=3))
+  worker.train('flags', dataclasses.replace(LSTM, seed=int(follows)))
   updates = training.updates
   if follows:
     training.updates = _Signal(signal.SIGTERM, at=4)

@@ -160,7 +160,7 @@ def replay(golden: Golden, dtype: tf.DType) -> Replay:
   by_tensor, by_weight = tape.gradient(
     loss, (watched, reference_weights.variables(core))
   )
-  gradients = reference_weights.reference_layout(by_weight)
+  gradients = reference_layout(by_weight)
   gradients.update(
     (k, v.numpy()) for k, v in by_tensor.items() if v is not None
   )
@@ -170,6 +170,28 @@ def replay(golden: Golden, dtype: tf.DType) -> Replay:
     states={k: np.stack([s[k] for s in states]) for k in states[0]},
     gradients=gradients,
   )
+
+
+def reference_layout(
+  values: dict[str, list[tf.Tensor | np.ndarray | None]],
+) -> dict[str, np.ndarray]:
+  """Joins values of our variables, such as gradients, to the reference's.
+
+  Args:
+    values: a value for each variable of `reference_weights.variables`, or None.
+
+  Returns:
+    Arrays by name. Those with a None are left out. The forget bias stays in the
+    bias: subtract 1 to compare weights.
+  """
+  named = {}
+  for name, parts in values.items():
+    if any(part is None for part in parts):
+      continue
+    named[name] = np.concatenate([tf.convert_to_tensor(part) for part in parts])
+    if name.startswith('controller.'):
+      named[name] = reference_weights.swap_gates(named[name])
+  return named
 
 
 def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:

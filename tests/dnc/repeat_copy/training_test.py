@@ -80,7 +80,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
         os.kill(os.getpid(), signal.SIGINT)
 
     model_dir = os.path.join(self._folder, name)
-    return training.train(config, model_dir, log), lines
+    return training.train(config, model_dir, log=log), lines
 
   def _assert_refused(self, result, pattern):
     self.assertNotEqual(result.returncode, 0)
@@ -149,7 +149,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     with open(os.path.join(folder, 'report.md'), encoding='utf-8') as file:
       text = file.read()
     self.assertIn(found['verdict'], text)
-    self.assertIn('The network hears a pattern', text)
+    self.assertIn('The network is given a pattern', text)
     self.assertNotIn('sprite', text)
     self.assertCountEqual(
       re.findall(r'figures/(.+)\)', text),

@@ -100,6 +100,7 @@ class CheckpointsTest(tf.test.TestCase):
         self._save(2)
     self.assertIn('00000002.partial', os.listdir(self._folder))
     self.assertEqual(self._restored(), 1)
+    self._checkpoints.remove_partial()
     self.assertEqual(os.listdir(self._folder), ['00000001'])
 
   def test_a_disk_that_is_full_leaves_what_was_there(self):

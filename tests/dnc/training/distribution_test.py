@@ -51,7 +51,7 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
     cls._chief, cls._follower = (cls._finish(x) for x in workers)
 
   @classmethod
-  def _train(cls, name, config=distribution_worker.CONFIG):
+  def _train(cls, name, config=distribution_worker.LSTM):
     """By one process, in this one."""
     lines = []
     training.train(config, cls._dir(name), cls._data_dir, lines.append)
@@ -150,7 +150,7 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_two_devices_train_as_one(self):
     process = self._start(*_WORKER, self._folder, self._data_dir, 'mirrored')
-    self._train('one_device', distribution_worker.LSTM)
+    self._train('one_device', distribution_worker.DNC)
     status, _, stderr = self._finish(process)
     self.assertEqual(status, 0, msg=stderr)
     testing_runs.assert_close(

@@ -53,16 +53,16 @@ class _NumberSession(session.Session):
   def is_finished(self):
     return self.trainer.num_updates >= _CONFIG.num_training_iterations
 
-  def score(self):
+  def _score(self):
     return dict(loss=float(self.trainer.number))
 
   def data_of(self, metrics):
     return dict(number=float(self.trainer.number))
 
-  def position_text(self):
+  def _position_text(self):
     return f'{self.trainer.num_updates} of 10'
 
-  def seconds_left(self, steps_per_second, updates_per_second):
+  def _seconds_left(self, steps_per_second, updates_per_second):
     return (10 - self.trainer.num_updates) / updates_per_second
 
   def quality_text(self, scores):

@@ -64,16 +64,16 @@ class MachineTest(absltest.TestCase):
       self.assertGreater(machine.available_memory(), 1_000_000)
 
   def test_what_fits_and_what_does_not(self):
-    parts = machine.training_memory(_MODEL_A, 4101, 4096, 1000)
+    sizes = _MODEL_A, 4101, 4096, 1000
     with mock.patch.object(machine, 'available_memory', return_value=64 << 30):
-      machine.check_memory(_MODEL_A, parts)
+      machine.check_memory(*sizes)
     with mock.patch.object(machine, 'available_memory', return_value=10**9):
       with self.assertRaisesRegex(
         errors.UsageError,
         r'--batch_size=16 --tbptt_length=25: training needs at least 2\.\d GB '
         r'.* and 1\.0 GB are available',
       ):
-        machine.check_memory(_MODEL_A, parts)
+        machine.check_memory(*sizes)
 
   def test_every_size_that_is_too_large_is_named(self):
     for name in (
@@ -85,9 +85,8 @@ class MachineTest(absltest.TestCase):
       'batch_size',
     ):
       config = dataclasses.replace(_MODEL_A, **{name: 10**7})
-      parts = machine.training_memory(config, 4101, 4096, 25)
       with self.assertRaisesRegex(errors.UsageError, f'--{name}=10000000'):
-        machine.check_memory(config, parts)
+        machine.check_memory(config, 4101, 4096, 25)
 
 
 if __name__ == '__main__':
