@@ -38,10 +38,10 @@ def _erase_and_write(
   reset_weights: tf.Tensor,
   values: tf.Tensor,
 ) -> tf.Tensor:
-  """Erases, then writes.
+  """The paper's M_t = M_{t-1} o (1 - w_t^w e_t^T) + w_t^w v_t^T.
 
-  The paper's M_t = M_{t-1} o (1 - w_t^w e_t^T) + w_t^w v_t^T; with several
-  write heads, the product of the first factors and the sum of the last terms.
+  With several write heads, the product of the first factors and the sum of the
+  last terms.
 
   Args:
     memory: M_{t-1}, float tensor `[batch, N, W]`.
@@ -166,11 +166,10 @@ class MemoryAccess(snt.RNNCore):
 
     Args:
       inputs: float tensor `[batch, input_size]`.
-      prev_state: the state before this step.
+      prev_state: the state before the step.
 
     Returns:
-      The words read, r_t, float tensor `[batch, num_reads, W]`, and the state
-      after this step.
+      r_t, float tensor `[batch, num_reads, W]`, and the state after the step.
     """
     return self.read_and_write(self._read_inputs(inputs), prev_state)
 

@@ -147,14 +147,7 @@ class TemporalLinkage(snt.RNNCore):
     name: str = 'temporal_linkage',
     dtype: tf.DType = tf.float32,
   ):
-    """Constructs the module.
-
-    Args:
-      memory_size: number of slots, N.
-      num_writes: number of write heads.
-      name: of the module.
-      dtype: of the state.
-    """
+    """Constructs the module; `memory_size` is N, `dtype` that of the state."""
     super().__init__(name=name)
     self._memory_size = memory_size
     self._num_writes = num_writes
@@ -255,13 +248,7 @@ class Freeness(snt.RNNCore):
     name: str = 'freeness',
     dtype: tf.DType = tf.float32,
   ):
-    """Constructs the module.
-
-    Args:
-      memory_size: number of slots, N.
-      name: of the module.
-      dtype: of the state.
-    """
+    """Constructs the module; `memory_size` is N, `dtype` that of the state."""
     super().__init__(name=name)
     self._memory_size = memory_size
     self._dtype = dtype

@@ -91,9 +91,12 @@ class Task(abc.ABC):
 
     Args:
       config: the run.
-      model_dir: its folder.
+      model_dir: its folder, made if need be: `config.json`, `checkpoints/`,
+        `metrics.jsonl`, `summaries/` for TensorBoard and, at the end,
+        `training.json`.
       data_dir: where the table of sprites is kept; TFDS's folder by default.
-      log: takes the lines of the report; may be a `progress.Console`.
+      log: takes each line of the report; a `progress.Console` also shows each
+        update.
       strategy: how to divide the work, from `distribution.make_strategy`.
 
     Returns:

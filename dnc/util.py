@@ -7,10 +7,7 @@ import tensorflow as tf
 
 
 def batch_invert_permutation(permutations: tf.Tensor) -> tf.Tensor:
-  """Inverts each row of a batch of permutations.
-
-  Args:
-    permutations: int tensor `[batch, n]`; each row holds 0..n-1 once.
+  """Inverts each row of int `[batch, n]`, which holds 0..n-1 once.
 
   Returns:
     int32 tensor `[batch, n]` with `inverse[b, permutations[b, i]] == i`.
@@ -37,13 +34,6 @@ def reduce_prod(x: tf.Tensor, axis: int) -> tf.Tensor:
   The reference takes the last entry of `tf.cumprod`. Its gradient divides the
   product by each factor, and is 0 where the factor is exactly 0. The gradient
   of `tf.reduce_prod` is not 0 there.
-
-  Args:
-    x: float tensor.
-    axis: the axis to multiply over.
-
-  Returns:
-    `x` without `axis`.
   """
 
   @tf.custom_gradient

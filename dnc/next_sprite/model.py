@@ -50,14 +50,9 @@ def image_loss(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
 
 
 def squared_error(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-  """Squared error of the probabilities `sigmoid(logits)`.
+  """Squared error of `sigmoid(logits)`, summed over the pixels.
 
-  Args:
-    logits: float tensor `[time, batch, pixels]`.
-    targets: float tensor `[time, batch, pixels]` of 0 and 1.
-
-  Returns:
-    Float tensor `[time, batch]`: summed over the pixels.
+  Shapes as in `image_loss`.
   """
   return tf.reduce_sum(tf.square(tf.sigmoid(logits) - targets), axis=2)
 
@@ -97,7 +92,7 @@ class SpritePredictor(snt.Module):
       mean_image: float `[64, 64]` in [0, 1]. Where given, the output bias
         starts at its logit, so that training does not begin by learning that
         most pixels are black.
-      name: name of the module.
+      name: of the module.
     """
     super().__init__(name=name)
     self.core = cores.make_core(

@@ -53,9 +53,8 @@ def exported(
   Raises:
     UsageError: if the model lacks something that `config.export` names.
   """
-  names = [name for name in config_lib.EXPORTS if name in available]
+  names = _available(config, 'export', config_lib.EXPORTS, available)
   if config.export is not None:
-    _check_available('export', config.export, names)
     return tuple(name for name in names if name in config.export)
   wide = available.get('memory', 0) > config.MAX_MEMORY
   if wide and 'memory' not in (config.representations or ()):
@@ -66,36 +65,35 @@ def exported(
 def probed(
   config: config_lib.EvaluationConfig, available: Mapping[str, int]
 ) -> tuple[str, ...]:
-  """Decides which of the exported representations Test 1 probes.
-
-  Args:
-    config: names them in `representations`, or leaves that None.
-    available: what the model has, from `widths`.
-
-  Returns:
-    Some of `config.REPRESENTATIONS`.
+  """Decides which representations Test 1 probes; arguments as of `exported`.
 
   Raises:
     UsageError: if the model lacks something that `config.representations`
       names.
   """
-  if config.representations is None:
-    written = exported(config, available)
-    return tuple(x for x in written if x in config_lib.REPRESENTATIONS)
-  names = [name for name in config_lib.REPRESENTATIONS if name in available]
-  _check_available('representations', config.representations, names)
-  return config.representations
+  choices = config_lib.REPRESENTATIONS
+  _available(config, 'representations', choices, available)
+  if config.representations is not None:
+    return config.representations
+  return tuple(x for x in exported(config, available) if x in choices)
 
 
-def _check_available(
-  flag: str, names: tuple[str, ...], available: list[str]
-) -> None:
-  lacking = [name for name in names if name not in available]
+def _available(
+  config: config_lib.EvaluationConfig,
+  flag: str,
+  choices: tuple[str, ...],
+  available: Mapping[str, int],
+) -> list[str]:
+  """The choices that the model has; refuses a flag that names others."""
+  names = [name for name in choices if name in available]
+  given = getattr(config, flag) or ()
+  lacking = [name for name in given if name not in available]
   if lacking:
     raise errors.UsageError(
-      f'--{flag}={",".join(names)}: this core has no {", ".join(lacking)}; '
-      f'it has {", ".join(available)}'
+      f'--{flag}={",".join(given)}: this core has no {", ".join(lacking)}; it '
+      f'has {", ".join(names)}'
     )
+  return names
 
 
 class Recorder:
@@ -218,7 +216,7 @@ class ModelTraces:
       log: takes a line of progress now and then.
 
     Returns:
-      The traces, open for traces.
+      The traces, open for reading.
 
     Raises:
       UsageError: if the folder holds other traces, or the disk is too small.

@@ -15,8 +15,8 @@ integers here, because NumPy keeps raw output stable between versions but not
 what its distributions make of it.
 
 From rollouts to tensors: `batch_indices` says which rollouts go together,
-`make_batch` builds one batch with NumPy, `dataset` does it behind the
-training loop, and `model_inputs`, `model_targets`, `mask` unpack it in graph.
+`make_batch` builds a batch, `dataset` builds batches in the background, and
+`model_inputs`, `model_targets` and `mask` unpack them in graph.
 """
 
 from collections.abc import Sequence
@@ -62,8 +62,8 @@ class RolloutSpec:
       or pairs; it reads as pairs.
 
   Raises:
-    errors.UsageError: if the seed or a length is not allowed, or `varying` and
-      `fixed` are not what `variation.resolve` takes.
+    UsageError: if the seed or a length is not allowed, or `varying` and `fixed`
+      are not what `variation.resolve` takes.
     ValueError: if the stream is unknown.
   """
 
@@ -150,8 +150,8 @@ class RolloutRange:
 class RolloutBatch(NamedTuple):
   """Rollouts side by side, padded with zeros to the longest.
 
-  Arrays or tensors; `dnc.rollouts` explains the alignment. A batch that was not
-  filled has rollouts of length 0 and index -1.
+  Arrays or tensors. A batch that was not filled has rollouts of length 0 and
+  index -1.
 
   Attributes:
     image: uint8 [time, batch, 64, 8], packed image of the current sprite.
@@ -342,11 +342,7 @@ def batch_indices(
 def batch_spec(batch_size: int | None = None) -> RolloutBatch:
   """The `tf.TensorSpec` of each field; any number of steps.
 
-  Args:
-    batch_size: rollouts in a batch; None for any number.
-
-  Returns:
-    A `RolloutBatch` of specs, for `tf.function` signatures.
+  A `batch_size` of None stands for any, too.
   """
   packed = [None, batch_size, render.IMAGE_SIZE, render.ROW_BYTES]
   vector = [None, batch_size, latents.NUM_LATENTS]
@@ -372,8 +368,8 @@ def dataset(
     batches: int64 [num_batches, batch], as from `batch_indices`.
 
   Returns:
-    A dataset of `RolloutBatch`, always in the same order. It holds no more than
-    the batches in flight.
+    A dataset of `RolloutBatch` in this order; only the batches in flight are in
+    memory.
   """
   spec_of_batch = batch_spec(batches.shape[1])
 
@@ -422,8 +418,8 @@ def mask(
 
   Args:
     lengths: int32 [batch], number of steps of each rollout.
-    num_steps: number of steps to tell of.
-    offset: the first of these steps.
+    num_steps: how many steps.
+    offset: the first of them.
 
   Returns:
     float32 [num_steps, batch]: 1 where offset + step < length, else 0.
@@ -439,18 +435,6 @@ def segment(
 
   `length` and `index` are still those of the whole rollouts: the mask of the
   segment is `mask(batch.length, stop - start, offset=start)`.
-
-  Args:
-    batch: a batch.
-    start: the first step.
-    stop: one past the last step.
-
-  Returns:
-    A batch with the time-major fields cut.
   """
-  return batch._replace(
-    **{
-      name: getattr(batch, name)[start:stop]
-      for name in ('image', 'action', 'target', 'classes', 'values')
-    }
-  )
+  *time_major, lengths, index = batch
+  return RolloutBatch(*(x[start:stop] for x in time_major), lengths, index)

@@ -22,6 +22,7 @@ from dnc.next_sprite import rollouts
 from dnc.visualize import memory_trace
 
 SEGMENT_LENGTH = 100
+_IMAGE_SHAPE = (render.IMAGE_SIZE, render.IMAGE_SIZE)
 # Pixels between the sprites of a picture, and the steps it shows.
 _GAP = 2
 _NUM_SHOWN = 10
@@ -65,8 +66,7 @@ def step_scores(
     loss: one of `model.LOSSES`.
 
   Returns:
-    `loss`, `pixel_error` and `iou` as in `ScoreSums`, float tensors
-    `[time, batch]`.
+    `loss`, `pixel_error`, `iou` as in `ScoreSums`, float `[time, batch]`.
   """
   predicted, true = logits > 0, targets > 0.5
 
@@ -91,17 +91,7 @@ def sum_scores(
   mask: tf.Tensor,
   loss: Loss = model_lib.image_loss,
 ) -> ScoreSums:
-  """Compares predicted images with true ones.
-
-  Args:
-    logits: float tensor `[time, batch, pixels]`.
-    targets: float tensor `[time, batch, pixels]` of 0 and 1.
-    mask: float tensor `[time, batch]`, 1 for real steps.
-    loss: one of `model.LOSSES`.
-
-  Returns:
-    The sums over the real steps.
-  """
+  """Sums `step_scores` over the real steps: those with 1 in `mask`."""
   # Padded steps may hold anything, even NaN.
   sums = {
     name: tf.reduce_sum(tf.where(mask > 0, value, 0.0))
@@ -190,10 +180,8 @@ class PredictionScorer:
         break
       here = steps[(steps >= start) & (steps < start + SEGMENT_LENGTH)]
       images.append(tf.gather(logits, here - start) > 0)
-    size = render.IMAGE_SIZE
-    index, _ = nearest.find_nearest(
-      self._table, np.concatenate(images).reshape([-1, size, size])
-    )
+    images = np.concatenate(images).reshape([-1, *_IMAGE_SHAPE])
+    index, _ = nearest.find_nearest(self._table, images)
     return latent_errors.mean_errors(
       self._true_classes.reshape([-1, latents.NUM_LATENTS]),
       latents.index_to_classes(index),
@@ -204,18 +192,17 @@ class PredictionScorer:
     return memory_trace.Tracer(self._predictor.core, rollouts.INPUT_SIZE)
 
   def trace_memory(self) -> tuple[memory_trace.MemoryTrace, np.ndarray]:
-    """Traces the memory in the first rollout.
+    """Traces the memory in the first steps of the first rollout.
 
     Returns:
-      What the memory does in its first `memory_trace.NUM_STEPS` steps, and the
-      sprites that go in at these steps, float32 `[time, 64, 64]` of 0 and 1.
+      What the memory does, and the sprites that go in, float32 `[time, 64, 64]`
+      of 0 and 1.
     """
     num_steps = min(memory_trace.NUM_STEPS, self._batch.length[0])
     steps = rollouts.segment(self._batch, 0, num_steps)
     inputs = rollouts.model_inputs(steps)[:, 0]
-    size = render.IMAGE_SIZE
     sprites = inputs[:, : rollouts.NUM_PIXELS].numpy()
-    return self._tracer(inputs), sprites.reshape([-1, size, size])
+    return self._tracer(inputs), sprites.reshape([-1, *_IMAGE_SHAPE])
 
   def picture(self) -> np.ndarray:
     """Draws the first steps of the first rollout.
@@ -229,13 +216,10 @@ class PredictionScorer:
     rows = np.stack(
       [rollouts.model_targets(batch)[:, 0], tf.sigmoid(logits[:, 0])]
     )
-    size = render.IMAGE_SIZE
-    sprites = (
-      (255 * rows).astype(np.uint8).reshape([*rows.shape[:2], size, size])
-    )
+    sprites = (255 * rows).astype(np.uint8)
     framed = np.pad(
-      sprites, [(0, 0), (0, 0), (0, _GAP), (0, _GAP)], constant_values=128
+      sprites.reshape([*rows.shape[:2], *_IMAGE_SHAPE]),
+      [(0, 0), (0, 0), (0, _GAP), (0, _GAP)],
+      constant_values=128,
     )
-    return np.concatenate(
-      [np.concatenate(list(row), axis=1) for row in framed]
-    )[:-_GAP, :-_GAP, np.newaxis]
+    return np.block([list(row) for row in framed])[:-_GAP, :-_GAP, np.newaxis]

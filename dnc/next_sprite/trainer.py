@@ -5,6 +5,8 @@ state is carried over to the next segment, without its gradient, and starts
 again from zeros with the next batch.
 """
 
+import functools
+
 import tensorflow as tf
 
 from dnc import config as config_lib
@@ -21,10 +23,7 @@ from dnc.training import trainer
 _BETA2 = 0.99
 
 
-def _variable(
-  value: tf.Tensor | float, dtype: tf.DType | None = None
-) -> tf.Variable:
-  return tf.Variable(value, dtype=dtype, trainable=False)
+_variable = functools.partial(tf.Variable, trainable=False)
 
 
 class SpriteTrainer(trainer.Trainer):
@@ -70,8 +69,8 @@ class SpriteTrainer(trainer.Trainer):
         self.predictor.learned_variables,
         beta2=_BETA2,
       )
-      self.num_batches = _variable(0, tf.int64)
-      self.start = _variable(0, tf.int32)
+      self.num_batches = _variable(0, dtype=tf.int64)
+      self.start = _variable(0)
       self.tally = tally_lib.Tally()
       self._initial_state = self.predictor.initial_state(config.batch_size)
       self._carried = [
@@ -86,11 +85,6 @@ class SpriteTrainer(trainer.Trainer):
       ],
     )
 
-  @property
-  def is_alone(self) -> bool:
-    """Whether one replica does all the work."""
-    return self._strategy.num_replicas_in_sync == 1
-
   def update(
     self, batch: rollouts.RolloutBatch, stop: bool = False
   ) -> dict[str, tf.Tensor]:
@@ -104,7 +98,8 @@ class SpriteTrainer(trainer.Trainer):
       Scalars: `loss`, mean per image over the segment's real steps;
       `grad_norm`, before clipping; `num_steps`, real steps; `finite`, whether
       both are finite: if not, nothing was changed; `finished`, whether this was
-      the batch's last segment; `stop`, whether any process wants to stop.
+      the batch's last segment; and, of several replicas, `stop`, whether any
+      process wants to stop.
 
     Raises:
       LostWorkerError: if another worker is gone; nothing was changed.
@@ -146,8 +141,9 @@ class SpriteTrainer(trainer.Trainer):
         num_steps=num_steps,
         finite=finite,
         finished=finished,
-        stop=stop > 0,
       )
+      if self._strategy.num_replicas_in_sync > 1:
+        metrics['stop'] = stop > 0
       return metrics, gradients, state, stop_at
 
     def apply(metrics, gradients, state, stop_at, finite):

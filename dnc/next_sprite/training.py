@@ -37,10 +37,8 @@ def updates(
 ) -> Iterator[dict[str, Any]]:
   """Trains on the batches that are left of the run; see `Session.updates`."""
   spec = rollouts.training_spec(config)
-  num_done, per_epoch = (
-    int(trainer.num_batches.numpy()),
-    config.batches_per_epoch,
-  )
+  num_done = int(trainer.num_batches.numpy())
+  per_epoch = config.batches_per_epoch
   for epoch in range(num_done // per_epoch, config.num_epochs):
     indices = rollouts.batch_indices(
       spec,
@@ -82,13 +80,7 @@ class SpriteSession(session_lib.Session):
     self, stop_requested: threading.Event
   ) -> Iterator[Mapping[str, Any]]:
     """Makes the updates that are left."""
-    for metrics in updates(
-      self.config, self._table, self.trainer, stop_requested
-    ):
-      if self.trainer.is_alone:
-        # A request that came during this update need not wait for the next.
-        del metrics['stop']
-      yield metrics
+    return updates(self.config, self._table, self.trainer, stop_requested)
 
   def is_finished(self) -> bool:
     """Whether the last update was made."""
@@ -153,29 +145,18 @@ def train(
   log: progress.Log = print,
   strategy: tf.distribute.Strategy | None = None,
 ) -> dict[str, float] | None:
-  """Trains a predictor, or resumes its training.
+  """Trains a predictor, or resumes its training: `tasks.Task.train`.
 
-  Args:
-    config: the run.
-    model_dir: its folder, made if need be: `config.json`, `checkpoints/`,
-      `metrics.jsonl`, `summaries/` for TensorBoard and, at the end,
-      `training.json`. All workers of a strategy must see the same folder.
-    data_dir: where the table of sprites is kept; TFDS's folder by default.
-    log: takes each line of the report; a `progress.Console` also shows each
-      update.
-    strategy: how to divide the work, from `distribution.make_strategy`. It
-      changes the numbers by rounding only. Of several workers the chief alone
-      reports and writes.
+  A strategy changes the numbers by rounding only. Of several workers the chief
+  alone reports and writes; all must see the same `model_dir`.
 
   Returns:
     The last validation: `loss`, `pixel_error` and `iou`, means over the steps
     of the validation rollouts, and `PredictionScorer.sprite_errors`; empty for
-    a worker that is not the chief. None if Ctrl-C or SIGTERM ended the training
-    early: its progress is saved.
+    a worker that is not the chief. None if the training was ended early.
 
   Raises:
-    UsageError: if the folder holds another run, the data cannot be read, the
-      memory is too small, the loss is not finite or another worker is lost.
+    UsageError: also if the data cannot be read or another worker is lost.
   """
   strategy = strategy or tf.distribute.get_strategy()
   machine.check_memory(

@@ -225,7 +225,7 @@ def chunk_for(
   clip_value: float,
   record: plain.Record | None,
 ) -> _Chunk:
-  """The same chunk for all cores of the same sizes, so that it compiles once."""
+  """One chunk for all cores of the same sizes: it is compiled once."""
   return _Chunk(dict(sizes), clip_value, record)
 
 

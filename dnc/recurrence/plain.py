@@ -110,10 +110,10 @@ def step(
     clip_value: of the core; 0 for none.
     weights: those of the loop.
     projected: x_t W_x + b, float tensor `[batch, 4 hidden_size]`.
-    state: the state before the step.
+    state: before the step.
 
   Returns:
-    The state after the step; gates_t, `[batch, 4 hidden_size]`; and xi_t,
+    The state after it; gates_t, `[batch, 4 hidden_size]`; and xi_t,
     `[batch, interface_size]`.
   """
   hidden, cell = state.controller_state

@@ -82,9 +82,6 @@ def lay_out(
       `length` are not used.
     length: int32 `[batch]`, steps of each pattern.
     repeats: int32 `[batch]`, number of copies of each.
-
-  Returns:
-    The batch.
   """
   length, repeats = length[:, tf.newaxis], repeats[:, tf.newaxis]
   answer = length + 2
@@ -137,9 +134,6 @@ def make_batch(
     stream: one of `STREAMS`.
     index: int64 scalar, number of the batch in the stream, from 0.
     batch_size: replaces the config's.
-
-  Returns:
-    The batch.
   """
   batch_size = batch_size or config.batch_size
   place = tf.cast(index, tf.int64) * len(STREAMS) + STREAMS.index(stream)
@@ -192,11 +186,8 @@ def score(logits: tf.Tensor, target: tf.Tensor, mask: tf.Tensor) -> CopyScore:
 
   Args:
     logits: float tensor `[time, batch, num_bits + 1]`.
-    target: float tensor `[time, batch, num_bits + 1]` of 0 and 1.
-    mask: float tensor `[time, batch]`, 1 for the steps that count.
-
-  Returns:
-    The shares that are right.
+    target: as in `CopyBatch`.
+    mask: as in `CopyBatch`.
   """
   right = tf.equal(logits > 0, target > 0.5)
   copied = (mask > 0) & (target[:, :, -1] < 0.5)

@@ -42,7 +42,7 @@ class CopySession(session.Session):
     return {k: float(v) for k, v in self.trainer.score().items()}
 
   def data_of(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The seed: with the number of updates, which is saved, it gives a batch."""
+    """The seed, which with the number of updates gives the batch."""
     del metrics
     return dict(seed=self.config.seed)
 
@@ -72,28 +72,13 @@ def train(
   log: progress.Log = print,
   strategy: tf.distribute.Strategy | None = None,
 ) -> dict[str, float] | None:
-  """Trains a DNC on repeat-copy, or resumes its training.
-
-  Args:
-    config: the run.
-    model_dir: its folder, made if need be: `config.json`, `checkpoints/`,
-      `metrics.jsonl`, `summaries/` for TensorBoard and, at the end,
-      `training.json`.
-    data_dir: not used: sequences are drawn in the graph.
-    log: takes each line of the report; a `progress.Console` also shows each
-      update.
-    strategy: not used: one device does the work.
+  """Trains a DNC on repeat-copy, or resumes its training: `tasks.Task.train`.
 
   Returns:
     The last scores on unseen sequences: `loss`, `bit_accuracy` and
-    `sequence_accuracy`. None if Ctrl-C or SIGTERM ended the training early: its
-    progress is saved.
-
-  Raises:
-    UsageError: if the folder holds another run or cannot be used, the memory is
-      too small, or the loss is not finite.
+    `sequence_accuracy`. None if the training was ended early.
   """
-  del data_dir, strategy
+  del data_dir, strategy  # Sequences are drawn in the graph, on one device.
   console = progress.as_console(log)
   machine.check_memory(
     config,

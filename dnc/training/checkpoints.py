@@ -160,14 +160,14 @@ def restore_parts(
   log: progress.Log,
   **parts: snt.Module,
 ) -> None:
-  """Restores parts of a run's trainer from its newest or best checkpoint.
+  """Restores parts of a run's trainer from a checkpoint.
 
   Args:
     model_dir: the run's folder.
     config: the run.
     kind: one of `config.CHECKPOINTS`.
     log: takes a line for each damaged checkpoint.
-    **parts: attributes of its trainer, by name.
+    **parts: attributes of the trainer, by name.
 
   Raises:
     UsageError: if there is no sound checkpoint, or it does not fit.
@@ -192,7 +192,6 @@ class Checkpoints:
     config: config_lib.Config,
     trainer: trainer_lib.Trainer,
     log: progress.Log,
-    max_to_keep: int = 3,
   ):
     """Constructs the keeper of a run's checkpoints.
 
@@ -201,13 +200,11 @@ class Checkpoints:
       config: the run.
       trainer: has all its variables.
       log: takes a line for each damaged checkpoint.
-      max_to_keep: how many of the newest stay, beside the best.
     """
     self._model_dir = model_dir
     self._config = config
     self._trainer = trainer
     self._log = log
-    self._max_to_keep = max_to_keep
 
   def restore(self) -> bool:
     """Restores the newest sound checkpoint; returns whether there is one.
@@ -227,7 +224,7 @@ class Checkpoints:
 
   def save(self, num_updates: int) -> None:
     """Saves the newest and drops the oldest."""
-    self._write(num_updates, '', self._max_to_keep)
+    self._write(num_updates, '', max_to_keep=3)
 
   def save_best(self, num_updates: int) -> None:
     """Saves the best and drops the last best."""
