@@ -162,7 +162,7 @@ class PredictionScorer:
       yield start, sums, logits
 
   def score(self) -> dict[str, float]:
-    """Means over all steps; see `ScoreSums.means`."""
+    """`ScoreSums.means` over all steps."""
     sums = [sums for _, sums, _ in self._segments(self._batch)]
     return ScoreSums(*(float(np.sum(x)) for x in zip(*sums))).means()
 

@@ -52,7 +52,7 @@ class SpriteTrainer(trainer.Trainer):
       table: the sprites; gives the mean image that the output starts from.
       strategy: whose replicas share the work; one by default. Their number
         must divide the batch size.
-      name: name of the module.
+      name: of the module.
 
     Raises:
       LostWorkerError: if another worker is gone.

@@ -126,7 +126,6 @@ class SpriteSession(session_lib.Session):
   def _seconds_left(
     self, steps_per_second: float, updates_per_second: float
   ) -> float:
-    """See `Session`."""
     del updates_per_second
     config = self.config
     mean_length = (config.min_length + config.max_length) / 2

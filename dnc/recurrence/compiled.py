@@ -63,10 +63,7 @@ class _Chunk:
     )
 
   def _kept_of(self, state: dnc.DNCState) -> plain.Kept:
-    record = self._record
-    return plain.kept_of(
-      state, record and (lambda folded: record(self._unfold(folded)))
-    )
+    return plain.kept_of(self._unfold(state), self._record)
 
   def _step(self, t, steps_left, weights, projected, state):
     new_state, gates, interface = plain.step(

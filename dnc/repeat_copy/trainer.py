@@ -34,8 +34,8 @@ class CopyTrainer(trainer.Trainer):
   Attributes:
     core: the `DNC`.
     optimizer: Adam.
-    update: trains on the next batch; see `_update`.
-    score: scores unseen sequences; see `_score`.
+    update: trains on the next batch: `_update` as a `tf.function`.
+    score: scores unseen sequences: `_score` as a `tf.function`.
   """
 
   def __init__(

@@ -53,7 +53,6 @@ class CopySession(session.Session):
   def _seconds_left(
     self, steps_per_second: float, updates_per_second: float
   ) -> float:
-    """See `Session`."""
     del steps_per_second
     return self._num_left() / updates_per_second
 

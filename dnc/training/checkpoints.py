@@ -5,7 +5,6 @@ A checkpoint is a folder, `checkpoints/<updates>/`, with the files of
 place, synced and renamed. A damaged one is noticed before it is read.
 """
 
-from collections.abc import Iterator
 import contextlib
 import glob
 import hashlib
@@ -126,31 +125,32 @@ def _numbered(model_dir: str, prefix: str = '') -> list[tuple[int, str]]:
 
 def sound(
   model_dir: str, log: progress.Log, kind: str = 'newest'
-) -> Iterator[str]:
-  """Yields the folders of a run's sound checkpoints, the newest first.
+) -> str | None:
+  """Finds the newest of a run's sound checkpoints.
 
   Args:
     model_dir: the run's folder.
     log: takes a line for each damaged one, which is passed over.
     kind: one of `config.CHECKPOINTS`.
 
+  Returns:
+    Its folder; None if there are no checkpoints.
+
   Raises:
-    UsageError: if there are some and all are damaged.
+    UsageError: if all are damaged.
   """
   folders = _numbered(model_dir, _BEST if kind == 'best' else '')
-  all_damaged = bool(folders)
   for _, folder in folders:
     damage = _damage(folder)
-    if damage:
-      log(f'{folder} is damaged ({damage}): passed over')
-    else:
-      all_damaged = False
-      yield folder
-  if all_damaged:
+    if not damage:
+      return folder
+    log(f'{folder} is damaged ({damage}): passed over')
+  if folders:
     raise errors.UsageError(
-      f'{_parent(model_dir)}: every checkpoint is '
-      'damaged; restore the files or train in another --model_dir'
+      f'{_parent(model_dir)}: every checkpoint is damaged; restore the files '
+      'or train in another --model_dir'
     )
+  return None
 
 
 def restore_parts(
@@ -173,14 +173,14 @@ def restore_parts(
     UsageError: if there is no sound checkpoint, or it does not fit.
   """
   with files.explained_errors(model_dir):
-    for folder in sound(model_dir, log, kind):
-      trackable = tf.train.Checkpoint(run_name=tf.Variable(''), **parts)
-      read(folder, config, trackable, partially=True)
-      return
-  raise errors.UsageError(
-    f'--model_dir={model_dir}: no checkpoint there yet; let train.py run '
-    'until its first checkpoint'
-  )
+    folder = sound(model_dir, log, kind)
+    if not folder:
+      raise errors.UsageError(
+        f'--model_dir={model_dir}: no checkpoint there yet; let train.py run '
+        'until its first checkpoint'
+      )
+    trackable = tf.train.Checkpoint(run_name=tf.Variable(''), **parts)
+    read(folder, config, trackable, partially=True)
 
 
 class Checkpoints:
@@ -212,10 +212,10 @@ class Checkpoints:
     Raises:
       UsageError: if all are damaged, or another run wrote it.
     """
-    for folder in sound(self._model_dir, self._log):
+    folder = sound(self._model_dir, self._log)
+    if folder:
       read(folder, self._config, self._trainer)
-      return True
-    return False
+    return folder is not None
 
   def remove_partial(self) -> None:
     """Removes what a killed process had half written."""

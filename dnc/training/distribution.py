@@ -126,9 +126,7 @@ def check_tf_config() -> dict[str, Any]:
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
   """Whether this process is the chief, which alone reports and writes."""
   resolver = strategy.cluster_resolver
-  if resolver is None or not resolver.task_type:
-    return True
-  if resolver.task_type == 'chief':
+  if resolver is None or resolver.task_type in (None, '', 'chief'):
     return True
   has_chief = 'chief' in resolver.cluster_spec().as_dict()
   return not has_chief and resolver.task_id == 0

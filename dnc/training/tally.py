@@ -43,9 +43,9 @@ class Tally(snt.Module):
     """Counts an update, in its graph.
 
     Args:
-      loss: mean over its steps, scalar.
-      grad_norm: of its gradient, scalar.
-      num_steps: its real steps, scalar.
+      loss: mean over the update's steps, scalar.
+      grad_norm: of the gradient, scalar.
+      num_steps: real steps, scalar.
     """
     for variable, number in (
       (self.num_updates, 1),

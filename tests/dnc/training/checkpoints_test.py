@@ -70,7 +70,7 @@ class CheckpointsTest(tf.test.TestCase):
     self._save(3, 4, 5)
     self.assertIn('best_00000002', os.listdir(self._folder))
     self.assertNotIn('best_00000001', os.listdir(self._folder))
-    best = next(checkpoints.sound(self._model_dir, self.fail, 'best'))
+    best = checkpoints.sound(self._model_dir, self.fail, 'best')
     checkpoints.read(best, _CONFIG, self._trainer)
     self.assertEqual(int(self._trainer.value), 2)
 
