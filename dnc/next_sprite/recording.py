@@ -156,6 +156,10 @@ class Recorder:
       yield {x: np.asarray(memoryview(recorded[x])) for x in self._names}
 
 
+# One recorder for many exports: its graph takes seconds to compile.
+_recorder = functools.lru_cache(maxsize=2)(Recorder)
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelTraces:
   """Traces of a model: what they are of, and their folder.
@@ -240,16 +244,6 @@ class ModelTraces:
         raise
       export.finish()
     return traces.open_traces(self.path, self._all_metadata)
-
-
-@functools.lru_cache(maxsize=2)
-def _recorder(
-  predictor: model_lib.SpritePredictor,
-  names: tuple[str, ...],
-  batch_size: int,
-) -> Recorder:
-  """One recorder for many exports: its graph takes seconds to compile."""
-  return Recorder(predictor, names, batch_size)
 
 
 def _batch_size(bytes_per_rollout: int) -> int:

@@ -1,7 +1,6 @@
 """Rollouts as Test 3 runs them, scored as next-sprite prediction."""
 
 from collections.abc import Iterator
-from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -57,9 +56,7 @@ class SpriteSequences:
     self._spec = spec
     self._loss = predictor.loss
     images = tf.TensorSpec([None, None, rollouts.NUM_PIXELS])
-    self._score = tf.function(
-      self._step_scores, input_signature=[images, images]
-    )
+    self.scores = tf.function(self._scores, input_signature=[images, images])
 
   def segments(
     self, batch: int, batch_size: int
@@ -78,12 +75,7 @@ class SpriteSequences:
         counts={metric.name: is_real for metric in self.metrics},
       )
 
-  def _step_scores(self, outputs, targets):
+  def _scores(self, outputs, targets):
+    """Scores each step by each metric: float tensors `[time, batch]`."""
     found = scoring.step_scores(outputs, targets, self._loss)
     return {metric.name: found[metric.name] for metric in self.metrics}
-
-  def scores(
-    self, outputs: tf.Tensor, targets: tf.Tensor
-  ) -> Mapping[str, tf.Tensor]:
-    """Scores each step by each metric: float tensors `[time, batch]`."""
-    return self._score(outputs, targets)
