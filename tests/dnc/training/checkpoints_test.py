@@ -46,7 +46,8 @@ class CheckpointsTest(tf.test.TestCase):
     return int(trainer.value) if saved.restore() else None
 
   def test_fingerprint_is_of_the_weights(self):
-    one, other = _Trainer(), _Trainer()
+    one, other = tf.Module(), tf.Module()
+    one.value, other.value = tf.Variable(0), tf.Variable(0)
     expected = checkpoints.fingerprint(one)
     self.assertEqual(checkpoints.fingerprint(other), expected)
     other.value.assign(1)
