@@ -112,7 +112,6 @@ class LesionedAccess(access_lib.MemoryAccess):
     lesion: str | None,
     lesion_step: int = 0,
     reset_interval: int = 10,
-    name: str = 'lesioned_access',
   ):
     """Constructs the module.
 
@@ -122,7 +121,6 @@ class LesionedAccess(access_lib.MemoryAccess):
       lesion_step: the first step of `frozen_memory`.
       reset_interval: steps between two resets of `reset_memory`, or exchanges
         of `exchanged_memory`.
-      name: of the module.
 
     Raises:
       ValueError: if the lesion is unknown, or a number out of range.
@@ -135,7 +133,7 @@ class LesionedAccess(access_lib.MemoryAccess):
         f'{lesion_step} and {reset_interval}'
       )
     dtype = access.initial_state(1).memory.dtype
-    super().__init__(**access.sizes, name=name, dtype=dtype)
+    super().__init__(**access.sizes, name='lesioned_access', dtype=dtype)
     self._interface = access.interface
     self._lesion = lesion
     self._lesion_step = lesion_step
@@ -187,7 +185,6 @@ class LesionedDNC(dnc.DNC):
     lesion: str | None,
     lesion_step: int = 0,
     reset_interval: int = 10,
-    name: str = 'lesioned_dnc',
   ):
     """Constructs the core around an intact one, which stays as it is.
 
@@ -201,7 +198,7 @@ class LesionedDNC(dnc.DNC):
       controller_config=dict(hidden_size=hidden.shape[1]),
       output_size=core.output_linear.output_size,
       clip_value=core.clip_value,
-      name=name,
+      name='lesioned_dnc',
       dtype=hidden.dtype,
     )
     self._controller = core.controller

@@ -83,7 +83,6 @@ class SpritePredictor(snt.Module):
     self,
     config: config_lib.TrainingConfig,
     mean_image: np.ndarray | None = None,
-    name: str = 'sprite_predictor',
   ):
     """Constructs the model and creates its variables.
 
@@ -92,9 +91,8 @@ class SpritePredictor(snt.Module):
       mean_image: float `[64, 64]` in [0, 1]. Where given, the output bias
         starts at its logit, so that training does not begin by learning that
         most pixels are black.
-      name: of the module.
     """
-    super().__init__(name=name)
+    super().__init__(name='sprite_predictor')
     self.core = cores.make_core(
       config, rollouts.INPUT_SIZE, rollouts.NUM_PIXELS, config.core
     )

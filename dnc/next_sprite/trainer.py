@@ -43,7 +43,6 @@ class SpriteTrainer(trainer.Trainer):
     config: config_lib.TrainingConfig,
     table: table_lib.SpriteTable,
     strategy: tf.distribute.Strategy | None = None,
-    name: str = 'trainer',
   ):
     """Constructs the model and its optimizer, with all variables.
 
@@ -52,12 +51,11 @@ class SpriteTrainer(trainer.Trainer):
       table: the sprites; gives the mean image that the output starts from.
       strategy: whose replicas share the work; one by default. Their number
         must divide the batch size.
-      name: of the module.
 
     Raises:
       LostWorkerError: if another worker is gone.
     """
-    super().__init__(config, name=name)
+    super().__init__(config)
     self._config = config
     self._strategy = strategy or tf.distribute.get_strategy()
     with distribution.lost_workers_told(), self._strategy.scope():

@@ -38,11 +38,9 @@ class CopyTrainer(trainer.Trainer):
     score: scores unseen sequences: `_score` as a `tf.function`.
   """
 
-  def __init__(
-    self, config: config_lib.RepeatCopyConfig, name: str = 'trainer'
-  ):
+  def __init__(self, config: config_lib.RepeatCopyConfig):
     """Constructs the model and its optimizer, with all variables."""
-    super().__init__(config, name=name)
+    super().__init__(config)
     self._config = config
     self.core = make_core(config)
     self.optimizer = optimizers.make(

@@ -26,9 +26,9 @@ class Tally(snt.Module):
     best_loss: float64 variable, the lowest validation loss.
   """
 
-  def __init__(self, name: str = 'tally'):
+  def __init__(self):
     """Constructs the tally of a run that has not begun."""
-    super().__init__(name=name)
+    super().__init__(name='tally')
     self.num_updates = _variable(0, tf.int64)
     self.num_steps = _variable(0, tf.int64)
     self.loss_sum = _variable(0, tf.float64)

@@ -20,9 +20,9 @@ class Trainer(snt.Module):
 
   tally: tally_lib.Tally
 
-  def __init__(self, config: config_lib.Config, name: str = 'trainer'):
+  def __init__(self, config: config_lib.Config):
     """Constructs what all trainers have."""
-    super().__init__(name=name)
+    super().__init__(name='trainer')
     # Made outside any strategy: workers cannot send each other a string.
     self.run_name = tf.Variable(config.name(), trainable=False)
 
