@@ -284,13 +284,13 @@ class TrainTest(_WholeRun, tf.test.TestCase):
     self.assertEqual(runs.load(self._whole), _CONFIG)
 
   def test_a_loss_that_is_not_finite_ends_it_and_can_be_seen_again(self):
-    # An LSTM's outputs stay finite, their squares do not.
+    # An LSTM's outputs stay finite; their squares overflow.
     loss = mock.patch.dict(model.LOSSES, {_CONFIG.loss: _squares})
     self.enterContext(loss)
     wild = dataclasses.replace(_CONFIG, **_WILD, checkpoint_interval=1)
     model_dir = self._dir('wild')
     with self.assertRaisesRegex(
-      errors.UsageError, r'diverged: update 2 has loss inf.*wild/diverged'
+      errors.UsageError, r'diverged: update 2 has loss nan.*wild/diverged'
     ):
       self._train(model_dir, wild)
     cause = loop.diverged(model_dir)[1]
