@@ -78,6 +78,7 @@ class CommandsTest(tf.test.TestCase):
     self.assertLess(len(lines), 24)
     for line, number in zip(lines[-4:-1], (1, 2, 3), strict=True):
       self.assertRegex(line, rf'^Test {number}, .*\? (Yes|No|Cannot tell)')
+      self.assertLess(len(line), 240)
     self.assertRegex(lines[-1], '^report: runs/.*/evaluation/report.html$')
 
     folder = self._shared.folder

@@ -20,7 +20,7 @@ from dnc.system import wording
 # verdicts are 'Yes' with 6 rollouts, 3 % with 20.
 LEAST_UNSEEN = 20
 
-# The share of what can be read off the planted memory that must be found.
+# Probes must find at least this share of what the planted memory holds.
 _LEAST_FOUND = 0.5
 
 
@@ -124,34 +124,34 @@ class _Unseen:
   def _more_than(
     self, name: str, held: Sequence[tuple[int, str]]
   ) -> Iterator[str]:
-    """How much of what a representation holds is more than others hold."""
+    """Counts the labels of which a representation holds more than others."""
     compared = self._result.comparisons.get(name, {})
     twin = [x for x in compared if x == f'{naming.UNTRAINED}{name}']
     controller = [x for x in compared if x not in twin]
     for others, words in (
-      (twin, 'off the same part of an untrained core'),
-      (controller, "off the controller's state, trained or not"),
+      (twin, 'from the same part of an untrained core'),
+      (controller, "from the controller's state, trained or not"),
     ):
       if others:
         number = sum(
           all(compared[x][offset][label].interval[0] > 0 for x in others)
           for offset, label in held
         )
-        yield f'{number} of these {len(held)} more than {words}'
+        yield f'{number} of {len(held)} more than {words}'
 
   def clause(self, name: str) -> str:
     """What a representation holds."""
     what = f'{naming.in_words(name)} ({self._result.widths[name]} numbers)'
     held = self.held(name)
     if not held:
-      return f'nothing off the {what}: {self._most(name)}'
+      return f'nothing from the {what}: {self._most(name)}'
     parts = []
     for offset in dict.fromkeys(offset for offset, _ in held):
       labels = [label for other, label in held if other == offset]
       shown = wording.join([self._shown(name, offset, x) for x in labels])
       parts.append(f'{shown} of {naming.when(offset)}')
     more = wording.join(self._more_than(name, held))
-    clause = f'off the {what} {"; ".join(parts)}'
+    clause = f'from the {what} {"; ".join(parts)}'
     return f'{clause} ({more})' if more else clause
 
   def _most(self, name: str) -> str:
@@ -193,9 +193,14 @@ def text(result: results.ProbeResult) -> str:
   if held:
     is_learned = any(unseen.is_learned(*each) for each in held)
     answer = 'Yes' if is_learned else 'No more than an untrained core'
+  asked = len(names) * sum(
+    len(unseen.labels(offset)) for offset in result.offsets
+  )
+  where = wording.join([naming.in_words(name) for name in names])
   clauses = '; and '.join(unseen.clause(name) for name in names)
   return (
-    f'{answer}: beyond random inputs and shuffled labels, a linear layer reads '
-    f'{clauses}.{unseen.planted()} Scores are {unseen.measures()} on '
+    f'{answer}: a linear layer reads {len(held)} of {asked} labels from the '
+    f'{where}. Beyond random inputs and shuffled labels, it reads {clauses}.'
+    f'{unseen.planted()} Scores are {unseen.measures()} on '
     f'{result.num_rollouts["test"]:,} unseen rollouts.'
   )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import dataclasses
 import os
 import platform
+import re
 import shutil
 from typing import Any
 from typing import NamedTuple
@@ -115,17 +116,22 @@ def _question(test: str, has_memory: bool) -> str:
   return _TESTS[test].question.format(held=held)
 
 
+def first_sentence(text: str) -> str:
+  """The answer in short: the first sentence of a verdict."""
+  return re.split(r'(?<=\.) ', text, maxsplit=1)[0]
+
+
 def answers(found: Mapping[str, Any], has_memory: bool) -> list[str]:
-  """Returns each test's question and verdict, for the terminal.
+  """Returns each test's question and the first sentence of its verdict.
 
   Args:
     found: as `experiment.evaluate` returns it.
     has_memory: whether the core has a memory.
   """
+  found = {name: found[name] for name in _TESTS if name in found}
   return [
-    f'{_question(name, has_memory)} {test.verdict(found[name])}'
-    for name, test in _TESTS.items()
-    if name in found
+    f'{_question(name, has_memory)} {first_sentence(_TESTS[name].verdict(x))}'
+    for name, x in found.items()
   ]
 
 

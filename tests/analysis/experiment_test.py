@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from analysis import evaluated_run
 from analysis import experiment
+from analysis.report import composer
 from dnc import config as config_lib
 from dnc import unroll
 from dnc.dsprites import latents
@@ -260,7 +261,7 @@ class ConfinedTest(tf.test.TestCase):
     self.assertAllClose(
       data['scores']['no_link']['loss'], result.scores['no_link']['loss']
     )
-    self.assertIn(data['verdict'], self._lines)
+    self.assertIn(composer.first_sentence(data['verdict']), self._lines)
     self.assertIn('| memory reset every 10 steps', self._text('lesion.md'))
     found, _ = self._evaluate(
       tests=('lesion',), num_lesioned=3, lesion_step=0, reset_interval=14

@@ -18,17 +18,18 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
     )
     self.assertEqual(
       verdict.text(result),
-      'Yes: beyond random inputs and shuffled labels, a linear layer reads off '
-      'the memory (256 numbers) x 0.300 of the current step; shape +0.100 of 5 '
-      'steps before (2 of these 2 more than off the same part of an untrained '
-      'core). It finds at least 100% of what was planted. Scores are R^2 (for '
-      'shape, accuracy above chance) on 30 unseen rollouts.',
+      'Yes: a linear layer reads 2 of 15 labels from the memory. Beyond random '
+      'inputs and shuffled labels, it reads from the memory (256 numbers) x '
+      '0.300 of the current step; shape +0.100 of 5 steps before (2 of 2 more '
+      'than from the same part of an untrained core). It finds at least 100% of '
+      'what was planted. Scores are R^2 (for shape, accuracy above chance) on '
+      '30 unseen rollouts.',
     )
 
   def test_yes_but_an_untrained_core_holds_as_much(self):
     said = verdict.text(examples.result({(0, 'x_position'): 0.3}))
-    self.assertStartsWith(said, 'No more than an untrained core: beyond')
-    self.assertIn('(0 of these 1 more than off the same part of an', said)
+    self.assertStartsWith(said, 'No more than an untrained core: a linear')
+    self.assertIn('(0 of 1 more than from the same part of an', said)
 
   def test_some_of_it_more_than_an_untrained_core(self):
     result = examples.result(
@@ -39,13 +40,13 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
       more[offset]['scale'] = results.Difference(0.15, (0.1, 0.2))
     said = verdict.text(result)
     self.assertStartsWith(said, 'Yes')
-    self.assertIn('(2 of these 3 more than off the same part of an', said)
+    self.assertIn('(2 of 3 more than from the same part of an', said)
 
   @parameterized.parameters(0.0, 0.005, -0.3)
   def test_no(self, gain):
     said = verdict.text(examples.result({(0, 'scale'): gain}))
     self.assertStartsWith(said, 'No: ')
-    self.assertIn('reads nothing off the memory (256 numbers): with 95', said)
+    self.assertIn('reads nothing from the memory (256 numbers): with 95', said)
 
   def test_no_says_how_much_might_be_there(self):
     # The upper end of the highest interval.
@@ -78,7 +79,7 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
       scores['random_256'][0][label] = dataclasses.replace(score, exact=exact)
     for label, score in scores['memory'][0].items():
       scores['memory'][0][label] = dataclasses.replace(score, exact=None)
-    self.assertIn('reads nothing off the memory', verdict.text(result))
+    self.assertIn('reads nothing from the memory', verdict.text(result))
     scores['memory'][0]['scale'] = examples.with_gain(
       scores['memory'][0]['scale'], 0.25, (0.2, 0.3)
     )
