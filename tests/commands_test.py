@@ -15,8 +15,8 @@ import time
 
 import tensorflow as tf
 
-from tests.support import data as testing_data
 from tests.support import evaluated_run
+from tests.support import testing_data
 
 # Starts in half the time.
 _SMALL_LSTM = (

@@ -13,9 +13,9 @@ from dnc.config import settings
 from dnc.system import errors
 import evaluate
 from tests.support import commands
-from tests.support import data
+from tests.support import testing_data
 
-_REPEAT_COPY = os.path.join(data.ROOT, 'testdata', 'repeat_copy_run')
+_REPEAT_COPY = os.path.join(testing_data.ROOT, 'testdata', 'repeat_copy_run')
 
 
 class EvaluateTest(parameterized.TestCase):

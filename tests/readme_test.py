@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from analysis import probe
 from dnc import unroll
-from tests.support import data as testing_data
+from tests.support import testing_data
 
 # Snippets with one of these need a trained run, or prepare a dataset for
 # minutes. Of these only the names and arguments are checked.

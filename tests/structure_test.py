@@ -8,7 +8,7 @@ import re
 from absl.testing import absltest
 from absl.testing import parameterized
 
-from tests.support import data as testing_data
+from tests.support import testing_data
 
 _CORE = (
   'dnc.util',

@@ -12,13 +12,13 @@ from dnc import config as config_lib
 from dnc import tasks
 from dnc import unroll
 from dnc.dsprites import latents
-from dnc.next_sprite import model as predictor_lib
+from dnc.next_sprite import model as model_lib
 from dnc.next_sprite import rollouts
 from dnc.system import errors
 from dnc.system import progress
 from dnc.traces import writing
 from dnc.training import checkpoints
-from tests.support import data as testing_data
+from tests.support import testing_data
 
 _TRAINING = config_lib.TrainingConfig(memory_size=5, word_size=4, hidden_size=8)
 _EVALUATION = dict(num_rollouts=12, num_sequences=3, rollout_length=15)
@@ -37,7 +37,7 @@ class EvaluatedRunTest(tf.test.TestCase):
   def _run(self, folder=None, training_config=_TRAINING, **changes):
     config = config_lib.EvaluationConfig(**{**_EVALUATION, **changes})
     task = tasks.get(tasks.NEXT_SPRITE)
-    model = predictor_lib.SpritePredictor(
+    model = model_lib.SpritePredictor(
       dataclasses.replace(training_config, seed=1)
     )
     return evaluated_run.EvaluatedRun(
@@ -57,7 +57,7 @@ class EvaluatedRunTest(tf.test.TestCase):
     other = run.traces(dataclasses.replace(requests, is_untrained=True))
     self.assertEndsWith(own.path, '/probe_2x15_seed0_update7')
     self.assertEqual(other.path, own.path.replace('update7', 'update0'))
-    untrained = predictor_lib.SpritePredictor(_TRAINING)
+    untrained = model_lib.SpritePredictor(_TRAINING)
     for traces, model, num_updates in (
       (own, run.trained.model, 7),
       (other, untrained, 0),

@@ -22,8 +22,8 @@ from dnc import unroll
 from dnc.dsprites import latents
 from dnc.next_sprite import training
 from dnc.system import errors
-from dnc.traces import reading as traces_lib
-from tests.support import data as testing_data
+from dnc.traces import reading
+from tests.support import testing_data
 
 _TRAINING = config_lib.TrainingConfig(
   memory_size=5,
@@ -88,7 +88,7 @@ class ConfinedTest(tf.test.TestCase):
     return path
 
   def _classes(self, name, split):
-    traces = traces_lib.open_traces(self._folder(name))
+    traces = reading.open_traces(self._folder(name))
     return [
       x['classes']
       for x in traces.dataset(split, ['classes']).as_numpy_iterator()
@@ -181,8 +181,8 @@ class ConfinedTest(tf.test.TestCase):
       ],
     )
     name = 'probe_untrained_varying-*'
-    trained = traces_lib.open_traces(self._folder('probe_varying-*'))
-    untrained = traces_lib.open_traces(self._folder(name))
+    trained = reading.open_traces(self._folder('probe_varying-*'))
+    untrained = reading.open_traces(self._folder(name))
     self.assertEqual(untrained.metadata['num_updates'], 0)
     self.assertNotEqual(
       untrained.metadata['model_fingerprint'],

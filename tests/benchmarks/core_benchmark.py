@@ -43,7 +43,7 @@ import tensorflow as tf
 from dnc import dnc
 from dnc import unroll as unroll_lib
 from dnc import util
-from dnc.next_sprite import model as predictor
+from dnc.next_sprite import model as model_lib
 from dnc.next_sprite import rollouts
 from dnc.recurrence import compiled
 from dnc.training import optimizers
@@ -131,7 +131,7 @@ def _functions(core: dnc.DNC, way: Callable) -> dict[str, Callable]:
   def train(inputs, targets):
     with tf.GradientTape() as tape:
       logits = way(core, inputs, core.initial_state(inputs.shape[1]))[0]
-      loss = tf.reduce_mean(predictor.image_loss(logits, targets))
+      loss = tf.reduce_mean(model_lib.image_loss(logits, targets))
     gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), 50.0)
     optimizer.apply(gradients, variables)
     return loss

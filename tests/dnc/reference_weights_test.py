@@ -12,8 +12,8 @@ from dnc import dnc
 from dnc import reference_weights
 from dnc import unroll
 from dnc.system import errors
-from tests.support import data as testing_data
 from tests.support import golden as golden_lib
+from tests.support import testing_data
 
 _CHECKPOINT_FOLDER = os.path.join(
   testing_data.ROOT, 'testdata', 'tf1_checkpoint'

@@ -20,8 +20,8 @@ from absl import flags
 import numpy as np
 import tensorflow as tf
 
-from tests.support import data as testing_data
-from tests.support import training_runs as testing_runs
+from tests.support import testing_data
+from tests.support import training_runs
 
 _KILLS = flags.DEFINE_integer('kills', 20, 'How often.', lower_bound=1)
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the moments.', lower_bound=0)
@@ -113,7 +113,7 @@ def main(argv: Sequence[str]) -> None:
     finish(start(whole, *more))
     lines = kill_and_resume(parts, _KILLS.value, _SEED.value, *more)
     print(''.join(line.rstrip() + '\n' for line in lines))
-    testing_runs.assert_same(tf.test.TestCase(), whole, parts)
+    training_runs.assert_same(tf.test.TestCase(), whole, parts)
   print(f'the same after {_KILLS.value} kills')
 
 

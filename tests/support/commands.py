@@ -10,7 +10,7 @@ from unittest import mock
 from absl import flags
 
 from dnc.system import command_line
-from tests.support import data
+from tests.support import testing_data
 
 
 class _LoadingError(Exception):
@@ -54,10 +54,14 @@ def run_without_tensorflow(
   with tempfile.TemporaryDirectory() as folder:
     with open(os.path.join(folder, 'tensorflow.py'), 'w') as file:
       file.write('raise ImportError("imported for nothing")')
+    path = os.pathsep.join([folder, testing_data.ROOT])
     return subprocess.run(
-      [sys.executable, os.path.join(data.ROOT, script), *arguments],
+      [sys.executable, os.path.join(testing_data.ROOT, script), *arguments],
       cwd=folder,
-      env={**os.environ, 'PYTHONPATH': os.pathsep.join([folder, data.ROOT])},
+      env={
+        **os.environ,
+        'PYTHONPATH': os.pathsep.join([folder, testing_data.ROOT]),
+      },
       capture_output=True,
       text=True,
       check=False,

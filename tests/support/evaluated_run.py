@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-from tests.support import data
+from tests.support import testing_data
 
 MODEL_FLAGS = (
   '--preset=quick',
@@ -90,8 +90,8 @@ def command(script: str, *flags: str) -> list[str]:
   """The words of a command, with the tests' data."""
   return [
     sys.executable,
-    os.path.join(data.ROOT, script),
-    f'--data_dir={data.data_dir()}',
+    os.path.join(testing_data.ROOT, script),
+    f'--data_dir={testing_data.data_dir()}',
     *flags,
   ]
 
@@ -100,7 +100,7 @@ def _run(root: str, script: str, *flags: str) -> dict:
   result = subprocess.run(
     command(script, *flags),
     cwd=root,
-    env={**os.environ, 'PYTHONPATH': data.ROOT},
+    env={**os.environ, 'PYTHONPATH': testing_data.ROOT},
     capture_output=True,
     text=True,
     check=False,

@@ -16,8 +16,8 @@ from dnc import traces as traces_lib
 from dnc.dsprites import latents
 from dnc.next_sprite import rollouts as rollouts_lib
 from dnc.system import errors
-from tests.support import data as testing_data
 from tests.support import random_traces
+from tests.support import testing_data
 
 _SPEC = rollouts_lib.RolloutSpec(0, 'evaluation', 100, 100)
 # Rollouts to train on, and unseen ones.

@@ -11,8 +11,8 @@ from dnc import traces as traces_lib
 from dnc.dsprites import latents
 from dnc.next_sprite import rollouts
 from dnc.system import errors
-from tests.support import data as testing_data
 from tests.support import random_traces
+from tests.support import testing_data
 
 
 class TraceStreamTest(tf.test.TestCase):

@@ -14,13 +14,13 @@ from analysis.probe import tables
 from analysis.probe import verdict
 from dnc.dsprites import latents
 from tests.analysis.probe import examples
-from tests.support import markdown_tables as testing_tables
+from tests.support import markdown_tables
 
 
 class TablesTest(tf.test.TestCase):
   def test_tables_of_each_split_and_offset_beside_the_post(self):
     text = tables.text(examples.result({(0, 'shape'): 0.25}))
-    found = testing_tables.rows(text)
+    found = markdown_tables.rows(text)
     # Training rollouts: Keras, exact; unseen ones: selectivity, too.
     self.assertLen(found, 3 * 3 + 3 * 2 + 1)
     self.assertEqual(
@@ -77,7 +77,7 @@ class TablesTest(tf.test.TestCase):
       for label in latents.NAMES
     }
     result = dataclasses.replace(examples.result(), isolated=isolated)
-    table = testing_tables.rows(tables.text(result))[-1]
+    table = markdown_tables.rows(tables.text(result))[-1]
     for row in ('memory (256)', 'memory (256), exact'):
       self.assertEqual(table[row], ['+0.700 [+0.690, +0.710]'] * 5)
     self.assertEqual(table['input image (4096), exact'], ['-'] * 5)
@@ -116,7 +116,7 @@ class TablesTest(tf.test.TestCase):
     text = tables.text(result, **kind)
     self.assertIn('x_position varies from sprite to sprite; shape is of', text)
     self.assertNotRegex(text, r'\| post, |\bnan\b|\binf\b')
-    for table in testing_tables.rows(text):
+    for table in markdown_tables.rows(text):
       for row in list(table.values())[2:]:  # After header and rule.
         self.assertEqual(row[:2], ['does not vary'] * 2)
       if 'predicting the mean (exact)' in table:

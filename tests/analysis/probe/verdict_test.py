@@ -21,9 +21,9 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
       'Yes: a linear layer reads 2 of 15 labels from the memory. Beyond random '
       'inputs and shuffled labels, it reads from the memory (256 numbers) x '
       '0.300 of the current step; shape +0.100 of 5 steps before (2 of 2 more '
-      'than from the same part of an untrained core). It finds at least 100% of '
-      'what was planted. Scores are R^2 (for shape, accuracy above chance) on '
-      '30 unseen rollouts.',
+      'than from the same part of an untrained core). It finds at least 100% '
+      'of what was planted. Scores are R^2 (for shape, accuracy above chance) '
+      'on 30 unseen rollouts.',
     )
 
   def test_yes_but_an_untrained_core_holds_as_much(self):

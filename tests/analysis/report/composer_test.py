@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing import event_accumulator
 import tensorflow as tf
 
 from analysis.report import composer
-from tests.support import browser as testing_browser
+from tests.support import browser as browser_lib
 from tests.support import evaluated_run
 
 _PHONE = 360
@@ -84,7 +84,7 @@ class ComposerTest(tf.test.TestCase):
     self.assertGreater(min(picture.shape[:2]), 150)
 
   def test_in_a_browser(self):
-    with testing_browser.browser(_PHONE, 800) as browser:
+    with browser_lib.browser(_PHONE, 800) as browser:
       for width, name in ((1200, 'desk'), (_PHONE, 'phone')):
         # Windows have a least width; what the page sees has not.
         browser.execute_cdp_cmd(
@@ -104,7 +104,7 @@ class ComposerTest(tf.test.TestCase):
         for natural, shown in sizes:
           self.assertGreater(natural, 0)
           self.assertBetween(shown, min(natural, width // 2), width)
-        testing_browser.screenshot(browser, f'report_{name}')
+        browser_lib.screenshot(browser, f'report_{name}')
       printed = browser.execute_cdp_cmd('Page.printToPDF', {})['data']
       printed = base64.b64decode(printed)
       self.assertStartsWith(printed, b'%PDF')

@@ -9,7 +9,7 @@ from absl.testing import absltest
 from dnc import config as config_lib
 from dnc.next_sprite import config as next_sprite_config
 from dnc.repeat_copy import config as repeat_copy_config
-from tests.support import data
+from tests.support import testing_data
 
 
 class FaceTest(absltest.TestCase):
@@ -41,7 +41,7 @@ class FaceTest(absltest.TestCase):
     code += 'print([m for m in sys.modules if m.startswith("tensorflow")])'
     output = subprocess.run(
       [sys.executable, '-c', code],
-      cwd=data.ROOT,
+      cwd=testing_data.ROOT,
       check=True,
       capture_output=True,
       text=True,

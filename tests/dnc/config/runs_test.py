@@ -12,7 +12,7 @@ from dnc import tasks
 from dnc.config import runs
 from dnc.system import errors
 from dnc.system import files
-from tests.support import data
+from tests.support import testing_data
 
 
 class RunsTest(parameterized.TestCase):
@@ -73,7 +73,7 @@ class RunsTest(parameterized.TestCase):
     )
 
   def test_a_run_of_an_earlier_version(self):
-    model_dir = os.path.join(data.ROOT, 'testdata', 'repeat_copy_run')
+    model_dir = os.path.join(testing_data.ROOT, 'testdata', 'repeat_copy_run')
     config = runs.load(model_dir)
     self.assertEqual(config.num_bits, 6)
     # Pinned: the name is in its checkpoints.

@@ -13,8 +13,8 @@ import tensorflow_datasets as tfds
 
 from dnc.dsprites import builder
 from dnc.dsprites import latents
-from tests.support import data
 from tests.support import published_files
+from tests.support import testing_data
 
 # More than a block, and the last block is not full.
 _NUM_SPRITES = 250
@@ -35,7 +35,7 @@ class DspritesRenderedTest(tfds.testing.DatasetBuilderTestCase):
   DATASET_CLASS = builder.DspritesRendered
   SPLITS = {'train': _NUM_SPRITES}
   # The builder reads no file, but TFDS requires a folder of examples.
-  EXAMPLE_DIR = os.path.dirname(data.DSPRITES_FRAMES)
+  EXAMPLE_DIR = os.path.dirname(testing_data.DSPRITES_FRAMES)
 
   def setUp(self):
     self.enterContext(_first_sprites())
@@ -119,7 +119,7 @@ class RegistrationTest(tf.test.TestCase):
   def _run(self, code):
     return subprocess.run(
       [sys.executable, '-c', code],
-      cwd=data.ROOT,
+      cwd=testing_data.ROOT,
       check=True,
       capture_output=True,
       text=True,

@@ -8,7 +8,7 @@ import sys
 from absl.testing import absltest
 
 from dnc import dsprites
-from tests.support import data
+from tests.support import testing_data
 
 
 class ImportTest(absltest.TestCase):
@@ -25,7 +25,7 @@ class ImportTest(absltest.TestCase):
     code += 'print([m for m in sys.modules if m.startswith("tensorflow")])'
     output = subprocess.run(
       [sys.executable, '-c', code],
-      cwd=data.ROOT,
+      cwd=testing_data.ROOT,
       check=True,
       capture_output=True,
       text=True,

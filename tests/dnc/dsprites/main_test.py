@@ -16,7 +16,7 @@ from dnc.dsprites import latents
 from dnc.dsprites import published_file
 from dnc.dsprites import render
 from dnc.system import errors
-from tests.support import data
+from tests.support import testing_data
 
 _FILE = 'dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz'
 
@@ -90,7 +90,7 @@ class ProcessTest(absltest.TestCase):
   def _run(self, *words):
     folder = self.create_tempdir()
     folder.create_file('tensorflow.py', 'raise ImportError("for nothing")')
-    path = os.pathsep.join([folder.full_path, data.ROOT])
+    path = os.pathsep.join([folder.full_path, testing_data.ROOT])
     return subprocess.run(
       [sys.executable, '-m', 'dnc.dsprites', *words],
       cwd=folder.full_path,

@@ -11,7 +11,7 @@ from dnc.dsprites import latents
 from dnc.dsprites import nearest
 from dnc.dsprites import spec
 from dnc.dsprites import table as table_lib
-from tests.support import data
+from tests.support import testing_data
 
 _BATCH = 8192
 
@@ -42,7 +42,7 @@ class NearestTest(tf.test.TestCase, parameterized.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.table = data.rendered_table()
+    cls.table = testing_data.rendered_table()
 
   def setUp(self):
     super().setUp()
@@ -74,7 +74,7 @@ class NearestTest(tf.test.TestCase, parameterized.TestCase):
     self.assertGreater(np.mean(found == index), 0.9)
 
   def test_published_images_are_found(self):
-    frames = np.load(data.DSPRITES_FRAMES)
+    frames = np.load(testing_data.DSPRITES_FRAMES)
     images = np.unpackbits(frames['images'], axis=-1)
     found, distance = nearest.find_nearest(self.table, images)
     self.assertAllEqual(distance, np.zeros(len(images)))

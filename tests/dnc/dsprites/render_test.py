@@ -13,7 +13,7 @@ import tensorflow as tf
 from dnc import dsprites
 from dnc.dsprites import latents
 from dnc.dsprites import render
-from tests.support import data
+from tests.support import testing_data
 
 # When this must change, so must render.RECIPE.
 _SHA256 = 'a633ec1c60535b2cb0ddce1eff200fe7d64356ac276023214a64274c9db8e6ee'
@@ -56,7 +56,7 @@ def _inside(polygon, image_size):
 
 class RenderImagesTest(tf.test.TestCase):
   def test_real_frames_bit_for_bit(self):
-    frames = np.load(data.DSPRITES_FRAMES)
+    frames = np.load(testing_data.DSPRITES_FRAMES)
     real = np.unpackbits(frames['images'], axis=-1)
     self.assertLen(real, 160)
     rendered = dsprites.render_images(frames['classes'])
@@ -231,7 +231,7 @@ class RenderAllTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.bits = data.rendered_table().bits
+    cls.bits = testing_data.rendered_table().bits
     cls.words = cls.bits.reshape(latents.NUM_SPRITES, 64, 8).view('>u8')[..., 0]
 
   def test_agrees_with_render_images(self):
@@ -258,7 +258,7 @@ class RenderAllTest(tf.test.TestCase):
     )
     seconds, kilobytes = subprocess.run(
       [sys.executable, '-c', code],
-      cwd=data.ROOT,
+      cwd=testing_data.ROOT,
       check=True,
       stdout=subprocess.PIPE,
     ).stdout.split()

@@ -21,7 +21,7 @@ from dnc.dsprites import table as table_lib
 from dnc.dsprites import tfds_dsprites
 from dnc.system import errors
 from dnc.system import files
-from tests.support import data
+from tests.support import testing_data
 
 # When this must change, so must render.RECIPE.
 _FINGERPRINT = 'd87051110129588763690ef265768489'
@@ -36,7 +36,7 @@ class WholeTableTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.table = data.rendered_table()
+    cls.table = testing_data.rendered_table()
 
   def test_bits_are_mapped_read_only(self):
     self.assertIsInstance(self.table.bits, np.memmap)
@@ -77,15 +77,15 @@ class WholeTableTest(tf.test.TestCase):
       while len(seconds) < 3 and not any(s < 1 for s in seconds):
         # Processor time, so that other processes do not count.
         start = time.process_time()
-        table = table_lib.load_table(data_dir=data.data_dir())
+        table = table_lib.load_table(data_dir=testing_data.data_dir())
         seconds.append(time.process_time() - start)
         self.assertEqual(table.fingerprint, _FINGERPRINT)
     self.assertLess(min(seconds), 1)
 
   def test_default_data_dir(self):
-    with mock.patch.dict(os.environ, TFDS_DATA_DIR=data.data_dir()):
+    with mock.patch.dict(os.environ, TFDS_DATA_DIR=testing_data.data_dir()):
       table = table_lib.load_table()
-    self.assertEqual(table.bits.filename, _path(data.data_dir()))
+    self.assertEqual(table.bits.filename, _path(testing_data.data_dir()))
     with mock.patch.dict(os.environ, HOME='/home/me'):
       os.environ.pop('TFDS_DATA_DIR', None)
       self.assertEqual(
@@ -97,7 +97,7 @@ class WholeTableTest(tf.test.TestCase):
 class _SmallTableTest(tf.test.TestCase):
   def setUp(self):
     super().setUp()
-    self.bits = np.array(data.rendered_table().bits[:_NUM_SPRITES])
+    self.bits = np.array(testing_data.rendered_table().bits[:_NUM_SPRITES])
     self.enterContext(
       mock.patch.multiple(
         table_lib, _SHAPE=self.bits.shape, _NUM_BYTES=self.bits.nbytes
@@ -180,7 +180,7 @@ class BuildTest(_SmallTableTest):
     def start():
       process = subprocess.Popen(
         [sys.executable, '-c', code, self.data_dir],
-        cwd=data.ROOT,
+        cwd=testing_data.ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from dnc.dsprites import latents
 from dnc.dsprites import verify
-from tests.support import data
+from tests.support import testing_data
 
 _FILE = 'dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz'
 
@@ -14,7 +14,7 @@ class VerifyTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.rendered = data.rendered_table().bits
+    cls.rendered = testing_data.rendered_table().bits
     # A file that differs in two squares and a heart.
     cls.sprites = latents.classes_to_index(
       [[0, 5, 0, 31, 31], [0, 5, 39, 0, 31], [2, 3, 7, 9, 30]]

@@ -14,9 +14,9 @@ from dnc.next_sprite import model
 from dnc.next_sprite import recording
 from dnc.next_sprite import rollouts
 from dnc.system import errors
-from dnc.traces import shards as trace_shards
-from tests.support import data as testing_data
-from tests.support import random_traces as testing_traces
+from dnc.traces import shards
+from tests.support import random_traces
+from tests.support import testing_data
 
 _CONFIG = config_lib.TrainingConfig(
   memory_size=3, word_size=2, num_read_heads=2, hidden_size=4
@@ -92,7 +92,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
       mock.patch.object(unroll, 'can_compile', return_value=False),
       # Four rollouts a shard.
       mock.patch.object(recording, '_BATCH_SIZE', 4),
-      mock.patch.object(trace_shards, '_SHARD_BYTES', 1),
+      mock.patch.object(shards, '_SHARD_BYTES', 1),
     ):
       cls.enterClassContext(patch)
     cls._table = testing_data.rendered_table()
@@ -222,14 +222,14 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
     self._export()
     self._assert_remade(after, after)
 
-  @parameterized.parameters(*testing_traces.DAMAGES)
+  @parameterized.parameters(*random_traces.DAMAGES)
   def test_what_is_damaged_is_made_again(self, damage):
     opened = self._export()
     before = self._files()
     # The last of the training rollouts: a batch that was not filled.
     name = 'dnc_traces-train.tfrecord-00002-of-00003'
     file = os.path.join(self.path, name)
-    testing_traces.DAMAGES[damage](file)
+    random_traces.DAMAGES[damage](file)
     if damage == 'flipped':
       with self.assertRaisesRegex(errors.UsageError, f'{file}: damaged'):
         with opened.explained_errors():

@@ -14,7 +14,7 @@ from dnc.dsprites import latents
 from dnc.dsprites import render
 from dnc.next_sprite import rollouts
 from dnc.system import errors
-from tests.support import data as testing_data
+from tests.support import testing_data
 
 TRAIN = rollouts.RolloutSpec(7, 'train', 20, 40)
 

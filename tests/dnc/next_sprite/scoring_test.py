@@ -10,7 +10,7 @@ from dnc.dsprites import nearest
 from dnc.next_sprite import model
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring
-from tests.support import data as testing_data
+from tests.support import testing_data
 
 _CONFIG = config_lib.TrainingConfig(
   memory_size=3, word_size=2, num_read_heads=2, hidden_size=4

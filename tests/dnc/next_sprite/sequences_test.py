@@ -6,11 +6,11 @@ import tensorflow as tf
 from analysis import lesion
 from dnc import config as config_lib
 from dnc import lesions
-from dnc.next_sprite import model as predictor_lib
+from dnc.next_sprite import model
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring
 from dnc.next_sprite import sequences
-from tests.support import data as testing_data
+from tests.support import testing_data
 
 
 class SpriteSequencesTest(tf.test.TestCase):
@@ -21,7 +21,7 @@ class SpriteSequencesTest(tf.test.TestCase):
       memory_size=3, word_size=2, num_read_heads=2, hidden_size=4
     )
     table = testing_data.rendered_table()
-    cls._predictor = predictor_lib.SpritePredictor(config, table.mean_image())
+    cls._predictor = model.SpritePredictor(config, table.mean_image())
     cls._spec = rollouts.RolloutSpec(
       seed=3, stream='evaluation', min_length=30, max_length=70
     )

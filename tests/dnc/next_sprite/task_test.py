@@ -5,7 +5,7 @@ import tensorflow as tf
 from dnc import config as config_lib
 from dnc import tasks
 from dnc.next_sprite import model
-from tests.support import data as testing_data
+from tests.support import testing_data
 
 
 class NextSpriteTest(tf.test.TestCase):

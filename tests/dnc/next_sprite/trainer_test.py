@@ -12,10 +12,10 @@ from dnc import unroll
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring
 from dnc.next_sprite import trainer as trainer_lib
-from tests.support import data as testing_data
-from tests.support import training_runs as testing_runs
+from tests.support import testing_data
+from tests.support import training_runs
 
-_CONFIG = testing_runs.CONFIG
+_CONFIG = training_runs.CONFIG
 
 # What a core without a memory does not have is left at its default.
 _NO_MEMORY = dict(memory_size=16, word_size=16, num_read_heads=4)

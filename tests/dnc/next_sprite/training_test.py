@@ -24,11 +24,11 @@ from dnc.system import errors
 from dnc.training import loop
 from dnc.training import session
 from dnc.training import summaries
-from tests.support import data as testing_data
-from tests.support import training_runs as testing_runs
+from tests.support import testing_data
+from tests.support import training_runs
 
 # Most of a training does not depend on the core. DncTest has a memory.
-_CONFIG = testing_runs.LSTM
+_CONFIG = training_runs.LSTM
 _WILD = dict(learning_rate=1e30, max_grad_norm=1e30, clip_value=0.0)
 
 
@@ -100,7 +100,7 @@ class _WholeRun:
 
 
 class DncTest(_WholeRun, tf.test.TestCase):
-  _CONFIG = testing_runs.CONFIG
+  _CONFIG = training_runs.CONFIG
 
   def test_shows_itself_in_tensorboard(self):
     tags = set()
@@ -124,7 +124,7 @@ class DncTest(_WholeRun, tf.test.TestCase):
     log = _Lines()
     self.assertEqual(self._train(model_dir, log=log), self._result)
     self.assertIn(f'after {int(os.path.basename(before))} u', log.lines[1])
-    testing_runs.assert_same(self, self._whole, model_dir)
+    training_runs.assert_same(self, self._whole, model_dir)
 
   def test_a_validation_that_is_not_finite_is_not_the_end_of_the_line(self):
     # What the last update of all has made is measured, but never trained on.
@@ -216,7 +216,7 @@ class TrainTest(_WholeRun, tf.test.TestCase):
     log = _Lines()
     self.assertEqual(self._train(parts, log=log), self._result)
     self.assertIn(f'after {updates_then} updates', log.lines[0])
-    testing_runs.assert_same(self, self._whole, parts)
+    training_runs.assert_same(self, self._whole, parts)
 
   def test_ctrl_c_after_the_last_update_stops_nothing(self):
     folder = self._dir('late')
@@ -309,7 +309,7 @@ class TrainTest(_WholeRun, tf.test.TestCase):
       training.replay(self._whole)
 
   def test_sizes_that_cannot_fit_are_told_at_once(self):
-    large = dataclasses.replace(testing_runs.CONFIG, memory_size=10**6)
+    large = dataclasses.replace(training_runs.CONFIG, memory_size=10**6)
     model_dir = self._dir('large')
     with self.assertRaisesRegex(
       errors.UsageError, r'--memory_size=1000000 .* at least .* GB .* available'

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc.repeat_copy import data
-from tests.support import data as testing_data
 from tests.support import golden
+from tests.support import testing_data
 
 _CONFIG = config_lib.RepeatCopyConfig(num_bits=3, max_length=1)
 

@@ -12,12 +12,12 @@ from dnc import config as config_lib
 from dnc import dnc
 from dnc import lesions
 from dnc import reference_weights
-from dnc.repeat_copy import data as repeat_copy
+from dnc.repeat_copy import data
 from dnc.repeat_copy import sequences
 from dnc.repeat_copy import training
 from dnc.system import errors
-from tests.support import data as testing_data
 from tests.support import lesioned_outputs
+from tests.support import testing_data
 
 _CHECKPOINT_FOLDER = os.path.join(
   testing_data.ROOT, 'testdata', 'tf1_checkpoint'
@@ -51,7 +51,7 @@ class CopySequencesTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_scores_are_those_of_the_training(self):
     (segment,) = self._sequences.segments(0, 25)
-    batch = repeat_copy.make_batch(self._config, 'validation', 1, 25)
+    batch = data.make_batch(self._config, 'validation', 1, 25)
     np.testing.assert_array_equal(segment.inputs, batch.observations)
     outputs = lesioned_outputs.outputs(self._core, segment.inputs)[
       'read_words_zero'
@@ -66,15 +66,13 @@ class CopySequencesTest(tf.test.TestCase, parameterized.TestCase):
       ]
       for metric in self._sequences.metrics
     }
-    expected = repeat_copy.score(outputs, batch.target, batch.mask)
+    expected = data.score(outputs, batch.target, batch.mask)
     self.assertAllClose(np.mean(found['sequence_accuracy']), expected.sequences)
     copied = segment.counts['bit_accuracy'].sum(axis=0)
     self.assertAllClose(
       np.average(found['bit_accuracy'], weights=copied), expected.bits
     )
-    loss = repeat_copy.masked_sigmoid_cross_entropy(
-      outputs, batch.target, batch.mask
-    )
+    loss = data.masked_sigmoid_cross_entropy(outputs, batch.target, batch.mask)
     self.assertAllClose(np.mean(found['loss']), loss, rtol=1e-5)
 
   def test_real_steps_end_with_the_end_marker(self):
@@ -87,7 +85,7 @@ class CopySequencesTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_batches_are_other_sequences(self):
     first, second = (next(self._sequences.segments(b, 25)) for b in (0, 1))
-    reported = repeat_copy.make_batch(self._config, 'validation', 0, 25)
+    reported = data.make_batch(self._config, 'validation', 0, 25)
     seen = {
       x.numpy().tobytes()
       for x in (first.inputs, second.inputs, reported.observations)

@@ -17,8 +17,8 @@ from dnc import config as config_lib
 from dnc.config import runs
 from dnc.repeat_copy import training
 from dnc.system import errors
-from tests.support import data as testing_data
-from tests.support import training_runs as testing_runs
+from tests.support import testing_data
+from tests.support import training_runs
 
 _CONFIG = config_lib.RepeatCopyConfig(
   num_bits=3,
@@ -107,7 +107,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     result, lines = self._train('resumed')
     self.assertIn('after 100 updates', lines[0])
     self.assertEqual(result, self._whole(runs.RESULT_FILE))
-    testing_runs.assert_same(
+    training_runs.assert_same(
       self, os.path.join(self._folder, 'whole'), model_dir
     )
 

@@ -10,7 +10,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from dnc.system import command_line
-from tests.support import data
+from tests.support import testing_data
 
 _COMMAND = """
 import signal
@@ -31,7 +31,7 @@ class RunTest(parameterized.TestCase):
   def _run(self, code, *words):
     return subprocess.run(
       [sys.executable, '-c', _COMMAND.format(code), *words],
-      cwd=data.ROOT,
+      cwd=testing_data.ROOT,
       capture_output=True,
       text=True,
       check=False,
@@ -66,7 +66,7 @@ class RunTest(parameterized.TestCase):
     code = 'while True: print("more")'
     process = subprocess.Popen(
       [sys.executable, '-c', _COMMAND.format(code)],
-      cwd=data.ROOT,
+      cwd=testing_data.ROOT,
       stdout=subprocess.PIPE,
       stderr=subprocess.PIPE,
     )

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dnc.system import errors
 from dnc.system import files
-from tests.support import data
+from tests.support import testing_data
 
 
 class AtomicFileTest(tf.test.TestCase):
@@ -101,7 +101,7 @@ class OnlyWriterTest(tf.test.TestCase):
     )
     process = subprocess.Popen(
       [sys.executable, '-c', hold, folder],
-      cwd=data.ROOT,
+      cwd=testing_data.ROOT,
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
     )

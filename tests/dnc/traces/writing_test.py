@@ -14,8 +14,8 @@ from dnc.system import errors
 from dnc.traces import records
 from dnc.traces import shards as shards_lib
 from dnc.traces import writing
-from tests.support import data
 from tests.support import random_traces
+from tests.support import testing_data
 
 _SPLITS = {
   'train': [shards_lib.PlannedRollout(i, 3 + i % 2) for i in range(7)],
@@ -107,7 +107,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
   def test_resumes_after_a_kill(self):
     killed = subprocess.run(
       [sys.executable, '-c', _KILLED, self.path],
-      cwd=data.ROOT,
+      cwd=testing_data.ROOT,
       capture_output=True,
       check=False,
     )

@@ -19,9 +19,9 @@ from dnc import unroll
 from dnc.next_sprite import training
 from dnc.system import errors
 from dnc.training import distribution
-from tests.support import data as testing_data
 from tests.support import distribution_worker
-from tests.support import training_runs as testing_runs
+from tests.support import testing_data
+from tests.support import training_runs
 
 _WORKER = ('-m', 'tests.support.distribution_worker')
 # Seconds after which a process is killed, far more than any of them takes.
@@ -118,7 +118,7 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
     with open(self._dir('stopped/training.json')) as file:
       self.assertEqual(chief[2][0], json.load(file))
     self.assertEqual(follower[1][0], {})
-    testing_runs.assert_close(self, self._dir('alone'), self._dir('stopped'))
+    training_runs.assert_close(self, self._dir('alone'), self._dir('stopped'))
 
   def test_only_the_chief_writes(self):
     self.assertFalse(os.path.exists(self._dir('elsewhere')))
@@ -148,7 +148,7 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
     # One process resumes what several began.
     log = self._train('lost')
     self.assertRegex(log[0], 'resuming .* after 4 updates')
-    testing_runs.assert_close(self, self._dir('alone'), self._dir('lost'))
+    training_runs.assert_close(self, self._dir('alone'), self._dir('lost'))
 
   def test_two_devices_train_as_one(self):
     process = self._start(*_WORKER, self._folder, self._data_dir, 'mirrored')
@@ -156,7 +156,7 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
       self._train('one_device', distribution_worker.DNC)
     status, _, stderr = self._finish(process)
     self.assertEqual(status, 0, msg=stderr)
-    testing_runs.assert_close(
+    training_runs.assert_close(
       self, self._dir('one_device'), self._dir('mirrored')
     )
 

@@ -6,7 +6,7 @@ import tempfile
 import tensorflow as tf
 
 from tests.stress import kill_resume
-from tests.support import training_runs as testing_runs
+from tests.support import training_runs
 
 _NUM_KILLS = 3
 _ROLLOUTS = kill_resume.ROLLOUTS * _NUM_KILLS
@@ -23,7 +23,7 @@ class KillResumeTest(tf.test.TestCase):
     kill_resume.finish(process)
     self.assertIn('training in', lines[0])
     self.assertRegex(lines[-1], r'resuming .* after [1-9]')
-    testing_runs.assert_same(self, whole, parts)
+    training_runs.assert_same(self, whole, parts)
 
 
 if __name__ == '__main__':

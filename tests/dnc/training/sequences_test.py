@@ -9,7 +9,7 @@ import tensorflow as tf
 from dnc import config as config_lib
 from dnc import tasks
 from dnc.training import sequences
-from tests.support import data as testing_data
+from tests.support import testing_data
 
 _COPY_RUN = os.path.join(testing_data.ROOT, 'testdata', 'repeat_copy_run')
 

@@ -15,8 +15,8 @@ from dnc.next_sprite import scoring
 from dnc.next_sprite import trainer as trainer_lib
 from dnc.training import summaries
 from tests.support import browser
-from tests.support import data
 from tests.support import tensorboard_process
+from tests.support import testing_data
 
 _CONFIG = config_lib.TrainingConfig(
   memory_size=8,
@@ -44,7 +44,7 @@ walk(document.body);
 
 def _write_run(model_dir, config):
   """Trains for two updates and writes their summaries."""
-  table = data.rendered_table()
+  table = testing_data.rendered_table()
   trainer = trainer_lib.SpriteTrainer(config, table)
   spec = rollouts.training_spec(config, 'train')
   validator = scoring.PredictionScorer(
