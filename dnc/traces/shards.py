@@ -301,5 +301,8 @@ def finish(
 ) -> None:
   """Writes TFDS's files; call it once all shards are there."""
   for name, content in _description(widths, shards).items():
-    with files.atomic_file(os.path.join(path, name)) as file:
-      file.write(content)
+    file = pathlib.Path(path, name)
+    # Files that are sound stay as they are.
+    if not file.exists() or file.read_bytes() != content:
+      with files.atomic_file(file) as opened:
+        opened.write(content)

@@ -58,10 +58,7 @@ def run_without_tensorflow(
     return subprocess.run(
       [sys.executable, os.path.join(testing_data.ROOT, script), *arguments],
       cwd=folder,
-      env={
-        **os.environ,
-        'PYTHONPATH': os.pathsep.join([folder, testing_data.ROOT]),
-      },
+      env={**os.environ, 'PYTHONPATH': path},
       capture_output=True,
       text=True,
       check=False,
