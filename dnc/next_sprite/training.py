@@ -55,8 +55,37 @@ def updates(
         yield {**metrics, 'batch': batch}
 
 
+_NEAREST = ' The prediction counts as the sprite whose image is nearest to it.'
+
+
 class SpriteSession(session_lib.Session):
   """A training of the predictor under way."""
+
+  SCORES = {
+    'loss': (
+      'Sigmoid cross-entropy of an image in nats or, with '
+      '--loss=mean_squared_error, squared error of its probabilities; summed '
+      'over 4096 pixels, mean over steps that are not used for training.'
+    ),
+    'pixel_error': 'Share of the pixels on the wrong side of 0.5, from 0 to 1.',
+    'iou': (
+      'Intersection over union of the pixels of true and predicted sprite '
+      '(probability above 0.5), mean over images; 1 is perfect.'
+    ),
+    'shape_error': 'Share of images with a wrong shape, from 0 to 1.'
+    + _NEAREST,
+    'scale_error': (
+      'Mean absolute error of the scale, which is from 0.5 to 1.' + _NEAREST
+    ),
+    'orientation_error': (
+      'Mean angle between true and predicted orientation in degrees, up to the '
+      'symmetry of the true shape (90 for squares, 180 for ellipses, 360 for '
+      'hearts).' + _NEAREST
+    ),
+    'position_error': (
+      'Mean Euclidean distance in pixels; the image is 64 wide.' + _NEAREST
+    ),
+  }
 
   def __init__(
     self,
@@ -163,6 +192,7 @@ def train(
     rollouts.INPUT_SIZE,
     rollouts.NUM_PIXELS,
     min(config.segment_length, config.max_length),
+    'tbptt_length',
     config.core,
     distribution.num_workers(strategy),
   )

@@ -23,6 +23,15 @@ from dnc.training import tally as tally_lib
 class CopySession(session.Session):
   """A training on repeat-copy under way."""
 
+  SCORES = {
+    'loss': (
+      'Sigmoid cross-entropy of a sequence in nats, summed over its bits, mean '
+      'over sequences that are not used for training.'
+    ),
+    'bit_accuracy': 'Share of correct bits; guessing gives 0.5.',
+    'sequence_accuracy': 'Share of sequences without a wrong bit.',
+  }
+
   def updates(
     self, stop_requested: threading.Event
   ) -> Iterator[Mapping[str, Any]]:
@@ -84,6 +93,7 @@ def train(
     data.observation_size(config),
     data.target_size(config),
     data.max_steps(config),
+    'max_length',
   )
   with runs.opened(config, model_dir):
     runs.save(config, model_dir)

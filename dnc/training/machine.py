@@ -3,6 +3,7 @@
 import os
 
 from dnc import config as config_lib
+from dnc.recurrence import compiled
 from dnc.system import errors
 
 _FLOAT = 4
@@ -11,8 +12,6 @@ _LIBRARIES = 600 << 20
 # Tensors as large as a segment's images that exist at the same time: inputs,
 # targets, logits, and the gradient of the logits.
 _IMAGES = 4
-# A copy of `recurrence.compiled.CHUNK_STEPS`, which imports TensorFlow.
-_CHUNK_STEPS = 25
 _CGROUP_LIMITS = (
   '/sys/fs/cgroup/memory.max',
   '/sys/fs/cgroup/memory/memory.limit_in_bytes',
@@ -55,6 +54,7 @@ def training_memory(
   input_size: int,
   output_size: int,
   num_steps: int,
+  steps_flag: str,
   core: str = config_lib.DNC,
   num_workers: int = 1,
 ) -> dict[tuple[str, ...], int]:
@@ -65,6 +65,7 @@ def training_memory(
     input_size: of the core.
     output_size: of the core.
     num_steps: of the longest segment.
+    steps_flag: the config's field that sets it.
     core: one of `config.CORES`.
     num_workers: processes that share a batch, each on a machine of its own.
 
@@ -82,15 +83,11 @@ def training_memory(
   images = steps * (_IMAGES * max(input_size, output_size) + 9 * hidden)
   state = _state_size(config) if has_memory else 2 * hidden
   # One for each chunk, and one for each step of a chunk.
-  states = (
-    batch_size
-    * state
-    * (num_steps // _CHUNK_STEPS + min(num_steps, _CHUNK_STEPS))
-  )
-  length = 'tbptt_length' if hasattr(config, 'tbptt_length') else 'max_length'
+  chunk = compiled.CHUNK_STEPS
+  states = batch_size * state * (num_steps // chunk + min(num_steps, chunk))
   return {
     ('hidden_size', 'num_read_heads', 'word_size'): 4 * weights * _FLOAT,
-    ('batch_size', length): round(images * _FLOAT),
+    ('batch_size', steps_flag): round(images * _FLOAT),
     (
       'memory_size',
       'word_size',

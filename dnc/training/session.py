@@ -122,6 +122,9 @@ class Session(abc.ABC):
     summaries: the run's TensorBoard summaries.
   """
 
+  # What the scores of `result` mean, by name, for TensorBoard.
+  SCORES: Mapping[str, str]
+
   def __init__(
     self,
     config: config_lib.Config,
@@ -135,7 +138,7 @@ class Session(abc.ABC):
     self.trainer = trainer
     self.console = console
     self.summaries = summaries_lib.Summaries(
-      model_dir, config.identity(), trainer.num_updates
+      model_dir, config.identity(), self.SCORES, trainer.num_updates
     )
     self._metrics = MetricsFile(model_dir, trainer.num_updates)
     self._speed = _Speed()

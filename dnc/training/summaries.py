@@ -21,46 +21,18 @@ from dnc.visualize import pictures
 
 SUMMARY_DIR = 'summaries'
 
-_LOSS = (
-  'dSprites: sigmoid cross-entropy of an image in nats or, with '
-  '--loss=mean_squared_error, squared error of its probabilities; summed over '
-  '4096 pixels. '
-  'Repeat-copy: sigmoid cross-entropy of a sequence, summed over its bits. '
-)
-_NEAREST = ' The prediction counts as the sprite whose image is nearest to it.'
 TRAINING = {
-  'loss': _LOSS + 'Mean over the updates since the last report.',
+  'loss': (
+    'What training minimises, mean over the updates since the last report.'
+  ),
   'grad_norm': (
     'Global norm of the gradient before clipping, mean over the updates since '
     'the last report.'
   ),
   'steps_per_second': (
-    'Time steps trained on per second, counted over all sequences of a batch. '
-    'dSprites: without padding. Repeat-copy: with padding.'
+    'Time steps trained on per second, counted over all sequences of a batch.'
   ),
   'learning_rate': 'Learning rate of the optimizer at the last update.',
-}
-VALIDATION = {
-  'loss': _LOSS + 'Mean over sequences that are not used for training.',
-  'pixel_error': 'Share of the pixels on the wrong side of 0.5, from 0 to 1.',
-  'iou': (
-    'Intersection over union of the pixels of true and predicted sprite '
-    '(probability above 0.5), mean over images; 1 is perfect.'
-  ),
-  'shape_error': 'Share of images with a wrong shape, from 0 to 1.' + _NEAREST,
-  'scale_error': (
-    'Mean absolute error of the scale, which is from 0.5 to 1.' + _NEAREST
-  ),
-  'orientation_error': (
-    'Mean angle between true and predicted orientation in degrees, up to the '
-    'symmetry of the true shape (90 for squares, 180 for ellipses, 360 for '
-    'hearts).' + _NEAREST
-  ),
-  'position_error': (
-    'Mean Euclidean distance in pixels; the image is 64 wide.' + _NEAREST
-  ),
-  'bit_accuracy': 'Share of correct bits; guessing gives 0.5.',
-  'sequence_accuracy': 'Share of sequences without a wrong bit.',
 }
 
 _TIME = (
@@ -176,6 +148,7 @@ class Summaries:
     self,
     model_dir: str,
     hparams: Mapping[str, object],
+    scores: Mapping[str, str],
     num_updates: int = 0,
   ):
     """Opens the run's summaries; existing ones are kept.
@@ -183,9 +156,11 @@ class Summaries:
     Args:
       model_dir: the run's folder.
       hparams: the run's settings: strings, numbers, None, tuples of them.
+      scores: what the validation's scores mean, by name.
       num_updates: the updates done before this process. What an earlier process
         wrote about later ones becomes void.
     """
+    self._scores = scores
     self._writer = tf.summary.create_file_writer(
       os.path.join(model_dir, SUMMARY_DIR),
       # Has a `resource_handle`, which ImportEvent below needs.
@@ -227,8 +202,8 @@ class Summaries:
     self._scalars('training', TRAINING, step, scalars)
 
   def validation(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Writes what was measured on unseen data; `VALIDATION` describes it."""
-    self._scalars('validation', VALIDATION, step, scalars)
+    """Writes what was measured on unseen data; the task describes it."""
+    self._scalars('validation', self._scores, step, scalars)
 
   def pictures(
     self,

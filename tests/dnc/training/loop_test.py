@@ -45,6 +45,8 @@ class _NumberTrainer(trainer_lib.Trainer):
 
 
 class _NumberSession(session.Session):
+  SCORES = dict(loss='The number.', number='The number.')
+
   def updates(self, stop_requested):
     del stop_requested
     while not self.is_finished():

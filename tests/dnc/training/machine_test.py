@@ -8,7 +8,6 @@ from unittest import mock
 from absl.testing import absltest
 
 from dnc import config as config_lib
-from dnc.recurrence import compiled
 from dnc.system import errors
 from dnc.system import files
 from dnc.training import machine
@@ -17,7 +16,9 @@ _MODEL_A = config_lib.TrainingConfig(memory_size=256, word_size=64)
 
 
 def _gigabytes(config, num_steps, core=config_lib.DNC):
-  parts = machine.training_memory(config, 4101, 4096, num_steps, core)
+  parts = machine.training_memory(
+    config, 4101, 4096, num_steps, 'tbptt_length', core
+  )
   return sum(parts.values()) / 1e9
 
 
@@ -41,14 +42,12 @@ class MachineTest(absltest.TestCase):
     self.assertLess(_gigabytes(without, 100, config_lib.LSTM), least)
 
   def test_workers_share_a_batch(self):
-    alone = machine.training_memory(_MODEL_A, 4101, 4096, 100)
-    shared = machine.training_memory(_MODEL_A, 4101, 4096, 100, num_workers=2)
+    sizes = (_MODEL_A, 4101, 4096, 100, 'tbptt_length')
+    alone = machine.training_memory(*sizes)
+    shared = machine.training_memory(*sizes, num_workers=2)
     for names, size in alone.items():
       share = 2 if 'batch_size' in names else 1
       self.assertEqual(shared[names], size // share, names)
-
-  def test_chunks_are_those_of_the_recurrence(self):
-    self.assertEqual(machine._CHUNK_STEPS, compiled.CHUNK_STEPS)
 
   def test_there_is_some_memory_here(self):
     self.assertBetween(machine.available_memory(), 1 << 28, 1 << 50)
@@ -64,7 +63,7 @@ class MachineTest(absltest.TestCase):
       self.assertGreater(machine.available_memory(), 1_000_000)
 
   def test_what_fits_and_what_does_not(self):
-    sizes = _MODEL_A, 4101, 4096, 1000
+    sizes = _MODEL_A, 4101, 4096, 1000, 'tbptt_length'
     with mock.patch.object(machine, 'available_memory', return_value=64 << 30):
       machine.check_memory(*sizes)
     with mock.patch.object(machine, 'available_memory', return_value=10**9):
@@ -86,7 +85,7 @@ class MachineTest(absltest.TestCase):
     ):
       config = dataclasses.replace(_MODEL_A, **{name: 10**7})
       with self.assertRaisesRegex(errors.UsageError, f'--{name}=10000000'):
-        machine.check_memory(config, 4101, 4096, 25)
+        machine.check_memory(config, 4101, 4096, 25, 'tbptt_length')
 
 
 if __name__ == '__main__':

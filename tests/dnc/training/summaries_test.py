@@ -23,6 +23,10 @@ _HPARAMS = dict(
   varying=('x_position', 'y_position'),
   fixed=(('shape', 2), ('scale', 5)),
 )
+_SCORES = dict(
+  loss='Squared distance, mean over sequences.',
+  hits='Share of hits, from 0 to 1.',
+)
 
 
 def _read(model_dir):
@@ -47,9 +51,9 @@ class SummariesTest(tf.test.TestCase, parameterized.TestCase):
   @classmethod
   def _written(cls, memory):
     model_dir = cls.enterClassContext(tempfile.TemporaryDirectory())
-    writer = summaries.Summaries(model_dir, _HPARAMS)
+    writer = summaries.Summaries(model_dir, _HPARAMS, _SCORES)
     writer.training(7, dict.fromkeys(summaries.TRAINING, 0.5))
-    writer.validation(7, dict.fromkeys(summaries.VALIDATION, 0.25))
+    writer.validation(7, dict.fromkeys(_SCORES, 0.25))
     writer.pictures(
       7, np.full([10, 20, 1], 9, np.uint8), memory, np.zeros([10, 64, 64])
     )
@@ -62,7 +66,7 @@ class SummariesTest(tf.test.TestCase, parameterized.TestCase):
     tags = [t for t in events.Tags()['tensors'] if not t.startswith('_')]
     scalars = [
       *(f'training/{name}' for name in summaries.TRAINING),
-      *(f'validation/{name}' for name in summaries.VALIDATION),
+      *(f'validation/{name}' for name in _SCORES),
     ]
     contents = ['norms', 'last_words'] if large else ['words']
     pictures = [
@@ -92,7 +96,7 @@ class SummariesTest(tf.test.TestCase, parameterized.TestCase):
   def test_settings_of_a_resumed_run(self):
     model_dir = self.get_temp_dir()
     for num_updates in (0, 500):
-      summaries.Summaries(model_dir, _HPARAMS, num_updates).close()
+      summaries.Summaries(model_dir, _HPARAMS, _SCORES, num_updates).close()
     content = _read(model_dir).PluginTagToContent('hparams')
     info = metadata.parse_session_start_info_plugin_data(
       content[metadata.SESSION_START_INFO_TAG]
@@ -118,13 +122,13 @@ class SummariesTest(tf.test.TestCase, parameterized.TestCase):
 
   @parameterized.parameters('training', 'validation')
   def test_refuses_scalars_without_a_description(self, group):
-    writer = summaries.Summaries(self.get_temp_dir(), {})
+    writer = summaries.Summaries(self.get_temp_dir(), {}, _SCORES)
     with self.assertRaisesRegex(KeyError, 'speed'):
       getattr(writer, group)(1, dict(speed=1.0))
 
   def test_a_core_without_memory(self):
     model_dir = self.get_temp_dir()
-    writer = summaries.Summaries(model_dir, {})
+    writer = summaries.Summaries(model_dir, {}, _SCORES)
     writer.pictures(3, np.zeros([10, 20, 1], np.uint8))
     tags = _read(model_dir).Tags()['tensors']
     self.assertEqual(
@@ -152,7 +156,10 @@ class ResumedRunsTest(tf.test.TestCase):
   @classmethod
   def _write(cls, name, num_updates, steps, scale=1):
     writer = summaries.Summaries(
-      os.path.join(cls._logdir, name), {**_HPARAMS, 'name': name}, num_updates
+      os.path.join(cls._logdir, name),
+      {**_HPARAMS, 'name': name},
+      _SCORES,
+      num_updates,
     )
     for step in steps:
       writer.training(step, dict(loss=scale * step))

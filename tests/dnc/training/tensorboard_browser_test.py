@@ -13,6 +13,7 @@ from dnc import config as config_lib
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring
 from dnc.next_sprite import trainer as trainer_lib
+from dnc.next_sprite import training
 from dnc.training import summaries
 from tests.support import browser
 from tests.support import tensorboard_process
@@ -50,7 +51,9 @@ def _write_run(model_dir, config):
   validator = scoring.PredictionScorer(
     trainer.predictor, table, rollouts.training_spec(config, 'validation'), 1
   )
-  writer = summaries.Summaries(model_dir, config.identity())
+  writer = summaries.Summaries(
+    model_dir, config.identity(), training.SpriteSession.SCORES
+  )
   for index in range(2):
     batch = rollouts.make_batch(table, spec, [2 * index, 2 * index + 1])
     metrics = trainer.update(batch)
@@ -157,7 +160,9 @@ class TensorBoardTest(tf.test.TestCase):
     tags += [f'validation/{name}' for name in self._scores['seed3']]
     self._wait_for_texts(tags, '.heading-label span')
     descriptions = [summaries.TRAINING[x.split('/')[1]] for x in tags[:2]]
-    descriptions += [summaries.VALIDATION[x.split('/')[1]] for x in tags[2:]]
+    descriptions += [
+      training.SpriteSession.SCORES[x.split('/')[1]] for x in tags[2:]
+    ]
     self._assert_described(descriptions)
     browser.screenshot(self._browser, 'scalars')
 
