@@ -63,6 +63,13 @@ class ConfinedTest(tf.test.TestCase):
     data_dir = testing_data.data_dir()
     training.train(_TRAINING, cls._model_dir, data_dir, log=lambda line: None)
     cls._found, cls._lines = cls._evaluate()
+    # Further evaluations write other ones.
+    cls._texts = {}
+    for path in glob.glob(
+      os.path.join(cls._model_dir, evaluated_run.EVALUATION_DIR, '*.[jm]*')
+    ):
+      with open(path, encoding='utf-8') as file:
+        cls._texts[os.path.basename(path)] = file.read()
 
   @classmethod
   def _evaluate(cls, model_dir=None, **changes):
@@ -94,13 +101,8 @@ class ConfinedTest(tf.test.TestCase):
       for x in traces.dataset(split, ['classes']).as_numpy_iterator()
     ]
 
-  def _text(self, name):
-    path = os.path.join(self._model_dir, evaluated_run.EVALUATION_DIR, name)
-    with open(path, encoding='utf-8') as file:
-      return file.read()
-
   def _json(self, name):
-    return json.loads(self._text(name))
+    return json.loads(self._texts[name])
 
   def test_rollouts_are_like_those_of_the_training(self):
     name = 'probe_varying-scale-y_position_fixed-shape2-x_position4_12+2x15_*'
@@ -130,7 +132,7 @@ class ConfinedTest(tf.test.TestCase):
               self.assertIsNone(gain)
             else:
               self.assertTrue(np.isfinite(gain))
-    text = self._text('probe.md')
+    text = self._texts['probe.md']
     self.assertIn('scale and y_position vary from sprite to sprite', text)
     self.assertNotRegex(text, r'\bnan\b|\binf\b')
     row = '| predicting the mean (exact)'
@@ -154,7 +156,7 @@ class ConfinedTest(tf.test.TestCase):
         self.assertEqual(
           [latents.NAMES[i] for i in np.flatnonzero(varies)], [latent]
         )
-    self.assertIn('## Each latent in isolation', self._text('probe.md'))
+    self.assertIn('## Each latent in isolation', self._texts['probe.md'])
 
   def test_controls_stand_beside(self):
     result = self._found['probe']
@@ -206,7 +208,7 @@ class ConfinedTest(tf.test.TestCase):
       probe['config']['evaluation']['fixed'], [['shape', 2], ['x_position', 4]]
     )
     self.assertIn(
-      'only x moves; fixed: shape:2.', self._text('mutual_information.md')
+      'only x moves; fixed: shape:2.', self._texts['mutual_information.md']
     )
     found = self._found['mi']
     self.assertEqual(
@@ -262,7 +264,7 @@ class ConfinedTest(tf.test.TestCase):
       data['scores']['no_link']['loss'], result.scores['no_link']['loss']
     )
     self.assertIn(composer.first_sentence(data['verdict']), self._lines)
-    self.assertIn('| memory reset every 10 steps', self._text('lesion.md'))
+    self.assertIn('| memory reset every 10 steps', self._texts['lesion.md'])
     found, _ = self._evaluate(
       tests=('lesion',), num_lesioned=3, lesion_step=0, reset_interval=14
     )

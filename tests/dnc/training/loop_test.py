@@ -156,10 +156,10 @@ class LoopTest(tf.test.TestCase):
 
   def test_a_second_signal_is_not_held_back(self):
     with loop.stop_requests(self._lines.append) as requested:
-      os.kill(os.getpid(), signal.SIGINT)
+      signal.raise_signal(signal.SIGINT)
       self.assertTrue(requested.is_set())
       with self.assertRaises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
     self.assertEqual(self._lines, ['stopping after this update'])
 
 
