@@ -1,7 +1,8 @@
 """The tests of what a trained model's memory holds, and their report.
 
 experiment.py        puts a trained run to the tests: what evaluate.py does
-evaluated_run.py     the run: its rollouts, its traces, its folder
+evaluated_run.py     the run: its folder; which rollouts and traces each test
+                     uses
 probe/               Test 1: linear probes from the memory to labels
 mutual_information/  Test 2: each memory location against a sequence
 lesion/              Test 3: a model with its memory cut

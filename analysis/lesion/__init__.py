@@ -1,6 +1,7 @@
 """Test 3: does a model use what its memory holds?
 
-measuring.py     a task's sequences through a model, intact and with each lesion
+measuring.py     a task's sequences through a model, intact and with each
+                 lesion; the baseline that predicts the mean
 side_by_side.py  the graphs that run a model intact and with each lesion
 comparison.py    scores with and without a lesion, compared
 verdict.py       the answer, with its numbers

@@ -5,7 +5,7 @@
   training     `Config`, the base of all tasks' configs, and what they share
   evaluation   `EvaluationConfig`
   flags        the flags of train.py and evaluate.py, made from the fields
-  runs         a run's folder and its `config.json`
+  runs         a run's folder and its `config.json`; its name is of `Config`
 
 A task's own config is in the task's folder: `TrainingConfig` in
 dnc/next_sprite/config.py, `RepeatCopyConfig` in dnc/repeat_copy/config.py.

@@ -4,7 +4,7 @@ A map, in the way of the data:
 
   rollouts    the sequences of sprites, pure in (seed, index)
   model       the predictor: a core and its loss
-  trainer     one update: loss, gradient, new weights
+  trainer     one update: loss, gradient, learning rate, new weights
   training    a whole training
   scoring     how well a predictor predicts
   recording   what it holds at every step, written as traces

@@ -4,14 +4,14 @@ A map:
 
   cores          makes a core from a config; names what its state holds
   optimizers     Adam and RMSProp in one pass
-  tally          how far a training has come
-  trainer        what every task's trainer has
+  tally          how far a training has come; its best validation loss
+  trainer        what every task's trainer has: a tally, the run's name
   distribution   an update shared by devices or machines
   checkpoints    saved whole or not at all
-  session        what a training reports
+  session        what a training reports; `metrics.jsonl`
   summaries      what TensorBoard shows
-  loop           updates, reports, checkpoints, the end
-  machine        the memory that a training needs
+  loop           updates, reports, checkpoints, Ctrl-C, the end
+  machine        the RAM that a training needs
   sequences      inputs, targets and scores, as Test 3 needs them
 
 `train` and `replay` are those of the task that a run's config names.

@@ -1,4 +1,4 @@
-"""Tests of dnc.rollouts."""
+"""Tests of dnc.next_sprite.rollouts."""
 
 import hashlib
 import os
