@@ -155,6 +155,9 @@ class LoopTest(tf.test.TestCase):
       loop.diverged(self._model_dir)
 
   def test_a_second_signal_is_not_held_back(self):
+    # A shell starts its background jobs with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    self.addCleanup(signal.signal, signal.SIGINT, before)
     with loop.stop_requests(self._lines.append) as requested:
       signal.raise_signal(signal.SIGINT)
       self.assertTrue(requested.is_set())
