@@ -158,7 +158,9 @@ def _write_report(
     picture = _magnified(scorer.picture())
     memory = scorer.trace_memory() if _has_memory(run) else None
   about = {**run.about(), 'command': command}
-  composed = report.compose(run.task, about, found, picture, memory)
+  composed = report.compose(
+    run.task, about, found, _has_memory(run), picture, memory
+  )
   report.write(run.folder, composed, run.trained.num_updates)
 
 

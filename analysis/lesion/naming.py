@@ -6,6 +6,7 @@ from analysis.common import statistics
 from analysis.common import tables
 from analysis.lesion import measuring
 from dnc import tasks
+from dnc.system import wording
 
 _METRICS = {
   'iou': 'IoU',
@@ -45,11 +46,6 @@ def steps(number: int) -> str:
   return 'step' if number == 1 else f'{number} steps'
 
 
-def number(value: float) -> str:
-  """Returns a number with four digits, or from 100 on with one decimal."""
-  return f'{value:.1f}' if abs(value) >= 100 else f'{value:.4g}'
-
-
 def change(value: float, interval: statistics.Interval) -> str:
   """Returns a change and its interval, as precise as the interval allows."""
   width = interval[1] - interval[0]
@@ -65,4 +61,4 @@ def change(value: float, interval: statistics.Interval) -> str:
 
 def mean(scores: np.ndarray) -> str:
   """Returns the mean of the scores that are not NaN."""
-  return number(float(np.nanmean(scores)))
+  return wording.number(float(np.nanmean(scores)))

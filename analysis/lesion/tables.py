@@ -12,6 +12,7 @@ from analysis.lesion import verdict
 from dnc import lesions
 from dnc import tasks
 from dnc.system import json_values
+from dnc.system import wording
 
 _HOW_TO_READ = (
   'How to read it: a lesion takes one thing away and leaves all weights as '
@@ -66,7 +67,7 @@ def _rows(result: measuring.LesionResult) -> list[list[str]]:
   def add_lesion(name):
     cells = [naming.label(name, result)]
     for metric, found in result.comparisons[name].items():
-      cells.append(naming.number(found.lesioned))
+      cells.append(wording.number(found.lesioned))
       cells.append(naming.change(found.difference, found.interval))
       if metric == loss:
         cells.append(_lost(found))

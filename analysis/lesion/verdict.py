@@ -4,6 +4,7 @@ from analysis.lesion import comparison
 from analysis.lesion import measuring
 from analysis.lesion import naming
 from dnc import lesions
+from dnc.system import wording
 
 # With fewer sequences, the intervals are too narrow.
 _LEAST_SEQUENCES = 10
@@ -118,7 +119,7 @@ def text(result: measuring.LesionResult) -> str:
   rises = {name: _rise(found) for name, found in _of_loss(result).items()}
   interval = naming.steps(result.reset_interval)
   before, after = (
-    naming.number(x) for x in (other[second].intact, other[second].lesioned)
+    wording.number(x) for x in (other[second].intact, other[second].lesioned)
   )
   return (
     f'{_answer(result)}. Its loss changes {rises["frozen_memory"]} if nothing '

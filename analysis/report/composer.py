@@ -25,7 +25,6 @@ from analysis import mutual_information
 from analysis import probe
 from analysis.report import page
 from analysis.report import sections as sections_lib
-from dnc import config as config_lib
 from dnc import tasks
 from dnc.system import files
 from dnc.system import json_values
@@ -139,6 +138,7 @@ def compose(
   task: tasks.Task,
   about: Mapping[str, Any],
   found: Mapping[str, Any],
+  has_memory: bool,
   picture: np.ndarray | None = None,
   memory: tuple[memory_trace.MemoryTrace, np.ndarray] | None = None,
 ) -> Report:
@@ -150,6 +150,7 @@ def compose(
       `training` and `evaluation`, the settings.
     found: as `experiment.evaluate` returns it, with all tests of the task that
       need no memory.
+    has_memory: whether the core has a memory.
     picture: uint8 `[height, width, 1]`, true sprites above predicted ones;
       where `found` has a `prediction`.
     memory: what the memory does in one rollout, and the sprites that go in,
@@ -160,7 +161,6 @@ def compose(
   """
   about = {**about, 'versions': _versions()}
   sections = sections_lib.Sections(about)
-  has_memory = about['training'].get('core') != config_lib.LSTM
   introduction = _ABOUT_DNC if has_memory else _ABOUT_LSTM
   sections.add(
     TITLE,

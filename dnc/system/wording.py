@@ -1,4 +1,4 @@
-"""Words for messages: lists in sentences, and long texts in one line."""
+"""Words for messages: lists in sentences, numbers, texts in one line."""
 
 from collections.abc import Iterable
 
@@ -11,6 +11,11 @@ def join(words: Iterable[str]) -> str:
   """
   *first, last = list(words) or ['']
   return f'{", ".join(first)} and {last}' if first else last
+
+
+def number(value: float) -> str:
+  """Writes a number with four digits, or from 100 on with one decimal."""
+  return f'{value:.1f}' if abs(value) >= 100 else f'{value:.4g}'
 
 
 def one_line(message: object, limit: int | None = None) -> str:

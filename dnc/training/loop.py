@@ -15,6 +15,7 @@ from dnc.system import errors
 from dnc.system import files
 from dnc.system import json_values
 from dnc.system import progress
+from dnc.system import wording
 from dnc.training import checkpoints as checkpoints_lib
 from dnc.training import distribution
 from dnc.training import session as session_lib
@@ -108,7 +109,7 @@ def train(
     intro = f'trained {model_dir}'
   log(
     f'{intro}: {trainer.num_updates:,} updates; on unseen data loss '
-    f'{session_lib.loss_text(result["loss"])}, {session.quality_text(result)}'
+    f'{wording.number(result["loss"])}, {session.quality_text(result)}'
   )
   return result
 

@@ -19,15 +19,11 @@ from dnc.system import errors
 from dnc.system import files
 from dnc.system import json_values
 from dnc.system import progress
+from dnc.system import wording
 from dnc.training import summaries as summaries_lib
 from dnc.training import trainer as trainer_lib
 
 METRICS_FILE = 'metrics.jsonl'
-
-
-def loss_text(loss: float) -> str:
-  """A loss with four digits, or one after the point."""
-  return f'{loss:.1f}' if abs(loss) >= 100 else f'{loss:.4g}'
 
 
 class _Speed:
@@ -205,7 +201,7 @@ class Session(abc.ABC):
     return '  '.join(
       [
         self._position_text(),
-        f'loss {loss_text(loss)}',
+        f'loss {wording.number(loss)}',
         *([self.quality_text(scores)] if scores else []),
         f'{speed[0]:,.0f} steps/s',
         f'{progress.duration(max(0.0, self._seconds_left(*speed)))} left',

@@ -25,9 +25,7 @@ from dnc.system import errors
 from dnc.traces import reading
 from tests.support import testing_data
 
-_TRAINING = config_lib.TrainingConfig(
-  memory_size=5,
-  word_size=4,
+_SMALL = dict(
   hidden_size=8,
   num_epochs=1,
   rollouts_per_epoch=4,
@@ -35,6 +33,11 @@ _TRAINING = config_lib.TrainingConfig(
   max_length=30,
   batch_size=2,
   tbptt_length=10,
+)
+_TRAINING = config_lib.TrainingConfig(
+  **_SMALL,
+  memory_size=5,
+  word_size=4,
   varying=('scale', 'y_position'),
   fixed={'shape': 2, 'x_position': 4},
 )
@@ -304,15 +307,7 @@ class WithoutMemoryTest(tf.test.TestCase):
     folder = cls.enterClassContext(tempfile.TemporaryDirectory())
     cls._model_dir = os.path.join(folder, 'run')
     config = config_lib.TrainingConfig(
-      core='lstm',
-      loss='mean_squared_error',
-      hidden_size=8,
-      num_epochs=1,
-      rollouts_per_epoch=4,
-      min_length=20,
-      max_length=30,
-      batch_size=2,
-      tbptt_length=10,
+      **_SMALL, core='lstm', loss='mean_squared_error'
     )
     training.train(
       config, cls._model_dir, testing_data.data_dir(), log=lambda line: None

@@ -1,4 +1,4 @@
-"""Runs train.py and evaluate.py without TensorFlow: flags and mistakes."""
+"""Runs train.py and evaluate.py without TensorFlow, and code in a process."""
 
 import os
 import subprocess
@@ -45,6 +45,21 @@ def run_to_tensorflow(command: types.ModuleType, *arguments: str) -> None:
     except _LoadingError:
       return
   raise AssertionError(f'{command.__name__} did not load TensorFlow')
+
+
+def output_of(code: str) -> str:
+  """Runs Python code in a process of its own; returns what it prints.
+
+  Raises:
+    CalledProcessError: if it fails.
+  """
+  return subprocess.run(
+    [sys.executable, '-c', code],
+    cwd=testing_data.ROOT,
+    check=True,
+    capture_output=True,
+    text=True,
+  ).stdout
 
 
 def run_without_tensorflow(

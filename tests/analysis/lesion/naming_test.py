@@ -19,12 +19,6 @@ class NamingTest(parameterized.TestCase):
   def test_a_change_is_as_precise_as_its_interval(self, arguments, expected):
     self.assertEqual(naming.change(*arguments), expected)
 
-  @parameterized.parameters(
-    (567.96, '568.0'), (43.961, '43.96'), (5.7742e-5, '5.774e-05'), (1, '1')
-  )
-  def test_numbers_have_four_digits(self, value, expected):
-    self.assertEqual(naming.number(value), expected)
-
   def test_every_lesion_has_a_name_of_its_own(self):
     result = examples.result()
     names = {naming.label(name, result) for name in lesions.NAMES}

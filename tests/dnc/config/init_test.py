@@ -1,15 +1,13 @@
 """Tests of what `dnc.config` offers by name, and of what it imports."""
 
 import pkgutil
-import subprocess
-import sys
 
 from absl.testing import absltest
 
 from dnc import config as config_lib
 from dnc.next_sprite import config as next_sprite_config
 from dnc.repeat_copy import config as repeat_copy_config
-from tests.support import testing_data
+from tests.support import commands
 
 
 class FaceTest(absltest.TestCase):
@@ -39,13 +37,7 @@ class FaceTest(absltest.TestCase):
     names += ['dnc.tasks', 'dnc.next_sprite', 'dnc.repeat_copy']
     code = f'import sys, {", ".join(names)}, train, evaluate\n'
     code += 'print([m for m in sys.modules if m.startswith("tensorflow")])'
-    output = subprocess.run(
-      [sys.executable, '-c', code],
-      cwd=testing_data.ROOT,
-      check=True,
-      capture_output=True,
-      text=True,
-    ).stdout
+    output = commands.output_of(code)
     self.assertEqual(output, '[]\n')
 
 

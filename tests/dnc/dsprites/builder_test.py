@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import subprocess
-import sys
 import tempfile
 from unittest import mock
 
@@ -13,6 +11,7 @@ import tensorflow_datasets as tfds
 
 from dnc.dsprites import builder
 from dnc.dsprites import latents
+from tests.support import commands
 from tests.support import published_files
 from tests.support import testing_data
 
@@ -116,19 +115,10 @@ class PngTest(tf.test.TestCase):
 
 
 class RegistrationTest(tf.test.TestCase):
-  def _run(self, code):
-    return subprocess.run(
-      [sys.executable, '-c', code],
-      cwd=testing_data.ROOT,
-      check=True,
-      capture_output=True,
-      text=True,
-    ).stdout
-
   def test_before_and_after_tfds_is_imported(self):
     ours, theirs = 'import dnc.dsprites', 'import tensorflow_datasets as tfds'
     for first, second in ((ours, theirs), (theirs, ours)):
-      output = self._run(
+      output = commands.output_of(
         f'{first}\n{second}\n'
         'print(tfds.builder_cls("dsprites_rendered").VERSION)'
       )

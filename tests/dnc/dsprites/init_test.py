@@ -2,13 +2,11 @@
 
 import doctest
 import pkgutil
-import subprocess
-import sys
 
 from absl.testing import absltest
 
 from dnc import dsprites
-from tests.support import testing_data
+from tests.support import commands
 
 
 class ImportTest(absltest.TestCase):
@@ -23,13 +21,7 @@ class ImportTest(absltest.TestCase):
     code = ''.join(f'import dnc.dsprites.{name}\n' for name in names)
     code += 'import sys\n'
     code += 'print([m for m in sys.modules if m.startswith("tensorflow")])'
-    output = subprocess.run(
-      [sys.executable, '-c', code],
-      cwd=testing_data.ROOT,
-      check=True,
-      capture_output=True,
-      text=True,
-    ).stdout
+    output = commands.output_of(code)
     self.assertEqual(output, '[]\n')
 
 

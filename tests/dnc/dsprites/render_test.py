@@ -2,8 +2,6 @@
 
 import dataclasses
 import hashlib
-import subprocess
-import sys
 from unittest import mock
 
 from absl.testing import parameterized
@@ -13,6 +11,7 @@ import tensorflow as tf
 from dnc import dsprites
 from dnc.dsprites import latents
 from dnc.dsprites import render
+from tests.support import commands
 from tests.support import testing_data
 
 # When this must change, so must render.RECIPE.
@@ -256,12 +255,7 @@ class RenderAllTest(tf.test.TestCase):
       'lines = open("/proc/self/status").readlines()\n'
       'print(*(x.split()[1] for x in lines if x.startswith("VmHWM")))\n'
     )
-    seconds, kilobytes = subprocess.run(
-      [sys.executable, '-c', code],
-      cwd=testing_data.ROOT,
-      check=True,
-      stdout=subprocess.PIPE,
-    ).stdout.split()
+    seconds, kilobytes = commands.output_of(code).split()
     self.assertLess(float(seconds), 5)
     self.assertBetween(float(kilobytes), 377e3, 1e6)
 

@@ -19,6 +19,19 @@ class JoinTest(parameterized.TestCase):
     self.assertEqual(wording.join(words), expected)
 
 
+class NumberTest(parameterized.TestCase):
+  @parameterized.parameters(
+    (567.96, '568.0'),
+    (43.961, '43.96'),
+    (5.7742e-5, '5.774e-05'),
+    (1, '1'),
+    (1234.56, '1234.6'),
+    (12.3456, '12.35'),
+  )
+  def test_numbers_have_four_digits(self, value, expected):
+    self.assertEqual(wording.number(value), expected)
+
+
 class OneLineTest(absltest.TestCase):
   def test_one_line(self):
     error = ValueError('two\n\tlines ')

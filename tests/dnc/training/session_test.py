@@ -48,10 +48,6 @@ class MetricsFileTest(tf.test.TestCase):
     files.write_text(self._path, good + bad[:-1])
     self.assertLen(session.read_metrics(self._folder), 1)
 
-  def test_losses_have_four_digits(self):
-    self.assertEqual(session.loss_text(1234.56), '1234.6')
-    self.assertEqual(session.loss_text(12.3456), '12.35')
-
 
 if __name__ == '__main__':
   tf.test.main()
