@@ -4,7 +4,7 @@
   python evaluate.py --test=mi          # Test 2 only
   python evaluate.py --preset=quick     # minutes, not hours
 
-Leaves traces and reports in the run's folder, under evaluation/.
+Writes traces and reports to evaluation/ in the run's folder.
 """
 
 from collections.abc import Sequence
@@ -29,21 +29,21 @@ _PRESETS = tuple(config_lib.EvaluationConfig.PRESETS)
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
-  """What evaluate.py is told beside the evaluation's config."""
+  """Options of evaluate.py besides the evaluation's config."""
 
   test: str = settings.choice(
     _ALL,
     (*config_lib.TESTS, _ALL),
-    'Which test. probe: Test 1, a linear probe; mi: Test 2, mutual '
-    'information; lesion: Test 3, lesions of the memory, the only one for '
-    'models of repeat_copy; all: all of them.',
+    'Which test to run. probe: Test 1, a linear probe; mi: Test 2, mutual '
+    'information; lesion: Test 3, lesions of the memory, the only test for '
+    'models of repeat_copy; all: all tests.',
     settings.RUN,
   )
   preset: str | None = settings.choice(
     None,
     _PRESETS,
-    'The defaults of other flags: those of the post, or quick ones for an '
-    'answer in minutes.',
+    "Defaults of other flags: the post's, or quick ones for an answer in "
+    'minutes.',
     settings.RUN,
     unset=_PRESETS[0],
   )
@@ -56,7 +56,8 @@ class EvaluateOptions:
   checkpoint: str = settings.choice(
     config_lib.CHECKPOINTS[0],
     config_lib.CHECKPOINTS,
-    'Which checkpoint of the run: the newest, or the best by validation.',
+    'Which checkpoint of the run to test: the newest, or the best by '
+    'validation.',
     settings.RUN,
   )
   data_dir: str | None = settings.data_dir()
@@ -95,7 +96,7 @@ def main(
     flag_values,
   )
 
-  # TensorFlow takes seconds to load: a mistake is reported before.
+  # TensorFlow takes seconds to load, so wrong flags are reported first.
   command_line.load_tensorflow()
   from analysis import experiment
 

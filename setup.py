@@ -21,16 +21,16 @@ setuptools.setup(
   install_requires=[
     'absl-py>=2.1',
     'dm-sonnet>=2.0.2,<3',
-    # TFDS imports it when it prepares a dataset, and does not ask for it.
+    # TFDS imports it to prepare a dataset, but does not declare it.
     'importlib_resources',
-    # TensorBoard brings it, too.
+    # TensorBoard requires it, too.
     'markdown>=3.5,<4',
     'matplotlib>=3.9,<4',
     'numpy>=2.0,<3',
     'scikit-learn>=1.5,<2',
-    # It comes with scikit-learn.
+    # scikit-learn requires it, too.
     'scipy>=1.11,<2',
-    # TensorFlow no longer brings it.
+    # TensorFlow no longer requires it.
     'tensorboard>=2.20',
     'tensorflow>=2.21,<2.22',
     'tensorflow-datasets>=4.9.10,<5',

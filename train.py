@@ -1,4 +1,4 @@
-"""Trains a DNC: on the next sprite of dSprites rollouts, or on repeat-copy.
+"""Trains a DNC on next-sprite prediction for dSprites, or on repeat-copy.
 
   python train.py --memory_size=16 --word_size=16     # the post's Model B
   python train.py --memory_size=256 --word_size=64    # the post's Model A
@@ -6,7 +6,7 @@
   python train.py --preset=quick --core=lstm          # a control: no memory
   python train.py --task=repeat_copy                  # DeepMind's task
 
-The same command again resumes the run.
+The same command resumes a run.
 """
 
 from collections.abc import Sequence
@@ -31,12 +31,12 @@ _PRESETS = tuple(
 
 @dataclasses.dataclass(frozen=True)
 class TrainOptions:
-  """What train.py is told beside the run's config."""
+  """Options of train.py besides the run's config."""
 
   task: str = settings.choice(
     tasks.NAMES[0],
     tasks.NAMES,
-    'What is learned. '
+    'What to learn. '
     + '; '.join(f'{task.name}: {task.summary}' for task in _TASKS)
     + '.',
     settings.RUN,
@@ -44,8 +44,8 @@ class TrainOptions:
   preset: str | None = settings.choice(
     None,
     _PRESETS,
-    'The defaults of other flags: those of the post, or quick ones for a model '
-    'in minutes.',
+    "Defaults of other flags: the post's, or quick ones for a model in "
+    'minutes.',
     settings.RUN,
     unset=_PRESETS[0],
   )
@@ -59,10 +59,10 @@ class TrainOptions:
   strategy: str = settings.choice(
     config_lib.DEFAULT,
     config_lib.STRATEGIES,
-    'Who shares the work. default: one device; mirrored: all devices of this '
-    'machine; multi_worker: the workers that the environment variable '
-    'TF_CONFIG names, each of which runs this command. The batch is divided; '
-    'the numbers are the same except for rounding.',
+    'Where to train. default: on one device; mirrored: on all devices of this '
+    'machine; multi_worker: on the workers that the environment variable '
+    'TF_CONFIG names, each of which runs this command. The batch is divided '
+    'among them; the results are the same up to rounding.',
     settings.RUN,
   )
 
@@ -96,7 +96,7 @@ def main(
   model_dir = options.model_dir or os.path.join(runs.RUNS_DIR, config.name())
 
   console = progress.Console()
-  # TensorFlow takes seconds to load: a wrong flag is reported before.
+  # TensorFlow takes seconds to load, so wrong flags are reported first.
   command_line.load_tensorflow(
     initialize=options.strategy != config_lib.MULTI_WORKER
   )

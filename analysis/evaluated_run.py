@@ -36,10 +36,10 @@ class TraceRequest:
   """Traces that a test needs.
 
   Attributes:
-    name: how the name of their folder begins.
-    splits: which rollouts.
-    representations: what is recorded of each step.
-    is_untrained: whether they are of an untrained model of the same sizes.
+    name: prefix of the folder's name.
+    splits: the rollouts of each split.
+    representations: what to record at each step.
+    is_untrained: whether to record an untrained model of the same sizes.
   """
 
   name: str
@@ -53,10 +53,10 @@ class ProbeRequests:
   """The traces of Test 1.
 
   Attributes:
-    trained: those of the model.
-    untrained: those of the model before training, a control; None if its core
+    trained: traces of the trained model.
+    untrained: traces of the model before training, a control; None if its core
       was never trained.
-    isolated: by name of a latent, those in which it varies alone.
+    isolated: by latent, traces in which only that latent varies.
   """
 
   trained: TraceRequest
@@ -64,20 +64,20 @@ class ProbeRequests:
   isolated: Mapping[str, TraceRequest]
 
   def all(self) -> list[TraceRequest]:
-    """All of them."""
+    """Returns all requests."""
     found = [self.trained, self.untrained, *self.isolated.values()]
     return [request for request in found if request is not None]
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluatedRun:
-  """A run, its trained model, and what it is evaluated with.
+  """A run, its trained model, and how to evaluate it.
 
   Attributes:
     model_dir: the run's folder.
-    task: what the model was trained on.
+    task: the task that the model was trained on.
     trained: the model.
-    evaluation: how it is evaluated, as `Task.evaluation_of` returns it.
+    evaluation: the settings, as `Task.evaluation_of` returns them.
     table: the sprites; None if the task has none.
     console: takes lines and progress.
   """
@@ -91,11 +91,11 @@ class EvaluatedRun:
 
   @property
   def folder(self) -> str:
-    """Where results go."""
+    """The folder of the results."""
     return os.path.join(self.model_dir, EVALUATION_DIR)
 
   def about(self) -> dict[str, Any]:
-    """What the results are of, for their JSON."""
+    """Describes model, data and settings, for the JSON of the results."""
     data = {}
     if self.table is not None:
       data['data_fingerprint'] = self.table.fingerprint
@@ -109,7 +109,7 @@ class EvaluatedRun:
     )
 
   def _settings(self) -> dict[str, Any]:
-    """The settings of the evaluation that the task's tests heed."""
+    """The settings of the evaluation that the task's tests use."""
     about = settings.of(config_lib.EvaluationConfig)
     return {
       name: value
@@ -123,11 +123,11 @@ class EvaluatedRun:
     """Writes the tables of a test as `<name>.md` and `<name>.json`."""
     tables.write(self.folder, name, text, data)
 
-  # What follows is for tasks with sprites.
+  # The rest is for tasks with sprites.
 
   @functools.cached_property
   def widths(self) -> dict[str, int]:
-    """Numbers per step of all that the core has."""
+    """Numbers per step of each representation, and of the loss."""
     return recording.widths(self.trained.config)
 
   @functools.cached_property
@@ -143,10 +143,10 @@ class EvaluatedRun:
     return recording.probed(self.evaluation, self.widths)
 
   def for_probe(self) -> ProbeRequests:
-    """The traces of Test 1. Of controls, only what is probed is recorded."""
+    """The traces of Test 1; controls record only what is probed."""
     exported = recording.exported(self.evaluation, self.widths)
     probed = self.probed()
-    # Names say what is recorded where it is not the default.
+    # Names list what is recorded, if it is not the default.
     default = config_lib.EvaluationConfig()
     names, suffix = ['probe'], ''
     if exported != recording.exported(default, self.widths):
@@ -204,13 +204,14 @@ class EvaluatedRun:
     )
 
   def check_space(self, requests: Iterable[TraceRequest]) -> None:
-    """Says what traces will take on the disk, before any is written.
+    """Checks and reports the disk space that traces need; writes no traces.
 
     Args:
       requests: all traces that the tests need.
 
     Raises:
-      UsageError: if the disk has too little space, or a folder holds others.
+      UsageError: if the disk has too little space, or a folder holds other
+        traces.
     """
     writing.check_space(
       os.path.join(self.folder, _TRACES_DIR),
@@ -219,7 +220,7 @@ class EvaluatedRun:
     )
 
   def traces(self, request: TraceRequest) -> traces_lib.Traces:
-    """Opens traces; writes them first if they are not there."""
+    """Opens traces, after writing those that are missing."""
     return self._model_traces(request).export(self.console)
 
 
@@ -230,18 +231,18 @@ def load(
   checkpoint: str,
   console: progress.Console,
 ) -> EvaluatedRun:
-  """Restores a run's model, and loads what its task needs.
+  """Restores a run's model, and loads the data of its task.
 
   Args:
     model_dir: the run's folder.
     evaluation: how to evaluate it.
     data_dir: where the table of sprites is kept; TFDS's folder by default.
-    checkpoint: which of the run: `newest`, or `best` by validation.
+    checkpoint: which checkpoint: `newest`, or `best` by validation.
     console: takes lines and progress.
 
   Raises:
     UsageError: if there is no such run or no sound checkpoint, or the task has
-      none of the tests.
+      none of the requested tests.
   """
   task = tasks.get(runs.load(model_dir).TASK)
   if not set(evaluation.tests) & set(task.tests):
@@ -266,7 +267,7 @@ def load(
 def _splits(
   spec: rollouts.RolloutSpec, number: int, min_unseen: int
 ) -> dict[str, rollouts.RolloutRange]:
-  """Rollouts to train probes on, and a tenth as many unseen ones, or more."""
+  """Training rollouts, and a tenth as many, at least `min_unseen`, unseen."""
   return dict(
     train=rollouts.RolloutRange(spec, 0, number),
     test=rollouts.RolloutRange(spec, number, max(min_unseen, -(-number // 10))),
@@ -274,7 +275,7 @@ def _splits(
 
 
 def _confined(spec: rollouts.RolloutSpec) -> str:
-  """For a folder's name: how a test's rollouts differ from the default."""
+  """Names how rollouts differ from the default, for a folder's name."""
   usual = variation.resolve(None, spec.fixed)[0]
   if spec.stream == 'mutual_information':
     usual = rollouts.MOVING

@@ -1,17 +1,17 @@
 """The second half of the experiment: from a trained run to its report.
 
-What `evaluate.py` does, without flags. `evaluate` restores a run's model and
-puts it to the tests that its task allows. Results are left in the run's
+`evaluate` does what `evaluate.py` does, without flags. It restores a run's
+model and runs the tests that its task allows. Results are written to the run's
 folder, under `evaluation/`:
 
   prediction.json, predictions.png   how well the model predicts
-  traces/                            what it held, as TFDS datasets
+  traces/                            what the model held, as TFDS datasets
   probe.md, probe.json               Test 1
   mutual_information.md, .json       Test 2
   lesion.md, lesion.json             Test 3
-  report.html, .md, .json, figures/  all of it, if all tests were asked for
+  report.html, .md, .json, figures/  all results, if all tests were requested
 
-All but Test 3 is for tasks with sprites.
+Tasks without sprites have only Test 3 and the report.
 """
 
 from collections.abc import Mapping
@@ -54,27 +54,27 @@ def evaluate(
   checkpoint: str = 'newest',
   command: str = 'analysis.experiment.evaluate',
 ) -> dict[str, Any]:
-  """Puts a trained model to the tests.
+  """Runs the tests on a trained model.
 
   Args:
     model_dir: the folder of its run.
-    config: which tests, on what.
+    config: which tests to run, on which rollouts.
     data_dir: where the table of sprites is kept; TFDS's folder by default.
-    log: takes each line of progress, then a line or two for each test; a
+    log: takes each line of progress, then a line with each test's answer; a
       `progress.Console` also shows how far the work is.
-    checkpoint: which of the run: `newest`, or `best` by validation.
-    command: how this was asked for, for the report.
+    checkpoint: which checkpoint: `newest`, or `best` by validation.
+    command: the command that the report shows.
 
   Returns:
-    What was found, by test: `prediction`, a dict of means per step; `probe`, a
+    Results by test: `prediction`, a dict of means per step; `probe`, a
     `probe.ProbeResult`; `mi`, by representation, a
     `mutual_information.MutualInformationResult`; and `lesion`, a
-    `lesion.LesionResult`. Tests that were not asked for, or that the task or
+    `lesion.LesionResult`. Tests that were not requested, or that the task or
     the core does not allow, are left out.
 
   Raises:
-    UsageError: if there is no such run, its traces are another model's, or the
-      folder cannot be written.
+    UsageError: if there is no such run, it has diverged, its traces are another
+      model's, or the folder cannot be written.
   """
   console = progress.as_console(log)
   run = evaluated_run.load(model_dir, config, data_dir, checkpoint, console)
@@ -107,11 +107,10 @@ def _has_memory(run: evaluated_run.EvaluatedRun) -> bool:
 
 
 def _possible_tests(run: evaluated_run.EvaluatedRun) -> list[str]:
-  """The tests that are asked for and that the model can be put to.
+  """The requested tests that the model allows.
 
   Raises:
-    UsageError: if there are none, or Test 2 is asked for numbers that the
-      memory does not have.
+    UsageError: if there are none, or the memory does not have `--locations`.
   """
   tests = list(run.evaluation.tests)
   if 'mi' in tests:
@@ -139,14 +138,14 @@ def _trace_requests(
 def _tell_where(
   folder: str, config: config_lib.EvaluationConfig, console: progress.Console
 ) -> None:
-  """Says where the results are, and if a report is not of this evaluation."""
+  """Says where the results are, and if a report there is an earlier one."""
   path = os.path.join(folder, 'report.html')
   if config.tests == config_lib.TESTS:
     console(f'report: {path}')
     return
   console(f'tables: {folder}')
   if os.path.exists(path):
-    console(f'{path} is of an earlier evaluation; --test=all renews it')
+    console(f'{path} is of an earlier evaluation; --test=all replaces it')
 
 
 def _write_report(
@@ -183,7 +182,7 @@ def _score_prediction(run: evaluated_run.EvaluatedRun) -> dict[str, float]:
   if not math.isfinite(means['loss']):
     raise errors.UsageError(
       f'{run.model_dir}: the model has diverged, its loss is {means["loss"]}; '
-      'train it anew, with a lower --learning_rate'
+      'train it again, with a lower --learning_rate'
     )
   files.write_json(
     os.path.join(run.folder, 'prediction.json'),
@@ -218,7 +217,7 @@ def _run_probe(run: evaluated_run.EvaluatedRun) -> probe.ProbeResult:
   )
   isolated = {}
   for latent, request in requests.isolated.items():
-    with progress.Stage(run.console, f'{latent} varies alone'):
+    with progress.Stage(run.console, f'only {latent} varies'):
       isolated[latent] = probe.from_traces(
         run.traces(request), (0,), asked=(latent,), centred=True, **settings
       )
@@ -233,7 +232,7 @@ def _run_probe(run: evaluated_run.EvaluatedRun) -> probe.ProbeResult:
 
 
 def _layouts(config: config_lib.TrainingConfig) -> dict[str, tuple[int, ...]]:
-  """Shapes of what Test 2 scores, the memory first: the post scored it."""
+  """Shapes of the representations that Test 2 scores, the memory first."""
   controller = dict.fromkeys(
     ('controller_hidden', 'controller_cell'), (config.hidden_size,)
   )
@@ -258,7 +257,7 @@ def _check_locations(run: evaluated_run.EvaluatedRun) -> None:
   number = config.memory_size * config.word_size
   if max(locations) >= number:
     raise errors.UsageError(
-      f'{shown}: must be of 0 to {number - 1}, the numbers of this memory'
+      f'{shown}: must be in 0 to {number - 1}: this memory has {number} numbers'
     )
 
 

@@ -1,29 +1,29 @@
 """A Differentiable Neural Computer, and the dSprites rollouts it is tested on.
 
-The core, as in google-deepmind/dnc; none of it knows of sprites or training:
+The core, as in google-deepmind/dnc, independent of sprites and training:
 
   util, addressing, access, dnc
                      DeepMind's DNC as Sonnet 2 cores
   lstm               the same without a memory: a control
-  unroll             a core over time
-  recurrence/        its loop, plain and compiled by XLA
-  lesions            a DNC with its memory cut
-  reference_weights  weights to and from DeepMind's layout
+  unroll             runs a core over time
+  recurrence/        the loop of `unroll`, plain and compiled by XLA
+  lesions            a DNC with a lesion of its memory
+  reference_weights  loads weights in DeepMind's layout
 
-What trains it, and records what its memory holds:
+Training, and recording what the memory holds:
 
   dsprites/          images from latents and latents from images
   config/            every setting of a training and of an evaluation
-  training/          what the training of any task needs
+  training/          what all trainings share
   tasks              the registry of tasks
   next_sprite/       the post's task: predict the next image
   repeat_copy/       DeepMind's task, which needs memory
-  traces/            what a model held at each step: written and read
+  traces/            writes and reads what a model held at each step
   visualize/         pictures of what a memory does
   system/            files, errors, progress, command line
 
-`analysis` takes the traces from there. Where a docstring names PROTOCOL, it is
-docs/PROTOCOL.md: the experiment with every number.
+`analysis` reads the traces. PROTOCOL in a docstring means docs/PROTOCOL.md,
+which has every number of the experiment.
 """
 
 import importlib
@@ -46,7 +46,7 @@ _EXPORTS = {
 
 
 def __getattr__(name: str) -> Any:
-  """Imports a class or module of the package when it is first asked for."""
+  """Imports a class or module of the package on first access."""
   if name in _EXPORTS:
     return getattr(importlib.import_module(_EXPORTS[name]), name)
   if importlib.util.find_spec(f'dnc.{name}'):

@@ -40,8 +40,8 @@ def _erase_and_write(
 ) -> tf.Tensor:
   """The paper's M_t = M_{t-1} o (1 - w_t^w e_t^T) + w_t^w v_t^T.
 
-  With several write heads, the product of the first factors and the sum of the
-  last terms.
+  With several write heads, multiplies their erase factors and adds their write
+  terms.
 
   Args:
     memory: M_{t-1}, float tensor `[batch, N, W]`.
@@ -80,8 +80,8 @@ class MemoryAccess(snt.RNNCore):
       word_size: size of a word, W.
       num_reads: number of read heads.
       num_writes: number of write heads.
-      name: of the module.
-      dtype: of the state; the weights take that of the inputs.
+      name: name of the module.
+      dtype: dtype of the state; the weights have the dtype of the inputs.
 
     Raises:
       ValueError: if a size is not positive.
@@ -119,10 +119,10 @@ class MemoryAccess(snt.RNNCore):
       'write_vectors': [num_writes, word_size],
       # e_t^i: how much to erase before writing, for each write head.
       'erase_vectors': [num_writes, word_size],
-      # f_t^i: how far the slots read at the step before may be declared
-      # unused, for each read head.
+      # f_t^i: how far the slots read at the previous step are freed, for each
+      # read head.
       'free_gate': [num_reads],
-      # g_t^{a,i}: between writing by content (0) and to allocated slots (1),
+      # g_t^{a,i}: whether to write by content (0) or to allocated slots (1),
       # for each write head.
       'allocation_gate': [num_writes],
       # g_t^{w,i}: how much to write at all, for each write head.
@@ -130,13 +130,13 @@ class MemoryAccess(snt.RNNCore):
       # pi_t^i: the mixture of backward (for each write head), forward (for
       # each write head) and content weights, for each read head.
       'read_mode': [num_reads, 1 + 2 * num_writes],
-      # k_t^{w,i}: the key that a write head looks up, and
+      # k_t^{w,i}: the key that each write head looks up.
       'write_keys': [num_writes, word_size],
-      # beta_t^{w,i}: how sharply.
+      # beta_t^{w,i}: how sharply it looks up the key.
       'write_strengths': [num_writes],
-      # k_t^{r,i}: the key that a read head looks up, and
+      # k_t^{r,i}: the key that each read head looks up.
       'read_keys': [num_reads, word_size],
-      # beta_t^{r,i}: how sharply.
+      # beta_t^{r,i}: how sharply it looks up the key.
       'read_strengths': [num_reads],
     }
     self._interface = {
@@ -238,8 +238,8 @@ class MemoryAccess(snt.RNNCore):
         read_mode: pi_t^i, `[batch, num_reads, 1 + 2 num_writes]`: backward
           modes, forward modes, content mode; sums to 1.
         write_content_keys: k_t^{w,i}, `[batch, num_writes, W]`.
-        write_content_strengths: `[batch, num_writes]`; `CosineWeights` makes
-          beta_t^{w,i} of them.
+        write_content_strengths: `[batch, num_writes]`; `CosineWeights` turns
+          them into beta_t^{w,i}.
         read_content_keys: k_t^{r,i}, `[batch, num_reads, W]`.
         read_content_strengths: `[batch, num_reads]`; likewise beta_t^{r,i}.
     """
@@ -266,7 +266,7 @@ class MemoryAccess(snt.RNNCore):
     outputs = [layer(inputs) for layer in self._interface.values()]
     return self.split_interface(tf.concat(outputs, axis=1))
 
-  # A compiled access has its own.
+  # `CompiledMemoryAccess` overrides this.
   _write = staticmethod(_erase_and_write)
 
   def _read(self, memory: tf.Tensor, read_weights: tf.Tensor) -> tf.Tensor:
@@ -317,8 +317,8 @@ class MemoryAccess(snt.RNNCore):
   ) -> tf.Tensor:
     """The paper's w_t^r = pi_t[1] b_t + pi_t[2] c_t^r + pi_t[3] f_t.
 
-    The modes stand in another order here, the reference's: backward, forward,
-    content. With several write heads, b_t and f_t have a mode for each.
+    The modes have the order of the reference: backward, forward, content. With
+    several write heads, b_t and f_t have a mode for each.
 
     Args:
       inputs: the interface.

@@ -1,4 +1,4 @@
-"""Where the memory is read and written: by content, by time, by free space.
+"""Addressing of the memory: by content, by time, by free space.
 
   CosineWeights    by content: slots that resemble a key
   TemporalLinkage  by time: slots written just before or after those read last
@@ -8,7 +8,7 @@ Source: the modules of the same names in google-deepmind/dnc,
 `dnc/addressing.py`, and Graves et al., "Hybrid computing using a neural network
 with dynamic external memory", Nature 538 (2016), Methods, cited below as "the
 paper". Symbols: N memory_size, W word_size; t the step, i a head. The paper has
-one write head; as in the reference there may be several here.
+one write head; here, as in the reference, there may be several.
 """
 
 from collections.abc import Callable
@@ -38,12 +38,12 @@ class TemporalLinkageState(NamedTuple):
 
 
 def soften_norms(squared_norms: tf.Tensor) -> tf.Tensor:
-  """Square roots, kept above 0, where the gradient would be infinite."""
+  """Square roots, kept above 0, so that their gradient is finite."""
   return tf.sqrt(squared_norms + _EPSILON)
 
 
 def soften_usage(usage: tf.Tensor) -> tf.Tensor:
-  """Keeps usage above 0, where the gradient of a product of usages is lost."""
+  """Keeps usage above 0, so that a product of usages keeps its gradient."""
   return _EPSILON + (1 - _EPSILON) * usage
 
 
@@ -93,7 +93,7 @@ class CosineWeights(snt.Module):
       num_heads: number of heads, each with a key.
       word_size: size of a word and of a key, W.
       strength_op: maps raw strengths to sharpness; softplus in the reference.
-      name: of the module.
+      name: name of the module.
     """
     super().__init__(name=name)
     self._num_heads = num_heads
@@ -114,7 +114,7 @@ class CosineWeights(snt.Module):
       The weights c, float tensor `[batch, num_heads, N]`; sum to 1.
 
     Raises:
-      ValueError: if the number of keys or the word sizes do not fit.
+      ValueError: if the number of keys or a word size is wrong.
     """
     keys.shape.assert_is_compatible_with(
       [None, self._num_heads, self._word_size]
@@ -135,7 +135,7 @@ class CosineWeights(snt.Module):
 
 
 class TemporalLinkage(snt.RNNCore):
-  """Remembers in which order slots were written: the paper's link matrix L_t.
+  """Tracks the order in which slots are written: the paper's link matrix L_t.
 
   Each write head has its own link matrix and precedence weights p_t.
   """
@@ -147,7 +147,7 @@ class TemporalLinkage(snt.RNNCore):
     name: str = 'temporal_linkage',
     dtype: tf.DType = tf.float32,
   ):
-    """Constructs the module; `memory_size` is N, `dtype` that of the state."""
+    """Constructs the module; `memory_size` is N, `dtype` the state's dtype."""
     super().__init__(name=name)
     self._memory_size = memory_size
     self._num_writes = num_writes
@@ -174,7 +174,7 @@ class TemporalLinkage(snt.RNNCore):
     return TemporalLinkageState(link, precedence_weights)
 
   def initial_state(self, batch_size: int) -> TemporalLinkageState:
-    """Zeros: nothing was written yet."""
+    """Zeros: nothing is written yet."""
     slots = [batch_size, self._num_writes, self._memory_size]
     return TemporalLinkageState(
       link=tf.zeros([*slots, self._memory_size], self._dtype),
@@ -205,7 +205,7 @@ class TemporalLinkage(snt.RNNCore):
   def move(
     self, link: tf.Tensor, prev_read_weights: tf.Tensor
   ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Both `directional_read_weights`: f_t and b_t."""
+    """Returns f_t and b_t; see `directional_read_weights`."""
     return (
       self.directional_read_weights(link, prev_read_weights, forward=True),
       self.directional_read_weights(link, prev_read_weights, forward=False),
@@ -237,7 +237,7 @@ class TemporalLinkage(snt.RNNCore):
 
 
 class Freeness(snt.RNNCore):
-  """Keeps track of which slots are in use, and allocates those that are free.
+  """Tracks which slots are in use, and allocates free ones.
 
   The state is the usage u_t of each slot, in [0, 1].
   """
@@ -248,7 +248,7 @@ class Freeness(snt.RNNCore):
     name: str = 'freeness',
     dtype: tf.DType = tf.float32,
   ):
-    """Constructs the module; `memory_size` is N, `dtype` that of the state."""
+    """Constructs the module; `memory_size` is N, `dtype` the state's dtype."""
     super().__init__(name=name)
     self._memory_size = memory_size
     self._dtype = dtype
@@ -260,7 +260,7 @@ class Freeness(snt.RNNCore):
     read_weights: tf.Tensor,
     prev_usage: tf.Tensor,
   ) -> tf.Tensor:
-    """Updates the usage: slots written are in use, slots freed are not.
+    """Updates the usage: written slots are in use, freed slots are not.
 
     The paper's u_t = (u_{t-1} + w_{t-1}^w - u_{t-1} w_{t-1}^w) psi_t. As in the
     reference, no gradient flows to the write weights.
@@ -284,9 +284,9 @@ class Freeness(snt.RNNCore):
   def write_allocation_weights(
     self, usage: tf.Tensor, write_gates: tf.Tensor, num_writes: int
   ) -> tf.Tensor:
-    """Allocates free slots to each write head, different ones to each.
+    """Allocates different free slots to each write head.
 
-    Heads are served in turn. What one head is about to write to counts as in
+    Heads are served in turn. Slots that one head is about to write count as in
     use for the next.
 
     Args:
@@ -323,10 +323,11 @@ class Freeness(snt.RNNCore):
     return prev_usage * util.reduce_prod(1 - freed, 1)
 
   def _allocation(self, usage: tf.Tensor) -> tf.Tensor:
-    """The paper's a_t: as much as is free of each slot, the least used first.
+    """The paper's a_t: allocates what is free of slots, least used slots first.
 
     a_t[phi_t[j]] = (1 - u_t[phi_t[j]]) prod_{l < j} u_t[phi_t[l]], where phi_t
-    lists the slots by rising usage. Of equal usages the lower index is first.
+    lists the slots by rising usage. Among equal usages, the lower index is
+    first.
 
     Args:
       usage: u_t, float tensor `[batch, N]`.
@@ -335,7 +336,7 @@ class Freeness(snt.RNNCore):
       a_t, float tensor `[batch, N]`; sums to at most 1.
     """
     usage = soften_usage(usage)
-    # Sorts 1 - u_t as the reference does, since rounding decides some ties.
+    # Sorts by 1 - u_t, as the reference does: rounding decides some ties.
     sorted_nonusage, order = tf.math.top_k(1 - usage, k=self._memory_size)
     sorted_usage = 1 - sorted_nonusage
     used_so_far = tf.math.cumprod(sorted_usage, axis=1, exclusive=True)

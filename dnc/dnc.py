@@ -19,7 +19,7 @@ class DNCState(NamedTuple):
 
   Attributes:
     access_output: the words read, r_t, `[batch, num_reads, W]`.
-    access_state: of the memory.
+    access_state: the state of the memory.
     controller_state: `hidden`, h_t, and `cell`, s_t, `[batch, hidden_size]`.
   """
 
@@ -29,14 +29,14 @@ class DNCState(NamedTuple):
 
 
 def clip(x: tf.Tensor, clip_value: float) -> tf.Tensor:
-  """Clips `x` to [-clip_value, clip_value]; a `clip_value` of 0 does not."""
+  """Clips `x` to [-clip_value, clip_value]; 0 means no clipping."""
   if clip_value > 0:
     return tf.clip_by_value(x, -clip_value, clip_value)
   return x
 
 
 class Core(snt.RNNCore):
-  """What cores have in common: a controller, an output layer and clipping."""
+  """Base of the cores: a controller, an output layer and clipping."""
 
   def __init__(
     self,
@@ -68,7 +68,7 @@ class Core(snt.RNNCore):
 
   @property
   def output_linear(self) -> snt.Linear:
-    """The layer that gives y_t."""
+    """The layer that computes y_t."""
     return self._output_linear
 
   def clip(self, x: tf.Tensor) -> tf.Tensor:
@@ -106,16 +106,16 @@ class DNC(Core):
 
     Args:
       access_config: arguments of `MemoryAccess`.
-      controller_config: arguments of the controller, `snt.LSTM`, whose default
-        initialisers (Sonnet 2's) are used unless given.
+      controller_config: arguments of the controller, an `snt.LSTM`.
       output_size: size of the output.
       clip_value: bound on the controller's output and state and on the core's
         output, all clipped to [-clip_value, clip_value]; None or 0 for none.
-      name: of the module.
-      dtype: of weights and state.
+      name: name of the module.
+      dtype: dtype of weights and state.
 
     Raises:
-      ValueError: if a size is not positive or `clip_value` is negative.
+      ValueError: if `output_size` or a size of the memory is not positive, or
+        `clip_value` is negative.
     """
     super().__init__(controller_config, output_size, clip_value, name, dtype)
     self._access = access.MemoryAccess(**access_config, dtype=dtype)

@@ -1,36 +1,37 @@
-"""A DNC with its memory cut: does a model use what its memory holds?
+"""A DNC with a lesion of its memory: does a model use what its memory holds?
 
-One thing is taken away and all weights stay as they are: whatever gets worse
+A lesion removes one thing and leaves all weights unchanged: whatever gets worse
 depended on what was removed.
 
-  read_words_zero   All words read are zeros.
-  read_words_mean   The same words are read at every step: for each read head
-                    and each number of a word, the mean over intact sequences.
-  read_words_other  At each step the words are read that the intact model reads
-                    at that step of another sequence.
-  frozen_memory     From some step on nothing is written: memory, links and
-                    precedence stay as they are. Reading goes on.
-  exchanged_memory  At regular intervals each sequence gets the whole state of
-                    the memory (contents, weights, links, usage) of the next
-                    sequence. Its own comes back after as many exchanges as
-                    there are sequences.
-  reset_memory      At regular intervals the state of the memory becomes zeros.
+  read_words_zero   All read words are zeros.
+  read_words_mean   The read words are the same at every step: for each read
+                    head and each number of a word, the mean over intact
+                    sequences.
+  read_words_other  The read words are those that the intact model reads at the
+                    same step of another sequence.
+  frozen_memory     From a given step on, nothing is written: memory, links and
+                    precedence do not change. Reading continues.
+  exchanged_memory  At regular intervals, each sequence gets the whole memory
+                    state (contents, weights, links, usage) of the next
+                    sequence. After as many exchanges as there are sequences, it
+                    gets its own back.
+  reset_memory      At regular intervals, the memory state becomes zeros.
   no_link           The link matrices are zeros, and so are forward and backward
-                    weights. What a read mode gives to them is lost, not given
+                    weights. Their share of a read mode is lost; it does not go
                     to reading by content.
-  no_usage          The usage is zero at every step, so allocation does not know
-                    which slots are in use.
+  no_usage          The usage is zero at every step, so allocation ignores which
+                    slots are in use.
 
-The words read go to the output layer at once and to the controller at the next
-step; a lesion changes both. Where the words are given, nothing that the memory
-does can matter.
+The read words go to the output layer at the same step and to the controller at
+the next; a lesion changes both. The `read_words_` lesions replace the read
+words, so under them the memory itself has no effect.
 
-A frozen or exchanged memory still looks like those the model was trained with.
-A memory of zeros does not, except at the start of a sequence. So
+A frozen or exchanged memory still looks like those that the model was trained
+with. A memory of zeros does not, except at the start of a sequence. So
 `exchanged_memory` is to `reset_memory` what `read_words_other` is to
 `read_words_zero`.
 
-`LesionedDNC` is a core with a lesion of `OF_MEMORY`, for `unroll.unroll` or
+`LesionedDNC` is a core with one lesion of `OF_MEMORY`, for `unroll.unroll` or
 `snt.dynamic_unroll`. `analysis/lesion/side_by_side.py` applies all lesions to
 the same sequences.
 """
@@ -45,7 +46,7 @@ from dnc import dnc
 from dnc.recurrence import plain
 
 INTACT = 'intact'
-# Lesions that replace the words read, and lesions of the memory itself.
+# Lesions that replace the read words, and lesions of the memory itself.
 OF_READ_WORDS = ('read_words_zero', 'read_words_mean', 'read_words_other')
 OF_MEMORY = (
   'frozen_memory',
@@ -56,7 +57,7 @@ OF_MEMORY = (
 )
 NAMES = (*OF_READ_WORDS, *OF_MEMORY)
 
-# What replaces the state of the memory at each interval.
+# How the memory state is replaced at each interval.
 _REPLACEMENTS = {
   'exchanged_memory': lambda x: tf.roll(x, -1, axis=0),
   'reset_memory': tf.zeros_like,
@@ -64,10 +65,10 @@ _REPLACEMENTS = {
 
 
 class LesionedState(NamedTuple):
-  """State of `LesionedAccess`: that of a `MemoryAccess`, and a counter.
+  """State of `LesionedAccess`: an `AccessState` and a step counter.
 
   Attributes:
-    step: int32 `[batch]`, how many steps were done.
+    step: int32 `[batch]`, number of steps done.
   """
 
   memory: tf.Tensor
@@ -116,14 +117,14 @@ class LesionedAccess(access_lib.MemoryAccess):
     """Constructs the module.
 
     Args:
-      access: the intact access, which stays as it is.
+      access: the intact access, which is not changed.
       lesion: one of `OF_MEMORY`; None for none.
       lesion_step: the first step of `frozen_memory`.
       reset_interval: steps between two resets of `reset_memory`, or exchanges
         of `exchanged_memory`.
 
     Raises:
-      ValueError: if the lesion is unknown, or a number out of range.
+      ValueError: if the lesion is unknown or a number is out of range.
     """
     if lesion is not None and lesion not in OF_MEMORY:
       raise ValueError(f'lesion must be one of {OF_MEMORY}, not {lesion!r}')
@@ -172,7 +173,7 @@ class LesionedAccess(access_lib.MemoryAccess):
 class LesionedDNC(dnc.DNC):
   """A DNC with a lesion of its memory; it shares the weights of an intact one.
 
-  Its states are those of a `DNC`, with a `LesionedState` for the memory.
+  Its states are `DNCState`s with a `LesionedState` for the memory.
 
   >>> lesioned = LesionedDNC(core, 'reset_memory', reset_interval=5)
   >>> outputs, state, _ = unroll.unroll(
@@ -186,7 +187,7 @@ class LesionedDNC(dnc.DNC):
     lesion_step: int = 0,
     reset_interval: int = 10,
   ):
-    """Constructs the core around an intact one, which stays as it is.
+    """Constructs the core around an intact one, which is not changed.
 
     The other arguments are those of `LesionedAccess`.
     """

@@ -28,7 +28,7 @@ class LSTMCore(dnc.Core):
     name: str = 'lstm_core',
     dtype: tf.DType = tf.float32,
   ):
-    """Constructs the core; arguments and errors as of `dnc.DNC`."""
+    """Constructs the core; arguments and errors as for `dnc.DNC`."""
     super().__init__(controller_config, output_size, clip_value, name, dtype)
 
   def __call__(

@@ -1,9 +1,9 @@
-"""Converts weights between our cores and the layout of DeepMind's TF1 code.
+"""Loads weights in the layout of DeepMind's TF1 code into our cores.
 
 The reference keeps the LSTM in one matrix with gates in the order input,
-candidate, forget, output, and adds the forget bias of 1 at each step. Sonnet
-2's `snt.LSTM` keeps two matrices with gates in the order input, forget,
-candidate, output, and the forget bias in its bias.
+candidate, forget, output, and adds a forget bias of 1 at each step. Sonnet 2's
+`snt.LSTM` keeps two matrices with gates in the order input, forget, candidate,
+output, and includes the forget bias in its bias vector.
 
 Names, with input_size I, num_reads R, word_size W, hidden_size D and output
 size O:
@@ -66,7 +66,7 @@ def _input_size(
   weights: Mapping[str, np.ndarray],
   label: Callable[[str], str],
 ) -> int:
-  """The size of the core's input: as built, else by the weights."""
+  """The core's input size, from its variables or else from the weights."""
   if isinstance(core, dnc.DNC):
     name, own_rows = 'controller.w_gates', sum(_sizes(core))
   else:
@@ -122,7 +122,7 @@ def variables(
 def assign(
   core: dnc.DNC | access.MemoryAccess, weights: Mapping[str, np.ndarray]
 ) -> None:
-  """Sets the variables of `core`, after creating them if need be.
+  """Sets the variables of `core`; creates them first if needed.
 
   Sets either all weights or none.
 
@@ -131,7 +131,7 @@ def assign(
     weights: arrays by name; see the module's docstring.
 
   Raises:
-    ValueError: if a weight is missing, unknown or of another shape; names it.
+    ValueError: if a weight is missing, unknown or misshapen; names it.
   """
   weights = {k.removeprefix(_PREFIX): np.asarray(v) for k, v in weights.items()}
   _assign(core, weights, label=str)
@@ -140,20 +140,20 @@ def assign(
 def load_checkpoint(core: dnc.DNC, checkpoint_path: str) -> None:
   """Sets the variables of `core` from a checkpoint of DeepMind's `train.py`.
 
-  Creates them first if need be. Sets either all weights or none. Ignores the
+  Creates them first if needed. Sets either all weights or none. Ignores the
   optimiser's variables and `global_step`.
 
-  No weight depends on `memory_size` or `clip_value`, so it cannot be checked
-  that the core has those that the checkpoint was trained with.
+  No weight depends on `memory_size` or `clip_value`, so wrong values of these
+  go unnoticed.
 
   Args:
-    core: a `DNC` of the sizes that `train.py` was given.
-    checkpoint_path: a checkpoint, such as `model.ckpt-3000`, or the folder of
-      checkpoints whose latest to load.
+    core: a `DNC` with the sizes that the checkpoint was trained with.
+    checkpoint_path: a checkpoint, such as `model.ckpt-3000`, or a folder of
+      checkpoints, whose latest is loaded.
 
   Raises:
     UsageError: (a `ValueError`) if the checkpoint cannot be read, or a variable
-      is missing or of another shape; names it.
+      is missing or misshapen; names it.
   """
   names = {name: _tf1_name(name) for name in _shapes(core, input_size=0)}
   try:
@@ -166,8 +166,8 @@ def load_checkpoint(core: dnc.DNC, checkpoint_path: str) -> None:
   # A truncated data file raises IndexError.
   except (tf.errors.OpError, ValueError, IndexError) as e:
     raise errors.UsageError(
-      f'{checkpoint_path} cannot be read as a TensorFlow checkpoint; give one '
-      f'without its ending, as in model.ckpt-3000, or its folder: {e}'
+      f'{checkpoint_path} cannot be read as a TensorFlow checkpoint; give its '
+      f'name without an extension, as in model.ckpt-3000, or its folder: {e}'
     ) from e
   try:
     _assign(core, weights, label=lambda name: f'{names[name]} ({name})')
@@ -186,7 +186,7 @@ def _assign(
   weights: Mapping[str, np.ndarray],
   label: Callable[[str], str],
 ) -> None:
-  """Does `assign`; errors show names as `label` returns them."""
+  """Does `assign`; errors name each weight as `label` does."""
   expected = set(_shapes(core, input_size=0))
   missing = sorted(expected - set(weights))
   if missing:
@@ -211,7 +211,7 @@ def _assign(
     if name.startswith('controller.'):
       value = swap_gates(value)
     if name == 'controller.b_gates':
-      # The forget bias, which the reference adds later.
+      # The forget bias, which the reference adds at each step.
       value = value + np.repeat([0.0, 1.0, 0.0, 0.0], len(value) // 4)
     ends = np.cumsum([part.shape[0] for part in parts])
     for variable, part in zip(parts, np.split(value, ends[:-1])):

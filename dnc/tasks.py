@@ -1,11 +1,12 @@
 """The tasks that a model can be trained on: one object each, in a registry.
 
-A task knows how its runs are configured, and how a model of it is trained,
-restored, replayed and lesioned. To add one takes a line in `_FOLDERS` and a
-folder: its face has such an object, `TASK`, and its module `training` the
-functions `train`, `restore` and `replay`, called as those of `Task`.
+A task knows how to configure its runs, and how to train, restore, replay and
+lesion its models. A new task takes a line in `_FOLDERS` and a folder. The
+folder's `__init__` exports the object as `TASK`; its module `training` has the
+functions `train`, `restore` and `replay`, which take the arguments of `Task`'s
+methods.
 
-Light to import: what needs TensorFlow imports it when it is called.
+Light to import: functions that need TensorFlow import it when they are called.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ class TrainedModel:
   """A model with the weights of one of its run's checkpoints.
 
   Attributes:
-    config: how it was trained.
-    model: what the task trains: a `SpritePredictor`, or a `DNC`.
-    core: the recurrent core in it, or it itself.
-    num_updates: number of updates it was trained for.
+    config: the config of its run.
+    model: a `SpritePredictor`, or a `DNC` for repeat-copy.
+    core: the model's recurrent core, which may be the model itself.
+    num_updates: number of updates that it was trained for.
   """
 
   config: config_lib.Config
@@ -52,17 +53,17 @@ class TrainedModel:
 
 
 class Task(abc.ABC):
-  """A task; made once, in the face of its folder.
+  """A task; constructed once, in the `__init__` of its folder.
 
   Attributes:
-    name: its value of `--task`, and of `task` in `config.json`.
-    summary: what is learned, in a few words for `--help`.
+    name: its name in `--task`, and as `task` in `config.json`.
+    summary: what its models learn, in a few words for `--help`.
     config_class: the dataclass of a run's settings.
-    tests: those of `config.TESTS` that its models can be put to.
-    options: flags of train.py that it takes beside its config's fields.
+    tests: the tests of `config.TESTS` that its models can take.
+    options: flags of train.py that it takes besides its config's fields.
     description: what its models are trained on; Markdown, for the report.
-    baseline: what a model that knows only the mean does, e.g. 'predicting the
-      mean image'.
+    baseline: what a model that has learned only the mean does, e.g. 'predicting
+      the mean image'.
     about_lesions: what a reader of Test 3 must know about the task.
   """
 
@@ -91,17 +92,17 @@ class Task(abc.ABC):
 
     Args:
       config: the run.
-      model_dir: its folder, made if need be: `config.json`, `checkpoints/`,
-        `metrics.jsonl`, `summaries/` for TensorBoard and, at the end,
-        `training.json`.
+      model_dir: the run's folder, created if needed. Gets `config.json`,
+        `checkpoints/`, `metrics.jsonl`, `summaries/` for TensorBoard and, at
+        the end, `training.json`.
       data_dir: where the table of sprites is kept; TFDS's folder by default.
       log: takes each line of the report; a `progress.Console` also shows each
         update.
       strategy: how to divide the work, from `distribution.make_strategy`.
 
     Returns:
-      The last validation. None if Ctrl-C or SIGTERM ended the training early:
-      its progress is saved.
+      The scores of the last validation. None if Ctrl-C or SIGTERM ended the
+      training early; its progress is saved.
 
     Raises:
       UsageError: if the folder holds another run or cannot be used, the memory
@@ -120,7 +121,7 @@ class Task(abc.ABC):
     Args:
       model_dir: the run's folder.
       checkpoint: `newest`, or `best` by validation.
-      log: takes a line for each damaged checkpoint that is passed over.
+      log: takes a line for each damaged checkpoint that is skipped.
 
     Raises:
       UsageError: if the folder holds no run of this task, or no sound
@@ -138,9 +139,9 @@ class Task(abc.ABC):
       data_dir: where the table of sprites is kept; TFDS's folder by default.
 
     Returns:
-      What the trainer's `update` returned, as NumPy values; `trainer`, in the
-      state before it; and `batch`, its data, where it is not drawn in the
-      graph.
+      The results of the trainer's `update`, as NumPy values; `trainer`, which
+      an update that diverges does not change; and `batch`, the update's data,
+      unless the graph draws it.
 
     Raises:
       UsageError: if no run diverged there.
@@ -150,7 +151,7 @@ class Task(abc.ABC):
   def evaluation_of(
     self, training: config_lib.Config, evaluation: config_lib.EvaluationConfig
   ) -> config_lib.EvaluationConfig:
-    """Decides what an evaluation leaves to the run or its task."""
+    """Fills in what the evaluation leaves to the run or its task."""
     del training
     return evaluation
 
@@ -162,8 +163,8 @@ class Task(abc.ABC):
   ) -> table_lib.SpriteTable | None:
     """Loads the sprites of an evaluation; None if the task has no sprites.
 
-    With sprites come scores of predictions, pictures, and Tests 1 and 2.
-    `data_dir` is where their table is kept; TFDS's folder by default.
+    Scores of predictions, pictures, and Tests 1 and 2 need sprites. `data_dir`
+    is where their table is kept; TFDS's folder by default.
     """
     del training, evaluation, data_dir
 
@@ -174,7 +175,7 @@ class Task(abc.ABC):
     evaluation: config_lib.EvaluationConfig,
     table: table_lib.SpriteTable | None = None,
   ) -> sequences_lib.Sequences:
-    """Unseen sequences, and how a model's outputs for them are scored."""
+    """Returns unseen sequences, which also score the model's outputs."""
 
 
 def get(name: str) -> Task:

@@ -1,9 +1,10 @@
-"""A core over time, several times faster than by `snt.dynamic_unroll`.
+"""Runs a core over time, several times faster than `snt.dynamic_unroll`.
 
-`unroll` returns what `snt.dynamic_unroll` returns, in three stages:
+`unroll` computes what `snt.dynamic_unroll` does, in three stages:
 
   project_inputs      multiplies the inputs of all steps by their weights
-  recurrence          what depends on the step before; compiled on a CPU
+  recurrence          computes what depends on the previous step; compiled on a
+                      CPU
   apply_output_layer  computes the outputs of all steps
 """
 
@@ -25,7 +26,7 @@ from dnc.recurrence import plain
 def can_compile() -> bool:
   """Whether `unroll` compiles by default; logs once if XLA does not run.
 
-  Compiled code was found to be faster on a CPU only.
+  In our measurements, compiling helps only on a CPU.
   """
   if tf.config.list_logical_devices('GPU'):
     return False
@@ -44,10 +45,10 @@ def can_compile() -> bool:
 def project_inputs(
   core: dnc.DNC, inputs: tf.Tensor
 ) -> tuple[tf.Tensor, plain.Weights]:
-  """Computes what the gates get from the inputs, for all steps at once.
+  """Multiplies the inputs of all steps by their gate weights.
 
   Args:
-    core: a `DNC` with variables.
+    core: a `DNC` that has its variables.
     inputs: x_t of all steps, float tensor `[time, batch, input_size]`.
 
   Returns:
@@ -56,7 +57,7 @@ def project_inputs(
   """
   controller = core.controller
   layers = core.access.interface.values()
-  # Not two slices, whose gradient is much slower than this one concatenation.
+  # Not two slices: the gradient of a split is one concatenation, much faster.
   inputs_to_gates, words_to_gates = tf.split(
     controller.input_to_hidden, [inputs.shape[2], -1]
   )
@@ -78,10 +79,10 @@ def apply_output_layer(core: dnc.Core, features: tf.Tensor) -> tf.Tensor:
   """Computes the core's outputs for all steps at once.
 
   The outputs are the largest tensors of a training. The gradient written here
-  needs them once; an automatic one keeps them before and after clipping.
+  keeps them once; an automatic one would keep them before and after clipping.
 
   Args:
-    core: has its variables.
+    core: a core that has its variables.
     features: the output layer's input, float tensor `[time, batch, ...]`.
 
   Returns:
@@ -126,7 +127,7 @@ def _scan_dnc(
   record: plain.Record | None,
   compiled: bool | None,
 ) -> tuple[tf.Tensor, dnc.DNCState, Any]:
-  """Returns the output layer's input, the last state, what was recorded."""
+  """Returns the output layer's input, the last state and the records."""
   hidden, cell = state.controller_state
   if hidden.shape[1] != cell.shape[1]:
     raise ValueError(
@@ -154,7 +155,7 @@ def _scan_lstm(
   sequence_length: tf.Tensor | None,
   record: plain.Record | None,
 ) -> tuple[tf.Tensor, snt.LSTMState, Any]:
-  """`_scan_dnc` of a core without a memory."""
+  """`_scan_dnc` for a core without a memory."""
   controller = core.controller
   projected = tf.tensordot(inputs, controller.input_to_hidden, 1) + controller.b
   state, states = plain.scan_controller(
@@ -166,7 +167,7 @@ def _scan_lstm(
   )
   if record is None:
     return states.hidden, state, ()
-  # `record` is a function of each state alone, so takes all steps as one batch.
+  # `record` treats each state alone, so it can take all steps as one batch.
   time_and_batch = tf.shape(states.hidden)[:2]
   recorded = record(
     tf.nest.map_structure(lambda x: tf.reshape(x, [-1, x.shape[2]]), states)
@@ -193,24 +194,26 @@ def unroll(
     input_sequence: float tensor `[time, batch, ...]`, flattened to
       `[time, batch, input_size]`; time and batch may be unknown.
     initial_state: the state before the first step.
-    sequence_length: int tensor `[batch]`, real steps of each sequence; past
-      them the state stays and the last output is repeated (zeros for a length
-      of 0), as in `snt.dynamic_unroll`. None: all steps are real.
-    record: given the state after a step, returns what to record of it, any nest
-      of tensors `[batch, ...]`; must depend on nothing else. Each function is
-      compiled anew.
+    sequence_length: int tensor `[batch]`, number of real steps of each
+      sequence. After them the state does not change and the last output is
+      repeated (zeros for a length of 0), as in `snt.dynamic_unroll`. None: all
+      steps are real.
+    record: function of the state after a step, and of nothing else, that
+      returns what to record of it: any nest of tensors `[batch, ...]`. Each new
+      function is compiled again.
     compiled: whether XLA compiles the recurrence, which takes some seconds the
-      first time. Results are equal to rounding. Second derivatives need False.
-      None: if `can_compile()` and the core's access is a `MemoryAccess`, not of
-      a subclass.
+      first time. Results are equal up to rounding. Second derivatives need
+      False. None: compiles if `can_compile()` and the core's access is a
+      `MemoryAccess`, not an instance of a subclass.
 
   Returns:
     Outputs, float tensor `[time, batch, output_size]`; the state after the last
-    step; and what `record` returned, `[time, batch, ...]`, `()` without it.
+    step; and what `record` returned, `[time, batch, ...]`, or `()` without it.
 
   Raises:
-    ValueError: if the controller projects its hidden state, or `compiled` is
-      True and the core's access is of a subclass of `MemoryAccess`.
+    ValueError: if a DNC's controller projects its hidden state, or if
+      `compiled` is True and the DNC's access is an instance of a subclass of
+      `MemoryAccess`.
   """
   if sequence_length is not None:
     sequence_length = tf.cast(sequence_length, tf.int32)

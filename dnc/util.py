@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 def batch_invert_permutation(permutations: tf.Tensor) -> tf.Tensor:
-  """Inverts each row of int `[batch, n]`, which holds 0..n-1 once.
+  """Inverts each row of an int tensor `[batch, n]`, a permutation of 0..n-1.
 
   Returns:
     int32 tensor `[batch, n]` with `inverse[b, permutations[b, i]] == i`.

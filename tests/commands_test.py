@@ -1,6 +1,6 @@
 """Runs `train.py` and `evaluate.py` as a user does, on real files.
 
-Their flags are in train_test and evaluate_test.
+train_test and evaluate_test check their flags.
 """
 
 import glob
@@ -18,7 +18,7 @@ import tensorflow as tf
 from tests.support import evaluated_run
 from tests.support import testing_data
 
-# Starts in half the time.
+# An LSTM starts in half the time.
 _SMALL_LSTM = (
   '--preset=quick',
   '--core=lstm',
@@ -27,7 +27,7 @@ _SMALL_LSTM = (
 
 
 class CommandsTest(tf.test.TestCase):
-  """All in one folder that holds `runs/`, as a checkout does."""
+  """All run in one folder that holds `runs/`, as a checkout does."""
 
   @classmethod
   def setUpClass(cls):
@@ -54,7 +54,7 @@ class CommandsTest(tf.test.TestCase):
     )
 
   def _assert_refused(self, result, pattern):
-    """One line that says what is wrong, and a status that says so too."""
+    """Asserts one line that says what is wrong, and an error status."""
     self.assertNotEqual(result.returncode, 0)
     self.assertLen(result.stderr.splitlines(), 1, msg=result.stderr)
     self.assertRegex(result.stderr, pattern)
@@ -72,7 +72,7 @@ class CommandsTest(tf.test.TestCase):
     self.assertEqual(evaluated.returncode, 0, msg=evaluated.stderr)
     self.assertEqual(evaluated.stderr, '')
     self.assertNotIn('did not vary', evaluated.stdout)
-    # The tables are in files; at the end the answers, and where the report is.
+    # Tables go to files; the output ends with the answers and the report.
     self.assertNotIn('|', evaluated.stdout)
     lines = evaluated.stdout.splitlines()
     self.assertLess(len(lines), 24)
@@ -114,7 +114,7 @@ class CommandsTest(tf.test.TestCase):
       texts = []
       for run in (self._shared, copy):
         with open(os.path.join(run.folder, name), encoding='utf-8') as file:
-          # Each process has its own data.
+          # Each process has its own --data_dir.
           texts.append(re.sub(r'--data_dir=\S+', '', file.read()))
       self.assertEqual(*texts)
 
@@ -129,7 +129,7 @@ class CommandsTest(tf.test.TestCase):
     self.assertNotEqual(process.wait(), 0)
 
   def test_ctrl_c_then_the_same_command(self):
-    # Epochs enough that it is still running when the signal comes.
+    # Enough epochs that it is still running when the signal comes.
     flags = (*_SMALL_LSTM, '--num_epochs=1000', '--model_dir=stopped')
     process = subprocess.Popen(
       evaluated_run.command('train.py', *flags), **self._options()
@@ -157,7 +157,7 @@ class CommandsTest(tf.test.TestCase):
     command = [
       sys.executable,
       '-c',
-      # Shards of a batch, and more of them than there is time for.
+      # One batch per shard, and more shards than there is time for.
       'from dnc.system import command_line\n'
       'command_line.load_tensorflow()\n'
       'from dnc.traces import shards\n'
@@ -196,7 +196,7 @@ class CommandsTest(tf.test.TestCase):
       f'--model_dir={self._shared.model_dir}',
       *evaluated_run.EVALUATION_FLAGS,
     )
-    self._assert_refused(result, '--locations=0,20: must be of 0 to 19')
+    self._assert_refused(result, '--locations=0,20: must be in 0 to 19')
 
   def test_traces_of_another_model(self):
     # As if the folder of traces had been copied from another run.
@@ -223,7 +223,7 @@ class CommandsTest(tf.test.TestCase):
       '--dataset=dsprites',
       '--model_dir=original',
       f'--data_dir={self.get_temp_dir()}',
-      # Nobody listens there.
+      # No server listens there.
       HTTPS_PROXY='http://127.0.0.1:9',
       HTTP_PROXY='http://127.0.0.1:9',
       NO_PROXY='',

@@ -1,4 +1,4 @@
-"""Tells the tests which folder all processes of their session share."""
+"""Sets the folder that all processes of a test session share."""
 
 import os
 
@@ -9,7 +9,7 @@ from tests.support import evaluated_run
 
 @pytest.fixture(scope='session', autouse=True)
 def session_folder(tmp_path_factory):
-  """Workers of pytest-xdist have folders of their own within that one."""
+  """Each worker of pytest-xdist has its own folder within the shared one."""
   folder = tmp_path_factory.getbasetemp()
   if 'PYTEST_XDIST_WORKER' in os.environ:
     folder = folder.parent

@@ -1,4 +1,4 @@
-"""Tests of evaluate.py's flags; commands_test evaluates."""
+"""Tests of evaluate.py's flags; commands_test runs evaluations."""
 
 import os
 import tempfile
@@ -30,7 +30,7 @@ class EvaluateTest(parameterized.TestCase):
     ('--offsets=0,x', '--offsets=0,x: must be whole numbers'),
     ('--offsets=0,one', '--offsets=0,one: must be whole'),
     ('--lags=0,x', '--lags=0,x: must be whole numbers'),
-    ('--lags=500', '--lags=500: must be of 0 to 487'),
+    ('--lags=500', '--lags=500: must be in 0 to 487'),
     ('--locations=-1', '--locations=-1: must be whole .* 0'),
     ('--test=lesions', r'--test=lesions.*probe\|mi\|lesion\|all'),
     ('--num_lesioned=1', '--num_lesioned=1: .*at least 2'),
@@ -80,7 +80,7 @@ class EvaluateTest(parameterized.TestCase):
         self.assertEqual(
           str(error), f'{flag}: not a flag for a run of --task=repeat_copy'
         )
-      # A run on sprites takes all of them.
+      # A run on sprites takes every flag.
       commands.run_to_tensorflow(
         evaluate, f'--model_dir={self._model_dir}', flag
       )

@@ -1,4 +1,4 @@
-"""Checks README.md and docs/: snippets run, and what they name is there."""
+"""Checks README.md and docs/: snippets run, and the names in them exist."""
 
 import ast
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ from analysis import probe
 from dnc import unroll
 from tests.support import testing_data
 
-# Snippets with one of these need a trained run, or prepare a dataset for
-# minutes. Of these only the names and arguments are checked.
+# Snippets with one of these need a trained run, or take minutes to prepare a
+# dataset. Only their names and arguments are checked.
 _NOT_RUN = ("'runs/", 'tfds.load')
-# Programs that are not ours, and the long flags that the pages give them.
+# Programs that are not ours, and the long flags that the pages use.
 _OTHER_PROGRAMS = {
   '-m venv': set(),
   '-m pytest': set(),
@@ -75,14 +75,14 @@ def _snippets() -> list[str]:
 
 
 def _snippet(word: str) -> str:
-  """The one Python snippet with a word."""
+  """The only Python snippet that has a word."""
   (code,) = (x for x in _snippets() if word in x)
   return code
 
 
 @functools.cache
 def _run(code: str) -> list[tuple[dict[str, Any], Any]]:
-  """Runs a snippet: after each statement the names, and its value."""
+  """Runs a snippet; returns the names and the value after each statement."""
   names, steps = {}, []
   with contextlib.chdir(testing_data.ROOT):
     for statement in ast.parse(code).body:
@@ -96,7 +96,7 @@ def _run(code: str) -> list[tuple[dict[str, Any], Any]]:
 
 
 def _imported(tree: ast.Module) -> dict[str, Any]:
-  """What the import statements of a snippet bind."""
+  """The names that a snippet imports."""
   names = {}
   for statement in tree.body:
     if isinstance(statement, ast.Import | ast.ImportFrom):
@@ -105,7 +105,7 @@ def _imported(tree: ast.Module) -> dict[str, Any]:
 
 
 def _calls(tree: ast.Module, names: dict[str, Any]) -> Iterator[ast.Call]:
-  """Calls of functions and classes that an import brought."""
+  """Calls of imported functions and classes."""
   for node in ast.walk(tree):
     root = node.func if isinstance(node, ast.Call) else None
     while isinstance(root, ast.Attribute):
@@ -115,7 +115,7 @@ def _calls(tree: ast.Module, names: dict[str, Any]) -> Iterator[ast.Call]:
 
 
 class Command(NamedTuple):
-  """A command of a fenced block: a script or module of ours, or a program."""
+  """A command of a fenced block: our script or module, or another program."""
 
   program: str
   flags: frozenset[str]
@@ -155,7 +155,7 @@ def _flags_of_script(script: str) -> set[str]:
 
 @functools.cache
 def _flags_of_module(module: str) -> set[str]:
-  """The flags in the source of a module; to import it may take seconds."""
+  """The flags in the source of a module; importing it may take seconds."""
   spec = importlib.util.find_spec(module)
   if spec.submodule_search_locations:
     spec = importlib.util.find_spec(f'{module}.__main__')
@@ -208,7 +208,7 @@ class ReadmeTest(tf.test.TestCase):
 
   def test_snippets_run(self):
     run = [x for x in _snippets() if not any(word in x for word in _NOT_RUN)]
-    # The core's has a test of its own below.
+    # The core's snippet has its own test below.
     run.remove(_snippet('snt.dynamic_unroll'))
     self.assertGreater(len(run), 2)
     for code in run:
@@ -218,7 +218,7 @@ class ReadmeTest(tf.test.TestCase):
   def test_a_keras_lstm_is_probed(self):
     steps = _run(_snippet('fit_and_score'))
     now, before, scores = (value for _, value in steps if value is not None)
-    # As the comments beside them say.
+    # The values are in the snippet's comments.
     self.assertAllClose([now, before], [0.9, 0.1], atol=0.06)
     excess, significant = scores
     self.assertEqual(excess.shape, (2, 16))
@@ -227,7 +227,7 @@ class ReadmeTest(tf.test.TestCase):
   def test_the_core_and_unroll_give_the_same(self):
     code = _snippet('snt.dynamic_unroll')
     self.assertIn('[100, 16, 8]', code)
-    # Fewer steps, and no wait for XLA: what is computed is the same.
+    # Fewer steps and no compiling take less time.
     with mock.patch.object(unroll, 'can_compile', return_value=False):
       steps = _run(code.replace('[100, 16, 8]', '[7, 16, 8]'))
     outputs = [names.get('outputs') for names, _ in steps]
@@ -237,7 +237,7 @@ class ReadmeTest(tf.test.TestCase):
 
   def test_an_evaluation_is_read(self):
     read = ast.parse(_snippet('experiment.evaluate')).body[-1]
-    # The scores of another representation and label are read alike.
+    # Another result, with another representation and label, is read alike.
     read = ast.unparse(read).replace("'memory'", "'features'")
     read = read.replace("'x_position'", "'input'")
     results = (x.get('found') for x, _ in _run(_snippet('fit_and_score')))

@@ -1,4 +1,4 @@
-"""Tests of the tree: who may import whom, and a test for every module."""
+"""Tests of the source tree: imports, names, maps, a test for every module."""
 
 import ast
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ _CORE = (
   'dnc.reference_weights',
 )
 _TESTS = ('analysis.probe', 'analysis.mutual_information', 'analysis.lesion')
-# All of ours that a module or package may import, beside itself. Imports count
-# wherever they stand: at the top, in functions, or for types.
+# Our modules that a module or package may import, besides itself. All imports
+# count: at the top, in functions, and for types.
 _ALLOWED = {
   'dnc.system': (),
   'dnc.dsprites': ('dnc.system',),
@@ -57,7 +57,7 @@ _ALLOWED = {
     'dnc.training',
     *_CORE,
   ),
-  # The registry names types alone.
+  # The registry imports these for types only.
   'dnc.tasks': ('dnc.config', 'dnc.dsprites', 'dnc.training', *_CORE),
   **dict.fromkeys(_CORE, ('dnc.recurrence', 'dnc.system.errors', *_CORE)),
   'analysis.common': ('dnc',),
@@ -67,8 +67,8 @@ _ALLOWED = {
   'analysis.experiment': ('dnc', 'analysis'),
 }
 _LIGHT = ('dnc.system', 'dnc.dsprites', 'dnc.config')
-# What `import x as y` may call a library. Ours may be `x_lib`, where a variable
-# has the module's name, or `package_x`.
+# Allowed aliases of libraries. Our modules may be imported as `x_lib`, if a
+# variable has the module's name, or as `package_x`.
 _CUSTOMARY = ('np', 'tf', 'snt', 'tfds', 'hp')
 
 
@@ -99,7 +99,7 @@ def _nodes(module: str) -> list[ast.AST]:
 
 
 def _imports(module: str) -> set[str]:
-  """All that a module imports, wherever the statement stands."""
+  """All that a module imports, at the top or elsewhere."""
   found = set()
   for node in _nodes(module):
     if isinstance(node, ast.Import):
@@ -142,7 +142,7 @@ class ImportsTest(parameterized.TestCase):
     self.assertEmpty(without)
 
   def test_light_packages_do_without_tensorflow(self):
-    # But for TFDS's builder, which is imported after TFDS alone.
+    # Except TFDS's builder, which is imported only after TFDS.
     heavy = [
       module
       for module in _MODULES
@@ -180,7 +180,7 @@ class ImportsTest(parameterized.TestCase):
 
 
 def _top_imports(module: str) -> set[str]:
-  """What is imported as soon as a module is."""
+  """What a module imports at its top."""
   with open(_path(module), encoding='utf-8') as file:
     tree = ast.parse(file.read())
   found = set()
@@ -225,7 +225,7 @@ class ModulesTest(absltest.TestCase):
         continue
       with open(path, encoding='utf-8') as file:
         text = ast.get_docstring(ast.parse(file.read()))
-      # A line begins with the names of one module or several.
+      # A line of a map begins with the names of one or more modules.
       entries = re.findall(
         r'^ *((?:\w+(?:\.py|/)?(?:, )?)+)(?:  |$)', text, re.M
       )

@@ -1,4 +1,4 @@
-"""Tests of train.py's flags; commands_test trains."""
+"""Tests of train.py's flags; commands_test runs trainings."""
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -54,7 +54,7 @@ class TrainTest(parameterized.TestCase):
 
   def test_help_as_a_command(self):
     result = commands.run_without_tensorflow('train.py', '--help')
-    self.assertEqual(result.returncode, 1)  # As of every absl command.
+    self.assertEqual(result.returncode, 1)  # As for every absl command.
     self.assertEqual(result.stderr, '')
     self.assertIn('\nGeneral:\n  --task: ', result.stdout)
     self.assertNotIn('--verbosity', result.stdout)

@@ -1,6 +1,6 @@
-"""What the tests share.
+"""Helpers that the tests share.
 
 tables.py      Markdown tables, and writing results
-figures.py     arrays to pictures
+figures.py     figures, as SVG or pixels
 statistics.py  confidence intervals
 """

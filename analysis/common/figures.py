@@ -1,6 +1,6 @@
-"""Figures of results: arrays to SVG for pages, and to pixels.
+"""Draws figures of results, as SVG or as pixels.
 
-They fit the width of a phone's screen. The same numbers give the same bytes.
+Figures fit the width of a phone's screen. Equal numbers produce equal bytes.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ _SETTINGS = {
 _DPI = 120
 
 
-# Of a curve: (x, y).
+# The (x, y) points of a curve.
 Points = Sequence[tuple[float, float]]
 
 
@@ -49,7 +49,7 @@ class Row(NamedTuple):
     value: the value, drawn as a dot.
     low: lower end of its interval.
     high: upper end of its interval.
-    kind: of `_COLOURS`.
+    kind: a key of `_COLOURS`.
     other: a second value, drawn as a ring; None if there is none.
   """
 
@@ -63,13 +63,13 @@ class Row(NamedTuple):
 
 @contextlib.contextmanager
 def _drawing(height: float):
-  """Yields a figure of the usual width, with the usual settings in force."""
+  """Yields a figure of the usual width, while the usual settings apply."""
   with matplotlib.rc_context(_SETTINGS):
     yield figure.Figure(figsize=(_WIDTH, height), layout='constrained')
 
 
 def to_svg(drawn: figure.Figure) -> bytes:
-  """Returns a figure as SVG; text is outlines, so it looks alike anywhere."""
+  """Returns a figure as SVG, with text as outlines: it needs no fonts."""
   file = io.BytesIO()
   with matplotlib.rc_context(_SETTINGS):
     drawn.savefig(file, format='svg', metadata={'Date': None})
@@ -113,7 +113,7 @@ def _draw_row(
 
 
 def _set_ticks(axes: axes_lib.Axes, linear: float) -> None:
-  """Puts ticks at zero and at powers of ten, from `linear` on."""
+  """Puts ticks at zero and at powers of ten from `linear` up."""
   low, high = axes.get_xlim()
   powers = 10.0 ** np.arange(np.ceil(np.log10(linear)), 7)
   ticks = np.concatenate([-powers[::-1], [0.0], powers])
@@ -137,8 +137,8 @@ def intervals(
     references: values at which a line is drawn, and its label.
     bounds: ends of the axis; values beyond are drawn there as arrows. None:
       the axis shows all values.
-    linear: the axis is linear up to this size and logarithmic beyond; None: all
-      of it is linear.
+    linear: the axis is linear up to this size and logarithmic beyond; None:
+      linear throughout.
   """
   with _drawing(0.7 + _ROW_HEIGHT * len(rows)) as drawn:
     axes = drawn.add_subplot()
@@ -174,13 +174,13 @@ def intervals(
 def heat_map(
   values: np.ndarray, marked: np.ndarray, label: str, row: str
 ) -> figure.Figure:
-  """Draws numbers `[rows, W]`, of locations of words, as colours; marks some.
+  """Draws a value for each number of several words as a heat map.
 
   Args:
-    values: the numbers.
-    marked: which are marked.
-    label: label of the colours.
-    row: what a row is, e.g. 'slot'.
+    values: float `[rows, W]`.
+    marked: bool `[rows, W]`, the values to mark with a dot.
+    label: label of the colour bar.
+    row: label of the rows, e.g. 'slot'.
   """
   num_slots, word_size = values.shape
   height = float(np.clip(_WIDTH * num_slots / word_size, 1.6, 6.0))
@@ -191,7 +191,7 @@ def heat_map(
     size = np.clip(900 / max(num_slots, word_size) ** 1.5, 1.5, 14)
     width = 0.3 if size > 4 else 0
     axes.scatter(words, slots, size, '#d55e00', edgecolors='white', lw=width)
-    axes.set_xlabel('number of the word')
+    axes.set_xlabel('position in the word')
     axes.set_ylabel(row)
     for axis in (axes.xaxis, axes.yaxis):
       axis.set_major_locator(ticker.MaxNLocator(integer=True))
@@ -202,7 +202,7 @@ def heat_map(
 def histogram(
   samples: dict[str, np.ndarray], label: str, kinds: dict[str, str]
 ) -> figure.Figure:
-  """Draws the distributions of sets of values.
+  """Draws the distributions of several samples.
 
   Args:
     samples: by name, float `[number]`.
@@ -230,7 +230,7 @@ def curves(
   """Draws curves in panels side by side.
 
   Args:
-    panels: by title, curves by name, the same in all panels.
+    panels: for each title, curves by name; all panels have the same names.
     label: label of the x axis.
   """
   with _drawing(3.2) as drawn:

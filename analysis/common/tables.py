@@ -8,12 +8,12 @@ from dnc.system import files
 
 
 def title(name: str) -> str:
-  """Returns a name as it stands in text: `read_words` is 'read words'."""
+  """Returns a name as text: 'read words' for `read_words`."""
   return name.replace('_', ' ')
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-  """Returns a Markdown table, its columns padded to be read in a terminal.
+  """Returns a Markdown table, its columns padded for reading in a terminal.
 
   The first column is aligned left, the others right.
   """
@@ -36,10 +36,10 @@ def write(
   """Writes results as `<name>.md` and `<name>.json`.
 
   Args:
-    folder: where to; made if missing.
+    folder: the folder; created if missing.
     name: e.g. 'probe'.
     text: Markdown.
-    data: values that JSON has, e.g. from `json_values.clean`.
+    data: JSON values, e.g. from `json_values.clean`.
 
   Returns:
     The two paths.

@@ -1,12 +1,12 @@
 """Test 3: does a model use what its memory holds?
 
-measuring.py     a task's sequences through a model, intact and with each
-                 lesion; the baseline that predicts the mean
+measuring.py     runs a task's sequences through a model, intact and with each
+                 lesion; scores a baseline that predicts the mean
 side_by_side.py  the graphs that run a model intact and with each lesion
-comparison.py    scores with and without a lesion, compared
+comparison.py    compares scores with and without a lesion
 verdict.py       the answer, with its numbers
 tables.py        results as Markdown and JSON
-naming.py        what lesions, metrics and numbers are called
+naming.py        names of lesions and metrics; formatted numbers
 
 The lesions themselves are in dnc/lesions.py.
 """

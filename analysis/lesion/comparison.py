@@ -1,4 +1,4 @@
-"""Scores of the same sequences with and without a lesion, compared."""
+"""Compares scores of the same sequences with and without a lesion."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -22,7 +22,7 @@ class Comparison:
     interval: of the difference, from resampled sequences.
     share: the difference divided by what the intact model gains over the
       baseline, a constant prediction: 0 if nothing is lost, 1 if all is. None
-      without a baseline, or if the intact model is not clearly better than it.
+      without a baseline, or if the intact model is not clearly better.
     share_interval: of the share; None if there is no share.
   """
 
@@ -50,10 +50,10 @@ def compare(
   that its difficulty cancels out.
 
   Args:
-    intact: float `[sequences]`, scores of the intact model. A sequence without
-      a score has NaN, and is left out.
+    intact: float `[sequences]`, scores of the intact model. NaN marks a
+      sequence without a score, which is left out.
     lesioned: float `[sequences]`, scores with the lesion; NaN as above.
-    baseline: float `[sequences]`, scores of the mean of the targets.
+    baseline: float `[sequences]`, scores of predicting the mean target.
     lower_is_better: whether a lower score is better, as for a loss.
     seed: seed of the resamples.
     num_resamples: number of resamples.

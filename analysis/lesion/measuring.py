@@ -1,8 +1,8 @@
 """Test 3: does a model use what its memory holds?
 
-Information that is present need not be used. `measure` runs the same sequences
-through a model intact and with each lesion of its memory (`dnc/lesions.py`
-says what they are), a few sequences at a time, and compares the scores.
+A model need not use the information in its memory. `measure` runs the same
+sequences through a model, intact and with each lesion of its memory (see
+`dnc/lesions.py`), a few sequences at a time, and compares the scores.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ BASELINE = 'predicting_the_mean'
 _BATCH_SIZE = 32
 # Keeps the logit of a mean of 0 or 1 finite.
 _MIN_PROBABILITY = 1e-6
-# It begins at `lesion_step`: earlier steps do not count.
+# This lesion begins at `lesion_step`; earlier steps do not count.
 _FROZEN = 'frozen_memory'
 
 # By name (intact, baseline, lesion) and metric, float64 `[num_sequences]`.
@@ -36,7 +36,7 @@ _Scores = Mapping[str, Mapping[str, np.ndarray]]
 
 @dataclasses.dataclass(frozen=True)
 class LesionResult:
-  """What Test 3 found.
+  """The results of Test 3.
 
   Attributes:
     task: see `Sequences.task`.
@@ -48,12 +48,13 @@ class LesionResult:
     reset_interval: steps between resets, and exchanges, of the memory.
     num_resamples: number of resamples for the intervals.
     metrics: names; the first is the loss.
-    mean_words: float64 `[num_reads, W]`, the mean words that the intact model
-      reads.
+    mean_words: float64 `[num_reads, W]`, the mean of the words that the intact
+      model reads.
     scores: by name (`lesions.INTACT`, `BASELINE`, each of `lesions.NAMES`) and
-      metric, float64 `[num_sequences]`. For `frozen_memory`, of the steps from
-      `lesion_step` on; NaN if none of them counts.
-    late_scores: those of `lesions.INTACT` and `BASELINE` from `lesion_step` on.
+      metric, float64 `[num_sequences]`. `frozen_memory` is scored only on steps
+      from `lesion_step` on; NaN if none of them counts.
+    late_scores: scores of `lesions.INTACT` and `BASELINE` on the steps from
+      `lesion_step` on.
     comparisons: by lesion and metric.
   """
 
@@ -73,7 +74,7 @@ class LesionResult:
 
 
 class _Means(NamedTuple):
-  """Over all sequences: words that the intact model reads, and targets."""
+  """Means over all sequences: of the words read, and of the targets."""
 
   words: np.ndarray
   targets: np.ndarray
@@ -85,7 +86,7 @@ def _find_means(
   num_sequences: int,
   batch_size: int,
 ) -> _Means:
-  """The first pass, with the intact model."""
+  """The first pass: runs the intact model to find the means."""
   sums, counts = [0.0, 0.0], [0, 0]
   for batch in range(-(-num_sequences // batch_size)):
     state = model.initial_states(batch_size)[lesions.INTACT]
@@ -110,11 +111,12 @@ def _score_steps(
   batch: int,
   batch_size: int,
 ) -> Iterator[tuple[str, dict[str, np.ndarray], Mapping[str, np.ndarray]]]:
-  """Scores the steps of a batch: predicted by the mean, intact, lesioned.
+  """Scores each step of a batch: baseline, intact model and each lesion.
 
   Yields:
-    For each segment: `BASELINE`, `lesions.INTACT` or a lesion; by metric the
-    scores, float `[time, batch]`; and by metric which of them count.
+    For each segment and each of `BASELINE`, `lesions.INTACT` and
+    `lesions.NAMES`: the name; by metric the scores, float `[time, batch]`; and
+    by metric whether each of them counts.
   """
   states = model.initial_states(batch_size)
   probability = np.clip(means.targets, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
@@ -138,10 +140,10 @@ def _score_sequences(
   counts: np.ndarray,
   first_step: int,
 ) -> np.ndarray:
-  """Returns a metric of each sequence, float64 `[batch]`; NaN for no steps.
+  """Returns a metric of each sequence, float64 `[batch]`; NaN without steps.
 
-  From scores of the steps, `[time, batch]`, and whether they count; those
-  before `first_step` do not.
+  `values` are the scores of the steps, and `counts` says which of them count,
+  both `[time, batch]`. Steps before `first_step` do not count.
   """
   scores = np.full(values.shape[1], np.nan)
   for i in range(values.shape[1]):
@@ -191,7 +193,7 @@ def _find_scores(
             if name in found:
               own = found[name][metric.name][batch * batch_size :][:batch_size]
               of_batch = _score_sequences(metric, values, counts, step)
-              # Some sequences may only fill the last batch.
+              # The last batch may have sequences that only fill it.
               own[:] = of_batch[: len(own)]
   return scores, late
 
@@ -220,7 +222,7 @@ def measure(
     lesion_step: first step of `frozen_memory`; None: the task's default.
     reset_interval: steps between resets, and exchanges, of the memory; None:
       the task's default.
-    seed: of the intervals' resamples.
+    seed: seed of the resamples.
     log: takes a line of progress now and then.
 
   Raises:
@@ -263,13 +265,14 @@ def measure(
 def _check_late_scores(
   late_scores: _Scores, unit: str, lesion_step: int
 ) -> None:
-  """Raises a `UsageError` if too few sequences have steps that late."""
+  """Raises a `UsageError` if too few sequences have steps that count."""
   for metric, scores in late_scores[lesions.INTACT].items():
     number = np.isfinite(scores).sum()
     if number < 2:
       raise errors.UsageError(
-        f'--lesion_step={lesion_step}: {metric} counts in {number} of the '
-        f'{unit}s from this step on, and two are needed; give an earlier one'
+        f'--lesion_step={lesion_step}: only {number} {unit}s have steps that '
+        f'count for {metric} from there on, and two are needed; choose an '
+        'earlier step'
       )
 
 

@@ -1,4 +1,4 @@
-"""What lesions, metrics and numbers are called in tables and verdicts."""
+"""Names of lesions and metrics, and numbers, in tables and verdicts."""
 
 import numpy as np
 
@@ -16,17 +16,17 @@ _METRICS = {
 
 
 def baseline(result: measuring.LesionResult) -> str:
-  """Returns what the constant prediction is called."""
+  """Returns the name of the constant prediction."""
   return tasks.get(result.task).baseline
 
 
 def metric(name: str) -> str:
-  """Returns what a metric is called."""
+  """Returns the name of a metric."""
   return _METRICS.get(name, tables.title(name))
 
 
 def label(name: str, result: measuring.LesionResult) -> str:
-  """Returns what a lesion is called."""
+  """Returns the name of a lesion."""
   return {
     'read_words_zero': 'read words: zeros',
     'read_words_mean': 'read words: their mean',
@@ -42,7 +42,7 @@ def label(name: str, result: measuring.LesionResult) -> str:
 
 
 def steps(number: int) -> str:
-  """Returns what goes after 'every', e.g. '10 steps'."""
+  """Returns an interval in words, to follow 'every': e.g. '10 steps'."""
   return 'step' if number == 1 else f'{number} steps'
 
 

@@ -1,8 +1,8 @@
-"""A DNC intact and with every lesion, over the same sequences.
+"""Runs a DNC, intact and with every lesion, over the same sequences.
 
-`dnc/lesions.py` says what the lesions are. Nothing here is compiled by XLA, not
-even the intact model, so that all are computed in the same way: what a lesion
-does not change is equal to the last bit.
+`dnc/lesions.py` describes the lesions. XLA compiles none of the models, not
+even the intact one, so that all of them compute alike: numbers that a lesion
+does not affect are equal to the last bit.
 """
 
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ from dnc import lesions
 from dnc import unroll
 from dnc.recurrence import plain
 
-# Of the states of the intact and all lesioned models together.
+# Limit for the states of the intact and all lesioned models together.
 _MAX_STATE_BYTES = 128 << 20
 
 
 def batch_size(core: dnc.DNC, num_sequences: int, most: int) -> int:
-  """Returns the size of equal batches: 2 to `most`, less for a large state."""
+  """Returns a size for equal batches: 2 to `most`, less for a large state."""
   state = tf.nest.flatten(core.initial_state(1))
   size = sum(x.shape.num_elements() * x.dtype.size for x in state)
   most = max(
@@ -52,7 +52,7 @@ class SideBySide:
     lesion_step: int = 0,
     reset_interval: int = 10,
   ):
-    """Constructs the graphs: each serves every length and batch size.
+    """Constructs the graphs, each of which fits any length and batch size.
 
     Args:
       core: the intact core, with all its variables.
@@ -98,7 +98,7 @@ class SideBySide:
     )
 
   def initial_states(self, batch_size: int) -> dict[str, dnc.DNCState]:
-    """Zeros, for `lesions.INTACT` and each of `lesions.NAMES`."""
+    """Zero states, for `lesions.INTACT` and each of `lesions.NAMES`."""
     return {
       name: core.initial_state(batch_size) for name, core in self._cores.items()
     }
@@ -106,10 +106,10 @@ class SideBySide:
   def read_words(
     self, inputs: tf.Tensor, state: dnc.DNCState
   ) -> tuple[tf.Tensor, dnc.DNCState]:
-    """Finds what the intact model reads in inputs `[time, batch, input_size]`.
+    """Runs the intact model over inputs `[time, batch, input_size]`.
 
     Returns:
-      The words `[time, batch, num_reads, W]`, and the last state.
+      The words read, `[time, batch, num_reads, W]`, and the last state.
     """
     projected, weights = self._project(inputs)
     state, kept = self._scans[lesions.INTACT](weights, projected, state)
@@ -126,7 +126,7 @@ class SideBySide:
     Args:
       inputs: float tensor `[time, batch, input_size]`, at least two sequences:
         for `read_words_other` each gets the words of the next.
-      states: before the first step, by name.
+      states: by name, the state before the first step.
       mean_words: float `[num_reads, W]`, for `read_words_mean`.
 
     Yields:
@@ -160,13 +160,13 @@ def _scan_given_words(
   state: dnc.DNCState,
   read_words: tf.Tensor,
 ) -> tuple[dnc.DNCState, plain.Kept]:
-  """Does what `plain.scan` does, with given words in place of a memory's.
+  """Like `plain.scan`, but with given words in place of the memory's.
 
   Args:
     core: the core; its memory is not used.
-    weights: those of the loop.
+    weights: see `plain.Weights`.
     projected: x_t W_x + b, `[time, batch, 4 hidden_size]`, at least one step.
-    state: before the first step; `access_output` is what was read last.
+    state: before the first step; `access_output` holds the words read last.
     read_words: r_t of all steps, float tensor `[time, batch, num_reads, W]`.
   """
   controller_state, states = plain.scan_controller(
@@ -185,7 +185,7 @@ def _scan_given_words(
 
 
 def _spec(values: Any, num_axes: int) -> Any:
-  """Specifies tensors like `values` with any sizes of their first axes."""
+  """Specs of tensors like `values`, their first axes of any size."""
   return tf.nest.map_structure(
     lambda x: tf.TensorSpec([*[None] * num_axes, *x.shape[num_axes:]], x.dtype),
     values,

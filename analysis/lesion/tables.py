@@ -15,34 +15,34 @@ from dnc.system import json_values
 from dnc.system import wording
 
 _HOW_TO_READ = (
-  'How to read it: a lesion takes one thing away and leaves all weights as '
-  'they are. A change is the score of a {unit} with the lesion less its score '
-  'without, averaged over the {unit}s; its 95 % interval comes from resampling '
-  '{unit}s. "Lost" is the change of the loss as a share of what the intact '
-  'model gains over {baseline}: at 0 % nothing is lost, at 100 % the model is '
-  'no better than that.',
-  'A model may do worse with a lesion only because it meets inputs that it '
-  'never saw in training. So a change with zeros in place of the words read '
-  'does not yet show that the words told it anything. Their mean keeps the '
-  'words in their usual range. The words of another {unit} look as in training '
-  'but say nothing about this {unit}: **what the model loses with these is the '
-  'most that it used**. More than 100 % lost shows that wrong words mislead '
-  'the model, not only that it misses the right ones. A change whose interval '
-  'includes 0 shows no use.',
-  'The words read depend on what is stored and on what the model asks for, so '
-  'it may use the memory as one more layer and remember nothing. Two lesions '
-  'test whether it remembers. **A frozen memory** stores nothing new from a '
-  'step on, not even for the same step. The memory of another {unit} holds '
-  'something else; the steps right after an exchange also suffer because '
-  'controller and memory do not belong together. A reset says less: in '
+  'How to read it: a lesion removes one thing and leaves all weights as they '
+  'are. A change is the score with the lesion minus the score without it, '
+  'averaged over the {unit}s; its 95 % interval comes from resampling {unit}s. '
+  '"Lost" is the change of the loss as a share of what the intact model gains '
+  'over {baseline}: at 0 % nothing is lost; at 100 % the model is no better '
+  'than {baseline}.',
+  'A lesion may do harm only because the model meets inputs that it never saw '
+  'in training. So harm by zeros in place of the words read does not prove '
+  'that the model used the words. Mean words stay in the usual range. The '
+  'words of another {unit} look as in training but say nothing about this '
+  '{unit}: **what the model loses with them is an upper bound on what it '
+  'used**. If more than 100 % is lost, wrong words mislead the model: it does '
+  'not merely miss the right ones. A change whose interval includes 0 is no '
+  'evidence of use.',
+  'The words read depend on the contents of the memory and on the query. So a '
+  'model may use the memory as one more layer and remember nothing. Two '
+  'lesions test whether it remembers. **A frozen memory** stores nothing new '
+  'from a given step on, not even for reading in the same step. The memory of '
+  'another {unit} has other contents; right after an exchange, the model also '
+  'suffers because controller and memory do not match. A reset says less: in '
   'training, the model meets a memory of zeros only at the start of a {unit}. '
-  'Without links, or without usage, a model may do as well if it finds its '
-  'words, or free slots, by other means.',
+  'A model may do without links, or without usage, if it finds its words, or '
+  'free slots, by other means.',
 )
 
 
 def _lost(found: comparison.Comparison) -> str:
-  """The share that is lost, and its interval."""
+  """The share lost, and its interval."""
   if found.share is None:
     return ''
   low, high = found.share_interval

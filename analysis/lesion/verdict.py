@@ -8,14 +8,14 @@ from dnc.system import wording
 
 # With fewer sequences, the intervals are too narrow.
 _LEAST_SEQUENCES = 10
-# Of what the model gains: below the first share an effect is called next to
-# nothing, below the second a small part. The limits are a convention; the
-# numbers stand beside them.
+# Shares of the model's gain: below the first, an effect is called next to
+# nothing; below the second, a small part. The limits are a convention; the
+# verdict also states the numbers.
 _LITTLE, _SMALL = 0.01, 0.1
 
 
 def _harms(found: comparison.Comparison) -> bool:
-  """Whether the loss certainly rises."""
+  """Whether the interval of the loss's change lies above 0."""
   return found.interval[0] > 0
 
 
@@ -28,31 +28,31 @@ def _rise(found: comparison.Comparison) -> str:
 
 
 def _is_large(found: comparison.Comparison, least: float = _LITTLE) -> bool:
-  """Whether the loss certainly rises by at least this share."""
-  # The late steps alone may have no share.
+  """Whether the interval of the share lies at or above `least`."""
+  # `frozen_memory`, scored on late steps only, may have no share.
   interval = found.share_interval
   return _harms(found) and (interval is None or interval[0] >= least)
 
 
 def _answer_on_storing(result: measuring.LesionResult) -> str:
-  """`_answer` if the words read certainly matter."""
+  """The answer for a model to which the words read matter."""
   of_loss = _of_loss(result)
   if not (
     _is_large(of_loss['read_words_mean'])
     or _is_large(of_loss['read_words_other'])
   ):
-    return 'Yes, but hardly: the model uses what it reads for very little'
+    return 'Yes, but hardly: the words read matter very little'
   if _is_large(of_loss['frozen_memory'], _SMALL):
     return 'Yes: the model uses what it reads and what it stores'
   if _is_large(of_loss['frozen_memory']):
     return (
-      'Yes, but hardly to remember: the model uses what it reads, and for a '
-      'small part what it stores'
+      'Yes, but hardly to remember: the model uses what it reads, but only a '
+      'small part of its gain depends on what it stores'
     )
   if _is_large(of_loss['exchanged_memory']):
     return (
-      'Yes, but nothing new: the model uses what it reads, from its own memory '
-      "rather than another's, but hardly anything that it writes from step "
+      'Yes, but nothing new: the model needs its own memory rather than '
+      "another's, but hardly anything that it writes from step "
       f'{result.lesion_step} on'
     )
   return (
@@ -72,15 +72,15 @@ def _answer(result: measuring.LesionResult) -> str:
     return _answer_on_storing(result)
   if other_harms:
     return (
-      f'Cannot tell: {words_of_another} mislead the model, but words that are '
-      'always the same serve as well as its own'
+      f'Cannot tell: {words_of_another} mislead the model, but constant words '
+      'serve as well as its own'
     )
   if mean_harms or _harms(of_loss['read_words_zero']):
     return (
       'No: the model is used to reading something, but '
       f'{words_of_another} serve as well as its own'
     )
-  return 'No: the model does as well without what it reads'
+  return 'No: the model does as well without the words read'
 
 
 def _of_loss(
@@ -94,14 +94,15 @@ def _of_loss(
 def text(result: measuring.LesionResult) -> str:
   """Says whether the memory is used, with the numbers.
 
-  Whether the model reads is decided by the words of another sequence, which
-  look as in training, and by their mean; zeros alone prove nothing. Whether it
-  remembers is decided by the frozen memory and that of another sequence.
+  Two lesions decide whether the model uses what it reads: the words of another
+  sequence, which look as in training, and the mean words. Zeros alone prove
+  nothing. Two more decide whether it remembers: the frozen memory, and the
+  memory of another sequence.
   """
   if result.num_sequences < _LEAST_SEQUENCES:
     return (
       f'Cannot tell: intervals from fewer than {_LEAST_SEQUENCES} '
-      f'{result.unit}s say little.'
+      f'{result.unit}s are unreliable.'
     )
   loss, second = result.metrics[:2]
   baseline = naming.baseline(result)

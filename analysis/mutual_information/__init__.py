@@ -1,8 +1,8 @@
 """Test 2: does any single number of the memory follow the x position?
 
-scoring.py       contents and sequences to a `MutualInformationResult`
+scoring.py       scores contents against sequences
 estimators.py    the mutual information of real numbers and classes
-plain_scores.py  what scores for classes alone say of real numbers
+plain_scores.py  scores for classes, applied to real numbers
 controls.py      random sequences, and shifts for the null
 significance.py  p-values from the null, and their correction
 verdict.py       the answer, with its numbers

@@ -1,13 +1,13 @@
-"""Sequences that contents are scored against beside the true one.
+"""Control sequences, to score contents against beside the true one.
 
 Each is a pure function of a seed and the index of the true sequence.
 """
 
 import numpy as np
 
-# Keep the draws for one index from sharing random numbers.
+# Keep the two draws for an index independent.
 _SEQUENCE, _SHIFTS = 1, 2
-# Steps by which contents may be late or early.
+# Contents may lag or lead the sequence by up to so many steps.
 _NEAR = 10
 
 
@@ -25,22 +25,21 @@ def random_sequence(seed: int, index: int, sequence: np.ndarray) -> np.ndarray:
 def circular_shifts(
   seed: int, index: int, num_steps: int, num_shifts: int, furthest_lag: int = 0
 ) -> np.ndarray:
-  """Draws the shifts of a sequence that make the null distribution of a score.
+  """Draws circular shifts of a sequence, for the null distribution of a score.
 
-  A sequence that is shifted in a circle keeps its autocorrelation; in random
-  order it would lose it. If the contents are independent of a stationary
-  sequence, then its score and those of its shifts have the same distribution.
+  A circular shift keeps the autocorrelation of a sequence; random order would
+  destroy it. If the contents are independent of a stationary sequence, then the
+  scores of the sequence and of its shifts have the same distribution.
 
-  Contents that follow the sequence late, or run ahead of it as a predictor's
-  may, also fit near shifts. Shifts of up to ten steps either way (up to a tenth
-  of a short sequence) and of up to the furthest lag are therefore left out.
-  Leaving out more does harm: a slowly changing sequence scores much like its
-  near shifts, and without these a score looks rarer than it is. With contents
-  and sequence that both change slowly (a correlation of 0.98 from step to
-  step), 9 % were significant at 5 % when a tenth of the length was left out
-  either way, and 7 % when ten steps were, in part because the circle has a
-  seam. With a sequence that is drawn anew at every step, as x in Test 2, both
-  gave 5 %.
+  Contents may lag the sequence, or lead it as a predictor's may. They then fit
+  near shifts, too. Shifts of up to ten steps either way (at most a tenth of the
+  sequence) and of up to the furthest lag are therefore left out. Leaving out
+  more does harm: a slowly changing sequence scores much like its near shifts,
+  and without these a score looks rarer than it is. With contents and sequence
+  that both change slowly (a correlation of 0.98 from step to step), 9 % were
+  significant at 5 % if a tenth of the length was left out either way, and 7 %
+  if ten steps were, in part because the circle has a seam. With a sequence
+  drawn independently at every step, as x in Test 2, it was 5 % either way.
 
   Returns:
     int64 `[num_shifts]`, without repetition if there are enough.

@@ -1,18 +1,18 @@
 """Estimators of the mutual information of real numbers and classes, in nats.
 
 Each takes contents, float `[time, locations]`, and sequences of classes from 0
-upwards, int `[sequences, time]`. It returns what scikit-learn gives for every
-pair, float64 `[sequences, locations]`, and is much faster for many of them:
+upwards, int `[sequences, time]`. It returns scikit-learn's score of every pair,
+float64 `[sequences, locations]`, but is much faster for many pairs:
 
-- `binned`: contents cut into quantile bins, as `sklearn.metrics.
-  mutual_info_score` of the bins;
+- `binned`: `sklearn.metrics.mutual_info_score` of contents cut into quantile
+  bins;
 - `nearest_neighbours`: `sklearn.feature_selection.mutual_info_classif`, after
   Ross, "Mutual Information between Discrete and Continuous Data Sets", 2014.
 
 Both are biased: binned scores of independent data average about
 (bins - 1) (classes - 1) / (2 time), and negative nearest-neighbour scores are
-raised to 0. Compare a score with those of sequences that are independent of the
-contents, not with zero.
+raised to 0. So compare a score with the scores of sequences that are
+independent of the contents, not with zero.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ _LOCATIONS_AT_ONCE = 256
 _NUMBERS_AT_ONCE = 24_000
 _NEIGHBOURS = 3
 
-# Is told how many more pairs of a location and a sequence have been scored.
+# Called with the number of (location, sequence) pairs since the last call.
 Done = Callable[[int], None]
 
 
@@ -62,7 +62,7 @@ def quantile_bins(rows: np.ndarray, num_bins: int) -> np.ndarray:
 
 
 class _Counter:
-  """Counts classes and bins that occur together, for many sequences at once."""
+  """Counts joint classes and bins, for many sequences at once."""
 
   def __init__(self, sequences: np.ndarray, num_bins: int):
     num_steps = sequences.shape[1]
@@ -111,7 +111,7 @@ def binned(
     contents: float `[time, locations]`.
     sequences: int `[sequences, time]`.
     num_bins: the most bins of a location.
-    done: is told how far it is.
+    done: see `Done`.
 
   Returns:
     float64 `[sequences, locations]`; exactly 0 for a constant location.
@@ -132,7 +132,8 @@ def binned(
 def _scaled(contents: np.ndarray, seed: int) -> np.ndarray:
   """Scales contents and adds noise to break ties, as scikit-learn does.
 
-  From `[time, locations]`, none constant, to float64 `[locations, time]`.
+  Takes contents `[time, locations]`, none of them constant, and returns float64
+  `[locations, time]`.
   """
   scaled = preprocessing.scale(contents.astype(np.float64), with_mean=False)
   size = np.maximum(1, np.abs(scaled).mean(axis=0))
@@ -143,9 +144,10 @@ def _scaled(contents: np.ndarray, seed: int) -> np.ndarray:
 def _radii(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
   """Returns each number's distance to its third nearest neighbour in its class.
 
-  In a class of three or two, the distance to the furthest number; in a class of
-  one, infinity. All are `[sequences, time]`, ordered by class and then by size:
-  a number and its three nearest neighbours are four in a row.
+  In a class of two or three, it is the distance to the furthest number; in a
+  class of one, infinity. All arrays are `[sequences, time]`, sorted by class
+  and then by value: a number and its three nearest neighbours are four in a
+  row.
   """
   radii = np.full(values.shape, np.inf)
   last = np.empty(classes.shape, bool)
@@ -158,7 +160,7 @@ def _radii(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
     low, high = values[:, :width], values[:, size - 1 :]
     in_one = classes[:, :width] == classes[:, size - 1 :]
     if size <= _NEIGHBOURS:
-      # So few count only if they are the whole class.
+      # Fewer than four in a row count only if they are the whole class.
       in_one &= last[:, size - 1 :]
       in_one[:, 1:] &= last[:, : width - 1]
     for i in range(size):
@@ -174,7 +176,7 @@ def _count_within(
 ) -> np.ndarray:
   """Counts the sorted numbers that are nearer to each value than its radius.
 
-  The values are among them, and count themselves.
+  The values are among these numbers, and count themselves.
   """
   end = len(ordered) - 1
   first = np.searchsorted(ordered, values - radii)
@@ -186,9 +188,9 @@ def _count_within(
 
 
 def _ross(values: np.ndarray, sequences: np.ndarray) -> np.ndarray:
-  """Scores one location, no two values equal: float64 `[sequences]`.
+  """Ross's scores of one location: float64 `[sequences]`.
 
-  No sequence has a class of one step.
+  All values must differ, and every class must have at least two steps.
   """
   order = np.argsort(values)
   ordered = values[order]
@@ -212,7 +214,7 @@ def _ross(values: np.ndarray, sequences: np.ndarray) -> np.ndarray:
 
 
 def _ross_all(values: np.ndarray, sequences: np.ndarray) -> np.ndarray:
-  """`_ross` of any sequences: steps alone in their class do not count."""
+  """`_ross` of any sequences, without the steps of classes of one step."""
   sizes = np.stack([np.bincount(x)[x] for x in sequences])
   whole = (sizes > 1).all(axis=1)
   scores = np.zeros(len(sequences))
@@ -233,17 +235,18 @@ def nearest_neighbours(
 ) -> np.ndarray:
   """Scores contents against sequences of classes without binning.
 
-  Gives what `sklearn.feature_selection.mutual_info_classif` gives with three
-  neighbours. That builds a k-d tree for each class of each sequence; here the
-  contents are sorted once, and neighbours stand side by side. (In classes of
-  fewer than eight steps scikit-learn rounds distances, which shifts its scores
-  a little.) A little noise, the same for every sequence, breaks ties.
+  The scores are those of `sklearn.feature_selection.mutual_info_classif` with
+  three neighbours. scikit-learn builds a k-d tree for each class of each
+  sequence. Here the contents are sorted once, so neighbours are side by side.
+  (In classes of fewer than eight steps scikit-learn rounds distances, which
+  shifts its scores a little.) A little noise, the same for every sequence,
+  breaks ties.
 
   Args:
     contents: float `[time, locations]`.
     sequences: int `[sequences, time]`.
     seed: seed of the noise.
-    done: is told how far it is.
+    done: see `Done`.
 
   Returns:
     float64 `[sequences, locations]`; exactly 0 for a constant location, where

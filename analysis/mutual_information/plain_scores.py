@@ -2,11 +2,11 @@
 
 The post scores the contents of a memory location, which are real numbers,
 against classes by 'the mutual information score', which compares classes with
-classes. Without an estimator for real numbers, there are three ways to do so:
+classes. It can be applied to real numbers in three ways:
 
-- `raw`: `sklearn.metrics.mutual_info_score`, with each distinct number a class
-  of its own. Contents that never repeat score the entropy of the sequence,
-  whether they depend on it or not;
+- `raw`: `sklearn.metrics.mutual_info_score`, where each distinct number is a
+  class. Contents that never repeat score the entropy of the sequence, whether
+  they depend on it or not;
 - `adjusted`: `sklearn.metrics.adjusted_mutual_info_score`, which subtracts the
   score expected by chance. Contents that never repeat score exactly zero;
 - `integers`: `mutual_info_score` of the contents cast to integers. Contents
@@ -38,7 +38,7 @@ class _EqualNumbers:
 
   Attributes:
     groups: int `[rows, time]`, the group of each number, from 0 upwards.
-    sizes: int `[number]`, of all groups, row by row.
+    sizes: int `[number]`, the sizes of all groups, row by row.
   """
 
   def __init__(self, ordered: np.ndarray):
@@ -58,14 +58,15 @@ class _EqualNumbers:
 def _expected(
   clusters: np.ndarray, sizes: np.ndarray, steps: int
 ) -> np.ndarray:
-  """Returns what a cluster adds to the mutual information expected by chance.
+  """Returns a cluster's part of the mutual information expected by chance.
 
   Vinh, Epps and Bailey, "Information Theoretic Measures for Clusterings
   Comparison", 2010, equation 24a: a sum over pairs of a cluster and a class.
+  `clusters` are distinct sizes of clusters, `sizes` the sizes of the classes.
 
   Returns:
-    float64 `[steps + 1]`, by the size of the cluster, for those in `clusters`,
-    ascending; zero for other sizes.
+    float64 `[steps + 1]`, by size of the cluster; zero for sizes that are not
+    in `clusters`.
   """
   logs = special.gammaln(np.arange(steps + 1) + 1.0)
   total = np.zeros(steps + 1)
@@ -148,7 +149,7 @@ def plain_scores(
     sequences: int `[sequences, time]`, classes from 0 upwards.
 
   Returns:
-    float64 `[sequences, locations]`, by name, of `NAMES`. `raw` and `integers`
+    By name, of `NAMES`, float64 `[sequences, locations]`. `raw` and `integers`
     are in nats; `adjusted` is 1 for contents that determine the class.
   """
   starts = range(0, contents.shape[1], _LOCATIONS_AT_ONCE)

@@ -5,24 +5,24 @@ For each location of the memory, or of another representation: the mutual
 information, in nats, between its contents at each step of a sequence and the
 class of x at that step or some steps before.
 
-- `score`: arrays of contents and sequences to a `MutualInformationResult`;
-- `Scorer`: the same with one sequence in memory at a time;
-- `from_traces`: several representations in one pass over traces.
+- `score` takes arrays of contents and sequences;
+- `Scorer` does the same with one sequence in memory at a time;
+- `from_traces` scores several representations in one pass over traces.
 
-What a score means is told by three others of the same contents:
+Three other scores of the same contents show what a score means:
 
 - against a random sequence, which the model never saw: the bias of the
   estimator on data that are independent by design;
 - against the true sequence shifted in a circle (`controls.circular_shifts`):
-  the bias again, and the spread of scores by chance, which gives p-values
+  the bias again, and the spread of scores by chance, from which p-values follow
   (`significance`);
 - the scores that the post may have used (`plain_scores`).
 
 A location is scored at all lags on the same steps: those that have a label at
 the furthest lag. If its contents are independent of a stationary sequence, then
-all shifts of the sequence fit them equally well on these steps, also with
-labels that a shift brings from the end. So one null serves all lags, whatever
-the autocorrelation of contents and sequence.
+all shifts of the sequence fit them equally well on these steps, including
+labels that a shift moves from the end to the start. So one null serves all
+lags, whatever the autocorrelation of contents and sequence.
 """
 
 import collections
@@ -47,38 +47,39 @@ from dnc.system import progress
 _X = latents.NAMES.index('x_position')
 # What the post calls 'virtually no mutual information', in nats.
 NEGLIGIBLE = 1e-8
-# The share of significant locations that are expected to be so by chance.
+# The expected share of false discoveries among significant locations.
 LEVEL = 0.05
 LAGS = (0, 1, 5, 10)
-# Shifts of each sequence. All sequences together have thousands: the spread of
-# a mean score by chance is known to about 2 %.
+# Shifts of each sequence. With thousands over all sequences, the spread of a
+# mean score by chance is known to about 2 %.
 NUM_SHIFTS = {'binned': 99, 'nearest_neighbours': 49}
 
 
 @dataclasses.dataclass(frozen=True)
 class MutualInformationResult:
-  """What Test 2 found in a representation.
+  """The results of Test 2 for a representation.
 
-  Scores are in nats, means over the sequences; float64 `[locations]`, for each
-  lag `[lags, locations]`.
+  Scores are means over the sequences, in nats: float64 `[locations]`, or
+  `[lags, locations]` if there is one for each lag.
 
   Attributes:
     estimator: 'binned' or 'nearest_neighbours'.
-    num_bins: number of bins of 'binned'; None for the other.
+    num_bins: number of bins of 'binned'; None for 'nearest_neighbours'.
     num_sequences: number of sequences.
     num_shifts: number of shifts of each sequence.
-    num_different_shifts: how many of a sequence's shifts differ, at least:
-      there are few ways to shift a short one.
-    lags: contents are scored against the class of so many steps before.
+    num_different_shifts: least number of distinct shifts of a sequence; short
+      sequences have few.
+    lags: contents are scored against the class so many steps before.
     layout: shape of the representation, e.g. (slots, words).
-    locations: int64 `[locations]`, which of its numbers, row by row.
+    locations: int64 `[locations]`, the numbers of the representation that are
+      scored, counted row by row.
     scores: for each lag, against the true sequences.
     standard_error: of `excess` at each lag, from its spread over sequences; NaN
       for a single sequence.
     control: against random sequences.
     null: against shifts of the true sequences: the score expected by chance,
       which is the bias of the estimator.
-    shifted: against one shift of each true sequence: a score by chance.
+    shifted: against one shift of each true sequence: scores by chance.
     null_deviation: standard deviation of a score by chance.
     p_values: for each lag, from a Pearson type III law with the null's mean,
       variance and skewness.
@@ -86,7 +87,7 @@ class MutualInformationResult:
       shifts: at least 1 / (shifts + 1).
     q_values: `p_values` adjusted for the number of locations and lags
       (Benjamini-Hochberg).
-    control_q_values: the same for `control`.
+    control_q_values: q-values of `control`.
     constant: bool `[locations]`, whether the contents never change within any
       sequence.
     plain: by name, of `plain_scores.NAMES`: `[2, locations]`, against the true
@@ -121,7 +122,7 @@ class MutualInformationResult:
 
   @property
   def excess(self) -> np.ndarray:
-    """float64 `[lags, locations]`: `scores` less `null`."""
+    """float64 `[lags, locations]`: `scores` minus `null`."""
     return self.scores - self.null
 
   @property
@@ -136,7 +137,7 @@ class MutualInformationResult:
     return float(min(bins, self.entropy))
 
   def place(self, index: int) -> list[int]:
-    """Returns where in `layout` `locations[index]` is, e.g. [slot, word]."""
+    """Returns where `locations[index]` is in `layout`, e.g. [slot, word]."""
     where = np.unravel_index(self.locations[index], self.layout)
     return [int(i) for i in where]
 
@@ -230,7 +231,7 @@ class Scorer:
 
   @property
   def num_scores(self) -> int:
-    """Number of scores of a location and a sequence."""
+    """Number of scores for each location and sequence."""
     return len(self._lags) + 1 + self._num_shifts
 
   def add(self, contents: np.ndarray, sequence: np.ndarray) -> None:
@@ -241,7 +242,8 @@ class Scorer:
       sequence: `[time]`, labels of any type.
 
     Raises:
-      ValueError: if it is too short for the lags, or the shapes differ.
+      ValueError: if the sequence is too short for the lags, or the shapes do
+        not match.
     """
     contents = np.asarray(contents)
     if contents.ndim != 2 or np.shape(sequence) != contents.shape[:1]:
@@ -341,7 +343,7 @@ def score(
 
   Args:
     contents: float `[time, locations]`, or several of them, of any lengths.
-    sequences: labels of any type, `[time]`, or as many of them.
+    sequences: labels of any type, `[time]`, or as many of them as contents.
     **options: see `Scorer`.
 
   Raises:
@@ -363,14 +365,17 @@ def from_traces(
   log: progress.Log | None = None,
   **options: Any,
 ) -> dict[str, MutualInformationResult]:
-  """Puts traces of sequences in which x moves to Test 2, in one pass.
+  """Runs Test 2 on traces of sequences in which x moves, in one pass.
 
   Args:
     traces: the traces.
-    split: which of them.
+    split: name of the split to score.
     layouts: shapes of the representations to score, by name.
     log: takes a line of progress now and then.
     **options: see `Scorer`.
+
+  Returns:
+    Results by representation.
 
   Raises:
     UsageError: if the traces lack a representation, are damaged, or hold
@@ -404,7 +409,7 @@ def from_traces(
         if not np.isfinite(contents).all():
           raise errors.UsageError(
             f'{traces.path}: {name} holds numbers that are not finite; the '
-            'model has diverged: train it anew, with a lower learning rate'
+            'model has diverged: train it again, with a lower learning rate'
           )
         scorer.add(contents, example['classes'][:, _X])
   return {name: scorer.result() for name, scorer in scorers.items()}

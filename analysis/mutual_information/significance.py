@@ -1,14 +1,14 @@
-"""How likely a score is by chance, and which of many scores stand out.
+"""p-values of mean scores, corrected for their number.
 
-For mean scores over independent sequences, each with a null distribution of its
-own: `NullMoments` collects the cumulants of the mean, `upper_tail` turns them
-into p-values, `adjusted` corrects these for their number.
+A mean score is over independent sequences, each with its own null distribution.
+`NullMoments` collects the cumulants of the mean, `upper_tail` turns them into
+p-values, and `adjusted` corrects these for their number.
 
-Why not the rank among the null scores (`empirical`) alone: with S of these, a
-p-value cannot fall below 1 / (S + 1), and the correction for 16,384 locations
-would need millions. But the cumulants of a sum of independent scores are the
-sums of their cumulants, and the mean of some dozens is close to a Pearson type
-III law (a shifted gamma distribution) of the same mean, variance and skewness.
+The rank among the null scores (`empirical`) does not suffice. With S null
+scores, a p-value cannot fall below 1 / (S + 1), and the correction for 16,384
+locations would need millions of them. But cumulants of independent scores add
+up, and the mean of some dozens of scores is close to a Pearson type III law (a
+shifted gamma distribution) with the same mean, variance and skewness.
 """
 
 import numpy as np
@@ -30,12 +30,12 @@ def upper_tail(
 ) -> np.ndarray:
   """Returns the chance of `observed` or more under a Pearson type III law.
 
-  It has this mean, variance and third central moment. A law that is skewed to
-  the left is replaced by the normal law. It would have an upper end and a
-  chance of zero beyond it, which is more than an estimated skewness can say.
+  The law has the given mean, variance and third central moment. If it is skewed
+  to the left, the normal law replaces it: a left-skewed law has an upper end
+  and a chance of zero beyond it, which an estimated skewness cannot justify.
 
   Returns:
-    float64 `[...]`; 1 where the law does not spread, never below 1e-300.
+    float64 `[...]`; 1 where the law has no variance, never below 1e-300.
   """
   spreads = variance > _ROUNDING**2
   deviation = np.sqrt(np.where(spreads, variance, 1))
@@ -49,10 +49,10 @@ def upper_tail(
 
 
 def empirical(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
-  """Returns the rank of `[..., locations]` among a null's, as p-values.
+  """Returns the rank of scores among null scores, as p-values.
 
-  They are (1 + n) / (1 + samples), if n null scores, of `[samples, locations]`,
-  are at least as high.
+  A p-value is (1 + n) / (1 + samples) if n null scores are at least as high.
+  `observed` is `[..., locations]`, `null` is `[samples, locations]`.
   """
   below = np.empty(observed.shape)
   for location, column in enumerate(np.sort(null, axis=0).T):
@@ -72,7 +72,7 @@ def adjusted(p_values: np.ndarray) -> np.ndarray:
 
 
 class NullMoments:
-  """Cumulants of a mean score under the null, sequence by sequence."""
+  """Collects the cumulants of a mean score under the null."""
 
   def __init__(self):
     self._count = 0
@@ -81,7 +81,7 @@ class NullMoments:
   def add(self, null: np.ndarray) -> None:
     """Adds a sequence's scores under its null, `[samples, locations]`.
 
-    At least three samples, as many for each sequence.
+    There must be at least three samples, and equally many for each sequence.
     """
     size = len(null)
     mean = null.mean(axis=0)

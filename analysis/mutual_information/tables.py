@@ -13,9 +13,9 @@ from dnc.dsprites import variation
 from dnc.system import json_values
 
 _NUM_LISTED = 5
-# A plain score explains the post's if it is negligible but for this share.
+# A plain score explains the post's if all but this share of it is negligible.
 _EXCEPTIONS = 0.05
-# Further out, the tail of a fitted law means nothing.
+# Smaller p-values are too far out in the tail of a fitted law to mean anything.
 _LEAST_SHOWN = 1e-99
 _PLAIN = {
   'raw': 'plain score of the raw numbers',
@@ -25,15 +25,16 @@ _PLAIN = {
 _HOW_TO_READ = (
   'How to read it: scores are in nats, averaged over the sequences. An '
   'estimate from finite sequences is above zero even for contents that are '
-  'independent of x. The bias is the score against sequences that are '
-  'independent of the contents: random ones, which the model never saw (the '
-  'true ones in random order), and the true ones shifted in a circle. The two '
-  'should agree. The excess is a score less that of shifted sequences, with '
-  'its standard error over sequences. A location is significant (q <= '
-  f'{scoring.LEVEL}) if shifted sequences hardly ever score as high, corrected '
-  'for the number of locations and lags (Benjamini-Hochberg); 5 % of the '
-  'significant ones are expected to be so by chance. At lag k, contents are '
-  'compared with the x of k steps before.'
+  'independent of x. This bias is measured with two kinds of sequences that '
+  'are independent of the contents: random ones (the true ones in random '
+  'order, which the model never saw), and the true ones shifted in a circle. '
+  'The two should agree. The excess is the score minus the mean score of '
+  'shifted sequences, with its standard error over sequences. A location is '
+  f'significant (q <= {scoring.LEVEL}) if shifted sequences hardly ever score '
+  'as high, after correction for the number of locations and lags '
+  '(Benjamini-Hochberg); 5 % of the significant locations are expected to be '
+  'false discoveries. At lag k, contents are compared with the x of k steps '
+  'before.'
 )
 
 
@@ -74,8 +75,8 @@ def _beside_the_post(result: scoring.MutualInformationResult) -> str:
 def _on_the_post(result: scoring.MutualInformationResult) -> str:
   """Says which plain scores explain the post's numbers, and what that means.
 
-  One that explains them is almost always negligible, for true sequences and for
-  random ones.
+  A score explains them if it is almost always negligible, for true and for
+  random sequences.
   """
   found = [
     name
@@ -103,8 +104,8 @@ def _on_the_post(result: scoring.MutualInformationResult) -> str:
   )
   return (
     'The post found scores below 1e-8 at every location, for both sequences. '
-    f'Here this gives them: {shown}. Contents of this kind would score the '
-    'same if they held all of x, so that the score says nothing about what '
+    f'Here, these scores are as low: {shown}. Such contents would score the '
+    'same even if they held all of x, so the score says nothing about what '
     'they hold.'
   )
 

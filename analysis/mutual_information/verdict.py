@@ -6,10 +6,10 @@ from scipy import special
 from analysis.common import tables
 from analysis.mutual_information import scoring
 
-# With fewer different shifts of a sequence, chance is hardly known.
+# Fewer distinct shifts of a sequence estimate chance too poorly.
 _LEAST_SHIFTS = 20
-# Significance of the control. Stricter than the test's own level: at that one,
-# a control is significant by chance now and then.
+# Significance of the control. Stricter than `scoring.LEVEL`, at which a control
+# is significant by chance now and then.
 _CONTROL_LEVEL = 0.01
 _AXES = {'memory': ('slot', 'word'), 'read_words': ('head', 'word')}
 
@@ -20,7 +20,7 @@ def subject(results: scoring.Results) -> str:
 
 
 def axes(name: str) -> tuple[str, ...]:
-  """Returns what the axes of a representation's layout are called."""
+  """Returns the names of the axes of a representation's layout."""
   return _AXES.get(name, ('number',))
 
 
@@ -33,7 +33,7 @@ def _least_seen(result: scoring.MutualInformationResult) -> float:
 def text(results: scoring.Results) -> str:
   """Says whether the memory follows x, with the numbers.
 
-  Without a memory, it is about the first representation.
+  Without a memory, the verdict is about the first representation.
   """
   name = subject(results)
   result = results[name]
@@ -66,9 +66,9 @@ def text(results: scoring.Results) -> str:
   how = f'{tables.title(result.estimator)}, {result.num_sequences} sequences'
   if not summary['num_significant']:
     return (
-      f'No: none of the {what} follows x at any of the lags {lags} ({how}). At '
+      f'No: none of the {what} follows x at any of the lags {lags} ({how}). In '
       f'a typical one, {_least_seen(result):.2g} nats above chance would have '
-      f'been seen half of the time; {result.ceiling:.2f} are possible.'
+      f'been found half of the time; {result.ceiling:.2f} are possible.'
     )
   lag, best = np.unravel_index(
     np.where(result.significant, result.excess, -np.inf).argmax(),
@@ -97,13 +97,13 @@ def _interval(
     return ''
   excess = result.excess[lag, location]
   return (
-    f' (95 %: {excess - half:.3f} to {excess + half:.3f}; a little too high, '
-    f'as the highest of {len(result.locations)})'
+    f' (95 %: {excess - half:.3f} to {excess + half:.3f}; slightly biased '
+    f'upwards, as the highest of {len(result.locations)})'
   )
 
 
 def _elsewhere(results: scoring.Results) -> str:
-  """Says how much the other representations hold at most, if there are any."""
+  """Says how much each other representation holds at most, if any."""
   others = []
   for name, result in results.items():
     if name != subject(results):

@@ -1,24 +1,24 @@
-"""Test 1: can a linear layer read the latents off what a model held?
+"""Test 1: can a linear layer read the latents from what a model holds?
 
-`from_traces` probes what was written of a model, `fit_and_score` arrays of any
-origin. Rollouts are streamed and may differ in length.
+`from_traces` probes the traces of a model, `fit_and_score` arrays from any
+source. Rollouts are streamed and may differ in length.
 
-  probing.py        both ways in
+  probing.py        the two functions
   passes.py         three passes over the rollouts: statistics, training, scores
   streams.py        rollouts with representations and labels
-  controls.py       random inputs, and a memory that must be found
-  planted.py        that memory: the labels, in noise
+  controls.py       random inputs, and a planted memory
+  planted.py        that memory: the labels in noise, which must be found
   labels.py         the labels at offsets, true and shuffled
   normalisation.py  mean and deviation by time step
   keras_probe.py    the post's probe, trained by Adam for one epoch
   exact_probe.py    least squares, linear discriminant, logistic regression
-  step_sums.py      the sums from which the first two follow
+  step_sums.py      sums for least squares and the discriminant
   scoring.py        errors, gains over knowing nothing, intervals
-  results.py        what was found, as dataclasses
+  results.py        results, as dataclasses
   verdict.py        the answer in a sentence
   tables.py         the results in Markdown and JSON, beside the post's
   figures.py        the results as figures
-  naming.py         what representations, labels and offsets are called
+  naming.py         names of representations, labels and offsets
 """
 
 from analysis.probe import figures

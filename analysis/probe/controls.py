@@ -16,8 +16,8 @@ def random_inputs(
 ) -> np.ndarray:
   """Standard normal numbers in place of a representation of rollout `index`.
 
-  PROTOCOL, 'Test 1': 'Control: random inputs of the same width'. They depend on
-  the arguments alone, so every pass over the rollouts sees the same.
+  PROTOCOL, 'Test 1': 'Control: random inputs of the same width'. They depend
+  only on the arguments, so every pass over the rollouts sees the same numbers.
 
   Returns:
     float32 `[num_steps, width]`.
@@ -31,12 +31,13 @@ class Controlled:
 
   For every width of a probed representation there are random inputs: one copy
   for each seed, or a single copy for all seeds where they are wide. The planted
-  memory is as wide as the widest probed representation.
+  memory is as wide as the widest probed representation, but at most
+  `exact_probe.MAX_WIDTH`.
 
   Attributes:
     widths: width of each representation, controls included.
-    copies: how many copies each has.
-    planted: the planted memory; None if not wanted.
+    copies: number of copies of each representation.
+    planted: the planted memory; None if there is none.
   """
 
   def __init__(
@@ -88,7 +89,7 @@ class Controlled:
     if name in self._random:
       num_steps, width = len(rollout.labels), self.widths[name]
       return random_inputs(self._seed, rollout.index, num_steps, width, copy)
-    # Steps whose label lies outside the rollout are never scored, so it does
-    # not matter that they hold labels from its other end.
+    # Labels are wrapped around the ends. This does not matter: steps whose
+    # label lies outside the rollout are never scored.
     labels = np.roll(rollout.labels, self._offset, axis=0)
     return self.planted.features(rollout.index, self._spec.as_outputs(labels))

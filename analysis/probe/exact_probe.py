@@ -1,10 +1,10 @@
-"""The best linear probes there are, beside the one that Adam finds.
+"""Exact linear probes, beside the Keras probe that Adam trains.
 
-Where the Keras probe finds nothing, its optimiser may be to blame. Least
-squares for values and the linear discriminant for classes follow from sums over
-all steps (`step_sums.py`). Multinomial logistic regression, which minimises the
-Keras probe's cross-entropy, is scikit-learn's: on all steps or, where they do
-not fit in memory, on a sample of them drawn uniformly in advance.
+If the Keras probe finds nothing, its optimiser may be to blame. Least squares
+for values and the linear discriminant for classes follow from sums over all
+steps (`step_sums.py`). Multinomial logistic regression, which minimises the
+Keras probe's cross-entropy, is scikit-learn's: on all steps or, if these are
+too many, on a sample of them drawn uniformly in advance.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from analysis.probe import step_sums
 # The sums of a representation grow with its width squared. Above the first
 # width only some of the steps are summed, above the second none.
 MAX_WIDTH, MAX_WIDE = 1024, 4096
-# Steps for the logistic regression, and bytes of them.
+# Limits of the sample for the logistic regression.
 MAX_SAMPLE_STEPS = 50_000
 MAX_SAMPLE_BYTES = 512 << 20
 _MAX_ITERATIONS = 1000
@@ -29,7 +29,7 @@ _SAMPLE = 7
 def whitening(features: np.ndarray) -> np.ndarray:
   """Returns a linear map to uncorrelated numbers of deviation 1.
 
-  Logistic regression then takes tens of iterations in place of thousands.
+  Logistic regression then takes tens of iterations instead of thousands.
 
   Args:
     features: float `[steps, width]`, roughly standardised.
@@ -42,7 +42,7 @@ def whitening(features: np.ndarray) -> np.ndarray:
   covariance = np.cov(features.T, bias=True).reshape([features.shape[1]] * 2)
   variances, directions = np.linalg.eigh(covariance)
   kept = variances > step_sums.RIDGE * variances.mean()
-  # Where nothing varies, one direction is kept all the same.
+  # At least one direction is kept, even if nothing varies.
   kept[-1] = True
   scale = np.sqrt(np.maximum(variances[kept], np.finfo(np.float32).tiny))
   return (directions[:, kept] / scale).astype(np.float32)
@@ -74,7 +74,7 @@ def logistic_regression(
   model.fit(features, classes)
   found, intercept = model.coef_.T, model.intercept_
   if len(present) == 2:
-    # scikit-learn returns the second of two classes only, against the first.
+    # For two classes, scikit-learn returns only the weights of the second.
     found = np.concatenate([np.zeros_like(found), found], axis=1)
     intercept = np.append(0, intercept)
   kernel[:, present] = found
@@ -89,7 +89,7 @@ class SampledLabels(NamedTuple):
     outputs: float64 `[time, task, output]`, see `step_sums.labelled_outputs`.
     has_label: bool `[time, task]`.
     rows: int `[sampled]`, the sampled steps of the rollout.
-    where: their places in the sample.
+    where: the places of these steps in the sample.
   """
 
   outputs: np.ndarray
@@ -101,8 +101,8 @@ class SampledLabels(NamedTuple):
 class ExactProbes:
   """Exact probes of all representations that are not too wide, in one pass.
 
-  Wide ones, above all the input image, get least squares and discriminant of
-  the first steps, and no logistic regression.
+  Wide ones, such as the input image, get least squares and discriminant of the
+  first steps, and no logistic regression.
 
   Attributes:
     narrow: representations with a logistic regression.
@@ -168,7 +168,8 @@ class ExactProbes:
   def add(self, name: str, features: np.ndarray, labels: SampledLabels) -> None:
     """Adds a representation of a rollout, float32 `[time, width]`.
 
-    One that is too wide is ignored. Threads may add several at once.
+    A representation that is too wide is ignored. Threads may add several
+    representations at once.
     """
     if name in self._sums:
       self._sums[name].add(features, labels.outputs, labels.has_label)
@@ -180,14 +181,14 @@ class ExactProbes:
   def names(self) -> tuple[str, ...]:
     """Representations that have exact probes.
 
-    Wide ones need steps that have the labels of all tasks.
+    Wide representations need steps that have the labels of all tasks.
     """
     wide = [name for name, sums in self._wide.items() if sums.num_steps]
     return tuple(x for x in self._widths if x in self.narrow or x in wide)
 
   @property
   def num_wide_steps(self) -> int:
-    """Steps that the probes of wide ones are fitted to; 0 without any."""
+    """Steps that probes of wide representations are fitted to; 0 if none."""
     return max((wide.num_steps for wide in self._wide.values()), default=0)
 
   def weights(self, name: str) -> tuple[np.ndarray, np.ndarray]:

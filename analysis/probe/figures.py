@@ -4,7 +4,7 @@ from analysis.common import figures
 from analysis.probe import naming
 from analysis.probe import results
 
-# Kinds of representations that the network itself holds.
+# Kinds of representations that the trained network holds.
 _HELD = ('memory', 'controller')
 _STATES = ('controller_hidden', 'controller_cell')
 
@@ -54,7 +54,12 @@ def gains(
 
 
 def over_time(result: results.ProbeResult, label: str) -> figures.figure.Figure:
-  """Draws gains at each offset, of what the network holds; the label varies."""
+  """Draws gains at each offset, for memory and controllers.
+
+  Args:
+    result: what Test 1 found.
+    label: a label that varies.
+  """
   rows = []
   for name, of_offset in result.scores['test'].items():
     is_control = name.removeprefix(naming.UNTRAINED) in _STATES

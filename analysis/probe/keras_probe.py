@@ -100,7 +100,7 @@ class LinearProbe:
       widths: width of each representation.
       spec: names and kinds of the labels.
       num_tasks: see `labels.Labels`.
-      num_seeds: copies of each layer, which see the steps in other orders.
+      num_seeds: copies of each layer; each sees the steps in another order.
       bias: float `[output]`, the initial bias; zeros if None.
       learning_rate: Adam's learning rate.
     """
@@ -204,8 +204,8 @@ def batches(
     block: the steps.
     copies: copies of each representation: 1, or one for each seed.
     seed: the seed of the orders.
-    number: the number of the block; the orders depend on it.
-    num_seeds: how many orders: every seed has its own.
+    number: index of the block; the orders depend on it.
+    num_seeds: number of orders: one for each seed.
     batch_size: steps in a mini-batch.
   """
   features = [tf.convert_to_tensor(x) for x in block.features]
@@ -239,7 +239,7 @@ def batches(
 
 
 def _ahead(items: Iterator[Examples]) -> Iterator[Examples]:
-  """Makes each item in a thread while the one before it is used."""
+  """Makes each item in a thread while the previous one is used."""
   with futures.ThreadPoolExecutor(1) as pool:
     future = pool.submit(next, items, None)
     while (item := future.result()) is not None:
@@ -258,9 +258,9 @@ def fit(
 ) -> None:
   """Trains for one epoch over rollouts, block by block.
 
-  Keras gets blocks that are in memory already. If it read rollouts from a
+  Keras gets blocks that are already in memory. If it read rollouts from a
   generator that itself reads a `tf.data.Dataset`, each could wait for threads
-  that the other holds: on two processors, a deadlock.
+  that the other holds: a deadlock on two processors.
 
   Args:
     probe: the probe.
@@ -275,7 +275,7 @@ def fit(
   block_steps = min(_BLOCK_STEPS, _BLOCK_BYTES // bytes_per_step)
   block_steps = max(1, block_steps // batch_size) * batch_size
   done = 0
-  # TensorFlow warns that Keras makes a new graph for each model.
+  # Silences the warning that Keras makes a new graph for each model.
   logger = tf.get_logger()
   level = logger.level
   logger.setLevel(logging.ERROR)

@@ -1,11 +1,10 @@
 """The labels that probes predict at each step: at offsets, true and shuffled.
 
-A `LabelSpec` names the labels. `Labels` holds those of a split's rollouts and
-lays them out task by task. A task is an offset in time, with the labels of the
-rollout itself or, as a control, of another rollout: Hewitt and Liang,
-"Designing and Interpreting Probes with Control Tasks" (2019). What a probe
-predicts of another rollout's labels, it cannot have read off the
-representation.
+A `LabelSpec` names the labels. `Labels` holds the labels of a split's rollouts,
+task by task. A task is an offset in time, with the labels of the rollout itself
+or, as a control, of another rollout: Hewitt and Liang, "Designing and
+Interpreting Probes with Control Tasks" (2019). A representation says nothing
+about another rollout's labels, so a probe cannot read them from it.
 """
 
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ class LabelSpec:
   Attributes:
     classes: categorical labels, and how many classes each has.
     values: continuous labels.
-    chance: for each categorical label the accuracy of guessing.
+    chance: the accuracy of guessing, for each categorical label.
   """
 
   classes: Mapping[str, int]
@@ -44,7 +43,7 @@ class LabelSpec:
     return sum(self.classes.values()) + len(self.values)
 
   def heads(self) -> list[tuple[int, slice]]:
-    """For each categorical label its column and the outputs of its classes."""
+    """The column and the outputs of each categorical label."""
     heads, start = [], 0
     for column, size in enumerate(self.classes.values()):
       heads.append((column, slice(start, start + size)))
@@ -52,17 +51,18 @@ class LabelSpec:
     return heads
 
   def values_of(self, labels: np.ndarray) -> np.ndarray:
-    """The continuous labels of an array `[..., label]` of all."""
+    """The continuous labels, from an array `[..., label]` of all labels."""
     return labels[..., len(self.classes) : len(self.names)]
 
   def value_outputs(self, outputs: np.ndarray) -> np.ndarray:
-    """The outputs for continuous labels, of `[..., output]`."""
+    """The outputs for continuous labels, from `[..., output]`."""
     return outputs[..., self.num_outputs - len(self.values) :]
 
   def as_outputs(self, labels: np.ndarray) -> np.ndarray:
-    """Returns the outputs of a perfect probe, from `[..., label]` or longer.
+    """Returns the outputs of a perfect probe for labels `[..., label]`.
 
     They are float64 `[..., output]`: ones and zeros for classes, then values.
+    Further columns of `labels` are ignored.
     """
     outputs = np.zeros([*labels.shape[:-1], self.num_outputs])
     for column, where in self.heads():
@@ -73,7 +73,7 @@ class LabelSpec:
 
 
 def latent_spec(names: Sequence[str] = latents.NAMES) -> LabelSpec:
-  """Some of the latents, in their usual order; only shape is a class."""
+  """Returns the `LabelSpec` of some latents; only shape is categorical."""
   shape, num_shapes = latents.NAMES[0], latents.SIZES[0]
   is_asked = shape in names
   return LabelSpec(
@@ -84,9 +84,10 @@ def latent_spec(names: Sequence[str] = latents.NAMES) -> LabelSpec:
 
 
 def other_rollouts(seed: int, number: int) -> np.ndarray:
-  """Pairs each of at least 2 rollouts with another: int64 `[number]`.
+  """Returns a partner, another rollout, for each rollout: int64 `[number]`.
 
-  They stand around a circle in random order, each next to its partner.
+  The partner is the next rollout on a circle of all, in random order. There
+  must be at least 2.
   """
   order = np.random.default_rng((seed, number, _PARTNERS)).permutation(number)
   partners = np.empty_like(order)
@@ -99,7 +100,7 @@ def at_offset(labels: np.ndarray, offset: int, num_steps: int) -> np.ndarray:
 
   Args:
     labels: `[steps, label]`, of the current sprite of each step.
-    offset: how many steps ago the labelled sprite was; negative if it comes.
+    offset: how many steps ago the labelled sprite was; negative if later.
     num_steps: steps to label, `time`.
 
   Returns:
@@ -118,7 +119,8 @@ class Labels:
   """The labels of a split's rollouts, in memory.
 
   Attributes:
-    num_tasks: all offsets with true labels, then all with shuffled ones.
+    num_tasks: number of tasks: all offsets with true labels, then all with
+      shuffled ones.
   """
 
   def __init__(
@@ -146,9 +148,9 @@ class Labels:
       self._partners = other_rollouts(seed, len(rollouts))
 
   def tasks(self, position: int) -> np.ndarray:
-    """The labels of a rollout, each task's laid out as by `at_offset`.
+    """Returns the labels of a rollout for each task, as from `at_offset`.
 
-    float32 `[time, task, label + 1]`.
+    They are float32 `[time, task, label + 1]`.
     """
     own = self._rollouts[position]
     other = own[:0]
@@ -164,7 +166,7 @@ class Labels:
     )
 
   def moments(self) -> tuple[np.ndarray, np.ndarray]:
-    """Mean `[output]` and covariance, over all steps, of `as_outputs`."""
+    """Mean `[output]` and covariance of `as_outputs`, over all steps."""
     count, total, products = 0, 0.0, 0.0
     for labels in self._rollouts:
       outputs = self._spec.as_outputs(labels)

@@ -1,12 +1,12 @@
-"""What representations, labels and offsets are called, in keys and in text."""
+"""Names of representations, labels and offsets, in keys and in text."""
 
 from analysis.common import tables
 
-# Controls are told by how their names begin.
+# Prefixes of the names of controls.
 RANDOM = 'random_'
 PLANTED = 'planted_'
 UNTRAINED = 'untrained_'
-# What goes into the model of sprites.
+# The inputs of a model of sprites.
 MODEL_INPUTS = ('image', 'action')
 
 _IN_WORDS = {
@@ -23,7 +23,7 @@ def is_control(name: str) -> bool:
 
 
 def in_words(name: str) -> str:
-  """Returns what a representation or a label is called in text."""
+  """Returns the name of a representation or a label in text."""
   for prefix, words in _CONTROLS.items():
     if name.startswith(prefix):
       return words
@@ -33,7 +33,7 @@ def in_words(name: str) -> str:
 
 
 def when(offset: int) -> str:
-  """Returns the step that an offset leads to, in words."""
+  """Returns the step at an offset, in words."""
   if not offset:
     return 'the current step'
   steps = 'step' if abs(offset) == 1 else 'steps'
@@ -41,7 +41,7 @@ def when(offset: int) -> str:
 
 
 def sprite(offset: int) -> str:
-  """Returns the sprite that an offset leads to, in words."""
+  """Returns the sprite at an offset, in words."""
   return f'the sprite {when(offset)}' if offset else 'the current sprite'
 
 

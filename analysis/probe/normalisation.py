@@ -1,4 +1,4 @@
-"""Normalising features by their time step, over rollouts.
+"""Normalises the features of each time step, over rollouts.
 
 PROTOCOL, 'Test 1': 'Inputs normalised by the mean and standard deviation of
 that time step (over rollouts)'.
@@ -47,7 +47,7 @@ class StepNormaliser:
 
   @property
   def deviation(self) -> np.ndarray:
-    """float64 `[time, width]`; divides by the number of rollouts, as NumPy."""
+    """float64 `[time, width]`; divides by the number of rollouts."""
     return np.sqrt(self._sums[1] / self._count)
 
   def transform(self) -> Callable[[np.ndarray], np.ndarray]:
@@ -55,9 +55,9 @@ class StepNormaliser:
 
     A feature that does not vary at a step becomes zero: it tells the probe
     nothing. Of n rollouts, none is further than sqrt(n - 1) standard deviations
-    from their mean (Samuelson, "How Deviant Can You Be?", 1968). Unseen
-    rollouts can be much further where a feature hardly varied, and are clipped
-    to this bound.
+    from their mean (Samuelson, "How Deviant Can You Be?", 1968). Where a
+    feature hardly varied, unseen rollouts can be much further away; they are
+    clipped to this bound.
     """
     deviation = self.deviation
     inverse = np.zeros_like(deviation)

@@ -2,8 +2,8 @@
 
 The first finds mean and deviation of every step. The second trains all Keras
 probes and gathers the sums for the exact ones. The third scores both, on the
-training rollouts and on unseen ones. Only the labels, and a block of steps at a
-time, are in memory.
+training rollouts and on unseen ones. Only the labels, the sample for the
+logistic regression, and one block of steps at a time are in memory.
 """
 
 from collections.abc import Callable
@@ -60,11 +60,11 @@ class ProbeSettings:
 
 @dataclasses.dataclass(frozen=True)
 class _Statistics:
-  """What the first pass finds.
+  """The results of the first pass.
 
   Attributes:
     num_steps: steps of all training rollouts together.
-    normalise: by job, from `[time, width]` to its normalised form.
+    normalise: by job, the function that normalises `[time, width]`.
     labels: by split.
   """
 
@@ -75,11 +75,11 @@ class _Statistics:
 
 @dataclasses.dataclass(frozen=True)
 class _Probes:
-  """What the second pass finds.
+  """The results of the second pass.
 
   Attributes:
-    readers: by representation, all its trained probes.
-    exact: the exact ones.
+    readers: by representation, all its probes.
+    exact: the exact probes.
   """
 
   readers: Mapping[str, '_Reader']
@@ -91,18 +91,18 @@ def probe_stream(
   settings: ProbeSettings,
   compare: Mapping[str, Sequence[str]],
 ) -> results.ProbeResult:
-  """Puts the representations of a stream to Test 1.
+  """Runs Test 1 on the representations of a stream.
 
   Args:
     stream: the rollouts.
     settings: how to probe.
-    compare: for representations, which others to compare them with.
+    compare: by representation, the others to compare it with.
   """
-  # One console, which knows that the passes are parts of one stage.
+  # One console for all passes, so that it shows them as parts of one stage.
   console = progress.as_console(settings.log)
   settings = dataclasses.replace(settings, log=console)
-  # Each processor's thread takes whole representations: small matrix products
-  # gain little from threads of their own, which wait for each other.
+  # Each thread takes whole representations, without threads in BLAS: these
+  # speed small matrix products up little, because they wait for each other.
   with (
     threadpoolctl.threadpool_limits(1, 'blas'),
     futures.ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -141,7 +141,7 @@ class _Passes:
     return list(self._pool.map(work, items))
 
   def result(self, compare: Mapping[str, Sequence[str]]) -> results.ProbeResult:
-    """Makes all passes; see `probe_stream`."""
+    """Runs all passes; see `probe_stream`."""
     statistics = self._gather_statistics()
     mean, covariance = statistics.labels['train'].moments()
     probes = self._train(statistics, mean)
@@ -208,7 +208,7 @@ class _Passes:
     if 'test' in self._stream.num_rollouts:
       found['test'] = list(self._stream.labels('test'))
     self._check(found, normalisers)
-    # Each normaliser goes as soon as it is used: those of images are large.
+    # Normalisers are freed as soon as they are used: those of images are large.
     normalise = {job: normalisers.pop(job).transform() for job in self._jobs}
     labels = {
       split: labels_lib.Labels(
@@ -249,14 +249,14 @@ class _Passes:
   def _rollouts(
     self, split: str, statistics: _Statistics
   ) -> Iterator[tuple[streams.ProbedRollout, np.ndarray]]:
-    """Rollouts, and the labels of all tasks."""
+    """Yields rollouts with the labels of all tasks."""
     for position, rollout in enumerate(self._stream.rollouts(split)):
       yield rollout, statistics.labels[split].tasks(position)
 
   def _examples(
     self, statistics: _Statistics, exact: exact_probe.ExactProbes
   ) -> Iterator[keras_probe.Examples]:
-    """The training steps; adds them to the exact probes on the way."""
+    """Yields the training steps, and adds them to the exact probes."""
 
     def prepare(rollout, sampled, job):
       name, copy = job
@@ -271,7 +271,7 @@ class _Passes:
       yield keras_probe.Examples(self._map(work, self._jobs), labels)
 
   def _train(self, statistics: _Statistics, mean: np.ndarray) -> _Probes:
-    """The second pass; `mean` is that of `LabelSpec.as_outputs`."""
+    """The second pass; `mean` is the mean of `LabelSpec.as_outputs`."""
     settings, inputs, spec = self._settings, self._inputs, self._stream.spec
     num_tasks = statistics.labels['train'].num_tasks
     exact = exact_probe.ExactProbes(
@@ -308,7 +308,7 @@ class _Passes:
   def _score(
     self, split: str, statistics: _Statistics, probes: _Probes
   ) -> scoring.SplitScores:
-    """The third pass, or the only one over unseen rollouts."""
+    """The third pass, over the rollouts of a split."""
     sums = scoring.ErrorSums(self._stream.spec)
 
     def count(rollout, labels, name):
@@ -366,7 +366,10 @@ class _Reader:
       )
 
   def __call__(self, features: Sequence[np.ndarray]) -> np.ndarray:
-    """Predicts float32 `[time, probe, task, output]` from `[time, width]`."""
+    """Predicts float32 `[time, probe, task, output]` from each copy's features.
+
+    A copy's features are `[time, width]`.
+    """
     num_steps = len(features[0])
     shape = [num_steps, self._num_probes, *self._columns]
     predictions = np.empty(shape, np.float32)

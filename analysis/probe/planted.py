@@ -1,7 +1,7 @@
 """A planted memory: it holds the labels, weakly and linearly, in noise.
 
-How much of the labels it holds is known, and a probe must find it. If the test
-misses a planted memory, finding nothing in a trained one means nothing.
+It holds a known amount of each label, which a probe must find. If the test
+misses this, finding nothing in a trained memory means nothing.
 """
 
 import dataclasses
@@ -16,14 +16,15 @@ class PlantedMemory:
   """Numbers `z @ mixing + noise`, of standardised labels z.
 
   The noise is standard normal, the mixing normal of deviation 1 / sqrt(width).
-  All numbers together then tell about half of the variance of each label,
-  whatever the width; one of them tells next to nothing.
+  All numbers together then explain about half of the variance of each label,
+  whatever the width; a single number explains next to nothing.
 
   Attributes:
     seed: the seed of mixing and noise.
     width: numbers per step.
     mean: float `[output]`, subtracted from `LabelSpec.as_outputs`.
-    deviation: float `[output]`, divides it; where 0, the output is left out.
+    deviation: float `[output]`, the divisor; outputs where it is 0 are left
+      out.
   """
 
   seed: int
@@ -32,7 +33,7 @@ class PlantedMemory:
   deviation: np.ndarray
 
   def _mixing(self) -> np.ndarray:
-    """float64 `[output, width]`, for outputs that are not standardised."""
+    """float64 `[output, width]`, for centred outputs: divides by deviation."""
     size = (len(self.mean), self.width)
     rng = np.random.default_rng((self.seed, self.width, _MIXING))
     mixing = rng.standard_normal(size) / np.sqrt(self.width)
@@ -44,7 +45,7 @@ class PlantedMemory:
     """Returns the contents of the memory in a rollout.
 
     Args:
-      index: of the rollout; the noise depends on it.
+      index: index of the rollout; the noise depends on it.
       outputs: `[time, output]`, see `LabelSpec.as_outputs`.
 
     Returns:
@@ -62,7 +63,7 @@ class PlantedMemory:
       covariance: `[output, output]`, of the outputs.
 
     Returns:
-      float64 `[output]`; NaN where it does not vary.
+      float64 `[output]`; NaN where an output does not vary.
     """
     mixing = self._mixing()
     shared = covariance @ mixing

@@ -1,9 +1,9 @@
-"""Test 1: can a linear layer read the latents off what a model held?
+"""Test 1: can a linear layer read the latents from what a model holds?
 
 PROTOCOL, 'Test 1: linear probe'; the post's section of that name. From every
 representation and from controls, linear probes predict the labels of the
-current step, of earlier and of later ones, and, as a control, the labels of
-other rollouts, which no representation can tell.
+current, earlier and later steps. As a control, they also predict the labels of
+other rollouts, about which no representation says anything.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from dnc import traces as traces_lib
 from dnc.dsprites import latents
 from dnc.system import progress
 
-# What the memory is compared with.
+# The parts of the memory, and of the controller, that are compared.
 _OF_MEMORY = ('read_words', 'memory')
 _OF_CONTROLLER = ('controller_hidden', 'controller_cell')
 
@@ -40,29 +40,29 @@ def from_traces(
   """Runs Test 1 on traces, streamed from disk in three passes.
 
   Args:
-    traces: traces with a split 'train' and, for rollouts that the probes have
-      not seen, 'test'. Unseen rollouts are normalised by the training
-      statistics, so none may be longer than the longest training rollout.
+    traces: traces with a split 'train' and, for unseen rollouts, 'test'. Unseen
+      rollouts are normalised by the training statistics, so none may be longer
+      than the longest training rollout.
     offsets: how many steps ago the labelled sprite was; -1 for the next one,
       which the model predicts. Steps whose labelled sprite lies outside the
       rollout are left out.
     seed: of controls, shuffled labels, order of the steps and resamples.
-    representations: names of those to probe; all in the traces if None.
+    representations: the representations to probe; all in the traces if None.
     batch_size: steps in a mini-batch.
     log: takes a line of progress now and then.
     num_seeds: Keras probes of each representation. Each sees the steps in its
-      own order, and random inputs of its own.
+      own order, and its own random inputs unless these are wide.
     untrained: traces of an untrained model over the same rollouts, a control.
-    inputs: what went into the model, a control.
+    inputs: the inputs of the model, a control.
     asked: which latents to predict.
     plant: whether to probe a planted memory, a control.
     centred: whether to subtract from each number its mean over the rollout.
-      Where one latent varies alone, constants tell of the others.
+      Where only one latent varies, this mean reveals the others.
 
   Raises:
     errors.UsageError: if the traces lack a representation or the split 'train',
-      are damaged, hold numbers that are not finite, or are of rollouts shorter
-      than the offsets.
+      are damaged, or hold numbers that are not finite; if rollouts are shorter
+      than the offsets, or an unseen one is longer than all training rollouts.
   """
   stream = streams.TraceStream(
     traces, representations, asked, untrained, inputs, centred
@@ -114,12 +114,13 @@ def fit_and_score(
     log: takes a line of progress now and then.
 
   Returns:
-    What was found. Chance, for a class, is the share of the most frequent one.
+    The result. Chance, for a categorical label, is the share of its most
+    frequent class in the training rollouts.
 
   Raises:
     ValueError: if features or labels are missing, or their shapes differ.
-    errors.UsageError: if features are not finite, or rollouts shorter than the
-      offsets.
+    errors.UsageError: if features are not finite; if rollouts are shorter than
+      the offsets, or an unseen one is longer than all training rollouts.
   """
 
   def by_name(arrays, name):

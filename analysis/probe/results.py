@@ -1,7 +1,8 @@
-"""What Test 1 found, as dataclasses.
+"""The results of Test 1, as dataclasses.
 
-Scores can also be read by their names in `probe.json`: `score['r2']` is
-`score.gain` of a value, `score['exact']['r2']` that of the exact probe.
+Scores can also be read by their names in `probe.json`: for a value,
+`score['r2']` is `score.gain`, and `score['exact']['r2']` is the gain of the
+exact probe.
 """
 
 from collections.abc import Iterator
@@ -37,14 +38,14 @@ class _ByName(Mapping):
 
 @dataclasses.dataclass(frozen=True)
 class TaskScore(_ByName):
-  """How well a probe does a task, see `labels.py`.
+  """How well a probe solves a task, see `labels.py`.
 
   Attributes:
-    measure: what `gain` is, `R2` or `ACCURACY`; its name in `probe.json`.
+    measure: what `gain` is, `R2` or `ACCURACY`: its name in `probe.json`.
     error: share of wrong classes, or mean squared error; None without steps.
     gain: gain over knowing nothing; None if the label does not vary.
     interval: 95 % confidence interval of the gain, over rollouts.
-    error_interval: that of the error.
+    error_interval: 95 % confidence interval of the error.
   """
 
   measure: str
@@ -63,11 +64,11 @@ class TaskScore(_ByName):
 
 @dataclasses.dataclass(frozen=True)
 class ProbeScore(TaskScore):
-  """A score, beside that of the same probe trained on shuffled labels.
+  """A score, beside the score of the same probe trained on shuffled labels.
 
   Attributes:
-    shuffled: the latter score.
-    selectivity: `gain` less that of `shuffled`.
+    shuffled: the score with shuffled labels.
+    selectivity: `gain` minus the gain of `shuffled`.
     selectivity_interval: its 95 % confidence interval.
   """
 
@@ -78,14 +79,14 @@ class ProbeScore(TaskScore):
 
 @dataclasses.dataclass(frozen=True)
 class LabelScore(ProbeScore):
-  """The Keras probe's score, the mean over seeds; exact probes beside it.
+  """The Keras probe's score, averaged over seeds, beside the exact probes'.
 
   Attributes:
     range: lowest and highest gain of the seeds.
     exact: score of the exact probe; None if there is none. For classes, this is
-      the logistic regression or, where that saw only a sample of the steps, the
+      the logistic regression or, if that saw only a sample of the steps, the
       linear discriminant.
-    beside: for classes, the score of the other one of these two, if the
+    beside: for classes, the score of the other of these two; None if no
       logistic regression was fitted.
   """
 
@@ -116,8 +117,8 @@ class Difference(_ByName):
   """How much more one representation holds of a label than another.
 
   Attributes:
-    difference: of the gains of the best probes; None if the label does not
-      vary.
+    difference: difference of the gains of the best probes; None if the label
+      does not vary.
     interval: its 95 % confidence interval.
   """
 
@@ -131,17 +132,18 @@ Differences = Mapping[int, Mapping[str, Difference]]
 
 @dataclasses.dataclass(frozen=True)
 class ProbeResult:
-  """What Test 1 found.
+  """The result of Test 1.
 
   Attributes:
     widths: width of each representation, controls included.
     offsets: how many steps before the current one the labelled sprite was.
     spec: the labels.
-    num_rollouts: by split: 'train', as the post scores, and 'test', unseen.
+    num_rollouts: by split: 'train', which the post scores, and 'test', unseen.
     num_steps: steps that the probes were trained on.
     num_seeds: Keras probes of each representation.
     num_logistic_steps: steps that the logistic regression was fitted to.
-    num_wide_steps: steps that the exact probes of wide ones were fitted to.
+    num_wide_steps: steps that the exact probes of wide representations were
+      fitted to.
     without_exact: representations too wide for exact probes.
     attainable: by value, the R^2 of the best linear map from the planted memory
       at the first offset; None where the value does not vary. Empty if nothing
@@ -149,7 +151,7 @@ class ProbeResult:
     scores: by split, representation, offset and label.
     comparisons: by representation, representation it is compared with, offset
       and label, on unseen rollouts.
-    isolated: by latent, the result on rollouts in which only it varies.
+    isolated: by latent, the result on rollouts in which only this one varies.
   """
 
   widths: dict[str, int]

@@ -4,11 +4,11 @@ Steps of a rollout depend on each other, rollouts do not. So errors are summed
 over each rollout, and rollouts are resampled for confidence intervals. All
 probes are scored on the same resamples, so that differences between them have
 intervals too. An interval says how much the score would change with other
-unseen rollouts, not with a probe trained on others.
+unseen rollouts, not with a probe trained on other rollouts.
 
-The gain of a value is R^2: one less the error divided by the variance of these
+The gain of a value is R^2: one minus the error divided by the variance of these
 labels. The gain of a class is the accuracy above that of guessing. Selectivity
-is the gain with true labels less that with shuffled ones (`labels.py`).
+is the gain with true labels minus the gain with shuffled ones (`labels.py`).
 """
 
 from collections.abc import Mapping
@@ -52,9 +52,11 @@ class ErrorSums:
   def update(
     self, labels: np.ndarray, errors: Mapping[str, np.ndarray]
   ) -> None:
-    """Adds a rollout: its labels, and what `count` returns, by representation.
+    """Adds a rollout.
 
-    Labels are as from `labels.Labels.tasks`.
+    Args:
+      labels: its labels, from `labels.Labels.tasks`.
+      errors: by representation, the errors that `count` returns.
     """
     has_label = labels[..., -1]
     values = self._spec.values_of(labels).astype(np.float64)
@@ -97,10 +99,10 @@ class ErrorSums:
   def score(
     self, name: str, weights: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Errors and gains of a representation's probes, with weights `resamples`.
+    """Errors and gains of a representation's probes, in each resample.
 
-    Both are float64 `[resample, probe, task, label]`; gains are NaN where
-    labels do not vary.
+    `weights` are from `resamples`. Errors and gains are float64 `[resample,
+    probe, task, label]`; gains are NaN where labels do not vary.
     """
 
     def total(sums):
@@ -117,7 +119,7 @@ class ErrorSums:
       error = total(self._errors[name]) / count[:, np.newaxis]
       gain = 1 - error
       gain[..., :num_classes] -= list(self._spec.chance.values())
-      # A variance that is not exactly zero may be rounding.
+      # A tiny variance may be rounding.
       size = np.maximum(np.abs(self._lowest), np.abs(self._highest))
       size = self._spec.values_of(np.where(np.isfinite(size), size, 0))
       variance[variance < 1e-13 * np.square(size)] = np.nan
@@ -168,7 +170,7 @@ class SplitScores:
   def _label_score(
     self, name: str, label: str, error: np.ndarray, gain: np.ndarray
   ) -> results.LabelScore:
-    """From `[1 + resample, probe, 2]`, for true and shuffled labels."""
+    """Scores a label, from `[1 + resample, probe, 2]`: true and shuffled."""
     number = self.num_seeds
 
     def score(first: int, past: int) -> results.ProbeScore:
@@ -191,7 +193,7 @@ class SplitScores:
   def _probe_score(
     self, label: str, error: np.ndarray, gain: np.ndarray
   ) -> results.ProbeScore:
-    """From `[1 + resample, 2]`, for true and shuffled labels."""
+    """Scores a probe, from `[1 + resample, 2]`: true and shuffled labels."""
     true, shuffled = (
       results.TaskScore(
         measure=results.ACCURACY if label in self.spec.classes else results.R2,
@@ -224,7 +226,7 @@ class SplitScores:
     }
 
   def _best_gain(self, name: str) -> np.ndarray:
-    """Of the probe with the higher gain: `[1 + resample, task, label]`."""
+    """Gains of the better probe: `[1 + resample, task, label]`."""
     _, gain = self.errors.score(name, self.weights)
     keras = gain[:, : self.num_seeds].mean(axis=1)
     if name not in self.exact:
@@ -233,7 +235,7 @@ class SplitScores:
     return np.where(exact[0] >= keras[0], exact, keras)
 
   def _interval(self, scores: np.ndarray) -> results.Interval:
-    """Of a score and its resamples `[1 + resample]`; None of one rollout."""
+    """Interval of a score, from `[1 + resample]`; None for one rollout."""
     if len(self.errors) < 2 or not np.isfinite(scores[0]):
       return None
     return statistics.interval(scores[1:])

@@ -12,13 +12,13 @@ from scipy import linalg
 from analysis.probe import labels as labels_lib
 
 # Added to the variance of each number, relative to the mean variance of all.
-# Numbers that differ only by float32's rounding then count as equal; the effect
-# on solutions is as small.
+# Numbers that differ only by float32's rounding then count as equal, and
+# solutions hardly change.
 RIDGE = 1e-8
 # Wide representations are summed over the first steps only, in blocks.
 MAX_WIDE_STEPS = 100_000
 _WIDE_BLOCK = 4096
-# In place of the logarithm of a class's share, where it never occurs.
+# Replaces the logarithm of the share of a class that never occurs.
 NEVER = -1e9
 
 
@@ -46,8 +46,8 @@ class FeatureSums:
   """Sums over the steps that have a task's label.
 
   Attributes:
-    products: float64 `[width, width]`, of the products of two numbers.
-    count: how many steps.
+    products: float64 `[width, width]`, sums of products of two numbers.
+    count: number of steps.
     mean: float64 `[width]`, of each number.
   """
 
@@ -66,7 +66,7 @@ class FeatureSums:
     return _solve(self.covariance, right)
 
   def solve_within(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Returns W^-1 @ means, of the covariance W within classes.
+    """Returns W^-1 @ means, for the covariance W within classes.
 
     Args:
       means: float64 `[width, class]`, of the steps of each class.
@@ -77,10 +77,10 @@ class FeatureSums:
 
 
 class _FactoredSums(FeatureSums):
-  """Sums whose covariance is factorised once for all tasks, for wide ones.
+  """`FeatureSums` of wide representations: factorised once for all tasks.
 
-  The covariance within classes leaves out the differences between classes,
-  which have a lower rank than there are classes: Woodbury's identity.
+  The covariance within classes is the total covariance minus that between
+  classes, whose rank is below the number of classes: Woodbury's identity.
   """
 
   @functools.cached_property
@@ -142,7 +142,7 @@ class StepSums:
 
     Args:
       features: `[time, width]`, roughly standardised: a small deviation from a
-        large mean is lost to rounding.
+        large mean would be lost to rounding.
       outputs: float64 `[time, task, output]`, see `labelled_outputs`.
       has_label: bool `[time, task]`.
     """
@@ -170,9 +170,10 @@ class StepSums:
   ) -> tuple[np.ndarray, np.ndarray]:
     """Solves for the exact probe of a task: kernel and bias.
 
-    Least squares for each value. For each categorical label the linear
-    discriminant: it chooses the most probable class, assuming that the numbers
-    of each class are normal, with a mean of their own and a common covariance.
+    It is least squares for each value, and the linear discriminant for each
+    categorical label. The discriminant chooses the most probable class,
+    assuming that the numbers are normal, with one mean for each class and a
+    common covariance.
 
     Args:
       task: which task.

@@ -1,7 +1,7 @@
-"""What probes read: rollouts with representations and labels.
+"""Streams of rollouts, with representations and labels, for probes to read.
 
-A stream can be read again and again: `TraceStream` from disk, `ArrayStream`
-from memory.
+A stream can be read repeatedly: `TraceStream` from disk, `ArrayStream` from
+memory.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class ProbedRollout(NamedTuple):
   """A rollout of a stream.
 
   Attributes:
-    index: tells rollouts of all splits apart; controls are made from it.
+    index: unique over all splits; controls depend on it.
     features: by name `[time, width]`: float32, or uint8 for bits.
     labels: float32 `[time, label]`, of the current sprites.
   """
@@ -41,7 +41,7 @@ class Stream(Protocol):
   """Rollouts of all splits.
 
   Attributes:
-    source: where they are from, for messages.
+    source: where the rollouts are from, for messages.
     spec: names and kinds of the labels.
     widths: width of each representation.
     probed: representations that are not controls themselves.
@@ -61,11 +61,11 @@ class Stream(Protocol):
     """The rollouts of a split, always in the same order."""
 
   def labels(self, split: str) -> Iterator[np.ndarray]:
-    """Their labels alone."""
+    """The labels of these rollouts."""
 
 
 class ModelInputs(NamedTuple):
-  """What went into the model, which traces do not hold.
+  """The inputs of the model, which traces do not hold.
 
   Attributes:
     widths: numbers per step, by name.
@@ -116,11 +116,11 @@ class TraceStream:
 
     Args:
       traces: the traces.
-      representations: names of those to probe; all in the traces if None.
+      representations: the representations to probe; all in the traces if None.
       asked: which latents to predict.
-      untrained: traces of another model over the same rollouts; its
-        representations are called `naming.UNTRAINED` and their name.
-      inputs: what went into the model, to be probed as well.
+      untrained: traces of another model over the same rollouts; the names of
+        its representations get the prefix `naming.UNTRAINED`.
+      inputs: the inputs of the model, to be probed as well.
       centred: whether to subtract from each number its mean over the rollout;
         not from `inputs`.
 
@@ -182,7 +182,7 @@ class TraceStream:
 
   def _labels(self, classes: np.ndarray) -> np.ndarray:
     labels = latents.classes_to_values(classes)
-    # The shape is a label by its class.
+    # The label of the shape is its class.
     labels[:, 0] = classes[:, 0]
     return labels[:, self._columns]
 
@@ -233,7 +233,8 @@ class ArrayStream:
     self.probed = list(features)
     if not 1 <= num_train <= len(lengths):
       raise ValueError(
-        f'num_train is {num_train}, and there are {len(lengths)} rollouts'
+        f'num_train is {num_train}: must be in 1 to {len(lengths)}, the number '
+        'of rollouts'
       )
     self._splits = {'train': range(num_train)}
     if num_train < len(lengths):

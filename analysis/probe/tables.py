@@ -30,38 +30,39 @@ _POST_ERRORS = (
 )
 # Representations that the post scored as well.
 _LIKE_THE_POST = ('read_words', 'memory')
-# Unseen rollouts come first: they are what counts.
+# Unseen rollouts come first: they decide.
 _SPLITS = {
   'test': 'rollouts the probes have not seen',
-  'train': 'rollouts the probes were trained on, as the post scores',
+  'train': 'rollouts the probes were trained on, as in the post',
 }
 _HOW_TO_READ = (
-  'How to read the tables: for classes, such as the shape, the share of wrong '
-  'ones (and the accuracy above guessing); for values the mean squared error '
-  '(and R^2: 0 is predicting the mean, 1 is perfect). In square brackets '
-  'stands the 95 % confidence interval of the gain in round ones, over '
-  'resampled rollouts. A representation holds a label if, on rollouts the '
-  'probes have not seen, this interval lies above 0, above that of random '
-  'inputs of the same width, and above that of labels shuffled across rollouts '
-  '(selectivity is the gain less that of shuffled labels). The Keras probe is '
-  'trained for one epoch, as in the post: with few rollouts it finds less than '
-  'there is. The exact probe finds everything that a linear map can find in '
-  'these steps or, for wide representations such as the input image, in the '
-  'first of them. It is least squares for values. For classes it is '
-  'multinomial logistic regression or, where that is fitted to only a sample '
-  'of the steps, the linear discriminant of all of them.'
+  'How to read the tables: for classes, such as the shape, a cell has the '
+  'share of wrong answers and, in parentheses, the accuracy above guessing. '
+  'For values it has the mean squared error and, in parentheses, R^2: 0 is '
+  'predicting the mean, 1 is perfect. Accuracy above guessing and R^2 are the '
+  'gain; its 95 % confidence interval, over resampled rollouts, is in square '
+  'brackets. A representation holds a label if, on rollouts the probes have '
+  'not seen, this interval lies above 0, above that of random inputs of the '
+  'same width, and above that of labels shuffled across rollouts (selectivity '
+  'is the gain minus the gain with shuffled labels). The Keras probe is '
+  'trained for one epoch, as in the post; with few rollouts it finds less than '
+  'there is. The exact probe is the best linear map for these steps or, for '
+  'wide representations such as the input image, for the first of them. It is '
+  'least squares for values. For classes it is multinomial logistic regression '
+  'or, where that is fitted to only a sample of the steps, the linear '
+  'discriminant of all steps.'
 )
 _ABOUT_CONTROLS = (
   'Controls: random inputs hold nothing. The input image and the action, which '
   'go into the model, do hold something. The untrained core is the same model '
-  'before training: what it holds needs no learning. The planted memory holds '
-  'the labels of the first offset, hidden in noise; probes must find them '
-  'there.'
+  'before training: labels that it holds need no learning. The planted memory '
+  'holds the labels of the first offset, hidden in noise; probes must find '
+  'them there.'
 )
 _ABOUT_THE_POST = (
-  "The post's rows are scores on its training rollouts at t-0, also in tables "
-  'of unseen rollouts. For t-5 and t-10 the post gives no numbers; it found '
-  'nothing above random inputs.'
+  "The post's rows are always scores on its training rollouts at t-0, even in "
+  'tables of unseen rollouts. The post has no numbers for t-5 and t-10; it '
+  'found nothing above random inputs there.'
 )
 _DOES_NOT_VARY = 'does not vary'
 _ABOUT_CONFINED_ROLLOUTS = (
@@ -69,7 +70,7 @@ _ABOUT_CONFINED_ROLLOUTS = (
   f'A latent that {_DOES_NOT_VARY} has the same class in all of these steps, '
   'so no score can tell whether a representation holds it. A latent that is '
   'drawn once for each rollout has only as many labels as there are rollouts: '
-  'with few rollouts its scores tell little.'
+  'with few rollouts, its scores are unreliable.'
 )
 _NONE = '-'
 
@@ -108,7 +109,7 @@ def _cell(
 
 
 def _row_of_errors(name: str, errors: Sequence[float]) -> list[str]:
-  """A row from errors alone, with gains over knowing nothing."""
+  """A row from errors, with gains over knowing nothing."""
   known = _mean_errors()
   gains = 1 - np.asarray(errors) / known
   gains[0] = known[0] - errors[0]
@@ -147,14 +148,14 @@ def _keras_rows(
 def post_table(
   result: results.ProbeResult, varying: variation.Varying = latents.NAMES
 ) -> str | None:
-  """Returns what the post scored, beside its numbers: on training rollouts.
+  """Returns our scores beside the post's, on training rollouts.
 
   Args:
     result: what Test 1 found.
     varying: latents that varied within the rollouts.
 
   Returns:
-    A table of the Keras probe at t-0; None where the post has no such numbers.
+    A table of the Keras probe at t-0; None if the post has no such numbers.
   """
   post = _post(varying)
   if result.spec.names != latents.NAMES or 0 not in result.offsets or not post:
@@ -191,7 +192,7 @@ def _exact_table(
 
 
 def _selectivity_table(result: results.ProbeResult, offset: int) -> str:
-  """Of the probe that reads more."""
+  """Selectivity of the probe with the higher gain."""
   rows = []
   for name, by_offset in result.scores['test'].items():
     best = [score.best for score in by_offset[offset].values()]
@@ -204,7 +205,7 @@ def _selectivity_table(result: results.ProbeResult, offset: int) -> str:
 
 
 def _comparison_table(result: results.ProbeResult) -> str:
-  """How much more is read off one representation than off another."""
+  """How much more is read from one representation than from another."""
   rows = []
   for one, others in result.comparisons.items():
     for other, by_offset in others.items():
@@ -240,19 +241,19 @@ def _isolated_parts(isolated: Mapping[str, results.ProbeResult]) -> list[str]:
   counts = next(iter(isolated.values())).num_rollouts
   return [
     '## Each latent in isolation',
-    'For each column one latent varies from sprite to sprite; the others are '
+    'In each column, one latent varies from sprite to sprite; the others are '
     'drawn once for each rollout. Probes are trained on '
     f'{counts["train"]:,} such rollouts and scored on {counts["test"]:,} '
     'unseen ones, for the current sprite. The mean over the rollout is '
     'subtracted from every number. A gain below 0 is worse than predicting the '
-    'mean: what holds in some rollouts misleads in others, most of all the '
-    'exact probe where rollouts are few.',
+    'mean: a rule that holds in some rollouts misleads the probe in others. If '
+    'rollouts are few, this affects the exact probe most.',
     _isolated_table(isolated),
   ]
 
 
 def _post(varying: variation.Varying) -> dict[str, tuple[float, ...]]:
-  """The post's errors, if all latents vary as in its rollouts."""
+  """The post's errors; none unless all latents vary, as in its rollouts."""
   if varying != latents.NAMES:
     return {}
   names = (f'post, training rollouts: {name}' for name in _POST_ROWS)
@@ -260,7 +261,7 @@ def _post(varying: variation.Varying) -> dict[str, tuple[float, ...]]:
 
 
 def _seed_range(result: results.ProbeResult) -> str:
-  """How far the seeds of the Keras probes are apart; '' if there is one."""
+  """How much the seeds of the Keras probes differ; '' for a single seed."""
   ranges = [
     (score.range[1] - score.range[0], name, label, offset, split)
     for split, by_name in result.scores.items()
@@ -289,7 +290,7 @@ def _exact_probes(result: results.ProbeResult) -> list[str]:
       'The logistic regression is fitted to all steps.'
       if number == result.num_steps
       else f'The logistic regression is fitted to {number:,} of these steps, '
-      'drawn uniformly; so the exact probe of classes is the linear '
+      'drawn uniformly. So the exact probe of classes is the linear '
       'discriminant, which uses all steps.'
     )
   if result.without_exact:
@@ -343,8 +344,8 @@ def text(
   """Returns the tables of Test 1 in Markdown.
 
   For each split and offset there is a table of the Keras probes and one of the
-  exact ones. The post's numbers stand with the Keras probes of t-0, if all
-  latents varied as in its rollouts.
+  exact ones. The tables of the Keras probes at t-0 include the post's numbers
+  if all latents varied, as in its rollouts.
 
   Args:
     result: what Test 1 found.
@@ -379,15 +380,15 @@ def text(
       ]
       if split == 'test':
         parts += [
-          'Selectivity, of the probe that reads more:',
+          'Selectivity of the probe with the higher gain:',
           _selectivity_table(result, offset),
         ]
   if result.comparisons:
     parts += [
-      '## More than elsewhere: unseen rollouts',
-      'How much more is read off one representation than off another: the '
-      'difference of R^2, or of accuracy above chance, each by the probe that '
-      'reads more.',
+      '## Differences between representations: unseen rollouts',
+      'How much more is read from one representation than from another: the '
+      'difference of R^2, or of accuracy above chance, each for the probe with '
+      'the higher gain.',
       _comparison_table(result),
     ]
   if result.isolated:

@@ -16,7 +16,7 @@ from analysis.probe import naming
 from analysis.probe import results
 from dnc.system import wording
 
-# With fewer, intervals over rollouts are too narrow: of pure noise, 13 % of
+# With fewer, intervals over rollouts are too narrow: for pure noise, 13 % of
 # verdicts are 'Yes' with 6 rollouts, 3 % with 20.
 LEAST_UNSEEN = 20
 
@@ -25,16 +25,16 @@ _LEAST_FOUND = 0.5
 
 
 class _Unseen:
-  """What the scores on unseen rollouts say."""
+  """The verdicts that scores on unseen rollouts support."""
 
   def __init__(self, result: results.ProbeResult):
     self._result = result
     self._scores = result.scores['test']
-    # The planted memory holds its labels.
+    # The planted memory holds the labels of this offset.
     self._planted_offset = result.offsets[0]
 
   def labels(self, offset: int) -> list[str]:
-    """Labels that vary, so that there is something to decide."""
+    """Labels that vary; others cannot be decided."""
     any_of = next(iter(self._scores.values()))[offset]
     return [
       label
@@ -50,7 +50,7 @@ class _Unseen:
     random = self._scores.get(f'{naming.RANDOM}{self._result.widths[name]}')
     if random is not None and not name.startswith(naming.RANDOM):
       control = random[offset][label]
-      # Without an exact probe, that of the control does not count either.
+      # Without an exact probe, the control's does not count either.
       control = control if score.exact is None else control.best
       bounds.append(control.interval[1])
     return score.best.interval[0] > max(bounds)
@@ -65,7 +65,10 @@ class _Unseen:
     ]
 
   def is_learned(self, name: str, offset: int, label: str) -> bool:
-    """Whether it holds more than an untrained core's, if that was probed."""
+    """Whether a representation holds more than that of an untrained core.
+
+    True if that was not probed.
+    """
     compared = self._result.comparisons.get(name, {})
     by_offset = compared.get(f'{naming.UNTRAINED}{name}')
     return by_offset is None or by_offset[offset][label].interval[0] > 0
@@ -85,7 +88,7 @@ class _Unseen:
     return f'R^2 (for {classes}, accuracy above chance)' if classes else 'R^2'
 
   def doubts(self) -> Iterator[str]:
-    """What is wrong with the controls."""
+    """Yields each failure of a control."""
     for name in self._scores:
       if name.startswith(naming.RANDOM):
         for offset, label in self.held(name):
@@ -99,7 +102,7 @@ class _Unseen:
             shown = self._shown(name, self._planted_offset, label)
             there = self._result.attainable.get(label)
             there = '' if there is None else f' of R^2 {there:.3f}'
-            yield f'too little is found of what was planted: {shown}{there}'
+            yield f'too little of the planted memory is found: {shown}{there}'
 
   def _is_found(self, name: str, label: str) -> bool:
     """Whether enough of a planted label is found."""
@@ -109,7 +112,7 @@ class _Unseen:
     return self.is_held(name, offset, label) and low >= _LEAST_FOUND * there
 
   def planted(self) -> str:
-    """A sentence on how much of what was planted is found; '' without any."""
+    """A sentence on how much of the planted memory is found; '' without one."""
     found = [
       scores[self._planted_offset][label].best.gain / there
       for name, scores in self._scores.items()
@@ -119,7 +122,7 @@ class _Unseen:
     ]
     if not found:
       return ''
-    return f' It finds at least {min(found):.0%} of what was planted.'
+    return f' It finds at least {min(found):.0%} of the planted memory.'
 
   def _more_than(
     self, name: str, held: Sequence[tuple[int, str]]
@@ -140,7 +143,7 @@ class _Unseen:
         yield f'{number} of {len(held)} more than {words}'
 
   def clause(self, name: str) -> str:
-    """What a representation holds."""
+    """Says what a representation holds."""
     what = f'{naming.in_words(name)} ({self._result.widths[name]} numbers)'
     held = self.held(name)
     if not held:
@@ -155,7 +158,7 @@ class _Unseen:
     return f'{clause} ({more})' if more else clause
 
   def _most(self, name: str) -> str:
-    """How much of a label a representation might hold unseen."""
+    """The most that a representation may hold of any label, undetected."""
     high, offset, label = max(
       (self._scores[name][offset][label].best.interval[1], offset, label)
       for offset in self._result.offsets

@@ -1,9 +1,9 @@
-"""Everything that was found of a run, on one page; learning curves of runs.
+"""All results of a run on one page, and learning curves of runs.
 
 composer.py  the report: its sections in order, its files, TensorBoard
 sections.py  the text, tables and figures of each section
 page.py      a page as Markdown and as one HTML file
-curves.py    learning curves; a command of its own
+curves.py    learning curves, as a command
 """
 
 from analysis.report.composer import answers

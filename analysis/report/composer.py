@@ -1,7 +1,7 @@
-"""The report: everything that was found of a run, on one page.
+"""The report: all results of a run, on one page.
 
-`compose` makes the text and the pictures of what the tests returned, for
-`page.py` to write; the same pictures go to TensorBoard.
+`compose` turns the results of the tests into text and pictures. `write` writes
+them with `page.py`, and the same pictures for TensorBoard.
 """
 
 from collections.abc import Callable
@@ -45,10 +45,10 @@ class _Test(NamedTuple):
   """What the report says of a test.
 
   Attributes:
-    question: what the test answers; `{held}` is 'memory' or 'state'.
-    verdict: from its result, the answer.
-    add_section: adds its section.
-    numbers: from its result, what the figures show, for JSON.
+    question: the test's question; `{held}` is 'memory' or 'state'.
+    verdict: returns the answer, from the test's result.
+    add_section: adds the test's section.
+    numbers: returns the numbers that the figures show, from the test's result.
   """
 
   question: str
@@ -59,13 +59,13 @@ class _Test(NamedTuple):
 
 _TESTS = {
   'probe': _Test(
-    'Test 1, can the latents be read off its {held}?',
+    'Test 1, can the latents be read from its {held}?',
     probe.verdict.text,
     sections_lib.add_probe,
     lambda result: result.scores['test'],
   ),
   'mi': _Test(
-    'Test 2, does a single number of it follow the x position?',
+    'Test 2, does a single number of its {held} follow the x position?',
     mutual_information.verdict.text,
     sections_lib.add_mutual_information,
     lambda results: {name: x.summary() for name, x in results.items()},
@@ -89,8 +89,8 @@ class Report:
   Attributes:
     text: Markdown.
     pictures: by file name.
-    pixels: the same, uint8 `[height, width, channels]`.
-    data: `about`, the verdicts, and what the figures show, for JSON.
+    pixels: the same pictures, uint8 `[height, width, channels]`.
+    data: `about`, the verdicts, and the numbers of the figures, for JSON.
   """
 
   text: str
@@ -100,7 +100,7 @@ class Report:
 
 
 def _versions() -> dict[str, str]:
-  """Versions of what the numbers depend on, by name."""
+  """Versions of Python and the libraries that the numbers depend on."""
   return {
     'python': platform.python_version(),
     **{
@@ -116,7 +116,7 @@ def _question(test: str, has_memory: bool) -> str:
 
 
 def first_sentence(text: str) -> str:
-  """The answer in short: the first sentence of a verdict."""
+  """Returns the answer in short: the first sentence of a verdict."""
   return re.split(r'(?<=\.) ', text, maxsplit=1)[0]
 
 
@@ -152,9 +152,9 @@ def compose(
       need no memory.
     has_memory: whether the core has a memory.
     picture: uint8 `[height, width, 1]`, true sprites above predicted ones;
-      where `found` has a `prediction`.
-    memory: what the memory does in one rollout, and the sprites that go in,
-      float `[time, 64, 64]`; None to leave it out.
+      needed if `found` has a `prediction`.
+    memory: a trace of the memory in one rollout, and the input sprites, float
+      `[time, 64, 64]`; None to leave it out.
 
   Returns:
     The report.
@@ -192,7 +192,7 @@ def compose(
   data = dict(about=about, verdicts=verdicts)
   if 'prediction' in found:
     data['prediction'] = dict(found['prediction'])
-  # All numbers are in the files of each test.
+  # Each test's own file has all its numbers.
   data |= {name: test.numbers(found[name]) for name, test in tested.items()}
   return Report(
     text='\n\n'.join(sections.parts).replace('R^2', 'R²') + '\n',
@@ -206,10 +206,10 @@ def write(folder: str, report: Report, num_updates: int) -> None:
   """Writes a report, and shows its pictures in TensorBoard.
 
   Args:
-    folder: where; gets `report.md`, `report.html`, `report.json`, `figures/`
+    folder: where to write `report.md`, `report.html`, `report.json`, `figures/`
       and `summaries/`.
     report: the report.
-    num_updates: of the model.
+    num_updates: the model's number of updates.
   """
   page.write(folder, 'report', report.text, report.pictures)
   files.write_json(
@@ -219,7 +219,7 @@ def write(folder: str, report: Report, num_updates: int) -> None:
 
 
 def _to_tensorboard(folder: str, report: Report, num_updates: int) -> None:
-  """Writes the pictures as summaries, in place of an earlier report's."""
+  """Writes the pictures as summaries; deletes those of an earlier report."""
   if os.path.exists(folder):
     shutil.rmtree(folder)
   writer = tf.summary.create_file_writer(folder)

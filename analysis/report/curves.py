@@ -22,7 +22,7 @@ _PANELS = {'iou': 'intersection over union', 'loss': 'loss'}
 
 
 def read(model_dirs: Sequence[str]) -> dict[str, dict[str, figures.Points]]:
-  """The learning curves of runs on sprites.
+  """Reads the learning curves of runs on sprites.
 
   Args:
     model_dirs: their folders.
@@ -44,11 +44,11 @@ def read(model_dirs: Sequence[str]) -> dict[str, dict[str, figures.Points]]:
     ]
     if not rows or 'iou' not in rows[0]['validation']:
       raise errors.UsageError(
-        f'{model_dir}: no {session.METRICS_FILE} of a training on sprites there'
+        f'{model_dir}: no {session.METRICS_FILE} of a training on sprites'
       )
     name = os.path.basename(os.path.normpath(model_dir))
     if name in panels['loss']:
-      raise errors.UsageError(f'{model_dir}: another run is called {name}, too')
+      raise errors.UsageError(f'{model_dir}: another run is also called {name}')
     for score, title in _PANELS.items():
       panels[title][name] = [
         (row['num_steps'] / 1e6, row['validation'][score])
@@ -63,13 +63,13 @@ def draw(panels: Mapping[str, Mapping[str, figures.Points]]) -> bytes:
   return figures.to_svg(figures.curves(panels, 'million steps'))
 
 
-_OUT = flags.DEFINE_string('out', 'curves.svg', 'The picture.')
+_OUT = flags.DEFINE_string('out', 'curves.svg', 'The SVG file to write.')
 
 
 def main(argv: Sequence[str]) -> None:
-  """Draws."""
+  """Draws the learning curves of the runs that are named."""
   if len(argv) < 2:
-    raise app.UsageError('name the folders of some runs')
+    raise app.UsageError('name the folders of one or more runs')
   try:
     picture = draw(read(argv[1:]))
     with files.atomic_file(_OUT.value) as file:

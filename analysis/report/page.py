@@ -57,9 +57,9 @@ class Picture(NamedTuple):
   Attributes:
     file: its name, ending in .svg or .png.
     content: the file.
-    name: what it shows, in a few words.
-    caption: what it shows, for a reader who knows nothing else; plain text
-      without asterisks, which would end the emphasis.
+    name: a short description.
+    caption: a description that needs no other text; plain, without asterisks,
+      which would end the emphasis.
   """
 
   file: str
@@ -78,7 +78,7 @@ class Picture(NamedTuple):
 
 
 def to_html(text: str, pictures: dict[str, Picture]) -> str:
-  """Makes one HTML file of a page.
+  """Converts a page to one HTML file.
 
   Args:
     text: Markdown, with `Picture.markdown` where pictures go. The first line is
@@ -122,8 +122,8 @@ def write(
   """Writes a page as `<name>.md`, with its pictures, and as `<name>.html`.
 
   Args:
-    folder: where; made if missing.
-    name: of the page.
+    folder: the folder; created if missing.
+    name: name of the page.
     text: as in `to_html`.
     pictures: as in `to_html`.
 

@@ -1,4 +1,4 @@
-"""The sections of the report: what was found, in text, tables and figures."""
+"""The sections of the report: results in text, tables and figures."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,8 +16,8 @@ from dnc import lesions
 from dnc.training import summaries
 from dnc.visualize import memory_trace
 
-# Up to this share of what the model gains, changes of the loss are drawn on a
-# linear axis.
+# Changes of the loss are drawn on a linear axis up to this share of the model's
+# gain.
 _LINEAR_SHARE = 0.01
 # The label whose gain is drawn over time.
 _OVER_TIME = 'x_position'
@@ -27,10 +27,10 @@ class Sections:
   """Collects the paragraphs and pictures of a report.
 
   Attributes:
-    about: what was run, as `composer.compose` takes it.
+    about: what was run, see `composer.compose`.
     parts: paragraphs, tables and pictures in Markdown, in order.
     pictures: pictures by file name.
-    pixels: the same, uint8 `[height, width, channels]`.
+    pixels: the same pictures, uint8 `[height, width, channels]`.
   """
 
   def __init__(self, about: Mapping[str, Any]):
@@ -61,7 +61,7 @@ class Sections:
     self.parts.append(picture.markdown())
 
   def add_tables(self, text: str) -> None:
-    """Adds a test's tables, without their title."""
+    """Adds the tables of a test, without their title."""
     text = text.split('\n', 1)[1].strip()
     self.parts.append(text.replace('\n## ', '\n### '))
 
@@ -72,7 +72,7 @@ def add_predictions(
   """Adds how well the model predicts the next sprite.
 
   Args:
-    sections: takes it.
+    sections: the sections to add to.
     means: scores of its predictions.
     picture: uint8 `[height, width, 1]`, true sprites above predicted ones.
   """
@@ -87,22 +87,22 @@ def add_predictions(
     'predictions',
     picture,
     'True and predicted sprites',
-    'Above, the first ten sprites of an unseen rollout. Below, what the '
-    'network predicted of each from the sprite before it and the action: the '
-    'lighter a pixel, the more probable that it is on.',
+    'Above, the first ten sprites of an unseen rollout. Below, the prediction '
+    'of each, from the sprite before it and the action: the lighter a pixel, '
+    'the more probable that it is on.',
   )
 
 
 def add_probe(sections: Sections, result: probe.ProbeResult) -> None:
-  """Adds Test 1, but for its tables."""
+  """Adds Test 1, except for its full tables."""
   sprite = probe.naming.sprite(result.offsets[0])
   varying = sections.about['evaluation']['varying']
   sections.add(
-    '## Test 1: can it be read off?',
-    f'A linear layer, the *probe*, is trained to tell the latents of {sprite} '
-    'from the numbers that the network holds at a step. What such a layer '
-    'reads off is there in plain form. What it cannot read off may still be '
-    'there in another form.',
+    '## Test 1: can the latents be read?',
+    f'A linear layer, the *probe*, is trained to predict the latents of '
+    f'{sprite} from the numbers that the network holds at a step. Latents that '
+    'it can read are there in linear form. Latents that it cannot read may '
+    'still be there in another form.',
   )
   post = probe.tables.post_table(result, varying)
   if post is not None:
@@ -110,12 +110,12 @@ def add_probe(sections: Sections, result: probe.ProbeResult) -> None:
       "### The post's table, beside ours",
       "Errors of the post's probe for the current sprite: mean squared "
       'errors and, for shape, the share of wrong answers; in brackets R², or '
-      'accuracy above chance, with 95 % intervals. They are scored on the '
-      'rollouts that the probe was trained on, as in the post. Elsewhere on '
-      'this page, and in the answer above, scores are of rollouts that no '
-      'probe has seen.',
+      'accuracy above chance, with 95 % intervals. As in the post, these '
+      'scores are for the rollouts that the probe was trained on. Elsewhere on '
+      'this page, unless a heading says otherwise, and in the answer above, '
+      'scores are for rollouts that no probe has seen.',
       post,
-      '### What is read off',
+      '### What the probes read',
     )
   for label in result.spec.names:
     title = probe.naming.in_words(label)
@@ -127,15 +127,14 @@ def add_probe(sections: Sections, result: probe.ProbeResult) -> None:
       f'probe_{label}',
       drawn,
       f'Probe: {title}',
-      f'How much of the {title} of {sprite} a linear probe reads off each '
-      'representation (in brackets, its number of numbers), on unseen '
-      "rollouts. Dot: the post's probe, with its 95 % interval over rollouts. "
-      'Ring: the exact probe, the best linear one for the same training '
-      'rollouts (for the image, for the first of them); an arrow marks a ring '
-      'outside of the figure. Blue: the memory; green: the controller; light '
-      'blue: the input; grey: controls. Controls are the planted memory, which '
-      'holds these latents; random inputs, which hold nothing; and the '
-      'untrained core, which holds what needs no learning.',
+      f'How much of the {title} of {sprite} a linear probe reads from each '
+      'representation (in brackets, its width), on unseen rollouts. Dot: the '
+      "post's probe, with its 95 % interval over rollouts. Ring: the exact "
+      'probe, the best linear one for the same training rollouts (for the '
+      'image, for the first of them). An arrow marks a value outside the '
+      'figure. Blue: the memory; green: the controller; light blue: the input; '
+      'grey: controls. The planted memory holds these latents, random inputs '
+      'hold nothing, and the untrained core holds what needs no learning.',
     )
   if len(result.offsets) > 1 and _OVER_TIME in varying:
     sections.plot(
@@ -143,13 +142,13 @@ def add_probe(sections: Sections, result: probe.ProbeResult) -> None:
       probe.figures.over_time(result, _OVER_TIME),
       'Probe: earlier and later sprites',
       'How much of the x position of earlier and later sprites a linear probe '
-      'reads off what the network holds, with 95 % intervals; of the Keras and '
-      'the exact probe, the one that reads more is shown. Grey: the controller '
-      'of an untrained network. t is the current sprite, t-5 the one five '
-      'steps before. Beyond 0.1 the axis is logarithmic. The current sprite is '
-      'the input of that very step: to hold it, the network need only pass it '
-      'on. Earlier sprites must be remembered, and only what an untrained '
-      'controller does not hold as well was learned.',
+      'reads from memory and controller, with 95 % intervals. The better of '
+      'the Keras and the exact probe is shown. Grey: the controller of an '
+      'untrained network. t is the current sprite, t-5 the one five steps '
+      'before. Beyond 0.1 the axis is logarithmic. The current sprite is the '
+      'input of the same step: to hold it, the network need only pass it on. '
+      'Earlier sprites must be remembered. Only the part that exceeds an '
+      'untrained controller was learned.',
     )
   sections.add('All tables of Test 1 are at the end.')
 
@@ -162,8 +161,8 @@ def add_mutual_information(
   sections.add(
     '## Test 2: does a single number follow a position?',
     'The network is shown sequences in which only the x position of the '
-    'sprite changes. *Mutual information* measures how much each number, by '
-    'itself, tells about x; 0 is nothing.',
+    'sprite changes. *Mutual information* measures how much information each '
+    'number, by itself, has about x; 0 is none.',
   )
   for name, result in results.items():
     if len(result.layout) == 2 and len(result.locations) == np.prod(
@@ -210,19 +209,18 @@ def _plot_locations(sections: Sections, name: str, result: Any) -> None:
       row,
     ),
     f'Mutual information: {title}',
-    f'How much each number of the {title} tells about the x position of '
-    f'{probe.naming.sprite(result.lags[0])}, above what it tells about the '
-    f'same sequence shifted in time. Each row is a {row}, each column a number '
-    'of its word. Orange dots: significant after correction for all numbers '
-    f'and lags. The most that could be told in this way is '
-    f'{result.ceiling:.2f} nats.',
+    f'How much information each number of the {title} has about the x position '
+    f'of {probe.naming.sprite(result.lags[0])}, above its information about '
+    f'the same sequence shifted in time. Each row is a {row}, each column a '
+    'position in its word. Orange dots: significant after correction for all '
+    f'numbers and lags. At most {result.ceiling:.2f} nats are possible.',
   )
 
 
 def add_lesion(sections: Sections, result: lesion.LesionResult) -> None:
   """Adds Test 3."""
   sections.add(
-    '## Test 3: is it used?',
+    '## Test 3: is the memory used?',
     'A network need not use what its memory holds. Here the memory is cut in '
     'several ways while the network runs: whatever gets worse depended on what '
     'was cut.',
@@ -258,7 +256,7 @@ def _plot_changes(
       linear = _LINEAR_SHARE * (mean - intact)
       about_axis = (
         f' The right line marks {lesion.naming.baseline(result)}; beyond a '
-        'hundredth of that the axis is logarithmic.'
+        'hundredth of its value, the axis is logarithmic.'
       )
   sections.plot(
     f'lesion_{metric}',
@@ -266,9 +264,9 @@ def _plot_changes(
     f'Lesions: {title}',
     f'How the {title} on unseen {result.unit}s changes when the memory is '
     f'cut, with 95 % intervals over {result.unit}s. No change: the network '
-    'does not use what was cut. It never saw zeros in place of what it reads, '
-    f'and they may do harm by themselves; words of another {result.unit} are '
-    f'of the kind that it knows.{about_axis}',
+    'does not use what was cut. It was not trained with zeros in place of what '
+    'it reads, so zeros may do harm by themselves; words of another '
+    f'{result.unit} look as in training.{about_axis}',
   )
 
 
@@ -278,9 +276,9 @@ def add_memory(
   """Adds pictures of the memory.
 
   Args:
-    sections: takes them.
+    sections: the sections to add to.
     trace: what the memory does in one rollout.
-    sprites: the sprites that go in, float `[time, 64, 64]`.
+    sprites: the input sprites, float `[time, 64, 64]`.
   """
   sections.add(
     '## What the memory does in one rollout',
@@ -293,7 +291,7 @@ def add_memory(
 
 
 def add_what_was_run(sections: Sections) -> None:
-  """Adds the command, all settings, and fingerprints."""
+  """Adds the command, all settings, fingerprints, and versions."""
   about = sections.about
 
   def settings(fields: Mapping[str, Any]) -> str:

@@ -1,11 +1,11 @@
-"""What a training or an evaluation is: every number of it, in a dataclass.
+"""Configs of trainings and evaluations: dataclasses with every number.
 
-  settings     a field that says what it is and what it may be; presets
-  checks       which values are allowed, and the line that names a wrong one
-  training     `Config`, the base of all tasks' configs, and what they share
+  settings     fields with their help texts and allowed values; presets
+  checks       allowed values, and the error that names a wrong one
+  training     `Config`, the base of all tasks' configs, and shared settings
   evaluation   `EvaluationConfig`
   flags        the flags of train.py and evaluate.py, made from the fields
-  runs         a run's folder and its `config.json`; its name is of `Config`
+  runs         a run's folder and its `config.json`
 
 A task's own config is in the task's folder: `TrainingConfig` in
 dnc/next_sprite/config.py, `RepeatCopyConfig` in dnc/repeat_copy/config.py.
@@ -16,7 +16,7 @@ Light to import, so that a wrong flag is reported before TensorFlow is loaded.
 import importlib
 from typing import Any
 
-# Imported when asked for, because the tasks' configs import this package.
+# Imported on first access, because the tasks' configs import this package.
 _FACE = {
   'dnc.config.evaluation': (
     'CHECKPOINTS',

@@ -1,4 +1,4 @@
-"""Which values a setting may have, and the line that names a wrong one."""
+"""Allowed values of settings, and the error that names a wrong one."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +15,9 @@ class Allowed(NamedTuple):
   """The values that a setting may have.
 
   Attributes:
-    holds: takes a value; whether it is allowed.
-    text: what is allowed, after 'must be'.
-    names: all allowed values, where these are a few names.
+    holds: whether a value is allowed.
+    text: what is allowed, to follow 'must be'.
+    names: all allowed values, if they are a few names.
   """
 
   holds: Callable[[Any], bool]
@@ -26,7 +26,7 @@ class Allowed(NamedTuple):
 
 
 def at_least(least: int) -> Allowed:
-  """Numbers that are no smaller than `least`."""
+  """Numbers of at least `least`."""
   return Allowed(lambda value: value >= least, f'at least {least}')
 
 
@@ -46,17 +46,17 @@ def some_of(*names: str) -> Allowed:
 
 
 def is_each_once(values: tuple[int, ...]) -> bool:
-  """Whether there are values, and none of them twice."""
+  """Whether there is a value, and none occurs twice."""
   return 0 < len(values) == len(set(values))
 
 
 POSITIVE = Allowed(
   lambda value: 0 < value <= _MOST, f'more than 0, at most {_MOST:g}'
 )
-# 0 stands for no bound.
+# 0 means no bound.
 BOUND = Allowed(lambda value: 0 <= value <= _MOST, f'in 0 to {_MOST:g}')
 SEED = Allowed(lambda value: 0 <= value < 2**63, 'in 0 to 2^63 - 1')
-EACH_ONCE = Allowed(is_each_once, 'some numbers, each once')
+EACH_ONCE = Allowed(is_each_once, 'one or more numbers, each once')
 
 
 def require(config: Any, name: str, holds: bool, allowed: str) -> None:
@@ -64,9 +64,9 @@ def require(config: Any, name: str, holds: bool, allowed: str) -> None:
 
   Args:
     config: the config.
-    name: the field, which has the name of its flag.
+    name: name of the field and of its flag.
     holds: whether the condition holds.
-    allowed: what is allowed, after 'must be'.
+    allowed: what is allowed, to follow 'must be'.
   """
   if not holds:
     value = shown(getattr(config, name))
@@ -82,7 +82,7 @@ def require_order(config: Any, least: str, most: str) -> None:
 
 
 def shown(value: Any) -> str:
-  """Writes a field's value as in its flag."""
+  """Formats a field's value as in its flag."""
   if not isinstance(value, tuple | list):
     return str(value)
   # Names, pairs of name and class, or numbers.

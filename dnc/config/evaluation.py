@@ -14,22 +14,22 @@ TESTS = ('probe', 'mi', 'lesion')
 # Which checkpoint of a run to evaluate.
 CHECKPOINTS = ('newest', 'best')
 ESTIMATORS = ('binned', 'nearest_neighbours')
-# What is logged of each step (PROTOCOL, "Logged at every evaluation step").
+# What can be probed (PROTOCOL, "Logged at every evaluation step").
 REPRESENTATIONS = (
   'read_words',
   'memory',
   'controller_hidden',
   'controller_cell',
 )
-# All that can be logged.
+# What can be recorded at each step.
 EXPORTS = (*REPRESENTATIONS, 'usage', 'read_weights', 'write_weights', 'loss')
 # Headings of `evaluate.py --help`.
 _ROLLOUTS = 'Rollouts'
 _PROBE = 'Test 1, linear probe'
 _MI = 'Test 2, mutual information'
 _LESION = 'Test 3, lesions'
-# The tests on rollouts. Test 3 takes sequences of the model's task, which are
-# rollouts only where these tests can be run, too.
+# The tests on rollouts. Test 3 takes sequences of the model's task; these are
+# rollouts only if the task also has the other tests.
 _ON_ROLLOUTS = ('probe', 'mi')
 
 
@@ -37,7 +37,7 @@ _ON_ROLLOUTS = ('probe', 'mi')
 class EvaluationConfig(settings.Settings):
   """An evaluation of a trained model; the defaults are the post's.
 
-  `tests`, of `TESTS`, are those to run. Test 3 is ours.
+  `tests` are the tests to run, of `TESTS`. Test 3 is ours, not the post's.
   """
 
   # The largest memory that is written by default: Model B's has 256 numbers,
@@ -51,16 +51,16 @@ class EvaluationConfig(settings.Settings):
   tests: tuple[str, ...] = TESTS
   dataset: str | None = settings.setting(
     None,
-    "The images of the sprites, as train.py's --dataset. A file that has moved "
-    'since the training is named here.',
+    "The images of the sprites, as in train.py's --dataset. Give it if the "
+    'file has moved since the training.',
     _ROLLOUTS,
-    unset='what the model was trained on',
+    unset='as in training',
     tests=_ON_ROLLOUTS,
   )
   num_rollouts: int = settings.count(
     10_000,
-    'Number of rollouts that the probe is trained on; a tenth as many more '
-    'score it.',
+    'Number of rollouts to train the probe on. A tenth as many others score '
+    'it.',
     _PROBE,
     # Standard deviations over rollouts need more than one.
     least=2,
@@ -71,15 +71,14 @@ class EvaluationConfig(settings.Settings):
   )
   rollout_length: int = settings.setting(
     500,
-    'Steps of a rollout. Sequences for Test 2 have from this many to twice as '
-    'many.',
+    'Steps of a rollout. Sequences for Test 2 have this many to twice as many.',
     _ROLLOUTS,
     tests=_ON_ROLLOUTS,
   )
   export: tuple[str, ...] | None = settings.setting(
     None,
-    "What is written of each step of Test 1's rollouts, besides the latents. "
-    'Other tests write what they need.',
+    "What to write to Test 1's traces at each step, besides the latents. Other "
+    'tests write what they need.',
     _PROBE,
     allowed=checks.some_of(*EXPORTS),
     unset=f'all, but a memory of more than {MAX_MEMORY} numbers only if '
@@ -88,10 +87,10 @@ class EvaluationConfig(settings.Settings):
   )
   representations: tuple[str, ...] | None = settings.setting(
     None,
-    'What is probed.',
+    'What to probe.',
     _PROBE,
     allowed=checks.some_of(*REPRESENTATIONS),
-    unset='those that --export has written',
+    unset='all of these that --export writes',
     tests=('probe',),
   )
   estimator: str = settings.choice(
@@ -103,7 +102,7 @@ class EvaluationConfig(settings.Settings):
   )
   lags: tuple[int, ...] = settings.setting(
     (0, 1, 5, 10),
-    'The memory is compared with the x of this many steps before.',
+    'Compare the memory with the x position this many steps earlier.',
     _MI,
     tests=('mi',),
   )
@@ -116,12 +115,12 @@ class EvaluationConfig(settings.Settings):
       lambda value: checks.is_each_once(value) and min(value) >= 0,
       'whole numbers from 0, each once',
     ),
-    unset='all, and all of the other representations',
+    unset='all, and the other representations, too',
     tests=('mi',),
   )
   offsets: tuple[int, ...] = settings.setting(
     (0, 5, 10),
-    'The probe predicts the latents of the sprite this many steps before; -1 '
+    'The probe predicts the latents of the sprite this many steps earlier; -1 '
     'is the next sprite, which the model predicts.',
     _PROBE,
     allowed=checks.EACH_ONCE,
@@ -129,15 +128,15 @@ class EvaluationConfig(settings.Settings):
   )
   num_seeds: int = settings.count(
     3,
-    'Number of Keras probes of each representation; they see the steps in '
-    'different orders.',
+    'Number of Keras probes of each representation. Each sees the steps in a '
+    'different order.',
     _PROBE,
     tests=('probe',),
   )
   num_isolated: int | None = settings.setting(
     None,
-    'Test 1 is repeated for each latent on this many rollouts in which that '
-    'latent varies alone. 0: not at all.',
+    'Repeat Test 1 for each latent on this many rollouts in which only that '
+    'latent varies. 0: do not repeat it.',
     _PROBE,
     allowed=checks.Allowed(
       lambda value: value >= 2 or value == 0, 'at least 2, or 0 for none'
@@ -153,16 +152,16 @@ class EvaluationConfig(settings.Settings):
   )
   varying: variation.Varying | None = settings.setting(
     None,
-    "Latents that are drawn anew for every sprite of Test 1's and Test 3's "
-    'rollouts; in Test 2 x_position varies alone.',
+    'Latents that are redrawn for every sprite in the rollouts of Tests 1 and '
+    '3; in Test 2 only x_position varies.',
     _ROLLOUTS,
     allowed=checks.some_of(*latents.NAMES),
-    unset='as in training; with --fixed, all that it leaves out',
+    unset='as in training; with --fixed, all others',
     tests=_ON_ROLLOUTS,
   )
   fixed: variation.Fixed | None = settings.setting(
     None,
-    'Latents that keep one class in all tests (but not x_position in Test 2), '
+    'Latents that keep one class in all tests (except x_position in Test 2), '
     'and that class, numbered from 0, as in shape:2,scale:5.',
     _ROLLOUTS,
     unset='as in training; with --varying, none',
@@ -177,15 +176,15 @@ class EvaluationConfig(settings.Settings):
   )
   lesion_step: int | None = settings.setting(
     None,
-    'Step from which on the memory is frozen, numbered from 0.',
+    'First step at which the memory is frozen, numbered from 0.',
     _LESION,
     unset='half of a rollout; for repeat_copy 1, before the pattern',
     tests=('lesion',),
   )
   reset_interval: int | None = settings.setting(
     None,
-    "The memory is reset, or exchanged for another sequence's, after every so "
-    'many steps.',
+    'Number of steps between resets of the memory, and between exchanges with '
+    "another sequence's memory.",
     _LESION,
     unset='10; for repeat_copy 2',
     tests=('lesion',),
@@ -196,7 +195,7 @@ class EvaluationConfig(settings.Settings):
     known = set(self.tests) <= set(TESTS) and self.tests
     checks.require(self, 'tests', known, f'some of {", ".join(TESTS)}')
     if self.num_isolated is None:
-      # A frozen dataclass is changed like this, and only here and below.
+      # Sets a field of a frozen dataclass; done only here and below.
       object.__setattr__(self, 'num_isolated', max(20, self.num_rollouts // 10))
     if self.dataset is not None:
       table.check_dataset(self.dataset)
@@ -234,8 +233,8 @@ class EvaluationConfig(settings.Settings):
       self,
       'export',
       set(probed) & set(self.export) and not lacking,
-      f'with {", ".join(lacking) or "some of " + ", ".join(probed)}, which '
-      'Test 1 probes',
+      f'a list with {", ".join(lacking) or "some of " + ", ".join(probed)}, '
+      'which Test 1 probes',
     )
 
   def _check_lags(self) -> None:
@@ -246,11 +245,11 @@ class EvaluationConfig(settings.Settings):
       'lags',
       checks.is_each_once(self.lags)
       and all(0 <= lag <= most for lag in self.lags),
-      f'of 0 to {most} with --rollout_length={self.rollout_length}, each once',
+      f'in 0 to {most} with --rollout_length={self.rollout_length}, each once',
     )
 
   def for_run(self, config: training.Config) -> Self:
-    """Copies what a training on rollouts varied and fixed, unless it is set."""
+    """Copies `varying` and `fixed` of a training on rollouts, unless set."""
     if self.varying is not None:
       return self
     return dataclasses.replace(self, varying=config.varying, fixed=config.fixed)

@@ -1,6 +1,6 @@
-"""Flags made from settings: defined, read back, refused, listed by `--help`.
+"""Flags made from settings: defines, reads and refuses them; writes `--help`.
 
-Every field that `settings.setting` made has a flag of its name. All flags are
+Every field that `settings.setting` made has a flag of the same name. A flag is
 None unless given, so that the default of the preset or of the task applies.
 """
 
@@ -36,16 +36,16 @@ def define(
   """Defines the flags of a command, and a `--help` that lists them.
 
   Args:
-    description: what the command does; stands above the list.
-    *classes: the dataclasses of its settings. The configs of several tasks may
-      have fields of one name; these share a flag.
+    description: what the command does; printed above the list.
+    *classes: the dataclasses of its settings. Fields of the same name in the
+      configs of several tasks share a flag.
     flag_values: where to define them.
   """
   uses = _uses(classes)
   for name, (use, *_) in uses.items():
     _define(name, use, flag_values)
   if flag_values is flags.FLAGS:
-    app.define_help_flags()  # Those of absl, which are replaced here.
+    app.define_help_flags()  # absl's help flags; two are replaced below.
   for name, short_name in (('help', '?'), ('helpshort', None)):
     flag = _HelpFlag(name, short_name, lambda: _help_text(description, uses))
     flags.DEFINE_flag(flag, flag_values)
@@ -54,7 +54,7 @@ def define(
 def read(
   settings_class: type, flag_values: flags.FlagValues = flags.FLAGS
 ) -> dict[str, Any]:
-  """Returns the values that were given for a dataclass's settings."""
+  """Returns the given flags of a dataclass's settings, by name."""
   names = settings.of(settings_class)
   values = {name: flag_values[name].value for name in names}
   return {name: value for name, value in values.items() if value is not None}
@@ -65,7 +65,7 @@ def refuse(
   reason: str,
   flag_values: flags.FlagValues = flags.FLAGS,
 ) -> None:
-  """Raises a `UsageError`, which ends in `reason`, if a flag was given."""
+  """Raises a `UsageError` that ends in `reason` if one of the flags is set."""
   for name in names:
     if flag_values[name].present:
       value = checks.shown(flag_values[name].value)
@@ -76,9 +76,9 @@ class _Use(NamedTuple):
   """A field that a flag sets.
 
   Attributes:
-    task: the task whose config has it; '' if it is no task's.
+    task: the task whose config has the field; '' if it is not a task's config.
     type: the field's type, without None.
-    default: the default of each preset; '' is no preset.
+    default: the default with each preset; the key '' means no preset.
     about: its setting.
   """
 
@@ -89,7 +89,7 @@ class _Use(NamedTuple):
 
 
 def _uses(classes: Iterable[type]) -> dict[str, list[_Use]]:
-  """Lists the fields that each flag sets: one, or one of each task's config."""
+  """Lists the fields that each flag sets: one, or one in each task's config."""
   uses = {}
   for settings_class in classes:
     hints = typing.get_type_hints(settings_class)
@@ -119,7 +119,7 @@ class _ValueParser(flags.ArgumentParser):
     self._allowed = allowed
 
   def parse(self, argument: str) -> Any:
-    """Converts a value; absl puts flag and value before an error's message."""
+    """Converts a value; absl puts flag and value before the error's message."""
     try:
       return self._convert(argument)
     except ValueError as error:
@@ -130,7 +130,7 @@ def _names(text: str) -> tuple[str, ...]:
   return tuple(name.strip() for name in text.split(',')) if text else ()
 
 
-# By a field's type.
+# Parsers by a field's type.
 _PARSERS = {
   int: _ValueParser(int, 'a whole number'),
   float: _ValueParser(float, 'a number'),
@@ -178,7 +178,7 @@ class _HelpFlag(flags.BooleanFlag):
 
 
 def _help_text(description: str, uses: dict[str, list[_Use]]) -> str:
-  """Writes the description, then all flags below their headings."""
+  """Writes the description, then all flags under their headings."""
   tasks = {use.task for each in uses.values() for use in each} - {''}
   groups = {}
   for name, each in uses.items():
@@ -191,7 +191,7 @@ def _help_text(description: str, uses: dict[str, list[_Use]]) -> str:
 
 
 def _flag_lines(name: str, uses: list[_Use], num_tasks: int) -> list[str]:
-  """Says what a flag is, then what it may be and what it is by default."""
+  """Writes a flag's help, then its allowed values and its default."""
   first = uses[0]
   head = f'--[no]{name}' if first.type is bool else f'--{name}'
   details = [first.about.allowed.text] if first.about.allowed else []
@@ -207,7 +207,7 @@ def _flag_lines(name: str, uses: list[_Use], num_tasks: int) -> list[str]:
 
 
 def _by_task(texts: dict[str, str], joint: str) -> str:
-  """Joins a text for each task, or gives one text where all are the same."""
+  """Joins the texts of all tasks; returns one text if all are the same."""
   first, *others = set(texts.values())
   if not others:
     return first
@@ -215,7 +215,7 @@ def _by_task(texts: dict[str, str], joint: str) -> str:
 
 
 def _default_text(use: _Use) -> str:
-  """Writes the default as in the flag, and that of each preset."""
+  """Formats the default as in the flag, and the defaults of presets."""
   default = use.default['']
   if default is None:
     text = use.about.unset

@@ -1,4 +1,4 @@
-"""A run's folder: which run it holds, who writes to it, which is the latest."""
+"""A run's folder: its config and its lock; the latest run."""
 
 from collections.abc import Iterator
 import contextlib
@@ -15,7 +15,7 @@ from dnc.system import errors
 from dnc.system import files
 
 CONFIG_FILE = 'config.json'
-# What the last validation found, once a run is finished.
+# The scores of the last validation; written when a run is finished.
 RESULT_FILE = 'training.json'
 # Where train.py puts runs and evaluate.py looks for the latest.
 RUNS_DIR = 'runs'
@@ -23,7 +23,7 @@ CHECKPOINT_DIR = 'checkpoints'
 
 
 def save(config: training.Config, model_dir: str) -> None:
-  """Writes `config.json`, the task and its settings, in the run's folder."""
+  """Writes the task and its settings to `config.json` in the run's folder."""
   files.write_json(
     os.path.join(model_dir, CONFIG_FILE),
     dict(task=config.TASK, **dataclasses.asdict(config)),
@@ -39,10 +39,10 @@ def load(model_dir: str, task: str | None = None) -> training.Config:
 
   Args:
     model_dir: the run's folder.
-    task: the name of the task that it must be of; None for any.
+    task: name of the task that the run must have; None for any.
 
   Raises:
-    UsageError: if it is not there, cannot be read or is of another task.
+    UsageError: if the file is missing, unreadable or of another task.
   """
   path = os.path.join(model_dir, CONFIG_FILE)
   try:
@@ -50,15 +50,15 @@ def load(model_dir: str, task: str | None = None) -> training.Config:
       config = _from_json(**json.load(file))
   except FileNotFoundError as e:
     raise errors.UsageError(
-      f'--model_dir={model_dir}: no {CONFIG_FILE} there; it must be a folder '
-      'that train.py made'
+      f'--model_dir={model_dir}: no {CONFIG_FILE} there; give a folder that '
+      'train.py made'
     ) from e
   except (OSError, TypeError, ValueError) as e:
     raise errors.UsageError(f'{path} cannot be read: {e}') from e
   if task not in (None, config.TASK):
     raise errors.UsageError(
-      f'--model_dir={model_dir}: a run of --task={config.TASK}; this is for '
-      f'runs of --task={task}: give the folder of one'
+      f'--model_dir={model_dir}: a run of --task={config.TASK}; give the '
+      f'folder of a run of --task={task}'
     )
   return config
 
@@ -90,7 +90,7 @@ def check_same(
     model_dir: the folder.
 
   Raises:
-    UsageError: if it is not; names the flags that differ.
+    UsageError: if the runs differ; names the flags that do.
   """
   wanted, there = config.identity(), found.identity()
   differ = [
@@ -102,13 +102,13 @@ def check_same(
   if differ:
     raise errors.UsageError(
       f'--model_dir={model_dir} holds another run ({"; ".join(differ)}); '
-      'give the same flags to resume it or another folder'
+      'give the same flags to resume it, or another folder'
     )
 
 
 @contextlib.contextmanager
 def opened(config: training.Config, model_dir: str) -> Iterator[None]:
-  """Makes a run's folder, and keeps other processes from writing to it.
+  """Makes a run's folder, and locks it against other processes.
 
   Raises:
     UsageError: if the folder cannot be used, is in use or holds another run.

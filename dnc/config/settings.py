@@ -1,7 +1,7 @@
-"""Settings: dataclass fields that say what they are and what they may be.
+"""Settings: dataclass fields with a help text and allowed values.
 
 The flags of train.py and evaluate.py, their `--help` and the checks of a config
-are all made from what `setting` puts beside a field.
+are all made from the fields' `Setting`s.
 """
 
 from collections.abc import Mapping
@@ -22,18 +22,17 @@ _KEY = 'setting'
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-  """What a field says about itself.
+  """Help text, allowed values and use of a field.
 
   Attributes:
-    help: what it is, in a sentence or two.
+    help: what the field is, in a sentence or two.
     group: the heading under which `--help` lists it.
-    allowed: the values it may have; None where a config checks them itself.
+    allowed: its allowed values; None if the config itself checks them.
     unset: what a default of None means.
     tests: the tests that use it; () for all.
-    is_reporting: whether it changes only what is seen of a run, none of its
+    is_reporting: whether it affects only what a run reports and saves, not its
       numbers.
-    is_later: whether older runs lack it, so that a run's name leaves out its
-      default.
+    is_later: whether older runs lack it; if so, a run's name omits its default.
   """
 
   help: str
@@ -68,7 +67,7 @@ def choice(
 
 
 def data_dir() -> Any:
-  """The `setting` of both commands: where the table of sprites is."""
+  """The `setting` of both commands for the folder of the table of sprites."""
   return setting(
     None,
     'Where the table of all sprites (377 MB) is kept.',
@@ -99,8 +98,8 @@ class Settings:
   def make(cls, preset: str | None = None, **overrides: Any) -> Self:
     """Makes the config of a preset.
 
-    A published file in `dataset` gains the checksum of its content: a run stays
-    the same when the file moves, and becomes another one when it changes.
+    Adds the checksum of its content to a published file in `dataset`: a run
+    stays the same if the file moves, and becomes another if the file changes.
 
     Args:
       preset: a key of `PRESETS`; None for the defaults.
@@ -114,7 +113,7 @@ class Settings:
     config = cls(**{**defaults, **given})
     if given.get('dataset') is None:
       return config
-    # The file may be large, so it is read once all else is right.
+    # The file may be large, so it is read only after all other checks.
     dataset = published_file.identify(given['dataset'])
     return dataclasses.replace(config, dataset=dataset)
 

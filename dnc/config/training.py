@@ -1,7 +1,7 @@
 """`Config`, the base of all tasks' configs, and the settings that they share.
 
-A task's config is a frozen dataclass in the task's own folder. The order of its
-fields is part of the names of its runs.
+A task's config is a frozen dataclass in the task's own folder. The names of its
+runs depend on the order of its fields.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from typing import ClassVar
 from dnc.config import checks
 from dnc.config import settings
 
-# What predicts: a DNC, or its controller alone.
+# The core: a DNC, or its controller without a memory.
 DNC = 'dnc'
 LSTM = 'lstm'
 CORES = (DNC, LSTM)
@@ -53,7 +53,7 @@ clip_value = functools.partial(
 )
 batch_size = functools.partial(
   settings.count,
-  help='Number of sequences trained on together.',
+  help='Number of sequences in a batch.',
   group=TRAINING,
 )
 max_grad_norm = functools.partial(
@@ -80,7 +80,7 @@ checkpoint_interval = functools.partial(
 
 
 class Config(settings.Settings):
-  """What the configs of all tasks can do.
+  """Base of the configs of all tasks.
 
   Attributes:
     TASK: the name of the task.
@@ -99,7 +99,7 @@ class Config(settings.Settings):
     }
 
   def name(self) -> str:
-    """A name for the run's folder: readable, and different for every run."""
+    """The run's name, for its folder: readable, and different for every run."""
     default = type(self)()
     about = settings.of(type(self))
     named = {
@@ -111,5 +111,5 @@ class Config(settings.Settings):
     return f'{self._kind()}_seed{self.seed}_{digest[:8]}'
 
   def _kind(self) -> str:
-    """What a run's name begins with."""
+    """The beginning of a run's name."""
     return f'{self._PREFIX}_{self.memory_size}x{self.word_size}'

@@ -17,7 +17,7 @@ from dnc.system import errors
 from dnc.system import files
 
 _PROGRAM = 'python -m dnc.dsprites'
-# Exit statuses, as of cmp and diff.
+# Exit statuses, as in cmp and diff.
 _EQUAL, _DIFFERENT, _TROUBLE = 0, 1, 2
 
 
@@ -65,7 +65,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     type=_natural_number,
     default=20,
     metavar='NUMBER',
-    help='largest number of differing images to list with latents and pixels '
+    help='maximum number of differing images to list with latents and pixels '
     '(default: %(default)s)',
   )
   command.set_defaults(command=_verify)
@@ -75,7 +75,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     help='draw a contact sheet of the latents',
     description=(
       'Draws a row of sprites for each latent: up to ten of its classes from '
-      'the first to the last, the other latents being fixed.'
+      'the first to the last, with the other latents fixed.'
     ),
     allow_abbrev=False,
   )
@@ -88,7 +88,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
   command.set_defaults(command=_sheet)
 
   arguments = parser.parse_args(argv[1:])
-  flags.FLAGS.mark_as_parsed()  # absl's own; there are none here.
+  flags.FLAGS.mark_as_parsed()  # absl's flags, unused here.
   return arguments
 
 

@@ -1,8 +1,8 @@
 """`dsprites_rendered`: TFDS's dataset `dsprites` without the download.
 
-The images are rendered. Features, split and keys, and thereby the order of the
-examples, are those of TFDS's own builder, version 2.1.0. Importing
-`dnc.dsprites` makes the dataset known to TFDS:
+The images are rendered. Features, split, keys and hence the order of the
+examples are those of TFDS's own builder, version 2.1.0. Importing
+`dnc.dsprites` registers the dataset with TFDS:
 
     import dnc.dsprites
     import tensorflow_datasets as tfds
@@ -106,8 +106,8 @@ _PNG_END = _png_chunk(b'IEND', b'')
 def _encode_pngs(images: np.ndarray) -> Iterator[bytes]:
   """Encodes images, uint8 [n, 64, 64], as PNG files.
 
-  It is five times as fast as Pillow, which would add a minute to the dataset's
-  preparation.
+  Five times as fast as Pillow, which would add a minute to preparing the
+  dataset.
   """
   # Each row begins with the number of its filter, 0 for none.
   for image in np.pad(images, ((0, 0), (0, 0), (1, 0))):

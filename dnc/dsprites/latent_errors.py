@@ -1,4 +1,4 @@
-"""How far the latents of one sprite are from those of another."""
+"""Errors of the latents of found sprites against the true sprites."""
 
 from collections.abc import Sequence
 
@@ -24,8 +24,8 @@ def mean_errors(
     Means over the n sprites:
       shape_error: share of wrong shapes.
       scale_error: absolute difference of the scales, which are 0.5 to 1.
-      orientation_error: angle between the orientations in degrees, as small as
-        the symmetry of the true shape allows.
+      orientation_error: angle between the orientations in degrees, modulo the
+        symmetry of the true shape.
       position_error: distance of the centres in pixels.
 
   Raises:

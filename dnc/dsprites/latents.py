@@ -1,4 +1,4 @@
-"""The latents of dSprites: their names, sizes and values, and sprite numbers.
+"""The latents of dSprites: their names, sizes and values, and sprite indices.
 
 Every combination of classes of the five latents is one sprite. Sprites are
 numbered as the original file stores them: the last latent, `y_position`, varies

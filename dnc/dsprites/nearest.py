@@ -1,10 +1,10 @@
 """Finds the sprite that an image resembles most.
 
-That is the one of all 737,280 sprites with the fewest differing pixels. Most
-need not be looked at. Call the 40 orientations of one shape, scale and position
-a group. Let `outer` be the pixels that are on in any sprite of the group and
-`inner` those that are on in all. A sprite s of the group lies within `outer`
-and contains `inner`, so its distance to an image a is
+Among all 737,280 sprites, that is the one with the fewest differing pixels.
+Most sprites can be skipped. Call the 40 orientations of one shape, scale and
+position a group. Let `outer` be the pixels that are on in any sprite of the
+group and `inner` those that are on in all. A sprite s of the group lies within
+`outer` and contains `inner`, so its distance to an image a is
 
     |a xor s| = |a| + |s| - 2 |a and s|
              >= |a| + max(|s| - 2 |a and outer|, 2 |inner - a| - |s|).
@@ -24,12 +24,12 @@ from dnc.dsprites import table as table_lib
 
 _NUM_ORIENTATIONS = latents.SIZES[2]
 _NUM_POSITIONS = latents.SIZES[3] * latents.SIZES[4]
-# Groups searched at once; their sprites fit into a core's cache.
+# Groups searched at once; their sprites fit into the cache of a CPU core.
 _NUM_AT_ONCE = 32
 
 
 class _Groups(NamedTuple):
-  """What the bounds on the distances are computed from.
+  """The data from which the bounds on the distances are computed.
 
   A kind is a shape and a scale; a kind at a position is a group. A row of
   pixels is a word of 64 bits; only the `height` rows that the sprites of a
@@ -106,8 +106,8 @@ def _search(
   """Finds the sprite nearest to an image, uint64 [64] rows.
 
   Returns:
-    The sprite's distance in pixels and its index, the lowest of equally near
-    ones.
+    The sprite's distance in pixels and its index; the lowest index if several
+    are equally near.
   """
   height = groups.outer.shape[-1]
   num_on = int(_count(image))
@@ -153,8 +153,8 @@ def find_nearest(
     images: integers or bool [n, 64, 64] of 0 and 1.
 
   Returns:
-    Indices of the sprites, int64 [n], the lowest of equally near ones; and
-    numbers of differing pixels, int64 [n].
+    Indices of the sprites, int64 [n], the lowest if several are equally near;
+    and numbers of differing pixels, int64 [n].
 
   Raises:
     TypeError: if the images are neither integers nor bool.

@@ -7,8 +7,8 @@ values. The latents have six columns; the first, the colour, never changes. The
 images are streamed, because they would fill 3 GB.
 
 A `dataset` may be the path of such a file. `identify` adds the checksum of its
-content, `/path/to/file.npz@sha256:...`. That name still tells which images are
-meant after the file has changed or moved.
+content, `/path/to/file.npz@sha256:...`. That name identifies the images even
+after the file has changed or moved.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ _COLUMNS = ('color', 'shape', 'scale', 'orientation', 'posX', 'posY')
 _IDENTIFIED = re.compile(r'(.+)@sha256:([0-9a-f]{64})', re.DOTALL)
 # Images read at once: 32 MB of pixels.
 _IMAGES_PER_BLOCK = 8192
-# Values may have been float32 once, off by 1e-6; steps are at least 0.03.
+# Allows values rounded to float32, off by 1e-6; steps are at least 0.03.
 _TOLERANCE = 1e-5
 # A prime, so that the sample has every class of every latent.
 _SAMPLE_STEP = 1021
@@ -87,8 +87,8 @@ def identify(dataset: str) -> str:
   """Adds the checksum of a file's content to its name. Reads the whole file.
 
   Returns:
-    '<absolute path>@sha256:<64 hexadecimal digits>'. Names that end in a
-    checksum already, and names that are not of a file, are returned unchanged.
+    '<absolute path>@sha256:<64 hexadecimal digits>'. Names that already end in
+    a checksum, or that name no file, are returned unchanged.
 
   Raises:
     UsageError: if the file cannot be read.
@@ -106,7 +106,7 @@ def identify(dataset: str) -> str:
 
 
 def content(dataset: str) -> str:
-  """Names what a dataset holds: for a file its checksum, without the path."""
+  """Identifies what a dataset holds: a file by checksum, without the path."""
   checksum = _split(dataset)[1]
   return f'sha256:{checksum}' if checksum else dataset
 
@@ -127,7 +127,7 @@ def read_identified(dataset: str) -> np.ndarray:
 
   Raises:
     UsageError: if the file has moved or changed since, cannot be read, is not
-      dSprites, or some images do not look like the sprites of their latents.
+      dSprites, or some images do not look like the sprites with their latents.
   """
   path, checksum = _split(dataset)
   try:
@@ -207,7 +207,7 @@ def _npz_blocks(path: str, field: _Field) -> Iterator[np.ndarray]:
         if member.readinto(block.ravel('K').view(np.uint8)) < block.nbytes:
           raise ValueError(f'{member.name} ends too soon')
         yield block
-      # At the end of a member zipfile compares its checksum.
+      # At the end of a member, zipfile verifies its checksum.
       if member.read1(1):
         raise ValueError(f'{name} is longer than its shape')
 
@@ -263,10 +263,11 @@ def _check_rows(
   if wrong.size:
     row = wrong[0]
     pairs = zip(_COLUMNS, found[row], wanted[row], same[row])
-    what = ', '.join(f'{c} {f:g} ({w:g})' for c, f, w, s in pairs if not s)
+    what = ', '.join(
+      f'{c} {f:g} (expected {w:g})' for c, f, w, s in pairs if not s
+    )
     raise ValueError(
-      f'{name} of {wrong.size} images do not fit their place, first in image '
-      f'{row}: {what} found (expected)'
+      f'{name} of {wrong.size} images are wrong, first in image {row}: {what}'
     )
 
 
@@ -288,7 +289,7 @@ def _pack_images(path: str) -> np.ndarray:
 
 
 def _check_sample(path: str, bits: np.ndarray) -> None:
-  """Raises UsageError if some image differs much from its rendered sprite."""
+  """Raises UsageError if an image differs much from its rendered sprite."""
   sample = np.arange(0, len(bits), _SAMPLE_STEP)
   rendered = render.render_images(latents.index_to_classes(sample))
   found = np.unpackbits(bits[sample], axis=-1)

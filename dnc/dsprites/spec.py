@@ -88,8 +88,8 @@ class SpriteSpec:
     image_size: width and height of the images, in pixels.
 
   Raises:
-    ValueError: if a field is not like this or empty, a number is not finite, or
-      a sprite reaches further than a million pixels.
+    ValueError: if a field is empty or malformed, a number is not finite, a
+      scale is not positive, or a sprite reaches further than a million pixels.
   """
 
   polygons: Sequence[np.ndarray]

@@ -1,9 +1,9 @@
-"""The table of all sprites, one bit a pixel: built once, then mapped from disk.
+"""The table of all sprites, one bit per pixel: built once, then memory-mapped.
 
 A table is one file, `<data_dir>/dsprites_packed/<dataset>.bits`: a header of
-one page, then the 737,280 packed images. The header is JSON padded with spaces,
-the layout and a checksum of the images. The file is written whole or not at
-all, and verified in full whenever it is opened; a damaged table is built again.
+one page, then the 737,280 packed images. The header is JSON padded with spaces:
+the layout, and a checksum of the images. The file is written whole or not at
+all, and verified in full whenever it is opened; a damaged table is rebuilt.
 The table of a published file is named after the file's checksum, so that a
 moved file keeps its table and a changed file gets another one.
 """
@@ -88,7 +88,7 @@ def _header(dataset: str, checksum: str) -> dict[str, object]:
   return {
     'format': _FORMAT,
     'dataset': published_file.content(dataset),
-    # Other images do not depend on the renderer.
+    # Only rendered images depend on the renderer.
     'recipe': render.RECIPE if dataset == RENDERED else None,
     'shape': list(_SHAPE),
     'blake2b': checksum,
@@ -154,7 +154,7 @@ def _only_builder(path: str) -> Iterator[None]:
 
 
 def _is_at(file: BinaryIO, path: str) -> bool:
-  """Whether an open file is the one that has this path now."""
+  """Whether an open file is still the one at this path."""
   try:
     return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
   except FileNotFoundError:

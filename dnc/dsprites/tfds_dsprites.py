@@ -18,7 +18,7 @@ from dnc.system import wording
 _ORIGINAL_FILE = f'{published_file.FILE_NAME}.hdf5 (28,024,106 bytes)'
 _READ_BATCH = 4096
 _PROBE_SECONDS = 20
-# Errors of the operating system that blame the folder and not the network.
+# Operating-system errors that come from the folder, not from the network.
 _FOLDER_ERRORS = (
   errno.EACCES,
   errno.EDQUOT,
@@ -39,7 +39,7 @@ def read_bits(data_dir: str) -> np.ndarray:
 
   Raises:
     UsageError: if TFDS is missing or cannot download, prepare or read the
-      dataset, or a sprite is not there exactly once.
+      dataset, or the dataset does not hold every sprite exactly once.
     OSError: if `data_dir` cannot be written.
   """
   otherwise = 'or use --dataset=dsprites_rendered'
@@ -67,18 +67,18 @@ def read_bits(data_dir: str) -> np.ndarray:
     if (counts != 1).any():
       raise ValueError(
         f'{(counts == 0).sum()} sprites are missing and '
-        f'{(counts > 1).sum()} are there more than once'
+        f'{(counts > 1).sum()} occur more than once'
       )
   except Exception as error:
     raise errors.UsageError(
-      f'--dataset=dsprites: {builder.data_dir} is not all of dSprites '
+      f'--dataset=dsprites: {builder.data_dir} is not the whole of dSprites '
       f'({_brief(error)}); delete it and run again, {otherwise}'
     ) from error
   return bits
 
 
 def _check_obtainable(builder, manual_dir: str) -> None:
-  """Fails at once where TFDS would retry its download for minutes.
+  """Fails at once if TFDS would retry its download for minutes.
 
   Raises:
     ConnectionError: if TFDS has no file to prepare the dataset from and the

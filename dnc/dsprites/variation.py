@@ -1,8 +1,8 @@
 """Which latents vary within a rollout and which are fixed.
 
-A `varying` latent is drawn anew for every sprite, a `fixed` one has the same
-given class in all rollouts, and any other is drawn once for each rollout. The
-post names this as future work: "each individual classes in isolation".
+A `varying` latent is redrawn for every sprite, a `fixed` one has the same given
+class in all rollouts, and any other is drawn once per rollout. The post names
+this as future work: "each individual classes in isolation".
 """
 
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ from dnc.system import errors
 from dnc.system import wording
 
 Varying = tuple[str, ...]
-# Pairs of name and class: a dict could not be hashed.
+# Pairs of name and class, because a dict is not hashable.
 Fixed = tuple[tuple[str, int], ...]
 
 _ALLOWED = ', '.join(latents.NAMES)
 
 
 def shown(value: Iterable[str] | Iterable[tuple[str, int]]) -> str:
-  """Writes varying or fixed latents as in a flag."""
+  """Formats varying or fixed latents as in a flag."""
   return ','.join(x if isinstance(x, str) else f'{x[0]}:{x[1]}' for x in value)
 
 
@@ -54,8 +54,8 @@ def resolve(
   """Checks which latents vary and which are fixed, and sorts them.
 
   Args:
-    varying: names of the latents that are drawn anew for every sprite; None for
-      all that are not fixed.
+    varying: names of the latents redrawn for every sprite; None for all that
+      are not fixed.
     fixed: names and classes of the latents that never change.
 
   Returns:
@@ -91,8 +91,8 @@ def resolve(
   both = [name for name in latents.NAMES if name in names and name in classes]
   if both:
     raise errors.UsageError(
-      f'{flag}must not name latents that --varying={shown(varying)} names, '
-      f'too: {", ".join(both)}'
+      f'{flag}must not name latents that --varying={shown(varying)} also '
+      f'names: {", ".join(both)}'
     )
   return (
     tuple(name for name in latents.NAMES if name in names),

@@ -1,7 +1,7 @@
 """Compares the published images with ours, one by one.
 
-Our rendering is exact for the few real images at hand. Whoever has the
-published file can check them all.
+Our rendering is exact for the few real images at hand. With the published file,
+this module checks all of them.
 """
 
 from collections.abc import Iterator
@@ -97,7 +97,7 @@ def report(comparison: ImageComparison, name: str, num_listed: int) -> str:
   Args:
     comparison: of a file with the rendering.
     name: name of the file.
-    num_listed: most images to list with latents and pixels.
+    num_listed: maximum number of images to list with latents and pixels.
   """
   differing = comparison.differing
   number = f'{latents.NUM_SPRITES:,}'

@@ -1,16 +1,16 @@
 """The post's task: predict the next sprite of a rollout.
 
-A map, in the way of the data:
+Its modules, in the order of the data flow:
 
-  rollouts    the sequences of sprites, pure in (seed, index)
+  rollouts    sequences of sprites, a pure function of (seed, stream, index)
   model       the predictor: a core and its loss
   trainer     one update: loss, gradient, learning rate, new weights
   training    a whole training
   scoring     how well a predictor predicts
-  recording   what it holds at every step, written as traces
+  recording   what a predictor holds at every step, written as traces
   sequences   rollouts as Test 3 needs them
-  config      every number of a training
-  task        the object of the registry, `TASK`
+  config      the settings of a training run
+  task        the object for the registry, `TASK`
 """
 
 from dnc.next_sprite.task import TASK

@@ -1,4 +1,4 @@
-"""Every number of a training on rollouts of sprites. Without TensorFlow."""
+"""Settings of a training run on rollouts of sprites. Needs no TensorFlow."""
 
 import dataclasses
 from typing import Any
@@ -22,9 +22,9 @@ _OF_MEMORY = ('memory_size', 'word_size', 'num_read_heads', 'num_write_heads')
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig(training.Config):
-  """A training run; the defaults are the post's, or ours where it is silent.
+  """A training run; defaults are the post's, or ours where the post is silent.
 
-  The size of the model is that of the post's Model B.
+  The default model has the size of the post's Model B.
   """
 
   TASK = tasks.NEXT_SPRITE
@@ -55,10 +55,10 @@ class TrainingConfig(training.Config):
     10_000, 'Number of rollouts in an epoch.', training.TRAINING
   )
   min_length: int = settings.count(
-    500, 'Fewest steps of a rollout.', training.DATA
+    500, 'Minimum number of steps in a rollout.', training.DATA
   )
   max_length: int = settings.count(
-    1000, 'Most steps of a rollout.', training.DATA
+    1000, 'Maximum number of steps in a rollout.', training.DATA
   )
   batch_size: int = training.batch_size(16)
   tbptt_length: int = settings.count(
@@ -70,13 +70,13 @@ class TrainingConfig(training.Config):
   )
   learning_rate: float = settings.setting(
     5e-3,
-    'Learning rate at the beginning.',
+    'Initial learning rate.',
     training.TRAINING,
     allowed=checks.POSITIVE,
   )
   final_learning_rate: float = settings.setting(
     1e-4,
-    'Learning rate at the end; it falls linearly, batch by batch.',
+    'Final learning rate; the rate falls linearly, batch by batch.',
     training.TRAINING,
     allowed=checks.POSITIVE,
   )
@@ -86,8 +86,8 @@ class TrainingConfig(training.Config):
   checkpoint_interval: int = training.checkpoint_interval(500)
   varying: variation.Varying | None = settings.setting(
     None,
-    'Latents that are drawn anew for every sprite. Those neither here nor in '
-    '--fixed are drawn once for each rollout.',
+    'Latents redrawn for every sprite. Latents named neither here nor in '
+    '--fixed are drawn once per rollout.',
     training.DATA,
     allowed=checks.some_of(*latents.NAMES),
     unset='all that are not in --fixed',
@@ -95,15 +95,15 @@ class TrainingConfig(training.Config):
   )
   fixed: variation.Fixed = settings.setting(
     (),
-    'Latents that keep one class in all rollouts, and that class, numbered '
-    'from 0, as in shape:2,scale:5.',
+    'Latents fixed in all rollouts, each with its class, counted from 0: e.g. '
+    'shape:2,scale:5.',
     training.DATA,
     is_later=True,
   )
   core: str = settings.choice(
     training.DNC,
     training.CORES,
-    'What predicts: dnc; or lstm, the same controller without a memory.',
+    'The core: dnc; or lstm, the same controller without a memory.',
     training.MODEL,
     is_later=True,
   )
@@ -116,15 +116,15 @@ class TrainingConfig(training.Config):
   loss: str = settings.choice(
     SIGMOID_CROSS_ENTROPY,
     LOSSES,
-    "What is minimised, summed over an image's pixels: the cross-entropy in "
-    'nats, or the squared error of the predicted probabilities.',
+    "The training loss, summed over an image's pixels: cross-entropy in nats, "
+    'or squared error of the predicted probabilities.',
     training.TRAINING,
     is_later=True,
   )
   optimizer: str = settings.choice(
     training.ADAM,
     training.OPTIMIZERS,
-    'How gradients change the weights.',
+    'The optimizer.',
     training.TRAINING,
     is_later=True,
   )
@@ -142,12 +142,12 @@ class TrainingConfig(training.Config):
     checks.require_order(self, 'min_length', 'max_length')
     table.check_dataset(self.dataset)
     varying, fixed = variation.resolve(self.varying, self.fixed)
-    # A frozen dataclass is changed like this, and only here.
+    # The dataclass is frozen.
     object.__setattr__(self, 'varying', varying)
     object.__setattr__(self, 'fixed', fixed)
 
   def identity(self) -> dict[str, Any]:
-    """The fields that decide the run's numbers; of a file, only its content."""
+    """The fields that determine the run's numbers; a file counts by content."""
     dataset = published_file.content(self.dataset)
     return {**super().identity(), 'dataset': dataset}
 
@@ -157,7 +157,7 @@ class TrainingConfig(training.Config):
 
   @property
   def segment_length(self) -> int:
-    """Steps of one update, at most."""
+    """Maximum number of steps in one update."""
     return self.tbptt_length or self.max_length
 
   @property

@@ -1,8 +1,8 @@
 """The next-sprite predictor: a core whose output is the logits of an image.
 
-Source: the post, section "Experiment Setup". The model gets the current image
-and the action, and gives the next image. There is no autoencoder and no mixture
-density head.
+Source: the post, section "Experiment Setup". The model takes the current image
+and the action, and predicts the next image. There is no autoencoder and no
+mixture density head.
 """
 
 import functools
@@ -23,7 +23,7 @@ _MIN_PROBABILITY = 1e-3
 
 @functools.cache
 def _recorder(names: tuple[str, ...]) -> plain.Record:
-  """Records representations. One function per `names`, so XLA compiles once."""
+  """Makes a recorder of representations; cached, so XLA compiles it once."""
   return lambda state: {name: cores.represent(state, name) for name in names}
 
 
@@ -31,7 +31,8 @@ def _recorder(names: tuple[str, ...]) -> plain.Record:
 def image_loss(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
   """Sigmoid cross-entropy of images.
 
-  `tf.nn.sigmoid_cross_entropy_with_logits` in half the passes over the pixels.
+  As `tf.nn.sigmoid_cross_entropy_with_logits`, in half as many passes over the
+  pixels.
 
   Args:
     logits: float tensor `[time, batch, pixels]`.
@@ -57,7 +58,7 @@ def squared_error(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
   return tf.reduce_sum(tf.square(tf.sigmoid(logits) - targets), axis=2)
 
 
-# By the config's name for them.
+# By their names in the config.
 LOSSES = {
   config_lib.SIGMOID_CROSS_ENTROPY: image_loss,
   config_lib.MEAN_SQUARED_ERROR: squared_error,
@@ -65,11 +66,11 @@ LOSSES = {
 
 
 class SpritePredictor(snt.Module):
-  """A DNC, or its controller alone, that predicts the next sprite.
+  """A DNC, or an LSTM without a memory, that predicts the next sprite.
 
   Attributes:
-    core: the core.
-    loss: what training minimises, one of the functions of `LOSSES`.
+    core: the recurrent core.
+    loss: the training loss, one of the functions in `LOSSES`.
 
   >>> config = config_lib.TrainingConfig(hidden_size=32)
   >>> predictor = SpritePredictor(config)
@@ -87,10 +88,10 @@ class SpritePredictor(snt.Module):
     """Constructs the model and creates its variables.
 
     Args:
-      config: sizes, and the seed of the weights.
-      mean_image: float `[64, 64]` in [0, 1]. Where given, the output bias
-        starts at its logit, so that training does not begin by learning that
-        most pixels are black.
+      config: the run's settings.
+      mean_image: float `[64, 64]` in [0, 1]. If given, the output bias starts
+        at its logit, so the model need not first learn that most pixels are
+        black.
     """
     super().__init__(name='sprite_predictor')
     self.core = cores.make_core(
@@ -105,7 +106,7 @@ class SpritePredictor(snt.Module):
 
   @property
   def learned_variables(self) -> tuple[tf.Variable, ...]:
-    """What training changes: all, or the output layer of a frozen core."""
+    """The variables that are trained: all, or the output layer's if frozen."""
     if self._frozen:
       return self.core.output_linear.trainable_variables
     return self.trainable_variables
@@ -120,7 +121,7 @@ class SpritePredictor(snt.Module):
     state: cores.State,
     record: tuple[str, ...] = (),
   ) -> tuple[tf.Tensor, cores.State, dict[str, tf.Tensor]]:
-    """Predicts the images that follow.
+    """Predicts the next images.
 
     Args:
       inputs: float tensor `[time, batch, 4096 + 5]`: current images, actions.
@@ -129,7 +130,7 @@ class SpritePredictor(snt.Module):
 
     Returns:
       Logits of the next images, float tensor `[time, batch, 4096]`; the state
-      after the last step; and by name the representations after each step,
+      after the last step; and the representations after each step by name,
       float tensors `[time, batch, width]`.
     """
     return unroll.unroll(

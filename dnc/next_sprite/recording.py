@@ -25,30 +25,31 @@ from dnc.traces import writing
 from dnc.training import checkpoints
 from dnc.training import cores
 
-# The one of `config.EXPORTS` that is not read off the core's state.
+# The only one of `config.EXPORTS` that does not come from the core's state.
 LOSS = 'loss'
 
-# Rollouts that run together; halved until they take no more than the bytes.
+# Rollouts per batch, halved until a batch's records fit into these bytes.
 _BATCH_SIZE = 16
 _MAX_BATCH_BYTES = 320 << 20
 
 
 def widths(config: config_lib.TrainingConfig) -> dict[str, int]:
-  """Numbers per step of each of `config.EXPORTS` that a run's model has."""
+  """Width of each of `config.EXPORTS` that a run's model has."""
   return {**cores.widths(config, config.core), LOSS: 1}
 
 
 def exported(
   config: config_lib.EvaluationConfig, available: Mapping[str, int]
 ) -> tuple[str, ...]:
-  """Decides what is written of each step of Test 1's rollouts.
+  """Chooses what to write for each step of Test 1's rollouts.
 
   Args:
-    config: names it in `export`, or leaves that None.
+    config: its `export` names the choice. If None, all is written, but a memory
+      wider than `MAX_MEMORY` only if `representations` names it.
     available: what the model has, from `widths`.
 
   Returns:
-    Some of `config.EXPORTS`, in that order.
+    Some of `config.EXPORTS`, in the order of `EXPORTS`.
 
   Raises:
     UsageError: if the model lacks something that `config.export` names.
@@ -65,7 +66,7 @@ def exported(
 def probed(
   config: config_lib.EvaluationConfig, available: Mapping[str, int]
 ) -> tuple[str, ...]:
-  """Decides which representations Test 1 probes; arguments as of `exported`.
+  """Chooses the representations that Test 1 probes; see `exported`.
 
   Raises:
     UsageError: if the model lacks something that `config.representations`
@@ -84,7 +85,7 @@ def _available(
   choices: tuple[str, ...],
   available: Mapping[str, int],
 ) -> list[str]:
-  """The choices that the model has; refuses a flag that names others."""
+  """Returns the choices the model has; refuses a flag that names others."""
   names = [name for name in choices if name in available]
   given = getattr(config, flag) or ()
   lacking = [name for name in given if name not in available]
@@ -110,7 +111,7 @@ class Recorder:
     Args:
       predictor: the model.
       names: what to record, some of `config.EXPORTS`.
-      batch_size: of all batches; None for any, which is slower on a CPU.
+      batch_size: size of every batch; None allows any, but is slower on a CPU.
     """
     self._predictor = predictor
     self._names = names
@@ -145,9 +146,9 @@ class Recorder:
       batch: rollouts, of this recorder's batch size.
 
     Yields:
-      For successive segments float32 arrays `[time, batch, width]` by name,
-      meaningless past a rollout's end. They share memory with tensors: do not
-      write to them.
+      For each segment in turn, float32 arrays `[time, batch, width]` by name,
+      meaningless past a rollout's end. The arrays share memory with tensors: do
+      not write to them.
     """
     state = self._predictor.initial_state(len(batch.length))
     for start in range(0, len(batch.image), scoring.SEGMENT_LENGTH):
@@ -156,22 +157,22 @@ class Recorder:
       yield {x: np.asarray(memoryview(recorded[x])) for x in self._names}
 
 
-# One recorder for many exports: its graph takes seconds to compile.
+# Cached, because its graph takes seconds to compile.
 _recorder = functools.lru_cache(maxsize=2)(Recorder)
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelTraces:
-  """Traces of a model: what they are of, and their folder.
+  """Traces of a model: what they record, and their folder.
 
   Attributes:
     path: the folder, which need not exist.
     predictor: the model.
     table: the sprites.
     splits: the rollouts of each split.
-    widths: what to record, some of `widths(config)`.
-    metadata: what the traces are of. The fingerprints of model and data, and
-      the rollouts, are added.
+    widths: the representations to record, some of `widths(config)`.
+    metadata: describes the traces. Fingerprints of model and data, the splits
+      and the names of the representations are added.
   """
 
   path: str
@@ -193,12 +194,12 @@ class ModelTraces:
 
   @functools.cached_property
   def _together(self) -> int:
-    """How many rollouts run together."""
+    """Number of rollouts in a batch."""
     longest = max(split.spec.max_length for split in self.splits.values())
     return _batch_size(4 * longest * sum(self.widths.values()))
 
   def plan(self) -> writing.Export:
-    """Plans what `export` would write; writes nothing.
+    """Plans the export without writing anything.
 
     Raises:
       UsageError: if the folder holds other traces.
@@ -212,18 +213,19 @@ class ModelTraces:
     )
 
   def export(self, log: progress.Log | None = None) -> traces.Traces:
-    """Writes what the model holds at every step, unless it is written already.
+    """Writes the traces, unless they are complete.
 
-    Finished shards are kept, missing ones are written: the same bytes.
+    Finished shards are kept and missing ones written. The bytes are the same as
+    without an interruption.
 
     Args:
-      log: takes a line of progress now and then.
+      log: takes lines of progress.
 
     Returns:
       The traces, open for reading.
 
     Raises:
-      UsageError: if the folder holds other traces, or the disk is too small.
+      UsageError: if the folder holds other traces, or the disk is too full.
     """
     console = progress.as_console(log)
     export = self.plan()
@@ -247,7 +249,7 @@ class ModelTraces:
 
 
 def _batch_size(bytes_per_rollout: int) -> int:
-  """How many rollouts run together."""
+  """Number of rollouts in a batch, given the size of their records."""
   batch_size = _BATCH_SIZE
   while batch_size > 1 and batch_size * bytes_per_rollout > _MAX_BATCH_BYTES:
     batch_size //= 2
@@ -272,7 +274,7 @@ def _write_missing(
   batch_size: int,
   console: progress.Console,
 ) -> None:
-  """Runs the model for a shard while the shard before is being written."""
+  """Runs the model for one shard while the previous one is being written."""
   done = 0
   total = sum(shard.num_rollouts for shard in export.missing)
   # Leaving the block waits for the shard that is being written.
@@ -296,7 +298,7 @@ def _write_missing(
       pending.result()
 
 
-# The labels of a batch, without its images, and its recorded segments.
+# A batch without its images, and its recorded segments.
 _Recorded = tuple[rollouts.RolloutBatch, list[dict[str, np.ndarray]]]
 
 
@@ -307,10 +309,10 @@ def _run_shards(
   shards: list[shards_lib.Shard],
   batch_size: int,
 ) -> Iterator[tuple[shards_lib.Shard, list[_Recorded]]]:
-  """Yields shards and what was recorded for their batches.
+  """Yields each shard with the records of its batches.
 
-  A rollout always shares its batch with the same others, so that its numbers
-  are the same bit for bit.
+  A rollout always shares its batch with the same others, so its numbers are
+  reproducible bit for bit.
   """
   if not shards:
     return
@@ -336,7 +338,7 @@ def _encoded(
   shard: shards_lib.Shard,
   recorded: list[_Recorded],
 ) -> Iterator[bytearray]:
-  """Yields the records of a shard's rollouts; the next overwrites the last."""
+  """Yields the records of a shard's rollouts; each may overwrite the last."""
   record, digits = None, export.fingerprint(shard)
   for batch, segments in recorded:
     for i, length in enumerate(batch.length):
@@ -358,7 +360,7 @@ def _encoded(
 def _cut(
   segments: list[dict[str, np.ndarray]], name: str, i: int, length: int
 ) -> list[np.ndarray]:
-  """The first steps of rollout `i` of a batch, segment by segment."""
+  """The first `length` steps of rollout `i` of a batch, segment by segment."""
   pieces = []
   for segment in segments:
     pieces.append(segment[name][:length, i])

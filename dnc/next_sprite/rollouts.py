@@ -1,4 +1,4 @@
-"""Rollouts of sprites: what the predictor is trained on and evaluated with.
+"""Rollouts of sprites, for training and evaluating the predictor.
 
 PROTOCOL, "Rollouts": a rollout of T steps is T sprites c_0 .. c_{T-1}. With
 a_t the difference of latent values between sprites t and t - 1, and a_0 = 0,
@@ -6,15 +6,15 @@ a_t the difference of latent values between sprites t and t - 1, and a_0 = 0,
     step 0:      (image_0, a_0)     -> image_0
     step t >= 1: (image_{t-1}, a_t) -> image_t
 
-The current sprite of a step is the one whose image goes in.
+The current sprite of a step is the one whose image is the input.
 
 A rollout is a pure function of (seed, stream, index): its numbers are the raw
 output of the counter-based generator Philox-4x64 under the key (seed, index),
 with the stream in the highest word of the counter. They are turned into
-integers here, because NumPy keeps raw output stable between versions but not
-what its distributions make of it.
+integers here, because NumPy keeps the raw output stable across versions, but
+not the output of its distributions.
 
-From rollouts to tensors: `batch_indices` says which rollouts go together,
+From rollouts to tensors: `batch_indices` groups rollouts into batches,
 `make_batch` builds a batch, `dataset` builds batches in the background, and
 `model_inputs`, `model_targets` and `mask` unpack them in graph.
 """
@@ -33,37 +33,37 @@ from dnc.dsprites import table as table_lib
 from dnc.dsprites import variation
 from dnc.system import errors
 
-# Their numbers are part of every rollout's identity: append, never reorder.
+# A rollout depends on its stream's position here: append, never reorder.
 STREAMS = ('train', 'validation', 'evaluation', 'mutual_information')
-# What varies in Test 2's sequences.
+# The latents that vary in Test 2's sequences.
 MOVING = ('x_position',)
 NUM_PIXELS = render.IMAGE_SIZE**2
 INPUT_SIZE = NUM_PIXELS + latents.NUM_LATENTS
 
-# Batches are chosen among this many batches' worth of successive rollouts.
+# Rollouts are sorted by length within this many batches' worth of them.
 _WINDOW = 32
-# What the numbers are for, in the second-highest word of the counter.
+# The purpose of the numbers, in the second-highest word of the counter.
 _ROLLOUT, _BATCH_ORDER = 0, 1
 
 
 @dataclasses.dataclass(frozen=True)
 class RolloutSpec:
-  """Which rollouts: with an index it names one and all its numbers.
+  """A kind of rollouts; together with an index it determines one rollout.
 
   Attributes:
     seed: in [0, 2^64).
     stream: one of `STREAMS`; rollouts of different streams are independent.
     min_length: least number of steps.
     max_length: greatest number of steps; lengths are uniform in between.
-    varying: names of the latents that are drawn anew for every sprite; None
-      for all that are not fixed, and it reads as these. What is neither varying
-      nor fixed is drawn once for the whole rollout.
-    fixed: names and classes of the latents that are never drawn, as a mapping
-      or pairs; it reads as pairs.
+    varying: names of the latents redrawn for every sprite; None, for all that
+      are not fixed, is replaced by their names. Latents that are neither
+      varying nor fixed are drawn once per rollout.
+    fixed: names and classes of the latents that are never drawn; a mapping or
+      pairs, stored as pairs.
 
   Raises:
-    UsageError: if the seed or a length is not allowed, or `varying` and `fixed`
-      are not what `variation.resolve` takes.
+    UsageError: if the seed or a length is not allowed, or if
+      `variation.resolve` refuses `varying` or `fixed`.
     ValueError: if the stream is unknown.
   """
 
@@ -118,9 +118,9 @@ def evaluation_spec(config: config_lib.EvaluationConfig) -> RolloutSpec:
 
 
 def moving_spec(config: config_lib.EvaluationConfig) -> RolloutSpec:
-  """The sequences of Test 2, in which `MOVING` alone varies.
+  """The sequences of Test 2, in which only `MOVING` varies.
 
-  They have from `rollout_length` to twice as many steps.
+  Their lengths are between `rollout_length` and twice that.
   """
   return RolloutSpec(
     seed=config.seed,
@@ -137,9 +137,9 @@ class RolloutRange:
   """Successive rollouts of one kind.
 
   Attributes:
-    spec: what kind.
-    first: index of the first.
-    num_rollouts: how many.
+    spec: the kind.
+    first: index of the first rollout.
+    num_rollouts: number of rollouts.
   """
 
   spec: RolloutSpec
@@ -150,8 +150,8 @@ class RolloutRange:
 class RolloutBatch(NamedTuple):
   """Rollouts side by side, padded with zeros to the longest.
 
-  Arrays or tensors. A batch that was not filled has rollouts of length 0 and
-  index -1.
+  The fields are arrays or tensors. A batch that is not full is filled up with
+  rollouts of length 0 and index -1.
 
   Attributes:
     image: uint8 [time, batch, 64, 8], packed image of the current sprite.
@@ -183,7 +183,7 @@ def _raw(spec: RolloutSpec, index: int, use: int, size: int) -> np.ndarray:
 
 
 def _below(raw: np.ndarray, bound: int) -> np.ndarray:
-  """Maps 64-bit numbers to [0, bound): uniform within bound / 2^64."""
+  """Maps 64-bit numbers to [0, bound): uniform up to a bias of bound / 2^64."""
   return (raw % np.uint64(bound)).astype(np.int64)
 
 
@@ -200,19 +200,19 @@ def length(spec: RolloutSpec, index: int) -> int:
 
 
 def sample_classes(spec: RolloutSpec, index: int) -> np.ndarray:
-  """Draws the sprites of a rollout, each uniform over all 737,280.
+  """Draws the sprites of a rollout, each uniform over all that `spec` allows.
 
-  A latent that varies is the same whatever the others do.
+  A varying latent takes the same values whether or not other latents vary.
 
   Args:
-    spec: which rollouts.
-    index: which of them, in [0, 2^63).
+    spec: the kind of rollouts.
+    index: index of the rollout, in [0, 2^63).
 
   Returns:
     int64 [length, 5], the classes of sprites 0 .. length - 1.
   """
-  # The first number is the length, the second a sprite that gives the latents
-  # that are drawn once, and then there is one for each sprite.
+  # The first number decides the length, the second the latents drawn once; the
+  # others, one per sprite, decide the varying latents.
   raw = _raw(spec, index, _ROLLOUT, 2 + spec.max_length)
   drawn = latents.index_to_classes(
     _below(raw[1 : 2 + _length(spec, raw[0])], latents.NUM_SPRITES)
@@ -235,7 +235,7 @@ def batch_from_classes(
     table: the images.
     rollouts: for each rollout the classes of its sprites, int [length, 5];
       lengths may differ and be 0.
-    index: for each rollout its index; by default they are numbered from 0.
+    index: index of each rollout; by default they are numbered from 0.
 
   Returns:
     A batch of NumPy arrays, as long as the longest rollout.
@@ -255,7 +255,7 @@ def batch_from_classes(
   for i, (classes, end) in enumerate(zip(rollouts, lengths)):
     if not end:
       continue
-    # Step 0 has sprite 0 for both its input and its target.
+    # In step 0, sprite 0 is both the input and the target.
     current = np.maximum(np.arange(end) - 1, 0)
     bits = table.bits[latents.classes_to_index(classes)]
     values = latents.class_values(classes)
@@ -274,8 +274,8 @@ def make_batch(
 
   Args:
     table: the images.
-    spec: which rollouts.
-    indices: int [batch], which of them; -1 gives a rollout of length 0.
+    spec: the kind of rollouts.
+    indices: int [batch], their indices; -1 stands for a rollout of length 0.
 
   Returns:
     A batch of NumPy arrays.
@@ -294,17 +294,18 @@ def batch_indices(
   batch_size: int,
   first_index: int = 0,
 ) -> np.ndarray:
-  """Decides which rollouts share a batch, in order of use.
+  """Groups rollouts into batches, in order of use.
 
-  Rollouts of near-equal length go together, so that little is padding: those
-  of every 32 successive batches are sorted by length and cut into batches,
-  which are then put in random order. Rollouts of equal lengths keep theirs.
+  Rollouts of similar length share a batch, which keeps padding low: every 32
+  batches' worth of successive rollouts is sorted by length and cut into
+  batches, and the full batches are shuffled. If all rollouts have the same
+  length, they keep their order.
 
   Args:
-    spec: which rollouts.
-    num_rollouts: how many of them.
-    batch_size: rollouts in a batch.
-    first_index: index of the first.
+    spec: the kind of rollouts.
+    num_rollouts: number of rollouts.
+    batch_size: number of rollouts in a batch.
+    first_index: index of the first rollout.
 
   Returns:
     int64 [num_batches, batch_size]: every index in [first_index, first_index +
@@ -340,9 +341,9 @@ def batch_indices(
 
 
 def batch_spec(batch_size: int | None = None) -> RolloutBatch:
-  """The `tf.TensorSpec` of each field; any number of steps.
+  """The `tf.TensorSpec` of each field, for any number of steps.
 
-  A `batch_size` of None stands for any, too.
+  A `batch_size` of None allows batches of any size.
   """
   packed = [None, batch_size, render.IMAGE_SIZE, render.ROW_BYTES]
   vector = [None, batch_size, latents.NUM_LATENTS]
@@ -364,7 +365,7 @@ def dataset(
 
   Args:
     table: the images.
-    spec: which rollouts.
+    spec: the kind of rollouts.
     batches: int64 [num_batches, batch], as from `batch_indices`.
 
   Returns:
@@ -418,8 +419,8 @@ def mask(
 
   Args:
     lengths: int32 [batch], number of steps of each rollout.
-    num_steps: how many steps.
-    offset: the first of them.
+    num_steps: number of steps in the mask.
+    offset: the first of these steps.
 
   Returns:
     float32 [num_steps, batch]: 1 where offset + step < length, else 0.
@@ -433,7 +434,7 @@ def segment(
 ) -> RolloutBatch:
   """Cuts out steps [start, stop).
 
-  `length` and `index` are still those of the whole rollouts: the mask of the
+  `length` and `index` remain those of the whole rollouts, so the mask of the
   segment is `mask(batch.length, stop - start, offset=start)`.
   """
   *time_major, lengths, index = batch

@@ -1,7 +1,7 @@
-"""How well a predictor predicts: scores of images, and of whole rollouts.
+"""Scores a predictor, on images and on whole rollouts.
 
-Rollouts run in segments with the state carried over, so that memory does not
-grow with their length.
+Rollouts run in segments with the state carried over, so that memory use does
+not grow with their length.
 """
 
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def step_scores(
     return tf.reduce_sum(tf.cast(x, tf.float32), axis=2)
 
   union = count(predicted | true)
-  # No sprite, and none predicted, is right.
+  # If there is no sprite, predicting none is right.
   iou = tf.where(
     union > 0, count(predicted & true) / tf.maximum(union, 1.0), 1.0
   )
@@ -101,7 +101,7 @@ def sum_scores(
 
 
 class PredictionScorer:
-  """Scores a predictor on the same rollouts, again and again."""
+  """Scores a predictor repeatedly, each time on the same rollouts."""
 
   def __init__(
     self,
@@ -113,10 +113,10 @@ class PredictionScorer:
     """Constructs the scorer.
 
     Args:
-      predictor: the model; each call takes the weights it then has.
+      predictor: the model; each call uses its current weights.
       table: the sprites.
-      spec: the rollouts.
-      num_rollouts: how many of the first, all in one batch.
+      spec: the kind of rollouts.
+      num_rollouts: number of rollouts, indices from 0, all in one batch.
     """
     self._predictor = predictor
     self._table = table
@@ -144,7 +144,7 @@ class PredictionScorer:
     )
 
   def _predict_segment(self, segment, state, start):
-    """Scores, logits and last state of a segment from step `start` on."""
+    """Scores, logits and last state of a segment that begins at `start`."""
     logits, state, _ = self._predictor(rollouts.model_inputs(segment), state)
     targets = rollouts.model_targets(segment)
     mask = rollouts.mask(segment.length, tf.shape(logits)[0], offset=start)
@@ -167,11 +167,10 @@ class PredictionScorer:
     return ScoreSums(*(float(np.sum(x)) for x in zip(*sums))).means()
 
   def sprite_errors(self) -> dict[str, float]:
-    """Reads predicted images back as the sprites that they are nearest to.
+    """Compares the sprites nearest to predicted images with the true ones.
 
     Returns:
-      `latent_errors.mean_errors` over some steps of every rollout, evenly
-      spread.
+      `latent_errors.mean_errors` over evenly spaced steps of every rollout.
     """
     steps = self._steps_read_back
     images = []
@@ -195,8 +194,8 @@ class PredictionScorer:
     """Traces the memory in the first steps of the first rollout.
 
     Returns:
-      What the memory does, and the sprites that go in, float32 `[time, 64, 64]`
-      of 0 and 1.
+      The memory trace, and the input sprites, float32 `[time, 64, 64]` of 0 and
+      1.
     """
     num_steps = min(memory_trace.NUM_STEPS, self._batch.length[0])
     steps = rollouts.segment(self._batch, 0, num_steps)
@@ -208,8 +207,8 @@ class PredictionScorer:
     """Draws the first steps of the first rollout.
 
     Returns:
-      uint8 `[height, width, 1]`: true sprites above, predicted ones below; a
-      column for each step, grey between them.
+      uint8 `[height, width, 1]`: true sprites above, predicted ones below, one
+      column per step, separated by grey.
     """
     batch = rollouts.segment(self._batch, 0, _NUM_SHOWN)
     ((_, _, logits),) = self._segments(batch)

@@ -12,7 +12,7 @@ from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring
 from dnc.training import sequences
 
-# Steps whose images are in memory together.
+# Steps whose images are in memory at once.
 _SEGMENT_LENGTH = 50
 _LOSS_UNITS = {
   model.image_loss: 'nats an image',
@@ -23,8 +23,9 @@ _LOSS_UNITS = {
 class SpriteSequences:
   """Next-sprite prediction, scored by `scoring.step_scores`.
 
-  Loss and IoU of a rollout are means over its steps. By default the memory is
-  frozen at half of the rollout, or reset or exchanged every ten steps.
+  Loss and IoU of a rollout are means over its steps. By default, lesions freeze
+  the memory halfway through the longest rollout, or reset or exchange it every
+  ten steps.
   """
 
   def __init__(
@@ -38,7 +39,7 @@ class SpriteSequences:
     Args:
       predictor: the model; its core is a DNC.
       table: the sprites.
-      spec: the rollouts, of which the first are run.
+      spec: the kind of rollouts; indices count from 0.
     """
     self.task = tasks.NEXT_SPRITE
     self.core = predictor.core

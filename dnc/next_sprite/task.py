@@ -7,19 +7,19 @@ from dnc.next_sprite import config
 _DESCRIPTION = """\
 sequences ("rollouts") of sprites, small white shapes on black. At each step it
 is shown the image of the current sprite and an *action*, which says how the
-next sprite will differ from it, and has to predict the image of the next. What
-a sprite looks like is decided by five *latents*: its shape (square, ellipse or
-heart), scale, orientation, and x and y position. The network is never told
-the latents. Does it hold them all the same, and does it use what it holds?"""
+next sprite will differ from it. It must predict the image of that next sprite.
+Five *latents* determine how a sprite looks: its shape (square, ellipse or
+heart), scale, orientation, and x and y position. The network is never told the
+latents. Does it hold them nevertheless, and does it use what it holds?"""
 _ABOUT_LESIONS = """\
-A network that has learned to copy sequences, which needs a memory, shows that
-this test sees use where there is some: `python train.py --task=repeat_copy
+The positive control of this test is a network that has learned to copy
+sequences, which needs a memory: `python train.py --task=repeat_copy
 --num_bits=6 --min_length=2 --max_length=8 --hidden_size=32
 --num_training_iterations=12000`, then `python evaluate.py`."""
 
 
 class NextSprite(tasks.Task):
-  """Next-sprite prediction; its models can be put to all tests."""
+  """Next-sprite prediction; all tests apply to its models."""
 
   name = tasks.NEXT_SPRITE
   summary = 'predict the next sprite of a rollout'
@@ -35,7 +35,7 @@ class NextSprite(tasks.Task):
     return evaluation.for_run(training)
 
   def load_table(self, training, evaluation, data_dir):
-    """By default the sprites of the training."""
+    """Loads the sprites, by default the training's."""
     from dnc.dsprites import table
 
     return table.load_table(evaluation.dataset or training.dataset, data_dir)

@@ -1,8 +1,8 @@
-"""One update of the predictor, and all that a run carries to the next.
+"""One update of the predictor, and the state carried to the next update.
 
-An update is one segment of `tbptt_length` steps of a batch of rollouts. The
-state is carried over to the next segment, without its gradient, and starts
-again from zeros with the next batch.
+An update trains on one segment of `tbptt_length` steps of a batch of rollouts.
+The core's state is carried over to the next segment, without its gradient, and
+is reset to zeros for the next batch.
 """
 
 import functools
@@ -19,7 +19,7 @@ from dnc.training import optimizers
 from dnc.training import tally as tally_lib
 from dnc.training import trainer
 
-# Adam's; learns faster than with 0.999, see docs/RESULTS.md.
+# Adam's beta2; the model learns faster than with 0.999, see docs/RESULTS.md.
 _BETA2 = 0.99
 
 
@@ -27,12 +27,12 @@ _variable = functools.partial(tf.Variable, trainable=False)
 
 
 class SpriteTrainer(trainer.Trainer):
-  """The predictor, its optimizer, and how far the run has come.
+  """The predictor, its optimizer, and the progress of the run.
 
   Attributes:
     predictor: the `SpritePredictor`.
     optimizer: of `predictor.learned_variables`.
-    learning_rate: float32 variable, of the optimizer; falls with every batch.
+    learning_rate: float32 variable; the optimizer's, falls with every batch.
     num_batches: int64 variable, batches of rollouts finished so far.
     start: int32 variable, steps of the current batch trained on so far.
     update_graph: `update` as a `tf.function`.
@@ -48,12 +48,12 @@ class SpriteTrainer(trainer.Trainer):
 
     Args:
       config: the run.
-      table: the sprites; gives the mean image that the output starts from.
-      strategy: whose replicas share the work; one by default. Their number
-        must divide the batch size.
+      table: the sprites; the output starts from their mean image.
+      strategy: its replicas share the work, and their number must divide the
+        batch size; by default there is one replica.
 
     Raises:
-      LostWorkerError: if another worker is gone.
+      LostWorkerError: if another worker is lost.
     """
     super().__init__(config)
     self._config = config
@@ -96,11 +96,11 @@ class SpriteTrainer(trainer.Trainer):
       Scalars: `loss`, mean per image over the segment's real steps;
       `grad_norm`, before clipping; `num_steps`, real steps; `finite`, whether
       both are finite: if not, nothing was changed; `finished`, whether this was
-      the batch's last segment; and, of several replicas, `stop`, whether any
+      the batch's last segment; and, with several replicas, `stop`, whether any
       process wants to stop.
 
     Raises:
-      LostWorkerError: if another worker is gone; nothing was changed.
+      LostWorkerError: if another worker is lost; nothing was changed.
     """
     with distribution.lost_workers_told():
       return self.update_graph(batch, tf.constant(stop))
@@ -112,11 +112,11 @@ class SpriteTrainer(trainer.Trainer):
     variables = self.predictor.learned_variables
 
     def find(batch, stop):
-      """Run by each replica on its part; all return the same."""
+      """Runs in each replica on its part; all replicas return the same."""
       part = distribution.Part()
       segment, mask, state, stop_at = self._next_segment(batch, part)
       num_steps = tf.reduce_sum(mask)
-      # Frozen variables need no gradient, and cost no time for one.
+      # No gradient is computed for frozen variables.
       with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)
         logits, state, _ = self.predictor(rollouts.model_inputs(segment), state)
@@ -145,7 +145,7 @@ class SpriteTrainer(trainer.Trainer):
       return metrics, gradients, state, stop_at
 
     def apply(metrics, gradients, state, stop_at, finite):
-      """All variables change in one graph call, which no interrupt can cut."""
+      """Changes all variables in one graph call, safe from interrupts."""
 
       def change():
         distribution.assign(self.learning_rate, self._scheduled_learning_rate())
@@ -159,7 +159,7 @@ class SpriteTrainer(trainer.Trainer):
 
     local = self._strategy.experimental_local_results
     found = self._strategy.run(find, args=(batch, stop))
-    # Nothing changes before every replica has the sums over all of them.
+    # No variable changes before every replica has the sums over all replicas.
     finite = tf.reduce_all(local(found[0]['finite']))
     self._strategy.run(apply, args=(*found, finite))
     return {name: local(value)[0] for name, value in found[0].items()}
@@ -171,7 +171,7 @@ class SpriteTrainer(trainer.Trainer):
 
     Returns:
       The segment; the mask of the whole batch, `[time, batch]`; the state
-      before the segment; and the step after it.
+      before the segment; and the step after the segment.
     """
     start = self.start.read_value()
     stop_at = tf.minimum(
@@ -189,7 +189,7 @@ class SpriteTrainer(trainer.Trainer):
     return segment, mask, state, stop_at
 
   def _scheduled_learning_rate(self) -> tf.Tensor:
-    """Linear from the first batch of the run to the last."""
+    """The learning rate, linear from the first batch of the run to the last."""
     config = self._config
     last = max(1, config.num_batches - 1)
     done = tf.minimum(1.0, tf.cast(self.num_batches, tf.float32) / last)
@@ -200,7 +200,7 @@ class SpriteTrainer(trainer.Trainer):
   def _carry(
     self, state: list[tf.Tensor], stop_at: tf.Tensor, finished: tf.Tensor
   ) -> None:
-    """Carries state and place to the next segment, or starts a new batch."""
+    """Carries state and position to the next segment, or starts a new batch."""
     for variable, value in zip(self._carried, state):
       value = tf.where(finished, tf.zeros_like(value), value)
       distribution.assign(variable, value)

@@ -1,4 +1,4 @@
-"""Training of the predictor: rollouts in; weights, reports, pictures out."""
+"""Trains the predictor on rollouts; writes weights, reports and pictures."""
 
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def updates(
   trainer: trainer_lib.SpriteTrainer,
   stop_requested: threading.Event,
 ) -> Iterator[dict[str, Any]]:
-  """Trains on the batches that are left of the run; see `Session.updates`."""
+  """Trains on the remaining batches of the run; see `Session.updates`."""
   spec = rollouts.training_spec(config)
   num_done = int(trainer.num_batches.numpy())
   per_epoch = config.batches_per_epoch
@@ -65,7 +65,7 @@ class SpriteSession(session_lib.Session):
     'loss': (
       'Sigmoid cross-entropy of an image in nats or, with '
       '--loss=mean_squared_error, squared error of its probabilities; summed '
-      'over 4096 pixels, mean over steps that are not used for training.'
+      'over 4096 pixels, averaged over validation steps.'
     ),
     'pixel_error': 'Share of the pixels on the wrong side of 0.5, from 0 to 1.',
     'iou': (
@@ -108,7 +108,7 @@ class SpriteSession(session_lib.Session):
   def updates(
     self, stop_requested: threading.Event
   ) -> Iterator[Mapping[str, Any]]:
-    """Makes the updates that are left."""
+    """Makes the remaining updates."""
     return updates(self.config, self._table, self.trainer, stop_requested)
 
   def is_finished(self) -> bool:
@@ -173,18 +173,19 @@ def train(
   log: progress.Log = print,
   strategy: tf.distribute.Strategy | None = None,
 ) -> dict[str, float] | None:
-  """Trains a predictor, or resumes its training: `tasks.Task.train`.
+  """Trains a predictor, or resumes its training; see `tasks.Task.train`.
 
-  A strategy changes the numbers by rounding only. Of several workers the chief
-  alone reports and writes; all must see the same `model_dir`.
+  A strategy changes the numbers only by rounding. Among several workers, only
+  the chief reports and writes, but all must see the same `model_dir`.
 
   Returns:
     The last validation: `loss`, `pixel_error` and `iou`, means over the steps
-    of the validation rollouts, and `PredictionScorer.sprite_errors`; empty for
-    a worker that is not the chief. None if the training was ended early.
+    of the validation rollouts, and `PredictionScorer.sprite_errors`. Empty for
+    a worker that is not the chief. None if the training was stopped early.
 
   Raises:
-    UsageError: also if the data cannot be read or another worker is lost.
+    UsageError: also if the data cannot be read, another worker is lost, or the
+      workers differ in their flags or in the updates they find.
   """
   strategy = strategy or tf.distribute.get_strategy()
   machine.check_memory(
@@ -200,15 +201,15 @@ def train(
   try:
     if not distribution.same_everywhere(strategy, config.name()):
       raise errors.UsageError(
-        'the workers were given different flags; start all with the same'
+        'the workers were given different flags; give all of them the same'
       )
     return _work(
       config, model_dir, data_dir, progress.as_console(log), strategy
     )
   except distribution.LostWorkerError as e:
     raise errors.UsageError(
-      f'a worker is lost ({e}); start all again to resume from the last '
-      f'checkpoint in {model_dir}'
+      f'a worker is lost ({e}); start all workers again to resume from the '
+      f'last checkpoint in {model_dir}'
     ) from e
 
 
@@ -219,7 +220,7 @@ def _work(
   console: progress.Console,
   strategy: tf.distribute.Strategy,
 ) -> dict[str, float] | None:
-  """`train` in one worker; the chief leads, or works alone."""
+  """Runs `train` in one worker; the chief reports and writes."""
   leads = distribution.is_chief(strategy)
   with (
     runs.opened(config, model_dir)
@@ -238,8 +239,8 @@ def _work(
     number = trainer.num_updates
     if not distribution.same_everywhere(strategy, str(number)):
       raise errors.UsageError(
-        f'--model_dir={model_dir}: {number:,} updates were made here, but '
-        'other workers find another number; all must see the same folder'
+        f'--model_dir={model_dir}: this worker finds {number:,} updates, '
+        'others a different number; all workers must see the same folder'
       )
     if leads:
       session = SpriteSession(config, model_dir, trainer, console, table)
@@ -253,16 +254,16 @@ def _follow(
   trainer: trainer_lib.SpriteTrainer,
   log: progress.Log,
 ) -> dict[str, float] | None:
-  """Makes the updates with the chief, and nothing else."""
-  log(f'working with the chief, from {trainer.num_updates:,} updates on')
+  """Makes the same updates as the chief, and does nothing else."""
+  log(f'following the chief after {trainer.num_updates:,} updates')
   with loop.stop_requests(log) as stop_requested:
     for metrics in updates(config, table, trainer, stop_requested):
       if not metrics['finite']:
-        raise errors.UsageError('training diverged; the chief says more')
+        raise errors.UsageError("training diverged; see the chief's output")
       if metrics['stop']:
         log('stopped; the same command on all workers resumes it')
         return None
-  log('done: the chief has the result')
+  log("done; see the chief's output for the result")
   return {}
 
 

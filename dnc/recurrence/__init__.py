@@ -1,6 +1,6 @@
 """The loop of a DNC over time, in two ways.
 
-  plain             one step after the other in a `tf.while_loop`
+  plain             one step after another in a `tf.while_loop`
   compiled          the same in chunks of steps compiled by XLA, with a
                     gradient written by hand
   compiled_access   `MemoryAccess` in the forms that XLA makes fast

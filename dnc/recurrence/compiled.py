@@ -1,10 +1,10 @@
 """The recurrence of a DNC over time, compiled by XLA for a CPU.
 
-Time is cut into chunks of `CHUNK_STEPS`. Two functions are compiled, which
-serve sequences of any length: a chunk forward and a chunk backward. The forward
-pass keeps the state before each chunk. The backward pass computes all states of
-a chunk again from there, and goes through them in reverse. The gradients of the
-weights are products over all steps, computed after the loop.
+Time is cut into chunks of `CHUNK_STEPS`. Two compiled functions serve sequences
+of any length: a chunk forward and a chunk backward. The forward pass keeps the
+state before each chunk. The backward pass recomputes all states of a chunk from
+there, and goes through them in reverse. The gradients of the weights are
+products over all steps, computed after the loop.
 
 XLA's loop uses one processor core, so the batch is cut into equal parts, which
 TensorFlow computes in parallel.
@@ -33,10 +33,10 @@ class _Chunk:
   Arguments that several methods share:
     projected: `[CHUNK_STEPS, batch, 4 hidden_size]`.
     num_steps: int32; only the first `num_steps` of the chunk are computed.
-    steps_left: int32 `[batch]`, the steps that each sequence has from the start
-      of the chunk on. None: no sequence ends.
-    state: before the chunk.
-    weights: those of the loop.
+    steps_left: int32 `[batch]`, the remaining steps of each sequence at the
+      start of the chunk. None: no sequence ends.
+    state: the state before the chunk.
+    weights: the weights of the loop.
   """
 
   def __init__(
@@ -74,7 +74,7 @@ class _Chunk:
     return new_state, gates, interface
 
   def _forward(self, projected, num_steps, steps_left, state, weights):
-    """Returns the state after the chunk, and what was kept of its steps."""
+    """Returns the state after the chunk, and what is kept of its steps."""
 
     def body(t, state, arrays):
       new_state, _, _ = self._step(t, steps_left, weights, projected, state)
@@ -92,7 +92,7 @@ class _Chunk:
     return self._unfold(state), plain.stack(arrays)
 
   def _states(self, projected, num_steps, steps_left, state, weights):
-    """Computes the chunk again, for what its gradient needs.
+    """Recomputes the values that the gradient of the chunk needs.
 
     Returns:
       The states before each step and after the last,
@@ -130,10 +130,9 @@ class _Chunk:
     d_state,
     d_kept,
   ):
-    """The gradient of `_forward`, given those of its results.
+    """The gradient of `_forward`, given the gradients of its results.
 
-    The weights are also given transposed: XLA is slow to multiply by a
-    transpose.
+    Also takes the weights transposed: XLA is slow to multiply by a transpose.
 
     Returns:
       The gradients of the state before the chunk, and of gates_t and xi_t,
@@ -171,7 +170,7 @@ class _Chunk:
     return self._unfold(d_state), *plain.stack(arrays)
 
   def _kept_gradient(self, state, d_kept):
-    """Returns the gradient of a state by way of what was kept of it."""
+    """Returns the gradient of a state through what was kept of it."""
     with tf.GradientTape() as tape:
       tape.watch(state)
       kept = self._kept_of(state)
@@ -222,7 +221,7 @@ def chunk_for(
   clip_value: float,
   record: plain.Record | None,
 ) -> _Chunk:
-  """One chunk for all cores of the same sizes: it is compiled once."""
+  """Returns one chunk for all cores of the same sizes, so it compiles once."""
   return _Chunk(dict(sizes), clip_value, record)
 
 
@@ -234,7 +233,7 @@ def _num_cores() -> int:
 
 
 def _num_parts(batch_size: int | None) -> int:
-  """Returns the most equal parts of a batch with a processor core for each."""
+  """Returns the largest number of equal parts of a batch, one per CPU core."""
   if batch_size is None:
     return 1
   most = min(batch_size, _num_cores())
@@ -256,7 +255,7 @@ def _join(parts: Sequence[Any], axis: int) -> Any:
 
 
 class _BatchPart:
-  """All chunks of a part of the batch, one after the other."""
+  """All chunks of a part of the batch, one after another."""
 
   def __init__(
     self,
@@ -268,7 +267,7 @@ class _BatchPart:
   ):
     self._chunk = chunk
     self._num_steps = tf.shape(projected)[0]
-    # Without any steps there is one chunk, which does nothing.
+    # With zero steps there is one chunk, which does nothing.
     self._num_chunks = tf.maximum(1, -(-self._num_steps // CHUNK_STEPS))
     self._projected = self._pad(projected)
     self._state = state
@@ -316,7 +315,7 @@ class _BatchPart:
     )
 
   def _all_steps(self, arrays: Any) -> Any:
-    """Joins what was written to `_make_arrays`: `[time, ...]`."""
+    """Joins the contents of `_make_arrays`: `[time, ...]`."""
     return tf.nest.map_structure(
       lambda array: array.concat()[: self._num_steps], arrays
     )
@@ -324,7 +323,7 @@ class _BatchPart:
   def forward(
     self, record: plain.Record | None
   ) -> tuple[dnc.DNCState, plain.Kept, dnc.DNCState]:
-    """Does all steps.
+    """Runs all steps.
 
     Returns:
       The state after the last step; what was kept, `[time, batch, ...]`; and
@@ -351,7 +350,7 @@ class _BatchPart:
       ),
       parallel_iterations=1,
     )
-    # Stacked, as a SavedModel cannot hold the arrays.
+    # Stacked, because a SavedModel cannot hold the arrays.
     return state, self._all_steps(arrays), plain.stack(states)
 
   def backward(
@@ -416,7 +415,7 @@ def _weight_gradients(
   """
 
   def before(first, rest):
-    # Without any steps there is no first one.
+    # With zero steps there is no first one.
     first = first[tf.newaxis][: tf.shape(rest)[0]]
     return tf.concat([first, rest[:-1]], axis=0)
 
@@ -439,10 +438,10 @@ def scan(
   sequence_length: tf.Tensor | None = None,
   record: plain.Record | None = None,
 ) -> tuple[dnc.DNCState, plain.Kept]:
-  """`plain.scan`, compiled; results are equal to rounding.
+  """`plain.scan`, compiled; results are equal up to rounding.
 
-  The core's access must be a `MemoryAccess`, not of a subclass. The results
-  have first derivatives only.
+  The core's access must be a `MemoryAccess`, not an instance of a subclass. The
+  results have first derivatives only.
   """
   num_parts = _num_parts(projected.shape[1])
   chunk = chunk_for(tuple(core.access.sizes.items()), core.clip_value, record)
@@ -450,7 +449,7 @@ def scan(
 
   @tf.custom_gradient
   def scan_parts(*flat):
-    # Without this an eager tape would record what is in here.
+    # Otherwise an eager tape would record the operations in here.
     flat = [tf.stop_gradient(x) for x in flat]
     projected, state, weights = tf.nest.pack_sequence_as(structure, flat)
     lengths = [None] * num_parts
@@ -497,15 +496,15 @@ def scan(
 
 def _at(index: tf.Tensor, values: Any) -> Any:
   """Returns each tensor of a nest at an index."""
-  # Not `value[index]`: XLA would compile anew for every index.
+  # Not `value[index]`: XLA would compile again for every index.
   return tf.nest.map_structure(lambda value: tf.gather(value, index), values)
 
 
 def _shaped(values: Any, like: Any) -> Any:
   """Gives `values` the static shapes of `like`.
 
-  A chunk traced for any batch size is used for known sizes, too, and its
-  results then lack the static batch size.
+  A chunk traced for an unknown batch size is reused for known ones; its results
+  then lack the static batch size.
   """
   return tf.nest.map_structure(
     lambda value, one: tf.ensure_shape(value, one.shape), values, like

@@ -1,14 +1,14 @@
 """`MemoryAccess` in the forms that XLA makes fast on a CPU.
 
-The interface is that of `access.py`, and results are equal to rounding. The
+The interface is that of `access.py`; results are equal up to rounding. The
 state differs in one shape: `fold` joins the batch and write head axes of the
-link matrices, so that all that is done with them are matrix products. All of it
-needs to be called in a `tf.function(jit_compile=True)`.
+link matrices, which makes them one batch of matrices. Call everything here in a
+`tf.function(jit_compile=True)`.
 
 What differs, and why (on the CPU backend of TensorFlow 2.21's XLA):
 
 *   Multiplying by a transposed right-hand matrix is several times slower than
-    multiplying a matrix by one vector after the other, as `_rows` does.
+    multiplying a matrix by one vector after another, as `_rows` does.
 *   Sorting is slower than comparing every slot with every other, so allocation
     weights are computed from these comparisons.
 *   Automatic gradients keep and add several matrices as large as the link
@@ -22,8 +22,8 @@ from dnc import addressing
 
 
 def _barrier(x: tf.Tensor) -> tf.Tensor:
-  """Returns `x`, as a value that XLA computes once, as it is written here."""
-  # The operation has a name, but no function in TensorFlow's public interface.
+  """Returns `x`, as a value that XLA computes once, as written here."""
+  # TensorFlow's public interface has no function for this operation.
   types = tf.compat.v1.AttrValue.ListValue(type=[x.dtype.as_datatype_enum])
   barrier = tf.compat.v1.get_default_graph().create_op(
     'XlaOptimizationBarrier',
@@ -41,7 +41,7 @@ def _outer(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
 
 
 def _matrix_by_vectors(matrix: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
-  """What `_rows` returns, without its gradient."""
+  """The products that `_rows` returns, without its gradient."""
   products = [
     tf.matmul(matrix, vector, transpose_b=True)
     for vector in tf.split(vectors, vectors.shape[1], axis=1)
@@ -150,7 +150,7 @@ def _update_link(
 
 @tf.custom_gradient
 def _single_factor(x: tf.Tensor):
-  """`util.reduce_prod` of one factor: no gradient where that is exactly 0."""
+  """`util.reduce_prod` of one factor: no gradient where it is exactly 0."""
   return x, lambda upstream: tf.where(x == 0, tf.zeros_like(x), upstream)
 
 
@@ -205,7 +205,7 @@ class _CompiledFreeness(addressing.Freeness):
     slots = tf.range(self._memory_size)
     lower_index = slots < slots[:, tf.newaxis]
     served_before = tf.where(lower_index, other >= mine, other > mine)
-    # Not log(usage): as in `addressing.py`, what is compared is multiplied.
+    # Not log(usage): as in `addressing.py`, multiplies the compared values.
     log_usage = tf.math.log(1 - nonusage)[:, tf.newaxis, :]
     used_so_far = tf.exp(_rows(tf.cast(served_before, usage.dtype), log_usage))
     return nonusage * used_so_far[:, 0]
@@ -214,7 +214,7 @@ class _CompiledFreeness(addressing.Freeness):
 class CompiledMemoryAccess(access.MemoryAccess):
   """`read_and_write` and `split_interface` of a `MemoryAccess`, for XLA.
 
-  It has no variables, and takes interfaces made by those of a `MemoryAccess`.
+  It has no variables; the layers of a `MemoryAccess` make its interface.
   """
 
   def __init__(self, **sizes: int):
@@ -236,7 +236,7 @@ class CompiledMemoryAccess(access.MemoryAccess):
     self._freeness = _CompiledFreeness(self._memory_size)
 
   def fold(self, state: access.AccessState) -> access.AccessState:
-    """Reshapes links `[batch, num_writes, N, N]` to what is used here."""
+    """Joins the first two axes of links `[batch, num_writes, N, N]`."""
     return self._with_link_shape(state, [-1])
 
   def unfold(self, state: access.AccessState) -> access.AccessState:

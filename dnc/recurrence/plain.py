@@ -1,9 +1,9 @@
 """The recurrence of a DNC over time, in a `tf.while_loop`.
 
-Only what depends on the step before is computed in the loop. `unroll.py`
-multiplies the inputs x_t by their weights W_x for all steps before it, and
-applies the output layer to all steps after it. What is left, in the paper's
-letters and with row vectors:
+The loop computes only what depends on the previous step. `unroll.py` multiplies
+the inputs x_t of all steps by their weights W_x before the loop, and applies
+the output layer to all steps after it. The loop, in the paper's notation with
+row vectors:
 
   gates_t = (x_t W_x + b) + [r_{t-1}; h_{t-1}] W
   h_t, s_t = the LSTM's hidden state and cell, from gates_t and s_{t-1}
@@ -21,13 +21,13 @@ import tensorflow as tf
 from dnc import access as access_lib
 from dnc import dnc
 
-# Returns what to record of a step, a nest of tensors `[batch, ...]`. A function
-# of the state after the step, and of nothing else.
+# A function of the state after a step, and of nothing else. It returns what to
+# record of the step: a nest of tensors `[batch, ...]`.
 Record = Callable[[dnc.DNCState], Any]
 
 
 class Weights(NamedTuple):
-  """The weights that the loop multiplies by.
+  """The weights of the loop.
 
   Attributes:
     recurrent: W, from the words read and the hidden state to the gates,
@@ -42,7 +42,7 @@ class Weights(NamedTuple):
 
 
 class Kept(NamedTuple):
-  """What is kept of the state after a step, or after each.
+  """What is kept of the state after one step, or after all steps.
 
   Attributes:
     hidden: h_t, `[(time,) batch, hidden_size]`.
@@ -65,7 +65,7 @@ def kept_of(state: dnc.DNCState, record: Record | None) -> Kept:
 
 
 def words_and_hidden(read_words: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
-  """[r_t; h_t], which `Weights.recurrent` multiplies, of any steps."""
+  """[r_t; h_t], the input of `Weights.recurrent`, of one or all steps."""
   flatten = snt.Flatten(preserve_dims=hidden.shape.rank - 1)
   return tf.concat([flatten(read_words), hidden], axis=-1)
 
@@ -73,7 +73,7 @@ def words_and_hidden(read_words: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
 def controller_step(
   gates: tf.Tensor, cell: tf.Tensor, clip_value: float
 ) -> snt.LSTMState:
-  """The LSTM of Sonnet 2, then clipped.
+  """A step of Sonnet 2's LSTM, with clipping.
 
   s_t = sigmoid(f) s_{t-1} + sigmoid(i) tanh(g)
   h_t = sigmoid(o) tanh(s_t)
@@ -82,7 +82,7 @@ def controller_step(
     gates: i, f, g and o before their nonlinearities, float tensor
       `[batch, 4 hidden_size]`.
     cell: s_{t-1}, float tensor `[batch, hidden_size]`.
-    clip_value: of the core; 0 for none.
+    clip_value: the core's clip_value; 0 for none.
 
   Returns:
     h_t and s_t.
@@ -107,13 +107,13 @@ def step(
 
   Args:
     access: reads and writes the memory; its variables are not used.
-    clip_value: of the core; 0 for none.
-    weights: those of the loop.
+    clip_value: the core's clip_value; 0 for none.
+    weights: the weights of the loop.
     projected: x_t W_x + b, float tensor `[batch, 4 hidden_size]`.
-    state: before the step.
+    state: the state before the step.
 
   Returns:
-    The state after it; gates_t, `[batch, 4 hidden_size]`; and xi_t,
+    The state after the step; gates_t, `[batch, 4 hidden_size]`; and xi_t,
     `[batch, interface_size]`.
   """
   hidden, cell = state.controller_state
@@ -139,15 +139,15 @@ def scan(
   sequence_length: tf.Tensor | None = None,
   record: Record | None = None,
 ) -> tuple[dnc.DNCState, Kept]:
-  """All steps of a DNC.
+  """Runs all steps of a DNC.
 
   Args:
     core: a `DNC`.
-    weights: those of the loop.
+    weights: the weights of the loop.
     projected: x_t W_x + b, float tensor `[time, batch, 4 hidden_size]`.
     state: the state before the first step.
-    sequence_length: int32 tensor `[batch]`, real steps of each sequence; past
-      them its state stays. None: all are real.
+    sequence_length: int32 tensor `[batch]`, number of real steps of each
+      sequence; after them its state does not change. None: all are real.
     record: what to record of each step.
 
   Returns:
@@ -180,20 +180,21 @@ def scan_controller(
   sequence_length: tf.Tensor | None = None,
   prev_read_words: tf.Tensor | None = None,
 ) -> tuple[snt.LSTMState, snt.LSTMState]:
-  """All steps of a controller without a memory, or with given words.
+  """Runs all steps of a controller without a memory, or with given read words.
 
   Args:
-    recurrent: from the hidden state to the gates, `[hidden_size,
-      4 hidden_size]`; `Weights.recurrent` where words are given.
-    clip_value: of the core; 0 for none.
-    projected: as of `scan`.
+    recurrent: weights from the hidden state to the gates, `[hidden_size,
+      4 hidden_size]`; `Weights.recurrent` if read words are given.
+    clip_value: the core's clip_value; 0 for none.
+    projected: as in `scan`.
     state: the state before the first step.
-    sequence_length: as of `scan`.
-    prev_read_words: r_{t-1} given at each step t, float tensor
-      `[time, batch, num_reads, W]`. None: the controller gets none.
+    sequence_length: as in `scan`.
+    prev_read_words: the r_{t-1} of each step t, float tensor
+      `[time, batch, num_reads, W]`. None: there are no read words.
 
   Returns:
-    The state after the last step, and those after each, `[time, batch, ...]`.
+    The state after the last step, and the states after every step,
+    `[time, batch, ...]`.
   """
   num_steps = tf.shape(projected)[0]
 

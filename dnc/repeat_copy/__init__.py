@@ -1,13 +1,13 @@
 """DeepMind's repeat-copy task, which cannot be done without memory.
 
-A map:
+Its modules:
 
   data        sequences and their scores
   trainer     one update: loss, gradient, new weights
   training    a whole training
   sequences   sequences as Test 3 needs them
-  config      every number of a training
-  task        the object of the registry, `TASK`
+  config      the settings of a training run
+  task        the object for the registry, `TASK`
 """
 
 from dnc.repeat_copy.task import TASK

@@ -1,4 +1,4 @@
-"""Every number of a training on repeat-copy. Without TensorFlow."""
+"""Settings of a training run on repeat-copy. Needs no TensorFlow."""
 
 import dataclasses
 
@@ -13,26 +13,26 @@ class RepeatCopyConfig(training.Config):
   """A training run on repeat-copy.
 
   Sizes are those of DeepMind's train.py. The optimizer, the learning rate and
-  the number of updates are ours: with them the task is learned in minutes.
+  the number of updates are ours: with them, training takes minutes.
   """
 
   TASK = tasks.REPEAT_COPY
   _PREFIX = tasks.REPEAT_COPY
 
   num_bits: int = settings.count(
-    4, 'Number of bits of each vector of the pattern.', training.DATA
+    4, 'Number of bits in each vector of the pattern.', training.DATA
   )
   min_length: int = settings.count(
-    1, 'Fewest vectors of a pattern.', training.DATA
+    1, 'Minimum number of vectors in a pattern.', training.DATA
   )
   max_length: int = settings.count(
-    2, 'Most vectors of a pattern.', training.DATA
+    2, 'Maximum number of vectors in a pattern.', training.DATA
   )
   min_repeats: int = settings.count(
-    1, 'Fewest copies that are asked for.', training.DATA
+    1, 'Minimum number of copies requested.', training.DATA
   )
   max_repeats: int = settings.count(
-    2, 'Most copies that are asked for.', training.DATA
+    2, 'Maximum number of copies requested.', training.DATA
   )
   memory_size: int = training.memory_size(16)
   word_size: int = training.word_size(16)
@@ -42,7 +42,7 @@ class RepeatCopyConfig(training.Config):
   clip_value: float = training.clip_value(20.0)
   batch_size: int = training.batch_size(16)
   num_training_iterations: int = settings.count(
-    3_000, 'Number of updates of the whole run.', training.TRAINING
+    3_000, 'Number of updates in the whole run.', training.TRAINING
   )
   learning_rate: float = settings.setting(
     3e-3, 'Learning rate of Adam.', training.TRAINING, allowed=checks.POSITIVE

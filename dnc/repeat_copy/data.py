@@ -1,7 +1,8 @@
-"""The data of DeepMind's repeat-copy task: hear a pattern, say it n times.
+"""The data of DeepMind's repeat-copy task: read a pattern, copy it n times.
 
-To copy a pattern, the model must have kept it: the positive control. Source:
-`dnc/repeat_copy.py` of google-deepmind/dnc. A sequence, step by step:
+To copy a pattern, the model must remember it, so the task is Test 3's positive
+control. Source: `dnc/repeat_copy.py` of google-deepmind/dnc. A sequence, step
+by step:
 
   step                     observation            target           mask
   0                        start marker                            0
@@ -26,7 +27,7 @@ STREAMS = ('train', 'validation')
 
 # The number of repeats is divided by this.
 _NORM_MAX = 10
-# Gives the same random numbers on every device.
+# Its random numbers are the same on every device.
 _ALGORITHM = 'philox'
 
 
@@ -45,12 +46,12 @@ class CopyBatch(NamedTuple):
 
 
 class CopyScore(NamedTuple):
-  """The shares of a batch's answers that are right; scalars.
+  """How much of a batch is copied right; scalars in [0, 1].
 
   Attributes:
-    bits: of the copied bits, those of the patterns.
-    sequences: of the sequences: every bit is right, and the end marker is where
-      it should be and nowhere else.
+    bits: share of the copied pattern bits that are right.
+    sequences: share of the sequences in which every bit is right, and the end
+      marker is where it should be and nowhere else.
   """
 
   bits: tf.Tensor
@@ -68,7 +69,7 @@ def target_size(config: config_lib.RepeatCopyConfig) -> int:
 
 
 def max_steps(config: config_lib.RepeatCopyConfig) -> int:
-  """Steps of the longest sequence: two markers, pattern, copies, end."""
+  """Steps of the longest sequence: start, pattern, number, copies, end."""
   return config.max_length * (1 + config.max_repeats) + 3
 
 
@@ -126,8 +127,8 @@ def make_batch(
   """Draws a batch; the same arguments give the same batch.
 
   Lengths and repeats are uniform between their bounds, both included; bits are
-  fair coins. The streams are independent draws from one distribution: where it
-  has few patterns (544 at the default sizes), both contain most of them.
+  fair coins. The streams are independent draws from one distribution: if it has
+  few distinct sequences (544 at the default sizes), both contain most of them.
 
   Args:
     config: the task, the seed and the batch size.
@@ -182,7 +183,7 @@ def masked_sigmoid_cross_entropy(
 
 
 def score(logits: tf.Tensor, target: tf.Tensor, mask: tf.Tensor) -> CopyScore:
-  """Compares answers with the truth.
+  """Scores outputs against the targets.
 
   Args:
     logits: float tensor `[time, batch, num_bits + 1]`.

@@ -1,7 +1,7 @@
 """Repeat-copy's sequences as Test 3 runs them.
 
-The task cannot be done without remembering, so lesions must break a model that
-does it: the proof that the test sees use where there is some.
+The task needs a memory, so lesions must break a model that solves it. If they
+do, the test detects the use of a memory.
 """
 
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ from dnc.training import sequences
 
 
 class CopySequences:
-  """Repeat-copy, scored as `data.score` does but for each sequence.
+  """Repeat-copy, scored like `data.score`, but per sequence.
 
-  Loss is the sum over a sequence's steps that count; `bit_accuracy` the share
-  of its copied bits that are right; `sequence_accuracy` 1 if everything is, or
-  else 0. By default the memory is frozen before the pattern is heard, or reset
-  or exchanged every other step.
+  The loss of a sequence is the sum over its steps that count; `bit_accuracy` is
+  the share of its copied bits that are right; `sequence_accuracy` is 1 if
+  everything is right, else 0. By default, lesions freeze the memory before the
+  pattern, or reset or exchange it every other step.
   """
 
   def __init__(self, core: dnc.DNC, config: config_lib.RepeatCopyConfig):
@@ -31,8 +31,8 @@ class CopySequences:
 
     Args:
       core: the model.
-      config: the task; its seed and the stream `validation` give the sequences,
-        others than those that a training reports on.
+      config: the task. Its seed and the stream `validation` determine the
+        sequences, without the batch that training reports on.
     """
     self.task = tasks.REPEAT_COPY
     self.core = core
@@ -54,10 +54,10 @@ class CopySequences:
     self, batch: int, batch_size: int
   ) -> Iterator[sequences.Segment]:
     """Yields all steps of a batch of sequences in one segment."""
-    # A training reports on batch 0.
+    # Training reports on batch 0.
     found = data.make_batch(self._config, 'validation', 1 + batch, batch_size)
     counts = found.mask.numpy() > 0
-    # To the last step that counts.
+    # Real steps end with the last step that counts.
     is_real = np.flip(np.maximum.accumulate(np.flip(counts, 0)), 0)
     copied = counts & (found.target[:, :, -1].numpy() < 0.5)
     yield sequences.Segment(

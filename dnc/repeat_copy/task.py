@@ -7,22 +7,22 @@ from dnc.repeat_copy import config
 
 _DESCRIPTION = """\
 DeepMind's repeat-copy task. The network is given a pattern, one vector of bits
-after the other, and a number, and has to output the pattern that many times. It
-must remember the pattern to do so. The task is the positive control of the test
-that asks whether a network uses its memory: of a network that does the task,
-the test must say yes."""
+per step, and then a number. It must output the pattern that many times, so it
+must remember the pattern. The task is the positive control of the test that
+asks whether a network uses its memory: for a network that solves the task, the
+test must answer yes."""
 _ABOUT_LESIONS = """\
 Repeat-copy needs a memory of the pattern, though the controller can remember
-some of it by itself. A model that solves the task and that the lesions break
-proves that this test sees use where there is some. By chance, half of the bits
-are right."""
+part of it without the DNC's memory. If a model solves the task and the lesions
+break the model, then this test detects the use of a memory. Guessing gets half
+of the bits right."""
 
 
 class RepeatCopy(tasks.Task):
   """Repeat-copy, the positive control of Test 3."""
 
   name = tasks.REPEAT_COPY
-  summary = "repeat a pattern of bits, which is DeepMind's task"
+  summary = "repeat a pattern of bits (DeepMind's task)"
   config_class = config.RepeatCopyConfig
   tests = ('lesion',)
   description = _DESCRIPTION
@@ -30,7 +30,7 @@ class RepeatCopy(tasks.Task):
   about_lesions = _ABOUT_LESIONS
 
   def sequences(self, trained, evaluation, table=None):
-    """Others than those that a training reports on."""
+    """Unseen sequences, other than those that training reports on."""
     del table
     from dnc.repeat_copy import sequences
 

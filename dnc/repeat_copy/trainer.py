@@ -1,7 +1,7 @@
 """One update on repeat-copy: one batch of whole sequences.
 
-Batches are drawn in the graph, from the number of updates, so a checkpoint is
-all of a run's progress.
+Batches are drawn in the graph and depend on the number of updates, so a
+checkpoint holds all of a run's progress.
 """
 
 import tensorflow as tf
@@ -15,7 +15,7 @@ from dnc.training import optimizers
 from dnc.training import tally as tally_lib
 from dnc.training import trainer
 
-# Sequences that each report scores.
+# Sequences scored for each report.
 _NUM_VALIDATION_SEQUENCES = 1_000
 
 
@@ -29,13 +29,13 @@ def make_core(config: config_lib.RepeatCopyConfig) -> dnc.DNC:
 
 
 class CopyTrainer(trainer.Trainer):
-  """The core, its optimizer, and how far the run has come.
+  """The core, its optimizer, and the progress of the run.
 
   Attributes:
     core: the `DNC`.
     optimizer: Adam.
     update: trains on the next batch: `_update` as a `tf.function`.
-    score: scores unseen sequences: `_score` as a `tf.function`.
+    score: scores validation sequences: `_score` as a `tf.function`.
   """
 
   def __init__(self, config: config_lib.RepeatCopyConfig):
@@ -84,7 +84,7 @@ class CopyTrainer(trainer.Trainer):
     return dict(loss=loss, grad_norm=norm, num_steps=num_steps, finite=finite)
 
   def _score(self) -> dict[str, tf.Tensor]:
-    """Scores sequences that are not trained on, the same each time.
+    """Scores validation sequences, the same ones each time.
 
     Returns:
       Scalars: `loss`, nats per sequence; `bit_accuracy` and

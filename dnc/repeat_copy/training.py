@@ -25,8 +25,8 @@ class CopySession(session.Session):
 
   SCORES = {
     'loss': (
-      'Sigmoid cross-entropy of a sequence in nats, summed over its bits, mean '
-      'over sequences that are not used for training.'
+      'Sigmoid cross-entropy of a sequence in nats, summed over its bits, '
+      'averaged over validation sequences.'
     ),
     'bit_accuracy': 'Share of correct bits; guessing gives 0.5.',
     'sequence_accuracy': 'Share of sequences without a wrong bit.',
@@ -35,7 +35,7 @@ class CopySession(session.Session):
   def updates(
     self, stop_requested: threading.Event
   ) -> Iterator[Mapping[str, Any]]:
-    """Makes the updates that are left; this process is alone."""
+    """Makes the remaining updates; no other process needs to know of a stop."""
     del stop_requested
     while not self.is_finished():
       yield self.trainer.update()
@@ -51,7 +51,7 @@ class CopySession(session.Session):
     return {k: float(v) for k, v in self.trainer.score().items()}
 
   def data_of(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The seed, which with the number of updates gives the batch."""
+    """The seed; together with the number of updates it determines the batch."""
     del metrics
     return dict(seed=self.config.seed)
 
@@ -80,11 +80,11 @@ def train(
   log: progress.Log = print,
   strategy: tf.distribute.Strategy | None = None,
 ) -> dict[str, float] | None:
-  """Trains a DNC on repeat-copy, or resumes its training: `tasks.Task.train`.
+  """Trains a DNC on repeat-copy, or resumes it; see `tasks.Task.train`.
 
   Returns:
     The last scores on unseen sequences: `loss`, `bit_accuracy` and
-    `sequence_accuracy`. None if the training was ended early.
+    `sequence_accuracy`. None if the training was stopped early.
   """
   del data_dir, strategy  # Sequences are drawn in the graph, on one device.
   console = progress.as_console(log)

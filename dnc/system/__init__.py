@@ -3,8 +3,8 @@
 errors         the exception that commands print as one line
 files          files that appear whole or not at all; locks
 quiet          hides the logs of libraries
-progress       reports how far a long piece of work is
-wording        lists in sentences, long texts in one line
-json_values    values as JSON has them
-command_line   what all commands share
+progress       reports the progress of long work
+wording        lists, numbers and one-line texts in messages
+json_values    converts values to the types of JSON
+command_line   flags, errors and Ctrl-C in all commands
 """

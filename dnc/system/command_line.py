@@ -1,4 +1,4 @@
-"""What all commands share: they parse flags and print a mistake as one line."""
+"""Parses the flags of all commands; prints their errors as one line."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ from dnc.system import wording
 # The status that a shell reports for a command ended by Ctrl-C.
 EXIT_INTERRUPTED = 130
 
-# Loading TensorFlow writes these notices to file descriptor 2 from C++,
-# whatever TF_CPP_MIN_LOG_LEVEL is: about CPU features and a missing GPU.
+# While TensorFlow loads, C++ code writes these notices about CPU features and a
+# missing GPU to file descriptor 2, whatever TF_CPP_MIN_LOG_LEVEL is.
 _NOTICE = re.compile(
   rb'WARNING: All log messages before absl::InitializeLog|'
   rb'[IWE]0000 .* (port|cudart_stub|cuda_platform|cpu_feature_guard)\.cc'
@@ -55,9 +55,9 @@ def load_tensorflow(initialize: bool = True) -> None:
 
   Args:
     initialize: whether to initialize the devices, too. The workers of a cluster
-      must first find each other.
+      must connect before that.
   """
-  # Level 3 hides errors, too: commands report a lost worker themselves.
+  # Level 3 also hides errors: commands report a lost worker themselves.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2' if initialize else '3')
   # The Keras probe works on TensorFlow's tensors and datasets.
   os.environ['KERAS_BACKEND'] = 'tensorflow'
@@ -77,10 +77,10 @@ def _fail(message: object, status: int) -> NoReturn:
 def parse_flags(
   argv: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS
 ) -> list[str]:
-  """Parses flags as absl does; returns the first word, the program.
+  """Parses flags as absl does; returns a list of the program's name only.
 
   Raises:
-    UsageError: if a flag or its value is wrong, or something is not a flag.
+    UsageError: if a flag or its value is wrong, or a word is not a flag.
   """
   try:
     rest = flag_values(argv)
@@ -105,8 +105,8 @@ def _in_destructor(frame: types.FrameType | None) -> bool:
 def _interrupt(number: int, frame: types.FrameType | None) -> None:
   """Raises `KeyboardInterrupt`, but not within a destructor.
 
-  Python ignores what a destructor raises, so there a timer calls this handler
-  again a little later.
+  Python ignores exceptions in destructors, so there a timer calls this handler
+  again shortly after.
   """
   del number
   if _in_destructor(frame):
@@ -122,14 +122,14 @@ def run(
 ) -> None:
   """Parses the command line, runs `main` and exits.
 
-  A `UsageError` or too little memory is printed as one line without a stack
-  trace. Ctrl-C ends with status 130. If the reader of the output has gone, as
-  with `| head`, the command ends silently.
+  Prints a `UsageError` or `MemoryError` as one line without a stack trace.
+  After Ctrl-C, the status is 130. If the reader of the output is gone, as with
+  `| head`, the command ends silently.
 
   Args:
     main: takes what `parse` returns and returns the exit status.
     parse: takes the command line; must leave absl's flags parsed.
-    error_status: exit status after a mistake.
+    error_status: exit status after an error.
   """
 
   def guarded_parse(argv: Sequence[str]) -> Any:
@@ -151,7 +151,7 @@ def run(
     except KeyboardInterrupt:
       _fail('interrupted', EXIT_INTERRUPTED)
     except BrokenPipeError:
-      # Without this Python would complain again when it closes stdout.
+      # Otherwise Python would report the error again when it closes stdout.
       os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
       sys.exit(error_status)
 

@@ -39,11 +39,11 @@ def _umask() -> int:
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
-  """Yields the name of an empty file that becomes `path` once it is whole.
+  """Yields the name of an empty file that becomes `path` after the block.
 
   This is for libraries that open files by name; otherwise use `atomic_file`.
   Parent folders are created. If the block raises, the temporary file is removed
-  and a file that was at `path` stays.
+  and a file at `path` is kept.
   """
   path = os.fspath(path)
   folder = os.path.dirname(os.path.abspath(path))
@@ -69,10 +69,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-  """Opens a file for writing that appears at `path` once it is whole.
+  """Opens a file for writing that appears at `path` after the block.
 
   Parent folders are created. If the block raises, nothing is left behind and a
-  file that was at `path` stays.
+  file at `path` is kept.
   """
   with atomic_path(path) as partial, open(partial, 'wb') as file:
     yield file
@@ -91,17 +91,17 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 @contextlib.contextmanager
 def atomic_directory(path: str | os.PathLike[str]) -> Iterator[str]:
-  """Yields an empty folder that becomes `path` once it is whole.
+  """Yields an empty folder that becomes `path` after the block.
 
-  That folder is `path` + '.partial'. If a killed process left one, it is
-  removed first.
+  The folder is `path` + '.partial'. If a killed process left one, it is removed
+  first. If the block raises, nothing is left behind.
 
   Raises:
     FileExistsError: if `path` exists.
   """
   path = os.path.abspath(os.fspath(path))
   if os.path.exists(path):
-    raise FileExistsError(f'{path} exists already')
+    raise FileExistsError(f'{path} already exists')
   partial = path + '.partial'
   if os.path.exists(partial):
     shutil.rmtree(partial)
@@ -121,11 +121,11 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[str]:
 
 @contextlib.contextmanager
 def explained_errors(folder: str | os.PathLike[str]) -> Iterator[None]:
-  """Explains errors of code that writes to `folder` to the user.
+  """Explains file errors of the block, which writes to `folder`, to the user.
 
   Raises:
-    UsageError: in place of an error of the operating system, or of TensorFlow's
-      for the same.
+    UsageError: in place of an `OSError`, or of TensorFlow's error for a full
+      disk or a folder without permission.
     MemoryError: in place of TensorFlow's error for too little memory.
   """
   try:
@@ -142,7 +142,7 @@ def explained_errors(folder: str | os.PathLike[str]) -> Iterator[None]:
     # TensorFlow raises the same error for a full disk and too little memory.
     if 'OOM' in str(e):
       raise MemoryError(str(e)[:200]) from e
-    # Drops the place in TensorFlow's graph.
+    # Drops the position in TensorFlow's graph.
     message = re.sub(r'\{\{.*?\}\} | \[Op:\w+\]', '', str(e))
     raise errors.UsageError(
       f'{os.fspath(folder)} cannot be written: {message}'

@@ -1,4 +1,4 @@
-"""Values as JSON has them."""
+"""Converts values to the types of JSON."""
 
 from collections.abc import Mapping
 import math
@@ -11,8 +11,8 @@ def clean(value: Any) -> Any:
   """Returns a copy of `value` in the types of JSON.
 
   Args:
-    value: mappings, sequences, NumPy arrays and numbers, nested. Numbers that
-      are not finite become None.
+    value: mappings, lists, tuples, NumPy arrays and scalars, nested. Numbers
+      that are not finite become None.
   """
   if isinstance(value, Mapping):
     return {str(key): clean(item) for key, item in value.items()}

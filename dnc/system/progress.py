@@ -1,7 +1,7 @@
-"""What a long piece of work tells: lines that stay, and one that changes.
+"""Progress of long work: lines that stay, and a status line that changes.
 
-Functions that take long take a `log`: a `Console`, any function of a line, or
-None for silence. They report with a `Stage`:
+Long-running functions take a `log`: a `Console`, any function of a line, or
+None for silence. They report progress with a `Stage`:
 
   with progress.Stage(log, 'lesions', num_steps, 'steps') as stage:
     for number in range(num_steps):
@@ -20,7 +20,7 @@ Log = Callable[[str], None]
 
 _SECONDS_BETWEEN_STATUS = 0.2
 _SECONDS_BETWEEN_LINES = 60.0
-# Back to the first column, and nothing to the right of it.
+# Returns to the first column and clears the line.
 _CLEAR = '\r\x1b[K'
 
 
@@ -47,7 +47,7 @@ class Console:
     """Constructs the console.
 
     Args:
-      log: takes each line, in place of the stream.
+      log: takes each line instead of the stream.
       stream: where to write; standard output by default.
     """
     self._stream = stream or sys.stdout
@@ -58,7 +58,7 @@ class Console:
     self._last = time.monotonic()
 
   def __call__(self, line: str) -> None:
-    """Writes a line that stays; a terminal's is wrapped between words."""
+    """Writes a line that stays; on a terminal, wraps it between words."""
     self._last = time.monotonic()
     if self._log is not None:
       self._log(line)
@@ -70,7 +70,7 @@ class Console:
     self._stream.flush()
 
   def show(self, text: str) -> None:
-    """Shows `text` as the status line or, where there is none, as a line."""
+    """Shows `text` as the status line or, without a terminal, as a line."""
     if not self.is_terminal:
       self(text)
       return
@@ -80,7 +80,7 @@ class Console:
     self._stream.flush()
 
   def status(self, text: str) -> None:
-    """Does `show`, but not too often: every 0.2 s, or a line a minute."""
+    """Calls `show`, at most every 0.2 s, or every minute without a terminal."""
     interval = _SECONDS_BETWEEN_LINES
     if self.is_terminal:
       interval = _SECONDS_BETWEEN_STATUS
@@ -88,7 +88,7 @@ class Console:
       self.show(text)
 
   def finish(self) -> None:
-    """Lets the status line stay as it is."""
+    """Ends the status line, which stays as it is."""
     if self._status:
       print(file=self._stream, flush=True)
       self._status = ''
@@ -109,7 +109,7 @@ def _wrapped(text: str) -> str:
 
 
 def as_console(log: Log | None) -> Console:
-  """Returns `log` if it is a `Console`, or else one that hands lines to it."""
+  """Returns `log` if it is a `Console`, else a `Console` that calls it."""
   if isinstance(log, Console):
     return log
   return Console(log or (lambda line: None))
@@ -118,9 +118,8 @@ def as_console(log: Log | None) -> Console:
 class Stage:
   """A part of the work, as a context manager: one line, kept up to date.
 
-  The line says how much is done, how fast, and how long the rest takes. It
-  stays when the outermost stage ends; stages within others have it for the
-  time that they take.
+  The line shows how much is done, the speed, and the time left. Nested stages
+  share the line. It stays when the outermost stage ends.
   """
 
   def __init__(
@@ -150,7 +149,7 @@ class Stage:
     return ': '.join(self._console.stages)
 
   def done(self, number: int) -> None:
-    """Says that `number` of the total are done."""
+    """Reports that `number` of the total are done."""
     seconds = time.monotonic() - self._start
     if not number or not seconds:
       return

@@ -8,7 +8,7 @@ from absl import logging
 
 @contextlib.contextmanager
 def tfds_logs() -> Iterator[None]:
-  """Hides TFDS's logs: it logs each step and warns about its own calls."""
+  """Hides the logs of TFDS, which logs each step and warns about itself."""
   verbosity = logging.get_verbosity()
   logging.set_verbosity(logging.ERROR)
   try:

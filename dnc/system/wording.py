@@ -1,4 +1,4 @@
-"""Words for messages: lists in sentences, numbers, texts in one line."""
+"""Wording of messages: lists, numbers, texts on one line."""
 
 from collections.abc import Iterable
 
@@ -14,12 +14,12 @@ def join(words: Iterable[str]) -> str:
 
 
 def number(value: float) -> str:
-  """Writes a number with four digits, or from 100 on with one decimal."""
+  """Formats a number with four digits or, from 100 on, with one decimal."""
   return f'{value:.1f}' if abs(value) >= 100 else f'{value:.4g}'
 
 
 def one_line(message: object, limit: int | None = None) -> str:
-  r"""Writes a message in one line of at most `limit` characters.
+  r"""Puts a message on one line of at most `limit` characters.
 
   >>> one_line(ValueError('not a\n  number'))
   'not a number'

@@ -19,7 +19,7 @@ one rollout:
 - `classes` int32 and `values` float32, both `[time, 5]`: the latents of each
   step's current sprite, in the order of `dnc.dsprites.latents.NAMES`.
 
-`metadata.json` says which model and data the traces are of.
+`metadata.json` identifies the model and the data.
 
 PROTOCOL: 'Logged at every evaluation step'. Without TFDS, read them like this:
 
@@ -40,8 +40,8 @@ PROTOCOL: 'Logged at every evaluation step'. Without TFDS, read them like this:
   shards = sorted(tf.io.gfile.glob(f'{path}/*-train.tfrecord-*-of-?????'))
   dataset = tf.data.TFRecordDataset(shards).map(parse)
 
-`widths`, the numbers a step, are in `features.json`. Every number takes four
-bytes, the lowest first.
+`widths`, the numbers per step, are in `features.json`. Every number takes four
+bytes, little-endian.
 """
 
 from collections.abc import Iterable
@@ -62,7 +62,7 @@ from dnc.traces import records
 from dnc.traces import shards as shards_lib
 
 _NOT_RECORDED = (records.INDEX, records.FINGERPRINT, *records.LABELS)
-_AGAIN = 'run evaluate.py again, which rewrites that part alone'
+_AGAIN = 'run evaluate.py again, which rewrites only that part'
 
 
 class Traces:
@@ -70,7 +70,7 @@ class Traces:
 
   Attributes:
     path: the folder.
-    metadata: what the traces are of: model, data, rollouts.
+    metadata: describes the model, the data and the rollouts.
     widths: numbers per step, for each representation.
     num_rollouts: number of rollouts in each split.
   """
@@ -142,8 +142,8 @@ class Traces:
       tf.debugging.assert_equal(rollout[records.FINGERPRINT], fingerprint)
       return {name: rollout[name] for name in names}
 
-    # `zip` ends with the first of its datasets that ends. The rollouts come
-    # first, so that TFDS notices when there are too few.
+    # `zip` ends with its shortest dataset. The rollouts come first, so that
+    # TFDS notices when there are too few.
     fingerprints = tf.data.Dataset.from_tensor_slices(expected)
     return tf.data.Dataset.zip(dataset, fingerprints).map(check)
 
@@ -161,11 +161,11 @@ class Traces:
   def explained_errors(self) -> Iterator[None]:
     """Wraps code that iterates over a dataset of these traces.
 
-    Shards that are damaged, or of other traces, are renamed, so that the next
-    export rewrites them.
+    Shards that are damaged, or belong to other traces, are renamed, so that the
+    next export rewrites them.
 
     Raises:
-      errors.UsageError: names these shards and the missing ones; in place of
+      errors.UsageError: names these shards and the missing ones; replaces
         TensorFlow's error.
     """
     try:
@@ -173,9 +173,9 @@ class Traces:
     except (
       tf.errors.DataLossError,
       tf.errors.NotFoundError,
-      # `check` of `dataset`: a shard of other traces.
+      # `check` in `dataset`: a shard of other traces.
       tf.errors.InvalidArgumentError,
-      # TFDS: fewer rollouts than there should be.
+      # TFDS: fewer rollouts than expected.
       tf.errors.FailedPreconditionError,
     ) as error:
       damaged = [
@@ -188,7 +188,7 @@ class Traces:
       for shard in damaged:
         shards_lib.set_aside(self.path, shard)
       raise errors.UsageError(
-        f'{_paths(self.path, damaged)}: damaged, missing or of other '
+        f'{_paths(self.path, damaged)}: damaged, missing or from other '
         f'traces; {_AGAIN}'
       ) from error
 
@@ -207,8 +207,8 @@ def open_traces(
     expected: metadata that the traces must have; they may have more.
 
   Raises:
-    errors.UsageError: if the folder is missing, unfinished, incomplete, not of
-      traces, or of traces with other metadata.
+    errors.UsageError: if the folder is missing, holds no traces or traces with
+      other metadata, or is unfinished, incomplete or damaged.
   """
   path = os.fspath(path)
   shards, metadata = shards_lib.read_plan(path)
@@ -217,7 +217,7 @@ def open_traces(
   if not shards_lib.is_finished(path):
     raise errors.UsageError(
       f'{path}: unfinished, {len(shards) - len(missing)} of {len(shards)} '
-      'shards are there; run evaluate.py again, which writes the others'
+      'shards are there; run evaluate.py again to write the others'
     )
   if missing:
     raise errors.UsageError(

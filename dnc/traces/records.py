@@ -1,8 +1,8 @@
 """One rollout of a trace as a TFRecord: its bytes and its TFDS features.
 
 A record is a `tf.train.Example`, byte for byte as `tfds.features.FeaturesDict`
-makes it. It is put together here because protocol buffers would copy the
-numbers several times. `dnc.traces.reading` lists the features.
+makes it. It is assembled here because protocol buffers would copy the numbers
+several times. `dnc.traces.reading` lists the features.
 
 Source: https://protobuf.dev/programming-guides/encoding, and the messages
 Example, Features, Feature, BytesList and Int64List of TensorFlow's
@@ -48,7 +48,7 @@ def fingerprint(metadata: Mapping[str, Any], file: str) -> str:
   """Returns the text that binds a rollout to its traces and its shard.
 
   Args:
-    metadata: of the traces, as given or as read back from JSON.
+    metadata: that of the traces, as given or as read back from JSON.
     file: name of the shard.
 
   Returns:
@@ -96,7 +96,7 @@ def _varint(number: int) -> bytes:
 
 
 def _message(key: bytes, content: bytes, more: int = 0) -> bytes:
-  """Starts a field: `content`, which `more` bytes are to follow."""
+  """Starts a field: `content`, with `more` bytes to follow."""
   return key + _varint(len(content) + more) + content
 
 
@@ -109,8 +109,8 @@ def _layout(
   """Lays out a record.
 
   Returns:
-    For each feature in order, the bytes that precede its numbers ('' stands for
-    the start of the record); and the size of the record in bytes.
+    For each feature in order, the bytes that precede its numbers ('' for the
+    start of the record); and the size of the record in bytes.
   """
   parts, size = {}, 0
   every_width = {**all_widths(widths), INDEX: 0, FINGERPRINT: 0}

@@ -1,17 +1,17 @@
 """The files of a folder of traces, each written whole or not at all.
 
-The plan fixes which shards there will be, which rollouts each holds and how
-many bytes it takes, before anything is computed. An interrupted export keeps
-its finished shards and writes the missing ones.
+Before anything is computed, a plan fixes the shards, with the rollouts and the
+size in bytes of each. A resumed export keeps finished shards and writes missing
+ones.
 
   shards.json, metadata.json
-      the plan, and what the traces are of; written first
+      the plan, and what identifies model, data and rollouts; written first
   *.tfrecord-*
       the shards, each renamed into place once it is complete
   features.json, dataset_info.json
       what TFDS needs to read the shards; written once all shards are there
 
-What protects a shard, and what each check covers:
+The checks of a shard, and what each covers:
 
   size         `num_bytes` of shards.json against the file's. Checked whenever a
                folder is opened or an export is planned.
@@ -20,8 +20,8 @@ What protects a shard, and what each check covers:
                checks them on reading.
   fingerprint  the feature `fingerprint` of every rollout: SHA-256 over all of
                metadata.json (so model, data and rollouts) and the shard's file
-               name, but not over the numbers. It reveals a shard of other
-               traces, or one in another's place. Checked on reading.
+               name, but not over the numbers. It detects a shard of other
+               traces or in the wrong place. Checked on reading.
 """
 
 from collections.abc import Iterable
@@ -51,7 +51,7 @@ _METADATA = 'metadata.json'
 # In this order: TFDS recognises a dataset by the last of them.
 _TFDS_FILES = ('features.json', 'dataset_info.json')
 
-# The largest shard, and so the most that an interrupted export loses.
+# Target size of a shard, and so of what an interrupted export loses.
 _SHARD_BYTES = 64 << 20
 # Suffixes of incomplete and of damaged files.
 _PARTIAL, _DAMAGED = '.partial', '.damaged'
@@ -98,7 +98,7 @@ def plan(
   splits: Mapping[str, Sequence[PlannedRollout]],
   batch_size: int,
 ) -> list[Shard]:
-  """Decides which shards there will be.
+  """Plans the shards.
 
   A shard holds whole batches: as many as fit into 64 MiB if all rollouts were
   as long as the longest of their split, but at least one.
@@ -172,7 +172,7 @@ def set_aside(path: str, shard: Shard) -> None:
 
 
 def has_remains(path: str, shard: Shard) -> bool:
-  """Whether a missing shard was once there: damaged, or set aside."""
+  """Whether a missing shard left a file that is damaged or was set aside."""
   file = os.path.join(path, shard.file)
   return os.path.exists(file) or os.path.exists(file + _DAMAGED)
 
@@ -187,11 +187,11 @@ def clear(path: str) -> None:
 def write_plan(
   path: str, shards: Sequence[Shard], metadata: Mapping[str, Any]
 ) -> None:
-  """Writes which shards a folder will have, and what the traces are of."""
+  """Writes the planned shards of a folder, and the metadata of its traces."""
   files.write_json(
     os.path.join(path, _SHARDS), [dataclasses.asdict(x) for x in shards]
   )
-  # Last: where it exists, the plan is complete.
+  # Written last: if it exists, the plan is complete.
   files.write_json(os.path.join(path, _METADATA), dict(metadata))
 
 
@@ -282,7 +282,7 @@ def _description(
 
 
 def is_finished(path: str) -> bool:
-  """Whether an export to this folder once came to its end."""
+  """Whether an export to this folder has ever finished."""
   return all(os.path.isfile(os.path.join(path, name)) for name in _TFDS_FILES)
 
 
@@ -302,7 +302,7 @@ def finish(
   """Writes TFDS's files; call it once all shards are there."""
   for name, content in _description(widths, shards).items():
     file = pathlib.Path(path, name)
-    # Files that are sound stay as they are.
+    # Sound files are left untouched.
     if not file.exists() or file.read_bytes() != content:
       with files.atomic_file(file) as opened:
         opened.write(content)

@@ -39,7 +39,7 @@ def _free_space(path: str) -> int:
 
 
 class Export:
-  """A folder of traces to be written, from the start or from where it stopped.
+  """An export of traces to a folder, new or resumed.
 
   Attributes:
     path: the folder.
@@ -56,7 +56,7 @@ class Export:
     batch_size: int,
     metadata: Mapping[str, Any],
   ):
-    """Looks at what is there; writes nothing.
+    """Plans the export and checks the folder; writes nothing.
 
     Args:
       path: the folder.
@@ -64,7 +64,7 @@ class Export:
       splits: the rollouts of each split, in order.
       batch_size: number of rollouts that the model runs at once; a shard holds
         whole batches.
-      metadata: what the traces are of.
+      metadata: describes the model, the data and the rollouts.
 
     Raises:
       errors.UsageError: if the folder holds other traces, or something else.
@@ -80,7 +80,7 @@ class Export:
     if not self._is_new:
       found, found_metadata = shards_lib.read_plan(path)
       shards_lib.check_metadata(path, found_metadata, metadata)
-      # It may hold more, and the shards' fingerprints cover all of it.
+      # It may hold more fields, and the fingerprints of shards cover them all.
       self._metadata = found_metadata
       if found != self._shards:
         raise errors.UsageError(
@@ -103,7 +103,7 @@ class Export:
 
   @property
   def num_there(self) -> int:
-    """Number of shards that are there by now."""
+    """Number of shards written so far."""
     return self.num_shards - len(shards_lib.missing(self.path, self._shards))
 
   @property
@@ -126,7 +126,7 @@ class Export:
     return (
       f'{len(steps):,} rollouts x {lengths} steps: {", ".join(sizes)}; '
       f'{_shown(total)} in all, '
-      + (f'{_shown(there)} of it there, ' if there else '')
+      + (f'{_shown(there)} already written, ' if there else '')
       + f'free {_shown(_free_space(self.path))}'
     )
 
@@ -134,7 +134,7 @@ class Export:
     """Makes the folder and writes its plan.
 
     Args:
-      log: takes lines that say what will be written where, and how large it is.
+      log: takes lines that say what will be written, where, and its size.
 
     Raises:
       errors.UsageError: if the missing shards do not fit on the disk.
@@ -204,6 +204,6 @@ def check_space(
     raise errors.UsageError(
       f'{folder}: the traces need {_shown(needed)} and the disk has '
       f'{_shown(free)} free; free some space, or ask for fewer rollouts '
-      '(--num_rollouts, --num_isolated), less of each step (--export) or one '
+      '(--num_rollouts, --num_isolated), less data per step (--export) or one '
       'test (--test)'
     )

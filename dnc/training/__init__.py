@@ -1,20 +1,20 @@
-"""What the training of any task needs.
+"""What the trainings of all tasks share.
 
 A map:
 
   cores          makes a core from a config; names what its state holds
   optimizers     Adam and RMSProp in one pass
-  tally          how far a training has come; its best validation loss
-  trainer        what every task's trainer has: a tally, the run's name
-  distribution   an update shared by devices or machines
+  tally          counts of updates and steps; the best validation loss
+  trainer        base of every task's trainer: a tally, the run's name
+  distribution   divides updates among devices or machines
   checkpoints    saved whole or not at all
-  session        what a training reports; `metrics.jsonl`
+  session        what a training measures and reports; `metrics.jsonl`
   summaries      what TensorBoard shows
   loop           updates, reports, checkpoints, Ctrl-C, the end
   machine        the RAM that a training needs
-  sequences      inputs, targets and scores, as Test 3 needs them
+  sequences      inputs, targets and scores for Test 3
 
-`train` and `replay` are those of the task that a run's config names.
+`train` and `replay` call those of the task that a run's config names.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def train(
   log: Callable[[str], None] = print,
   strategy: 'tf.distribute.Strategy | None' = None,
 ) -> dict[str, float] | None:
-  """Trains a model of any task; arguments and result as of `Task.train`."""
+  """Trains a model of any task; see `Task.train`."""
   return tasks.get(config.TASK).train(
     config, model_dir, data_dir, log, strategy
   )

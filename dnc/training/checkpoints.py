@@ -1,8 +1,8 @@
 """The checkpoints of a run: the newest few and the best, each whole or absent.
 
 A checkpoint is a folder, `checkpoints/<updates>/`, with the files of
-`tf.train.Checkpoint.write` and a checksum of each. It is written beside its
-place, synced and renamed. A damaged one is noticed before it is read.
+`tf.train.Checkpoint.write` and a checksum of each. It is written under a
+temporary name, synced and renamed. Damage is noticed before it is read.
 """
 
 import contextlib
@@ -78,13 +78,13 @@ def read(
   """Restores a checkpoint whose files are sound.
 
   Args:
-    folder: of the checkpoint.
-    config: of the run that must have written it.
-    trackable: what is restored; has `run_name`.
+    folder: the checkpoint's folder.
+    config: the config of the run that must have written it.
+    trackable: what to restore; has `run_name`.
     partially: whether the checkpoint may hold more than `trackable`.
 
   Raises:
-    UsageError: if another run wrote it, or it does not fit.
+    UsageError: if another run wrote it, or it does not fit `trackable`.
   """
   checkpoint = tf.train.Checkpoint(trainer=trackable)
   problem = None
@@ -96,13 +96,13 @@ def read(
       status.assert_consumed()
     found = trackable.run_name.numpy().decode()
     if found != config.name():
-      problem = f'it is of {found}, {runs.CONFIG_FILE} of {config.name()}'
+      problem = f'it belongs to {found}, {runs.CONFIG_FILE} to {config.name()}'
   # TensorFlow's reader raises all of these.
   except (AssertionError, IndexError, ValueError, tf.errors.OpError) as e:
     problem = ' '.join(str(e).split())[:200]
   if problem:
     raise errors.UsageError(
-      f'{folder}: does not fit {runs.CONFIG_FILE} beside it ({problem}); '
+      f"{folder}: does not fit the run's {runs.CONFIG_FILE} ({problem}); "
       'restore the files or train in another --model_dir'
     )
 
@@ -126,25 +126,25 @@ def _numbered(model_dir: str, prefix: str = '') -> list[tuple[int, str]]:
 def sound(
   model_dir: str, log: progress.Log, kind: str = 'newest'
 ) -> str | None:
-  """Finds the newest of a run's sound checkpoints.
+  """Finds the newest sound checkpoint of a run.
 
   Args:
     model_dir: the run's folder.
-    log: takes a line for each damaged one, which is passed over.
+    log: takes a line for each damaged checkpoint that is skipped.
     kind: one of `config.CHECKPOINTS`.
 
   Returns:
-    Its folder; None if there are no checkpoints.
+    The checkpoint's folder; None if there are no checkpoints.
 
   Raises:
-    UsageError: if all are damaged.
+    UsageError: if all checkpoints are damaged.
   """
   folders = _numbered(model_dir, _BEST if kind == 'best' else '')
   for _, folder in folders:
     damage = _damage(folder)
     if not damage:
       return folder
-    log(f'{folder} is damaged ({damage}): passed over')
+    log(f'{folder} is damaged ({damage}): skipped')
   if folders:
     raise errors.UsageError(
       f'{_parent(model_dir)}: every checkpoint is damaged; restore the files '
@@ -166,7 +166,7 @@ def restore_parts(
     model_dir: the run's folder.
     config: the run.
     kind: one of `config.CHECKPOINTS`.
-    log: takes a line for each damaged checkpoint.
+    log: takes a line for each damaged checkpoint that is skipped.
     **parts: attributes of the trainer, by name.
 
   Raises:
@@ -193,13 +193,13 @@ class Checkpoints:
     trainer: trainer_lib.Trainer,
     log: progress.Log,
   ):
-    """Constructs the keeper of a run's checkpoints.
+    """Constructs the object; reads and writes nothing yet.
 
     Args:
       model_dir: the run's folder.
       config: the run.
-      trainer: has all its variables.
-      log: takes a line for each damaged checkpoint.
+      trainer: the run's trainer, with all its variables.
+      log: takes a line for each damaged checkpoint that is skipped.
     """
     self._model_dir = model_dir
     self._config = config
@@ -210,7 +210,8 @@ class Checkpoints:
     """Restores the newest sound checkpoint; returns whether there is one.
 
     Raises:
-      UsageError: if all are damaged, or another run wrote it.
+      UsageError: if all are damaged, another run wrote it, or it does not fit
+        the trainer.
     """
     folder = sound(self._model_dir, self._log)
     if folder:
@@ -218,22 +219,22 @@ class Checkpoints:
     return folder is not None
 
   def remove_partial(self) -> None:
-    """Removes what a killed process had half written."""
+    """Removes the half-written checkpoints of killed processes."""
     for path in glob.glob(_parent(glob.escape(self._model_dir)) + '/*.partial'):
       shutil.rmtree(path)
 
   def save(self, num_updates: int) -> None:
-    """Saves the newest and drops the oldest."""
+    """Saves a checkpoint; keeps the newest three."""
     self._write(num_updates, '', max_to_keep=3)
 
   def save_best(self, num_updates: int) -> None:
-    """Saves the best and drops the last best."""
+    """Saves a checkpoint as the best; removes the previous best."""
     self._write(num_updates, _BEST, max_to_keep=1)
 
   def _write(self, num_updates: int, prefix: str, max_to_keep: int) -> None:
     parent = _parent(self._model_dir)
     folder = os.path.join(parent, f'{prefix}{num_updates:08}')
-    # A resumed run saves again what it had saved.
+    # A resumed run reaches updates that already have a checkpoint.
     if os.path.exists(folder) and _damage(folder):
       shutil.rmtree(folder)
     if not os.path.exists(folder):

@@ -1,4 +1,4 @@
-"""Cores from configs, and what a core's state holds, by name."""
+"""Makes cores from configs; names what a core's state holds."""
 
 import sonnet as snt
 import tensorflow as tf
@@ -16,7 +16,7 @@ def make_core(
   output_size: int,
   kind: str = config_lib.DNC,
 ) -> dnc.Core:
-  """Makes a core with all its variables, from the config alone.
+  """Makes a core with all its variables, which the config determines.
 
   The weights have the distributions of Sonnet 2's defaults: truncated normal
   with standard deviation 1 / sqrt(rows), biases 0, and 1 for the forget gate.
@@ -61,7 +61,7 @@ def make_core(
 def widths(
   config: config_lib.Config, kind: str = config_lib.DNC
 ) -> dict[str, int]:
-  """Numbers per step of each representation that a core has, by name."""
+  """Numbers per step of each representation of a core, by name."""
   controller = {
     'controller_hidden': config.hidden_size,
     'controller_cell': config.hidden_size,

@@ -22,7 +22,7 @@ import tensorflow as tf
 from dnc import config as config_lib
 from dnc.system import errors
 
-# TensorFlow raises these when a worker does not answer, or is about to end
+# TensorFlow raises these when a worker does not answer, or is shutting down
 # because another does not.
 _LOSSES = (
   tf.errors.AbortedError,
@@ -34,15 +34,15 @@ _LOSSES = (
 
 
 class LostWorkerError(Exception):
-  """Another worker is gone. It has changed nothing of this worker's state."""
+  """Another worker is gone; this worker's state is unchanged."""
 
 
 @contextlib.contextmanager
 def lost_workers_told() -> Iterator[None]:
-  """Wraps what workers do together.
+  """Turns TensorFlow's errors about a lost worker into a `LostWorkerError`.
 
   Raises:
-    LostWorkerError: in place of TensorFlow's errors.
+    LostWorkerError: if another worker is gone.
   """
   try:
     yield
@@ -54,10 +54,10 @@ def lost_workers_told() -> Iterator[None]:
 
 
 def assign(variable: tf.Variable, value: tf.Tensor) -> None:
-  """Sets a variable or, in a replica, its own copy; casts the value.
+  """Sets a variable or, in a replica, the replica's copy; casts the value.
 
-  Under a strategy `variable.assign` asks how to aggregate the replicas' values;
-  here they are equal.
+  Under a strategy, `variable.assign` needs a rule to aggregate the replicas'
+  values; here they are equal.
   """
   tf.raw_ops.AssignVariableOp(
     resource=variable.handle, value=tf.cast(value, variable.dtype)
@@ -72,12 +72,12 @@ def make_strategy(
   Args:
     name: `default`: one device; `mirrored`: all devices of this machine;
       `multi_worker`: all workers that the environment variable TF_CONFIG names,
-      as TensorFlow's guide to distributed training documents.
+      as described in TensorFlow's guide to distributed training.
     log: takes a line before the wait for other workers. The wait ends when all
-      are there, or with Ctrl-C.
+      have connected, or with Ctrl-C.
 
   Raises:
-    UsageError: if TF_CONFIG is wrong, or the workers do not find each other.
+    UsageError: if TF_CONFIG is wrong, or the workers cannot connect.
   """
   if name == config_lib.DEFAULT:
     return tf.distribute.get_strategy()
@@ -100,7 +100,7 @@ def make_strategy(
 
 
 def check_tf_config() -> dict[str, Any]:
-  """Reads TF_CONFIG; `UsageError` if this worker is not among the workers."""
+  """Reads TF_CONFIG; `UsageError` unless it names the workers and this one."""
   text = os.environ.get('TF_CONFIG', '')
   try:
     found = json.loads(text)
@@ -117,14 +117,14 @@ def check_tf_config() -> dict[str, Any]:
     )
     raise errors.UsageError(
       f'--strategy={config_lib.MULTI_WORKER}: the environment variable '
-      f'TF_CONFIG is {text!r}; it must name the workers and which of them '
+      f'TF_CONFIG is {text!r}; it must name the workers and say which one '
       f'this is, e.g. {json.dumps(example)}'
     ) from e
   return found
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-  """Whether this process is the chief, which alone reports and writes."""
+  """Whether this process is the chief; only the chief reports and writes."""
   resolver = strategy.cluster_resolver
   if resolver is None or resolver.task_type in (None, '', 'chief'):
     return True
@@ -133,7 +133,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def num_workers(strategy: tf.distribute.Strategy) -> int:
-  """Number of processes that share the work, one on each machine."""
+  """Number of workers: processes that share a training."""
   if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
     cluster = strategy.cluster_resolver.cluster_spec().as_dict()
     return sum(map(len, cluster.values()))
@@ -141,7 +141,7 @@ def num_workers(strategy: tf.distribute.Strategy) -> int:
 
 
 def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy) -> None:
-  """Raises `UsageError` if replicas cannot have equal parts of a batch."""
+  """Raises `UsageError` if the replicas cannot get equal parts of a batch."""
   number = strategy.num_replicas_in_sync
   if batch_size % number:
     raise errors.UsageError(
@@ -166,14 +166,14 @@ def same_everywhere(strategy: tf.distribute.Strategy, text: str) -> bool:
 
 @tf.function
 def _gather(strategy: tf.distribute.Strategy, number: tf.Tensor) -> tf.Tensor:
-  """Joins the numbers of all replicas, int64 `[1]` each, to one tensor."""
+  """Joins the numbers of all replicas, int64 `[1]` each, into one tensor."""
   # A copy on the replica's own device.
   found = strategy.run(lambda: Part().join([tf.identity(number)])[0])
   return strategy.experimental_local_results(found)[0]
 
 
 class Part:
-  """A replica's part of what is divided; all of it for a single replica."""
+  """A replica's part of divided tensors; a single replica gets all."""
 
   def __init__(self):
     """Constructs the part of the calling replica."""

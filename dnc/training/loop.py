@@ -1,4 +1,4 @@
-"""The loop around any training: updates, reports, checkpoints, the end."""
+"""The training loop of all tasks: updates, reports, checkpoints, the end."""
 
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -28,13 +28,13 @@ CAUSE_FILE = 'cause.json'
 def stop_requests(log: progress.Log) -> Iterator[threading.Event]:
   """Turns the first Ctrl-C or SIGTERM into an event.
 
-  A second signal acts as it did before.
+  A second signal gets its previous handler.
 
   Args:
     log: takes a line at the first signal.
 
   Yields:
-    The event; never set outside the main thread, which alone gets signals.
+    The event; never set outside the main thread, which gets all signals.
   """
   requested = threading.Event()
   if threading.current_thread() is not threading.main_thread():
@@ -62,16 +62,16 @@ def train(
 ) -> dict[str, float] | None:
   """Trains to the last update, or until told to stop.
 
-  What is written at an update depends on its number alone. So a run that was
-  stopped or killed, and resumed, leaves the same files as one that never was.
+  What is written after an update depends only on its number. So a run that was
+  stopped or killed, and resumed, leaves the same files as an uninterrupted one.
 
   Args:
-    session: of a trainer that was restored, if there was something to restore.
-    checkpoints: of the same trainer.
+    session: the session; its trainer is restored if there was a checkpoint.
+    checkpoints: the checkpoints of the same trainer.
 
   Returns:
-    The last scores, which are in `training.json`, too. None if Ctrl-C or
-    SIGTERM ended the training early: its progress is saved.
+    The last scores, also written to `training.json`. None if Ctrl-C or SIGTERM
+    ended the training early; its progress is saved.
 
   Raises:
     UsageError: if the loss or its gradient is not finite.
@@ -81,7 +81,7 @@ def train(
   log = session.console
   was_finished = session.is_finished()
   if was_finished:
-    intro = f'{model_dir} is trained already'
+    intro = f'{model_dir} is already trained'
   elif trainer.num_updates:
     log(f'resuming {model_dir} after {trainer.num_updates:,} updates')
   else:
@@ -119,7 +119,7 @@ def _update(
   checkpoints: checkpoints_lib.Checkpoints,
   stop_requested: threading.Event,
 ) -> bool:
-  """Makes the updates that are left; returns whether it was stopped before."""
+  """Makes the remaining updates; returns whether it was stopped early."""
   config, trainer = session.config, session.trainer
   for metrics in session.updates(stop_requested):
     if not metrics['finite']:
@@ -133,7 +133,7 @@ def _update(
       if session.validate():
         checkpoints.save_best(number)
       checkpoints.save(number)
-    # Several workers stop after the same update: `stop` says when.
+    # Several workers stop after the same update: `stop` says which.
     if metrics['stop'] if 'stop' in metrics else stop_requested.is_set():
       checkpoints.save(number)
       # After the last update there is nothing left to stop.
@@ -144,7 +144,7 @@ def _update(
 def _tell_diverged(
   session: session_lib.Session, metrics: Mapping[str, Any]
 ) -> None:
-  """Ends a run that diverged; saves what it takes to repeat the update."""
+  """Saves the state and data of a diverged update; raises `UsageError`."""
   trainer = session.trainer
   number = trainer.num_updates
   loss, norm = float(metrics['loss']), float(metrics['grad_norm'])
@@ -164,23 +164,23 @@ def _tell_diverged(
   )
   raise errors.UsageError(
     f'training diverged: update {number + 1} has loss {loss} and gradient norm '
-    f'{norm} and was not made; {folder} has the state before it and says which '
-    f"data it used: dnc.training.replay('{session.model_dir}') repeats it, as "
-    'does the same command; try a lower --learning_rate or --max_grad_norm in '
+    f'{norm} and was not applied; {folder} has the state before it and names '
+    f"its data; dnc.training.replay('{session.model_dir}') repeats it, as does "
+    'the same command; try a lower --learning_rate or --max_grad_norm in '
     'another --model_dir'
   )
 
 
 def diverged(model_dir: str) -> tuple[str, dict[str, Any]]:
-  """Finds what a run left that diverged.
+  """Finds the state of a run before the update that diverged.
 
   Returns:
-    The folder of the checkpoint before the update that diverged; and about this
-    update `num_updates`, the number of updates before it, its `loss` and
-    `grad_norm`, and what `Session.data_of` returned.
+    The folder of the checkpoint before that update; and a dict about the
+    update: `num_updates`, the number of updates before it; its `loss` and
+    `grad_norm`, as text; and what `Session.data_of` returned.
 
   Raises:
-    UsageError: if no run diverged there.
+    UsageError: if no run diverged in `model_dir`.
   """
   folder = os.path.join(model_dir, DIVERGED_DIR)
   try:

@@ -7,7 +7,7 @@ from dnc.recurrence import compiled
 from dnc.system import errors
 
 _FLOAT = 4
-# TensorFlow and what it loads.
+# TensorFlow and its libraries.
 _LIBRARIES = 600 << 20
 # Tensors as large as a segment's images that exist at the same time: inputs,
 # targets, logits, and the gradient of the logits.
@@ -19,7 +19,7 @@ _CGROUP_LIMITS = (
 
 
 def available_memory() -> int:
-  """Bytes of memory that a process may still take.
+  """Bytes of memory that a process may still allocate.
 
   The system's free memory or the container's limit, whichever is less.
   """
@@ -62,12 +62,12 @@ def training_memory(
 
   Args:
     config: the run.
-    input_size: of the core.
-    output_size: of the core.
-    num_steps: of the longest segment.
-    steps_flag: the config's field that sets it.
+    input_size: input size of the core.
+    output_size: output size of the core.
+    num_steps: steps of the longest segment.
+    steps_flag: the config's field that sets `num_steps`.
     core: one of `config.CORES`.
-    num_workers: processes that share a batch, each on a machine of its own.
+    num_workers: processes that share a batch, each on its own machine.
 
   Returns:
     Bytes, keyed by the config's fields that they depend on.
@@ -82,7 +82,7 @@ def training_memory(
   # Gates, their gradients and the hidden states.
   images = steps * (_IMAGES * max(input_size, output_size) + 9 * hidden)
   state = _state_size(config) if has_memory else 2 * hidden
-  # One for each chunk, and one for each step of a chunk.
+  # One state for each chunk, and one for each step of a chunk.
   chunk = compiled.CHUNK_STEPS
   states = batch_size * state * (num_steps // chunk + min(num_steps, chunk))
   return {
@@ -115,8 +115,8 @@ def check_memory(config: config_lib.Config, *sizes: int | str) -> None:
     flags = ' '.join(f'--{name}={getattr(config, name)}' for name in largest)
     raise errors.UsageError(
       f'{flags}: training needs at least {_gigabytes(needed)} of memory, most '
-      f'of it for these, and {_gigabytes(available)} are available; choose '
-      'smaller ones'
+      f'of it because of these sizes, but only {_gigabytes(available)} is '
+      'available; choose smaller ones'
     )
 
 

@@ -1,8 +1,9 @@
 """Adam and RMSProp in one pass over the weights.
 
-Sonnet's formulas, to rounding, by TensorFlow's fused operations. Sonnet's own
-optimizers take a dozen passes over the weights, which costs much of an update
-on a short segment. Variables and checkpoints are those of Sonnet's optimizers.
+They compute Sonnet's formulas, up to rounding, with TensorFlow's fused
+operations. Sonnet's own optimizers take a dozen passes over the weights, a
+large part of an update on a short segment. Variables and checkpoints are those
+of Sonnet's optimizers.
 
 Sonnet's optimizers refuse most `tf.distribute` strategies. Here every replica
 updates its own copies, which stay equal as long as the gradients are equal.
@@ -15,7 +16,7 @@ import tensorflow as tf
 
 
 class _Fused(snt.Optimizer):
-  """Checks updates, and applies each by one operation."""
+  """Checks updates, and applies each with one operation."""
 
   def apply(
     self,
@@ -25,12 +26,13 @@ class _Fused(snt.Optimizer):
     """Applies updates to parameters, as Sonnet's optimizers do.
 
     Args:
-      updates: a gradient for each parameter; None leaves it as it is.
-      parameters: float variables.
+      updates: a gradient for each parameter; None leaves the parameter as it
+        is.
+      parameters: float variables, at least one.
 
     Raises:
-      ValueError: if there are not as many updates as parameters, or one is
-        sparse.
+      ValueError: if there are not as many updates as parameters, an update is
+        sparse, or RMSProp is centred.
     """
     if not parameters or len(updates) != len(parameters):
       raise ValueError(
@@ -64,7 +66,7 @@ class Adam(_Fused, snt.optimizers.Adam):
         lr=tf.cast(self.learning_rate, dtype),
         beta1=beta1,
         beta2=beta2,
-        # TensorFlow adds epsilon before it corrects v for bias, Sonnet and the
+        # TensorFlow adds epsilon before it corrects v for bias; Sonnet and the
         # paper add it after.
         epsilon=tf.cast(self.epsilon, dtype) * tf.sqrt(1 - beta2_power),
         grad=update,
@@ -107,12 +109,12 @@ def make(
     name: `adam` or `rmsprop`.
     learning_rate: the learning rate.
     parameters: the variables that it will be applied to.
-    beta2: Adam's. All else has Sonnet's defaults.
+    beta2: Adam's beta2. All other settings have Sonnet's defaults.
   """
   if name == 'adam':
     optimizer = Adam(learning_rate, beta2=beta2)
   else:
     optimizer = RMSProp(learning_rate)
-  # Created while a graph is traced, variables would make it trace twice.
+  # Variables created while a graph is traced would make it trace twice.
   optimizer._initialize(parameters)
   return optimizer

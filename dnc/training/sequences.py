@@ -1,6 +1,6 @@
-"""Sequences as Test 3 runs them: inputs, targets, and the scores of outputs.
+"""Sequences for Test 3: inputs, targets, and scores of outputs.
 
-Each task has its own `Sequences`; Test 3 knows no task.
+Each task has its own `Sequences`; Test 3 does not depend on the task.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Segment(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-  """One number for how well the steps of a sequence are predicted.
+  """A score of how well a sequence is predicted.
 
   Attributes:
     name: e.g. 'loss'.
@@ -49,19 +49,19 @@ class Metric:
 
 
 class Sequences(Protocol):
-  """Unseen sequences of a task, and how a model's outputs are scored.
+  """Unseen sequences of a task, which also score a model's outputs.
 
   Attributes:
     task: name of the task.
-    core: the model.
+    core: the model's core.
     input_size: size of its inputs.
     num_steps: steps of the longest sequence.
     metrics: the first is the loss.
     loss_unit: e.g. 'nats an image'.
     unit: what a sequence is called, e.g. 'rollout'.
     lesion_step: default for the first step of the lesion `frozen_memory`.
-    reset_interval: default for the steps between resets, and exchanges, of the
-      memory.
+    reset_interval: default for the number of steps between resets, and between
+      exchanges, of the memory.
   """
 
   task: str

@@ -1,6 +1,6 @@
-"""A training under way: what it reports, measures and leaves.
+"""A running training: what it measures, reports and writes.
 
-Each task has its own `Session`; `loop.train` knows no task.
+Each task has its own `Session`; `loop.train` does not depend on the task.
 """
 
 import abc
@@ -52,15 +52,15 @@ class _Speed:
     return self._last[0]
 
   def recent(self) -> tuple[float, float]:
-    """Both, of the last report; before the first report, so far."""
+    """Steps and updates per second: of the last report, or else so far."""
     return self._last or self._now()
 
 
 class MetricsFile:
   """`metrics.jsonl`: a line of JSON for every report and validation, in order.
 
-  A resumed run makes its reports since the last checkpoint again, so their
-  lines are dropped first.
+  A resumed run repeats its reports since the last checkpoint, so their lines
+  are dropped first.
   """
 
   def __init__(self, model_dir: str, num_updates: int):
@@ -81,9 +81,9 @@ class MetricsFile:
 
 
 def read_metrics(model_dir: str) -> list[dict[str, Any]]:
-  """Reads the rows of a run's `metrics.jsonl`, none if there is no such file.
+  """Reads the rows of a run's `metrics.jsonl`; none if there is no such file.
 
-  A last line that was cut off when a process died does not count.
+  Ignores a last line that was cut off when a process died.
 
   Raises:
     UsageError: if another line is damaged.
@@ -105,20 +105,20 @@ def read_metrics(model_dir: str) -> list[dict[str, Any]]:
 
 
 class Session(abc.ABC):
-  """A training under way, for `loop.train`.
+  """A running training, for `loop.train`.
 
-  What it writes at an update depends on the updates before alone (and the steps
-  per second on the clock).
+  What it writes at an update depends only on the updates so far, except for the
+  steps per second.
 
   Attributes:
     config: the run.
     model_dir: the run's folder.
-    trainer: what is trained.
+    trainer: the run's trainer.
     console: takes the reports.
     summaries: the run's TensorBoard summaries.
   """
 
-  # What the scores of `result` mean, by name, for TensorBoard.
+  # Descriptions of the scores of `result` for TensorBoard, by name.
   SCORES: Mapping[str, str]
 
   def __init__(
@@ -128,7 +128,7 @@ class Session(abc.ABC):
     trainer: trainer_lib.Trainer,
     console: progress.Console,
   ):
-    """Constructs the session; the trainer was restored, if it could be."""
+    """Constructs the session; `trainer` is restored if it could be."""
     self.config = config
     self.model_dir = model_dir
     self.trainer = trainer
@@ -138,7 +138,7 @@ class Session(abc.ABC):
     )
     self._metrics = MetricsFile(model_dir, trainer.num_updates)
     self._speed = _Speed()
-    # Scores, and the number of updates at which they were measured.
+    # The number of updates, and the scores measured after them.
     self._scored: tuple[int, dict[str, float]] = (-1, {})
     self._scored_closely = self._scored
 
@@ -146,28 +146,28 @@ class Session(abc.ABC):
   def updates(
     self, stop_requested: threading.Event
   ) -> Iterator[Mapping[str, Any]]:
-    """Makes the updates that are left, one for each item.
+    """Makes the remaining updates, one for each item.
 
     Args:
-      stop_requested: whether this process is to stop. Multi-worker runs agree
+      stop_requested: whether this process should stop. Multi-worker runs agree
         on it first.
 
     Yields:
-      What an update returned: `loss`, `grad_norm`, `num_steps`, `finite` (if
-      False, the update changed nothing), whatever else `data_of` takes and, of
+      The results of an update: `loss`, `grad_norm`, `num_steps`, `finite` (if
+      False, the update changed nothing), whatever else `data_of` needs and, in
       multi-worker runs, `stop`: whether all stop after this update.
     """
 
   @abc.abstractmethod
   def is_finished(self) -> bool:
-    """Whether the last update of the run was made."""
+    """Whether the run has made its last update."""
 
   @abc.abstractmethod
   def _score(self) -> dict[str, float]:
-    """Scores the model on unseen data, the same each time; has a `loss`."""
+    """Scores the model on the same unseen data each time; includes `loss`."""
 
   def _score_closely(self) -> dict[str, float]:
-    """Further scores, which take longer."""
+    """Further scores, which take longer to compute."""
     return {}
 
   def _draw(self) -> None:  # noqa: B027 (a task may have nothing to draw)
@@ -179,11 +179,11 @@ class Session(abc.ABC):
 
   @abc.abstractmethod
   def data_of(self, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What it takes to repeat the update with these metrics, for JSON."""
+    """What identifies the data of the update with these metrics, for JSON."""
 
   @abc.abstractmethod
   def _position_text(self) -> str:
-    """How far the training is."""
+    """The progress of the training, for the status line."""
 
   @abc.abstractmethod
   def _seconds_left(
@@ -193,7 +193,7 @@ class Session(abc.ABC):
 
   @abc.abstractmethod
   def quality_text(self, scores: Mapping[str, float]) -> str:
-    """How good the model is, from what `score` returned."""
+    """Describes how good the model is, from its scores."""
 
   def _status_text(self, loss: float) -> str:
     speed = self._speed.recent()
@@ -209,7 +209,7 @@ class Session(abc.ABC):
     )
 
   def show_status(self, metrics: Mapping[str, Any]) -> None:
-    """Shows how far the training is, after an update."""
+    """Counts an update's steps; on a terminal, updates the status line."""
     self._speed.add(int(metrics['num_steps']))
     if self.console.is_terminal:
       self.console.status(self._status_text(float(metrics['loss'])))
@@ -230,9 +230,9 @@ class Session(abc.ABC):
     self._append('report', training=training, validation=scores)
 
   def validate(self) -> bool:
-    """Scores the model closely and draws; returns whether it is the best."""
+    """Computes all scores and draws; returns whether the loss is the lowest."""
     scores = self.result()
-    # A diverged model shows nothing; the next update reports it.
+    # A diverged model is not drawn; the next update reports it.
     if math.isfinite(scores['loss']):
       self._draw()
     self.summaries.validation(self.trainer.num_updates, scores)
@@ -251,14 +251,14 @@ class Session(abc.ABC):
     )
 
   def _scores_now(self) -> dict[str, float]:
-    """`score` of the model as it is now, computed once per update."""
+    """`_score` of the current model, computed once per update."""
     number = self.trainer.num_updates
     if self._scored[0] != number:
       self._scored = (number, self._score())
     return self._scored[1]
 
   def result(self) -> dict[str, float]:
-    """All scores of the model as it is now, computed once per update."""
+    """All scores of the current model, computed once per update."""
     number = self.trainer.num_updates
     if self._scored_closely[0] != number:
       scores = {**self._scores_now(), **self._score_closely()}
@@ -266,6 +266,6 @@ class Session(abc.ABC):
     return self._scored_closely[1]
 
   def close(self) -> None:
-    """Ends all reports."""
+    """Closes the summaries and ends the status line."""
     self.summaries.close()
     self.console.finish()

@@ -1,8 +1,8 @@
-"""What TensorBoard shows of a run: scalars, pictures, and what each one means.
+"""TensorBoard summaries of a run: scalars and pictures, with descriptions.
 
-All are by number of updates. A killed run resumes from its last checkpoint.
-What it had written about later updates is then declared void, so that no curve
-goes back and forth.
+Their steps are numbers of updates. A killed run resumes from its last
+checkpoint; what it had written about later updates then becomes void, so that
+no curve runs backwards.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,8 @@ SUMMARY_DIR = 'summaries'
 
 TRAINING = {
   'loss': (
-    'What training minimises, mean over the updates since the last report.'
+    'The loss that training minimises, mean over the steps since the last '
+    'report.'
   ),
   'grad_norm': (
     'Global norm of the gradient before clipping, mean over the updates since '
@@ -96,10 +97,10 @@ PICTURES = {
 def draw_memory(
   trace: memory_trace.MemoryTrace, sprites: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-  """Draws everything that a memory did.
+  """Draws what a memory did.
 
   Args:
-    trace: of one sequence.
+    trace: the memory over one sequence.
     sprites: float `[time, 64, 64]` in [0, 1], the input at each step.
 
   Returns:
@@ -126,7 +127,7 @@ def draw_memory(
 
 
 def _as_hparam(value: object) -> str | int | float | bool:
-  """A setting in a type of TensorBoard's; tuples become the text of a flag."""
+  """Converts a setting to a type of TensorBoard's; tuples as in a flag."""
   if value is None or value == ():
     return 'none'
   if isinstance(value, tuple):
@@ -135,14 +136,14 @@ def _as_hparam(value: object) -> str | int | float | bool:
 
 
 def _trial(model_dir: str, settings: Mapping[str, object]) -> str:
-  """A run's name in the table of runs; other settings make another name."""
+  """A run's name in TensorBoard's table of runs; depends on its settings."""
   digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
   folder = os.path.basename(os.path.abspath(model_dir))
   return f'{folder} ({digest.hexdigest()[:8]})'
 
 
 class Summaries:
-  """Writes what TensorBoard shows of a run."""
+  """Writes the TensorBoard summaries of a run."""
 
   def __init__(
     self,
@@ -156,18 +157,18 @@ class Summaries:
     Args:
       model_dir: the run's folder.
       hparams: the run's settings: strings, numbers, None, tuples of them.
-      scores: what the validation's scores mean, by name.
-      num_updates: the updates done before this process. What an earlier process
-        wrote about later ones becomes void.
+      scores: descriptions of the validation's scores, by name.
+      num_updates: number of updates before this process. What an earlier
+        process wrote about later updates becomes void.
     """
     self._scores = scores
     self._writer = tf.summary.create_file_writer(
       os.path.join(model_dir, SUMMARY_DIR),
-      # Has a `resource_handle`, which ImportEvent below needs.
+      # Provides the `resource_handle` that ImportEvent needs below.
       experimental_trackable=True,
     )
     # TensorBoard's data server drops what a smaller step makes void. Its Python
-    # loader, used where that server cannot run, needs a start of session.
+    # loader, used where that server cannot run, needs a START event.
     start = tf.compat.v1.Event(
       wall_time=time.time(),
       step=num_updates + 1,
@@ -198,11 +199,11 @@ class Summaries:
     self._writer.flush()
 
   def training(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Writes what was measured while training; `TRAINING` describes it."""
+    """Writes what training measured; `TRAINING` describes it."""
     self._scalars('training', TRAINING, step, scalars)
 
   def validation(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Writes what was measured on unseen data; the task describes it."""
+    """Writes scores on unseen data; the task describes them."""
     self._scalars('validation', self._scores, step, scalars)
 
   def pictures(

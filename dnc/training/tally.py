@@ -1,4 +1,4 @@
-"""How far a training has come, and sums since its last report."""
+"""Counts of a training's updates and steps; sums since its last report."""
 
 import sonnet as snt
 import tensorflow as tf
@@ -13,7 +13,7 @@ def _variable(value: float, dtype: tf.DType) -> tf.Variable:
 class Tally(snt.Module):
   """Counts and sums, as variables, so that checkpoints hold them.
 
-  A resumed run then reports what it would have reported.
+  So a resumed run reports the same as an uninterrupted one.
 
   Attributes:
     num_updates: int64 variable, updates so far.
@@ -58,7 +58,7 @@ class Tally(snt.Module):
       distribution.assign(variable, variable + tf.cast(number, variable.dtype))
 
   def finish_report(self) -> dict[str, float]:
-    """Means since the last call: `loss` per step, `grad_norm` per update."""
+    """Means since the last call: `loss` by step, `grad_norm` by update."""
     since = (
       self.loss_sum,
       self.steps_since,

@@ -1,4 +1,4 @@
-"""What every task's trainer has: a tally, and the name of its run."""
+"""Base of every task's trainer: a tally, and the name of the run."""
 
 import sonnet as snt
 import tensorflow as tf
@@ -10,18 +10,18 @@ from dnc.training import tally as tally_lib
 class Trainer(snt.Module):
   """A model, its optimizer, and how far its run has come.
 
-  A checkpoint holds all of its variables, so that a resumed run does what it
-  would have done.
+  A checkpoint holds all its variables, so that a resumed run continues like an
+  uninterrupted one.
 
   Attributes:
     tally: `Tally` of updates and steps; made by the subclass.
-    run_name: string variable, the name of the run that is trained.
+    run_name: string variable, the name of the run.
   """
 
   tally: tally_lib.Tally
 
   def __init__(self, config: config_lib.Config):
-    """Constructs what all trainers have."""
+    """Constructs the common parts."""
     super().__init__(name='trainer')
     # Made outside any strategy: workers cannot send each other a string.
     self.run_name = tf.Variable(config.name(), trainable=False)

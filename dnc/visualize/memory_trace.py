@@ -1,7 +1,7 @@
 """Records everything a DNC's memory does over one short sequence.
 
-`dnc.traces` hold what the tests need of many rollouts; this is all there is to
-draw of a few steps: contents, weights, usage, links and gates.
+`dnc.traces` holds what the tests need, for many rollouts. A memory trace holds
+all that can be drawn, for a few steps: contents, weights, usage, links, gates.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ import tensorflow as tf
 from dnc import dnc
 from dnc import unroll
 
-# Steps that a picture has room for.
+# Maximum number of steps in a picture.
 NUM_STEPS = 100
 # Steps whose link matrices are kept, evenly spaced; one is the last.
 _NUM_LINKS = 4
@@ -29,7 +29,7 @@ class MemoryTrace(NamedTuple):
     read_words: `[time, R, W]`.
     read_weights: `[time, R, N]`.
     write_weights: `[time, num_writes, N]`.
-    usage: `[time, N]`, by which the step's write was allocated.
+    usage: `[time, N]`, from which the step's write was allocated.
     allocation_gate: `[time, num_writes]`; 1 writes to free slots, 0 by content.
     write_gate: `[time, num_writes]`; 0 writes nothing.
     free_gate: `[time, R]`; 1 frees the slots read at the previous step.
@@ -57,7 +57,7 @@ _GATES = ('allocation_gate', 'write_gate', 'free_gate', 'read_mode')
 
 
 def _record(state: dnc.DNCState) -> dict[str, tf.Tensor]:
-  """What to record of a step; the gates are computed from `hidden` later."""
+  """Selects what to record; gates are computed from `hidden` later."""
   memory = state.access_state
   return {
     'hidden': state.controller_state.hidden,
@@ -93,7 +93,7 @@ class Tracer:
   def _segment(
     self, inputs: tf.Tensor, state: dnc.DNCState
   ) -> tuple[dnc.DNCState, dict[str, tf.Tensor]]:
-    # Compiling takes longer than all steps without it.
+    # Compiling takes longer than running all steps uncompiled.
     _, state, recorded = unroll.unroll(
       self._core, inputs, state, record=_record, compiled=False
     )

@@ -1,9 +1,9 @@
 """Pictures of what a DNC's memory does: arrays to RGB images.
 
 Steps run from left to right and slots from top to bottom. All pictures over
-time have the same layout, so that those of one rollout can be read one below
-the other. Weights, usage and gates have the colours of 0 to 1 in every picture.
-Contents have no bounds: their colour bar shows those of the picture.
+time have the same layout, so pictures of one rollout line up below each other.
+The colours of weights, usage and gates span 0 to 1 in every picture. Contents
+are unbounded: their colour bar shows the bounds chosen for the picture.
 
 A number is a cell of whole pixels, so none is lost or blurred. All functions
 return uint8 `[height, width, 3]`. Their `sprites`, float `[time, 64, 64]` in
@@ -24,10 +24,10 @@ import numpy as np
 from dnc.dsprites import render
 from dnc.visualize import memory_trace
 
-# A memory of at most so many numbers is drawn with a row for each of them.
+# A memory of at most this many numbers is drawn with one row per number.
 MAX_ROWS = 1024
 
-# A power of two, so that figures have exactly the pixels they are given.
+# A power of two, so that sizes of figures in pixels are exact.
 _DPI = 128
 # A frame of two pixels, of which the matrix hides the inner one.
 _SETTINGS = {
@@ -36,7 +36,7 @@ _SETTINGS = {
   'axes.edgecolor': '0.4',
 }
 
-# All sizes are in pixels. Panels of few steps are narrower than this.
+# All sizes are in pixels. Panels of few steps are narrower than `_WIDTH`.
 _WIDTH = 800
 _HEAD_HEIGHT = 96
 _GATE_HEIGHT = 26
@@ -47,11 +47,11 @@ _GAP = 16
 
 
 class _Colours(NamedTuple):
-  """Which colour stands for which number.
+  """The colours of numbers.
 
   Attributes:
-    norm: takes numbers to shares of the colour map.
-    map: takes shares to colours.
+    norm: maps numbers to [0, 1].
+    map: maps [0, 1] to colours.
     ticks: the numbers that the colour bar shows.
   """
 
@@ -75,7 +75,7 @@ class _Panel(NamedTuple):
   Attributes:
     values: `[rows, columns]`.
     row_height: height of a row in pixels.
-    name: what its rows are, or belong to.
+    name: the label of its rows.
     labels: row number and text of each label.
   """
 
@@ -148,7 +148,7 @@ class _PixelFigure:
 
 
 def _round_up(value: float, digits: Sequence[float]) -> float:
-  """The smallest digit times a power of ten that is not below; 1 for 0."""
+  """Rounds up to one of the digits times a power of ten; 1 for 0."""
   if value <= 0:
     return 1.0
   power = 10.0 ** np.floor(np.log10(value))
@@ -174,7 +174,7 @@ def _column_width(num_columns: int) -> int:
 
 
 def _ticks(num_columns: int, column_width: int) -> range:
-  """Columns at round distances, with room for a sprite between them."""
+  """Columns at round intervals, each wide enough for a sprite."""
   room = render.IMAGE_SIZE + _GAP
   return range(
     0, num_columns, int(_round_up(-(-room // column_width), (1, 2, 5)))
@@ -228,7 +228,7 @@ def weights(
 ) -> np.ndarray:
   """Draws where heads read or write, `[time, heads, N]` in [0, 1].
 
-  There is a panel for each head, slots by steps, called `name` and a number.
+  Each head has a panel, slots by steps, labelled with `name` and its number.
   """
   # One or two heads get twice the height of more.
   height = int(np.clip(4 // values.shape[1], 1, 2)) * _HEAD_HEIGHT
@@ -262,7 +262,7 @@ def words(memory: np.ndarray, sprites: np.ndarray | None = None) -> np.ndarray:
   rows = rows.reshape([num_steps, -1])[:, :-1].T
   row_height = MAX_ROWS // 2 // (num_slots * word_size)
   row_height = min(max(1, row_height), _GATE_HEIGHT)
-  # Every so many slots there is room for a label.
+  # Slots from one label to the next, so that labels do not overlap.
   interval = -(-_GAP // ((word_size + 1) * row_height))
   labels = [
     (slot * (word_size + 1) + word_size // 2, str(slot))
@@ -273,10 +273,10 @@ def words(memory: np.ndarray, sprites: np.ndarray | None = None) -> np.ndarray:
 
 
 def last_words(memory: np.ndarray) -> np.ndarray:
-  """Draws a memory of any size after one step, `[N, W]`, a column a slot."""
+  """Draws a memory of any size after one step, `[N, W]`, a column per slot."""
   num_slots, word_size = memory.shape
   height = word_size * _column_width(num_slots)
-  panel = _slots_panel(memory, height, 'number of word')
+  panel = _slots_panel(memory, height, 'position in word')
   return _draw([panel], _signed_colours(memory), 'slot')
 
 
@@ -306,7 +306,7 @@ def gates(
 
 @matplotlib.rc_context(_SETTINGS)
 def links(trace: memory_trace.MemoryTrace) -> np.ndarray:
-  """Draws link matrices, steps from left to right, heads below each other."""
+  """Draws link matrices: steps from left to right, heads from top to bottom."""
   num_links, num_writes, num_slots, _ = trace.link.shape
   size = num_slots * max(1, 2 * _HEAD_HEIGHT // num_slots)
   across, down = size + 2 * _GAP, size + _GAP

@@ -1,4 +1,4 @@
-"""Tests of which traces an evaluation asks for, and of their space."""
+"""Tests of the traces that an evaluation requests, and of their space."""
 
 import dataclasses
 import glob
@@ -25,7 +25,7 @@ _EVALUATION = dict(num_rollouts=12, num_sequences=3, rollout_length=15)
 
 
 class EvaluatedRunTest(tf.test.TestCase):
-  """Of what is run, which traces."""
+  """Which traces a run has."""
 
   def setUp(self):
     super().setUp()
@@ -127,7 +127,7 @@ class EvaluatedRunTest(tf.test.TestCase):
       self._lines.clear()
       run.check_space(requests)
       self.assertEmpty(self._lines)
-      # Elsewhere, all of it is missing.
+      # In another folder, all traces are missing.
       other = self._run(os.path.join(self.get_temp_dir(), 'other'))
       usage.free = needed
       other.check_space(requests)

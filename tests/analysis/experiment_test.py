@@ -1,6 +1,6 @@
 """Tests of analysis.experiment on a run whose rollouts are confined.
 
-commands_test puts a run on the usual rollouts to the tests.
+commands_test evaluates a run on the usual rollouts.
 """
 
 import glob
@@ -52,12 +52,12 @@ _EVALUATION = dict(
 
 
 class ConfinedTest(tf.test.TestCase):
-  """Hearts grow and move up and down; their angle is drawn for a rollout."""
+  """Hearts that grow and move vertically; one angle for each rollout."""
 
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    # Most of a minute, and what is computed is the same.
+    # Saves most of a minute; the results are the same.
     cls.enterClassContext(
       mock.patch.object(unroll, 'can_compile', return_value=False)
     )
@@ -66,7 +66,7 @@ class ConfinedTest(tf.test.TestCase):
     data_dir = testing_data.data_dir()
     training.train(_TRAINING, cls._model_dir, data_dir, log=lambda line: None)
     cls._found, cls._lines = cls._evaluate()
-    # Further evaluations write other ones.
+    # Later evaluations overwrite these files.
     cls._texts = {}
     for path in glob.glob(
       os.path.join(cls._model_dir, evaluated_run.EVALUATION_DIR, '*.[jm]*')
@@ -79,7 +79,7 @@ class ConfinedTest(tf.test.TestCase):
     lines = []
     config = config_lib.EvaluationConfig(**{**_EVALUATION, **changes})
     with warnings.catch_warnings():
-      # NumPy's, of divisions by zero.
+      # NumPy warns of divisions by zero.
       warnings.simplefilter('error', RuntimeWarning)
       found = experiment.evaluate(
         model_dir or cls._model_dir,
@@ -90,7 +90,7 @@ class ConfinedTest(tf.test.TestCase):
     return found, '\n'.join(lines)
 
   def _folder(self, name, model_dir=None):
-    """The one folder of traces that is called like that."""
+    """The one folder of traces whose name matches."""
     folder = os.path.join(
       model_dir or self._model_dir, evaluated_run.EVALUATION_DIR, 'traces'
     )
@@ -117,7 +117,7 @@ class ConfinedTest(tf.test.TestCase):
       self.assertGreater(len(np.unique(classes[:, 1])), 3)
       self.assertGreater(len(np.unique(classes[:, 4])), 5)
     self.assertGreater(len({classes[0, 2] for classes in rollouts}), 5)
-    # Test 2 moves x, and x alone; what else was fixed still is.
+    # Test 2 moves only x; other fixed latents stay fixed.
     for classes in self._classes('mi_fixed-shape2_3x15_*', 'sequences'):
       self.assertAllEqual(np.unique(classes[:, 0]), [2])
       self.assertLen(np.unique(classes[:, [1, 2, 4]], axis=0), 1)
@@ -231,11 +231,11 @@ class ConfinedTest(tf.test.TestCase):
     found, lines = self._evaluate(
       tests=('probe',), representations=('read_words',), num_isolated=0
     )
-    # But for the untrained core, of which only what is probed is written.
+    # Only the untrained core has new traces: they hold only what is probed.
     self.assertRegex(lines, 'traces: reading .*/probe_varying')
     self.assertNotIn('memory', found['probe'].widths)
     for split, scores in found['probe'].scores.items():
-      # Controls depend on what is probed; this does not.
+      # Controls depend on what is probed; this score does not.
       before = self._found['probe'].scores[split]['read_words']
       self.assertEqual(
         scores['read_words'][0]['scale']['exact'], before[0]['scale']['exact']
@@ -253,7 +253,7 @@ class ConfinedTest(tf.test.TestCase):
     self.assertEqual(found['mi']['memory'].scores.shape, (2, 2))
     self.assertEqual(found['mi']['memory'].lags, (0, 3))
     with self.assertRaisesRegex(
-      errors.UsageError, '--locations=20: must be of 0 to 19'
+      errors.UsageError, '--locations=20: must be in 0 to 19'
     ):
       self._evaluate(tests=('mi',), locations=(20,))
 
@@ -290,7 +290,7 @@ class ConfinedTest(tf.test.TestCase):
     _, lines = self._evaluate(model_dir, varying=latents.NAMES, **fast)
     self.assertIn('traces: writing', lines)
     usual = self._folder('probe_12+2x15_*', model_dir)
-    # As if it had been renamed.
+    # As if the folder had been renamed.
     confined = self._folder('probe_varying-*', model_dir)
     shutil.rmtree(usual)
     shutil.copytree(confined, usual)
@@ -299,7 +299,7 @@ class ConfinedTest(tf.test.TestCase):
 
 
 class WithoutMemoryTest(tf.test.TestCase):
-  """A core of which there is only the controller to probe."""
+  """A core without a memory: only its controller can be probed."""
 
   @classmethod
   def setUpClass(cls):
@@ -339,7 +339,7 @@ class WithoutMemoryTest(tf.test.TestCase):
     self.assertTrue(any('core=lstm has no memory;' in line for line in lines))
     self.assertNotIn('lesion', found)
     self.assertTrue(any('no Test 3' in line for line in lines))
-    # It is judged by its untrained twin.
+    # It is compared with an untrained core.
     self.assertEqual(
       {k: list(v) for k, v in found['probe'].comparisons.items()},
       {
@@ -353,7 +353,7 @@ class WithoutMemoryTest(tf.test.TestCase):
     with open(path, encoding='utf-8') as file:
       text = file.read()
     self.assertIn('the memory: a control.', text)
-    self.assertIn('can the latents be read off its state?', text)
+    self.assertIn('can the latents be read from its state?', text)
     self.assertIn('this network has no memory', text)
     self.assertTrue(any('squared error' in line for line in lines))
 

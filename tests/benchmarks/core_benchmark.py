@@ -3,13 +3,14 @@
   python -m tests.benchmarks.core_benchmark
   python -m tests.benchmarks.core_benchmark --models=b --lengths=100
 
-Three ways take turns in one process, so that all meet the same changes of the
-machine's speed. Figures are medians; ratios are medians of each turn's ratio.
+Three ways take turns in one process, so that changes of the machine's speed
+affect all of them. Figures are medians; ratios are medians of each turn's
+ratio.
 
-*   port: `snt.dynamic_unroll` of the core with the reference's helpers (sorts
-    and gathers each row of a batch by itself, multiplies by `cumprod`): what a
-    straight port of google-deepmind/dnc does.
-*   core: `snt.dynamic_unroll` of our core as it is.
+*   port: `snt.dynamic_unroll` of the core with the reference's helpers, as in a
+    straight port of google-deepmind/dnc. They sort and gather each row of a
+    batch separately, and multiply with `cumprod`.
+*   core: `snt.dynamic_unroll` of our core.
 *   unroll: `dnc.unroll.unroll`.
 
 With `--peers=FOLDER`, made by `pip install --target=FOLDER dnc torch`,
@@ -17,9 +18,8 @@ pytorch-dnc takes turns too, in its own process.
 
 A training step is loss, gradients, clipping and Adam, the same for all three,
 with hidden size 256, 4,101 inputs and 4,096 outputs. The ceiling is the speed
-at which the multiplications by weights alone would be done at the rate of a
-large matrix product, measured in the same process. Peak memory is that of a
-process of its own.
+if only the multiplications by weights took time, at the rate of a large matrix
+product in the same process. Peak memory is measured in a separate process.
 """
 
 from collections.abc import Callable
@@ -55,19 +55,19 @@ _TURNS = flags.DEFINE_integer('turns', 5, 'Turns of each.', lower_bound=1)
 _MEMORY_LENGTHS = flags.DEFINE_list(
   'memory_lengths',
   ['500', '1000'],
-  'Sequences to train Model A on for peak memory.',
+  'Steps of the sequences that Model A is trained on for peak memory.',
 )
 _PEERS = flags.DEFINE_string('peers', None, 'Folder with pytorch-dnc.')
 _JSON = flags.DEFINE_string('json', None, 'Where to write the figures.')
 _PEAK_OF = flags.DEFINE_string(
-  'peak_of', None, 'Used by itself: <way>,<length>, trains Model A once.'
+  'peak_of', None, 'Internal: <way>,<length>; trains Model A once.'
 )
 
 _SIZES = dict(a=(256, 64), b=(16, 16))
 _NUM_READS = 4
 _HIDDEN_SIZE = 256
 _PEER = 'pytorch-dnc'
-# Of a turn of forward passes.
+# Least number of steps in a turn of forward passes.
 _LEAST_STEPS = 500
 
 
@@ -198,8 +198,8 @@ def _peer(model: str, length: int):
   ) as process:
     if process.stdout.readline() != 'ready\n':
       raise app.UsageError(
-        f'--peers={_PEERS.value}: pytorch-dnc does not start from there; see '
-        'above; make such a folder by: pip install --target=FOLDER dnc torch'
+        f'--peers={_PEERS.value}: pytorch-dnc does not start from there (see '
+        'above); make the folder with: pip install --target=FOLDER dnc torch'
       )
 
     def seconds(task: str) -> float:
@@ -211,19 +211,19 @@ def _peer(model: str, length: int):
 
 
 def _measure(model: str, length: int, rate: float) -> dict[str, Any]:
-  """Measures the steps a second of each way, which take turns."""
+  """Measures steps per second of each way, in turns."""
   core = _core(model)
   data = _data(length)
-  # So that the time to the first step includes compiling.
+  # Makes the time to the first step include compiling.
   compiled.chunk_for.cache_clear()
   functions = {way: _functions(core, f) for way, f in _WAYS.items()}
   steps = length * _BATCH_SIZE.value
   found = dict(model=model, length=length, multiplications_per_second=rate)
   with _peer(model, length) as peer:
-    # The reverse pass has two products for each of the forward pass.
+    # The backward pass has two products for each one of the forward pass.
     for task, products in dict(train=3, forward=1).items():
-      # Several short forward passes: the first meets the processor caches as
-      # another way has left them.
+      # Several short forward passes, because the first finds the processor
+      # caches as another way left them.
       calls = max(1, _LEAST_STEPS // length) if task == 'forward' else 1
       timers = {
         way: (lambda calls=calls, f=f[task]: _seconds(f, *data, calls=calls))
@@ -258,7 +258,7 @@ def _peak_memory(way: str, length: int) -> float | None:
   """Measures the peak resident memory of training Model A, in GB.
 
   Args:
-    way: of `_WAYS`.
+    way: a key of `_WAYS`.
     length: steps of a sequence.
 
   Returns:
@@ -308,7 +308,7 @@ def main(argv: Sequence[str]) -> None:
     way, length = _PEAK_OF.value.split(',')
     _print_peak(way, int(length))
     return
-  # First, as a process's peak is at least that of its parent when it forks.
+  # First, because a forked process's peak is at least its parent's memory.
   peaks = {}
   for length in _MEMORY_LENGTHS.value:
     for way in ('port', 'unroll'):

@@ -5,23 +5,24 @@
 
 Prints a table for each of four parts:
 
-*   padding: the share of padding among the steps of an epoch of the post's,
+*   padding: the share of padding among the steps of one of the post's epochs,
     batched as for training and in order of index;
 *   memory: resident memory while the batches of such an epoch are read.
-    Anonymous memory is the process's own. The rest are files, mostly the table
+    Anonymous memory is the process's own. The rest is files, mostly the table
     of sprites (377 MB), which is read page by page;
-*   speed: steps (batch x time) a second of reading batches, either packed, as
+*   speed: steps (batch x time) per second of reading batches, either packed, as
     `rollouts.dataset` yields them, or unpacked to the floats that the model
-    takes. The share of the machine is their processor time at 6,000 steps a
+    takes. The share of cores is the processor time of reading 6,000 steps per
     second, relative to all cores;
-*   training: steps a second of training Model B, which is fastest and so needs
-    most data. The trainer gets the same batch again and again or batches of the
-    pipeline, either packed, to be unpacked in its graph, or as floats.
+*   training: steps per second of training Model B, which trains fastest and so
+    needs the most data. The trainer gets one batch again and again or the
+    batches of the pipeline, either packed, to be unpacked in its graph, or as
+    floats.
 
 The candidates take turns in one process, so that changes of the machine's speed
 affect all of them. Figures are medians over the turns, with the lowest and the
-highest; ratios are medians of each turn's ratio. A turn starts a new pipeline,
-and its start counts.
+highest; ratios are medians of each turn's ratio. A turn includes the start of a
+new pipeline.
 """
 
 from collections.abc import Callable
@@ -46,7 +47,7 @@ from dnc.dsprites import table as table_lib
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import trainer as trainer_lib
 
-# In this order, because the other parts use memory.
+# Memory comes early, because the parts after it use memory.
 _PARTS = ('padding', 'memory', 'speed', 'training')
 _CHOSEN = flags.DEFINE_list(
   'parts', list(_PARTS), f'Some of {", ".join(_PARTS)}.'
@@ -64,7 +65,7 @@ _TRAINING_BATCHES = flags.DEFINE_integer(
 _EPOCH = flags.DEFINE_integer('epoch', 10_000, 'Rollouts in an epoch.')
 _JSON = flags.DEFINE_string('json', None, 'File for the figures.')
 
-# Steps a second to supply to training.
+# Steps per second that training needs.
 _TRAINING_SPEED = 6_000
 _NUM_READINGS = 10
 # Forms of the images in a batch.
@@ -106,7 +107,7 @@ def _seconds(turns: Turns) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     turns: functions by name; each is first called once without being timed.
 
   Returns:
-    For each name two arrays [runs], wall and processor time in seconds.
+    For each name, two arrays [runs]: wall and processor time in seconds.
   """
   for turn in turns.values():
     turn()
@@ -122,7 +123,7 @@ def _seconds(turns: Turns) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _speeds(steps: int, seconds: np.ndarray) -> dict[str, float]:
-  """Computes `median`, `lowest` and `highest` steps a second of the turns."""
+  """Computes `median`, `lowest` and `highest` steps per second of the turns."""
   speeds = steps / seconds
   return dict(
     median=float(np.median(speeds)),
@@ -142,7 +143,7 @@ def _spread(speeds: Mapping[str, float]) -> list[str]:
 
 
 def _measure_speed(table: table_lib.SpriteTable) -> dict[str, Any]:
-  """Measures steps a second of reading batches."""
+  """Measures steps per second of reading batches."""
 
   def turn(form: str) -> None:
     for _ in _pipeline(table, form, _BATCHES.value):
@@ -199,7 +200,7 @@ def _measure_padding() -> dict[str, float]:
 
   found = dict(
     as_batched=share(np.arange(batches.size)),
-    # As unsigned numbers, places that are not filled (-1) sort last.
+    # As unsigned numbers, unfilled places (-1) sort last.
     in_order_of_index=share(np.argsort(batches.ravel().view(np.uint64))),
   )
   _print(
@@ -244,7 +245,7 @@ def _measure_memory(table: table_lib.SpriteTable) -> list[dict[str, float]]:
 
 @contextlib.contextmanager
 def _taking_floats() -> Iterator[None]:
-  """Makes trainers that are constructed within take batches of `_floats`."""
+  """Makes trainers constructed in the block take batches of `_floats`."""
   packed = rollouts.batch_spec
 
   def batch_spec(batch_size: int | None = None) -> rollouts.RolloutBatch:
@@ -272,7 +273,7 @@ def _train(
 
 
 def _measure_training(table: table_lib.SpriteTable) -> dict[str, Any]:
-  """Measures steps a second of training with and without the pipeline."""
+  """Measures steps per second of training with and without the pipeline."""
   number = _TRAINING_BATCHES.value
   turns = {}
   for form in _FORMS:
@@ -289,7 +290,7 @@ def _measure_training(table: table_lib.SpriteTable) -> dict[str, Any]:
     )
   seconds = _seconds(turns)
   steps = number * _BATCH_SIZE.value * _LENGTH.value
-  # With floats that are ready: only training.
+  # With ready floats, only the training takes time.
   reference = seconds['the same batch, floats'][0]
   found = {
     name: dict(

@@ -1,4 +1,4 @@
-"""Times the export of traces against the model alone.
+"""Compares the speed of exporting traces with that of the model alone.
 
   python -m tests.benchmarks.export_benchmark
   python -m tests.benchmarks.export_benchmark --models=b --runs=3
@@ -8,17 +8,17 @@ changes of the machine's speed affect all of them. Figures and ratios are
 medians over the turns, with the lowest and the highest.
 
 *   forward: the model predicts and its loss is computed; nothing else is kept.
-*   segments: the compiled segments of an export, whose records are thrown away.
+*   segments: the compiled segments of an export, whose records are discarded.
 *   export: writes to a new folder as `recording.ModelTraces` does. Building the
     graph, which takes seconds once, is not counted.
 
 All take their rollouts from the input pipeline. Models: b; a, whose memory is
 not written by default; and a_memory, with its memory. The last can be no faster
-than the disk, so writing large blocks, every file synced, is measured as well.
+than the disk, so the benchmark also times writing and syncing large files.
 
-The second table shows the memory of this process after each of some shards of
-an export. Anonymous memory is its own. The rest is files, above all the table
-of sprites (377 MB), which is loaded page by page.
+Another table shows the memory of this process at some points of an export.
+Anonymous memory is the process's own. The rest is files, mostly the table of
+sprites (377 MB), which is loaded page by page.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ _BYTES = flags.DEFINE_integer('megabytes', 256, 'MiB to write in a turn.')
 _LENGTH = flags.DEFINE_integer('length', 500, 'Steps of a rollout.')
 _RUNS = flags.DEFINE_integer('runs', 5, 'Number of turns.', lower_bound=1)
 _MEMORY_ROLLOUTS = flags.DEFINE_integer(
-  'memory_rollouts', 640, 'Rollouts of Model B for the second table; or 0.'
+  'memory_rollouts', 640, 'Rollouts of Model B for the memory table; or 0.'
 )
 _DATA_DIR = flags.DEFINE_string('data_dir', None, 'As in train.py.')
 _FOLDER = flags.DEFINE_string(
@@ -142,7 +142,7 @@ def _write_blocks(num_bytes: int) -> None:
 def _seconds(
   turns: Mapping[str, Callable[[], Any]],
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-  """Returns wall and processor time `[runs]` of each, after a warm-up."""
+  """Returns wall and processor time `[runs]` of each turn, after a warm-up."""
   for turn in turns.values():
     turn()
   found = {name: [] for name in turns}
@@ -257,7 +257,7 @@ def main(argv: Sequence[str]) -> None:
     )
   table = table_lib.load_table(table_lib.RENDERED, _DATA_DIR.value)
   found = {}
-  # Memory first, before anything else has used some.
+  # Memory first, before other parts use some.
   if _MEMORY_ROLLOUTS.value:
     found['memory'] = _measure_memory(table)
   for model in _MODELS.value:

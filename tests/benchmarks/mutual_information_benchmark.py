@@ -1,4 +1,4 @@
-"""Times Test 2 on noise: by default, as much of it as Model A's memory holds.
+"""Times Test 2 on noise, by default with as many numbers as Model A's memory.
 
   python -m tests.benchmarks.mutual_information_benchmark
   python -m tests.benchmarks.mutual_information_benchmark --sequences=2
@@ -8,7 +8,7 @@
 Sequences of 500 to 1,000 steps of 32 classes are scored against slowly changing
 noise in float32 at every location: all lags, controls, shifts and plain scores.
 Prints the time taken, an estimate for 50 sequences, and peak resident memory.
-The time to make the noise does not count; reading traces is not included.
+The time does not include making the noise or reading traces.
 """
 
 from collections.abc import Sequence

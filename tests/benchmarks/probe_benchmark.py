@@ -3,12 +3,12 @@
   python -m tests.benchmarks.probe_benchmark
   python -m tests.benchmarks.probe_benchmark --num_rollouts=1000 --num_seeds=1
 
-Writes traces of one representation, in which labels are planted, to a temporary
-folder, as large as the post's by default (5 million steps of 256 numbers, 5.3
-GB), and runs Test 1 on them as evaluate.py does: three offsets, true and
-shuffled labels, random inputs and a planted memory. Prints how long each part
-took, the highest resident memory, and how much was found of the planted labels;
-fails if that is too little. Writing the traces is not timed.
+Writes traces of one representation with planted labels to a temporary folder;
+by default as large as the post's (5 million steps of 256 numbers, 5.3 GB). Runs
+Test 1 on them as evaluate.py does: three offsets, true and shuffled labels,
+random inputs and a planted memory. Prints the time of each part, the highest
+resident memory, and the R^2 of the planted labels; fails if an R^2 is far from
+the attainable one. Writing the traces is not timed.
 """
 
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ _FOLDER = flags.DEFINE_string(
 )
 _JSON = flags.DEFINE_string('json', None, 'File for the results.')
 
-# Other than that of the control.
+# Differs from the seed of the control.
 _SEED = 1
 _NAME = 'memory'
 
@@ -109,7 +109,7 @@ class _Parts(progress.Console):
 
   def __init__(self):
     super().__init__()
-    # So that inner stages are shown, too.
+    # Makes inner stages call `show`, too.
     self.is_terminal = True
     self.begun = []
 
@@ -128,7 +128,7 @@ class _Parts(progress.Console):
 
 
 def _found(result: probe.ProbeResult) -> dict[str, dict[str, float]]:
-  """R^2 of the planted labels on unseen rollouts, and the R^2 attainable."""
+  """R^2 of the planted labels on unseen rollouts, and the attainable R^2."""
   scores = result.scores['test'][_NAME][0]
   return {
     label: {
@@ -141,7 +141,7 @@ def _found(result: probe.ProbeResult) -> dict[str, dict[str, float]]:
 
 
 def _attainable(result: probe.ProbeResult) -> dict[str, float]:
-  """The R^2 attainable: latents are independent, all classes equally likely."""
+  """The attainable R^2; latents are independent, all classes equally likely."""
   share = 1 / latents.SIZES[0]
   covariance = np.zeros([result.spec.num_outputs] * 2)
   num_shapes = latents.SIZES[0]

@@ -1,4 +1,4 @@
-"""Times pytorch-dnc (PyPI `dnc`) for `core_benchmark`, in a process of its own.
+"""Times pytorch-dnc (PyPI `dnc`) for `core_benchmark`, in its own process.
 
 Both packages are called `dnc`, so this script takes the other one's folder and
 imports nothing of ours:
@@ -7,7 +7,7 @@ imports nothing of ours:
       <memory_size> <word_size> <num_reads> <hidden_size> <inputs> <outputs>
 
 It prints `ready`. Then, for every line `train` or `forward` of its input, it
-does that once and prints the seconds that it took.
+runs that task once and prints the seconds that it took.
 """
 
 import sys

@@ -137,7 +137,7 @@ class AllocationTest(tf.test.TestCase, parameterized.TestCase):
     for head in range(num_writes):
       rows = np.arange(batch_size)
       least = usage[rows, np.argmin(usage, axis=1)]
-      # Near enough: rounding may choose between usages that hardly differ.
+      # Not exact: rounding may choose between usages that hardly differ.
       chosen = usage[rows, np.argmax(allocation[:, head], axis=1)]
       self.assertAllClose(chosen, least, rtol=0, atol=_TOLERANCE)
       usage = 1 - (1 - usage) * (1 - gates[:, [head]] * allocation[:, head])

@@ -1,6 +1,6 @@
-"""Tests of the core as Sonnet users use it, and of what holds for any weights.
+"""Tests of the core as an `RNNCore`, and of properties for any weights.
 
-Its numbers are in golden_test.
+golden_test checks its numbers.
 """
 
 import doctest
@@ -33,7 +33,7 @@ def _inputs(num_steps, batch_size):
 # Time and batch.
 _EXPORT_SIZES = ((5, 2), (1, 3))
 _TOLERANCE = 1e-5
-# Each: memory_size, word_size, num_reads, num_writes; the least, and others.
+# memory_size, word_size, num_reads, num_writes: the smallest, and others.
 _SIZES = (
   (1, 1, 1, 1),
   *np.random.default_rng(6).integers(1, (31, 7, 5, 6), [3, 4]).tolist(),
@@ -41,7 +41,7 @@ _SIZES = (
 
 
 class _Exported(tf.Module):
-  """A core for `tf.saved_model.save`, over any time and batch."""
+  """A core for `tf.saved_model.save`, for any time and batch."""
 
   def __init__(self, core, unroll_fn):
     super().__init__()
@@ -125,7 +125,7 @@ class DNCTest(tf.test.TestCase, parameterized.TestCase):
     path = os.path.join(self.get_temp_dir(), 'saved_model')
     tf.saved_model.save(module, path)
     expected = [module(_inputs(*sizes)) for sizes in _EXPORT_SIZES]
-    # What was loaded must not lean on what was saved.
+    # The loaded module must not depend on the saved one.
     for variable in module.core.variables:
       variable.assign(tf.zeros_like(variable))
     loaded = tf.saved_model.load(path)
@@ -166,7 +166,7 @@ def _project(outputs, state, cotangents):
 
 
 def _central_differences(function, variable, delta=1e-5):
-  """Returns the gradient of `function()`, a float64 scalar, by `variable`."""
+  """The gradient of `function()`, a float64 scalar, w.r.t. `variable`."""
   value = variable.numpy()
   gradient = np.zeros_like(value)
   for index in np.ndindex(*value.shape):
@@ -182,7 +182,10 @@ def _central_differences(function, variable, delta=1e-5):
 
 
 def _step_by_step(core, inputs, state, write_weights=None):
-  """Returns outputs and last state; usage may be given the write weights."""
+  """Returns outputs and last state.
+
+  `write_weights` replaces the previous step's, which only usage depends on.
+  """
   outputs = []
   for t, step in enumerate(tf.unstack(inputs)):
     if write_weights is not None:
@@ -226,12 +229,11 @@ class InvariantsTest(tf.test.TestCase, parameterized.TestCase):
 
 
 class GradientTest(tf.test.TestCase, parameterized.TestCase):
-  """Backpropagation against finite differences of several steps.
+  """Backpropagation against finite differences over several steps.
 
-  The core stops the gradient from usage to the write weights of the step
-  before; finite differences do not. So they are taken of a function in which
-  these write weights, which only usage depends on, are constants: those of the
-  unchanged inputs. All else varies.
+  The core stops the gradient from usage to the previous step's write weights;
+  finite differences do not. So the differentiated function takes these write
+  weights, which only usage depends on, as constants.
   """
 
   @parameterized.parameters(

@@ -5,8 +5,8 @@ much the reference's results change when its weights change by rounding (2e-7).
 In float64 only the order of summation differs.
 
 Where all slots start out equal, rounding decides which is allocated first. Then
-only outputs and gradients can be compared, as FORMAT.md says, and of the states
-what does not depend on the order of the slots.
+the comparison covers outputs, gradients, and the parts of the states that do
+not depend on the order of the slots; see FORMAT.md.
 """
 
 from absl.testing import parameterized
@@ -59,7 +59,7 @@ class GoldenTest(tf.test.TestCase, parameterized.TestCase):
       set(expected) & set(replay.gradients),
     )
     for name, value in expected.items():
-      # Where our graph has no path, the reference's loop gives zeros.
+      # Where our graph has no path, the reference's loop returns zeros.
       actual = replay.gradients.get(name, np.zeros_like(value))
       error = golden_lib.relative_error(actual, value)
       self.assertLess(error, tolerance, msg=name)
@@ -177,7 +177,7 @@ class GoldenTest(tf.test.TestCase, parameterized.TestCase):
       *access_test.PIECES,
     }
     cases = {name.split('.')[0] for name in golden_lib.pieces()}
-    # The repeat-copy task's loss is no part of the memory.
+    # The loss of the repeat-copy task is not part of the memory.
     task = {c for c in cases if c.startswith('masked_sigmoid_cross_entropy')}
     self.assertEqual(tested, cases - task - {'meta_json'})
 

@@ -1,6 +1,6 @@
 """Tests of cores with a lesion of their memory.
 
-That each lesion does what it says is in analysis/lesion/side_by_side_test.
+analysis/lesion/side_by_side_test checks the effect of each lesion.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ class LesionsTest(tf.test.TestCase):
       self.assertNotAllClose(value[_STEP - 2], value[_STEP - 1])
       for t in range(_STEP, _STEPS):
         np.testing.assert_array_equal(value[t], value[_STEP - 1])
-    # Reading goes on.
+    # Reading continues.
     reads = states.read_weights.numpy()
     self.assertNotAllClose(reads[-1], reads[_STEP - 1], atol=1e-2)
     np.testing.assert_array_equal(
@@ -54,7 +54,7 @@ class LesionsTest(tf.test.TestCase):
       return unroll.unroll(lesioned, steps, state, record=_record)[1:]
 
     last, whole = last_and_all(inputs, lesioned.initial_state(_BATCH))
-    # A memory that was never used, in place of the one to be reset.
+    # An unused memory in place of the one to be reset.
     state, _ = last_and_all(inputs[:_INTERVAL], lesioned.initial_state(_BATCH))
     fresh = lesioned.initial_state(_BATCH).access_state
     _, after = last_and_all(
@@ -90,7 +90,7 @@ class LesionsTest(tf.test.TestCase):
     self.assertLen(core.variables, len(values))
     for variable, value in zip(core.variables, values):
       np.testing.assert_array_equal(variable, value)
-    # And lends its weights.
+    # The lesioned core shares its weights.
     self.assertEqual(
       {v.ref() for v in lesioned.variables}, {v.ref() for v in core.variables}
     )

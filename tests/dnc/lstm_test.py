@@ -26,7 +26,7 @@ def _core(clip_value=None):
 
 class LSTMCoreTest(tf.test.TestCase, parameterized.TestCase):
   def test_is_a_dnc_that_reads_nothing(self):
-    # Whose output layer does not look at the words read, nor the controller.
+    # The DNC's controller and output layer ignore the read words.
     core = _core(clip_value=0.5)
     whole = dnc.DNC(
       access_config=dict(memory_size=4, word_size=3, num_reads=1),

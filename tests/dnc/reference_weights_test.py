@@ -1,4 +1,4 @@
-"""Tests of `reference_weights`; that the numbers fit is in golden_test."""
+"""Tests of `reference_weights`; golden_test checks the numbers."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def _is_built(core):
 
 
 def _checkpoint_core(hidden_size=None, dtype=tf.float32, **access_config):
-  """A core of the sizes of the checkpoint, other than those given."""
+  """A core with the checkpoint's sizes, except for those given."""
   with open(os.path.join(_CHECKPOINT_FOLDER, 'config.json')) as file:
     config = json.load(file)
   if hidden_size is not None:
@@ -56,7 +56,7 @@ class ReferenceWeightsTest(tf.test.TestCase):
     back = golden_lib.reference_layout(reference_weights.variables(core))
     self.assertEqual({f'weights.{k}' for k in back}, set(self._weights))
     hidden_size = self._golden.config['hidden_size']
-    # The reference adds the forget bias at run time; ours holds it.
+    # The reference adds the forget bias at run time; our bias includes it.
     forget = slice(2 * hidden_size, 3 * hidden_size)
     back['controller.b_gates'][forget] -= 1
     for name, value in back.items():
@@ -120,7 +120,7 @@ class ReferenceWeightsTest(tf.test.TestCase):
 
 class LoadCheckpointTest(tf.test.TestCase, parameterized.TestCase):
   def _changed_checkpoint(self, **changes):
-    """The checkpoint with other values, or without those that are None."""
+    """Copies the checkpoint with other values, without those that are None."""
     reader = tf.train.load_checkpoint(_CHECKPOINT)
     values = {
       name: reader.get_tensor(name)
@@ -147,7 +147,7 @@ class LoadCheckpointTest(tf.test.TestCase, parameterized.TestCase):
     observations = batch['observations']
     batch_size = observations.shape[1]
     logits = unroll_fn(core, observations, core.initial_state(batch_size))[0]
-    # The reference's own float32 is 1.4e-6 away from float64.
+    # The reference's float32 outputs are 1.4e-6 away from its float64 outputs.
     self.assertLess(golden_lib.relative_error(logits, batch['outputs']), 5e-6)
     cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(
       labels=batch['target'], logits=logits
@@ -186,7 +186,7 @@ class LoadCheckpointTest(tf.test.TestCase, parameterized.TestCase):
 
   @parameterized.parameters(
     (dict(hidden_size=31), 'dnc/lstm/w_gates'),
-    # Fewer words of more numbers: as many numbers read.
+    # As many numbers read, in wider words.
     (dict(word_size=4, num_reads=4), 'dnc/memory_access/write_vectors/w'),
     (dict(num_writes=2), 'dnc/memory_access/write_vectors/w'),
     (dict(word_size=40), 'dnc/lstm/w_gates'),
@@ -211,7 +211,7 @@ class LoadCheckpointTest(tf.test.TestCase, parameterized.TestCase):
       data = file.read()
     contents = [('.index', b'?'), ('.index', index)]
     contents += [('.data-00000-of-00001', data[:-60_000])]
-    # No file; a folder of none; no index; no data; data cut short.
+    # No file; an empty folder; a bad index; no data; truncated data.
     paths = [os.path.join(folder, 'missing'), folder]
     for path in paths:
       self._assert_unreadable(path)

@@ -1,4 +1,4 @@
-"""Tests of the registry of tasks; each task has a task_test of its own."""
+"""Tests of the registry of tasks; each task has its own task_test."""
 
 import subprocess
 import sys

@@ -1,6 +1,6 @@
 """Tests of `unroll`: its arguments, its outputs, and where it compiles.
 
-That the recurrence is right is in recurrence/plain_test and compiled_test.
+recurrence/plain_test and compiled_test check the recurrence.
 """
 
 import contextlib

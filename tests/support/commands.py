@@ -1,4 +1,4 @@
-"""Runs train.py and evaluate.py without TensorFlow, and code in a process."""
+"""Runs train.py or evaluate.py without TensorFlow, or code in a subprocess."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ class _LoadingError(Exception):
 
 
 def parsed(command: types.ModuleType, *arguments: str) -> flags.FlagValues:
-  """The flags of a command, apart from those of this process.
+  """The flags of a command, separate from those of this process.
 
   Raises:
     UsageError: if a flag is wrong.
@@ -48,7 +48,7 @@ def run_to_tensorflow(command: types.ModuleType, *arguments: str) -> None:
 
 
 def output_of(code: str) -> str:
-  """Runs Python code in a process of its own; returns what it prints.
+  """Runs Python code in a subprocess; returns what it prints.
 
   Raises:
     CalledProcessError: if it fails.

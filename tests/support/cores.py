@@ -16,7 +16,7 @@ OUTPUT_SIZE = 5
 
 
 def normal(shape: Any, seed: int, dtype: tf.DType = tf.float64) -> tf.Tensor:
-  """The same normal numbers for the same seed."""
+  """Normal random numbers, the same for the same seed."""
   return tf.random.stateless_normal(shape, [seed, 17], dtype=dtype)
 
 
@@ -30,7 +30,7 @@ def make_dnc(
   dtype: tf.DType = tf.float64,
   scale: float = 1.0,
 ) -> dnc.DNC:
-  """A core with weights large enough for gates that open and close."""
+  """A core with weights large enough that its gates open and close."""
   core = dnc.DNC(
     access_config=dict(
       memory_size=memory_size,
@@ -55,7 +55,7 @@ def randomise(core: tf.Module, scale: float = 1.0) -> None:
 
 
 def sharpen(core: dnc.DNC) -> None:
-  """Makes lookup by content as sharp as it gets, and as flat."""
+  """Makes one head look up content as flatly as possible, others sharply."""
   interface = core.access.interface
   interface['read_strengths'].b.assign([-40.0, 40.0])
   interface['write_strengths'].b.assign([40.0])
@@ -68,7 +68,7 @@ def assert_finite(test: tf.test.TestCase, nest: Any) -> None:
 
 
 def batch_free_spec(values: Any) -> Any:
-  """Specifies tensors like `values` for any size of the batch."""
+  """Specifies tensors like `values` for any batch size."""
   return tf.nest.map_structure(
     lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype), values
   )
@@ -99,7 +99,7 @@ def with_gradients(
 
 
 def _sub_simplex(rng: np.random.Generator, shape: Any) -> np.ndarray:
-  """Non-negative, sums over the last axis in [0, 1]; some sharp, some flat."""
+  """Non-negative weights, some sharp, some flat; the last axis sums to <= 1."""
   sharpness = rng.choice([0.0, 1.0, 30.0], [*shape[:-1], 1])
   weights = np.exp(sharpness * rng.uniform(-1, 0, shape))
   total = rng.uniform(0, 1, [*shape[:-1], 1])
@@ -125,7 +125,7 @@ def random_state(
       links.sum(-1).max(-1, initial=0), links.sum(-2).max(-1, initial=0)
     ),
   )[..., np.newaxis, np.newaxis]
-  # Nothing was written yet after the slot that was written last.
+  # Nothing has been written after the last written slot.
   links *= 1 - precedence_weights[..., np.newaxis, :]
   return dnc.DNCState(
     access_output=like(
@@ -153,13 +153,13 @@ def random_state(
 def extreme_interfaces(
   core: dnc.DNC, rng: np.random.Generator
 ) -> tuple[tf.Tensor, access.AccessState]:
-  """Interfaces before squashing, and states: a batch of extreme cases."""
+  """Raw interfaces and states: a batch of extreme cases."""
   cases = list(
     itertools.product(
       ('zero', 'one', 'both', 'random'),  # Usage.
       ('zero', 'zero rows', 'random'),  # Memory.
       ('zero', 'random'),  # Keys.
-      ('one-hot', 'random'),  # Read and write weights of the step before.
+      ('one-hot', 'random'),  # Read and write weights of the previous step.
       (-40.0, 0.0, 40.0),  # Strengths.
       (-1000.0, 0.0, 1000.0),  # Gates: exactly 0, 1/2, exactly 1.
     )

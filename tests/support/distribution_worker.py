@@ -1,7 +1,8 @@
-"""A worker of `distribution_test`: goes through what two of them do together.
+"""A worker of `distribution_test`: runs the trainings that two workers share.
 
 Its arguments are a folder, a --data_dir and its number, 0 for the chief, or
-`mirrored`. It writes what came of each training as a line of JSON to stdout.
+`mirrored`. For each training it prints a line of JSON: the name of its folder,
+its result or error, and its log.
 """
 
 import dataclasses
@@ -22,7 +23,7 @@ from tests.support import training_runs
 _SCHEDULE = dict(
   num_epochs=1, tbptt_length=4, report_interval=3, checkpoint_interval=100
 )
-# Workers need not have the core with the largest graph; two devices have it.
+# The core with the largest graph is tested on two devices, not with workers.
 LSTM = dataclasses.replace(training_runs.LSTM, **_SCHEDULE)
 DNC = dataclasses.replace(
   training_runs.CONFIG, **_SCHEDULE, rollouts_per_epoch=2
@@ -30,7 +31,7 @@ DNC = dataclasses.replace(
 
 
 class _Worker:
-  """Trains and tells what came of it."""
+  """Trains and prints the outcome."""
 
   def __init__(self, folder: str, data_dir: str, strategy):
     self._folder = folder
@@ -53,7 +54,7 @@ class _Worker:
 
 
 class _Signal:
-  """Sends the own process a signal before its update of some number."""
+  """Sends this process a signal after its update number `at`."""
 
   def __init__(self, number, at):
     self._number = number
@@ -75,13 +76,13 @@ def _mirrored(folder: str, data_dir: str) -> None:
     cpu, [tf.config.LogicalDeviceConfiguration()] * 2
   )
   strategy = distribution.make_strategy(config_lib.MIRRORED)
-  # Compiling takes minutes, and knows nothing of the strategy.
+  # Compiling takes minutes and does not depend on the strategy.
   unroll.can_compile = lambda: False
   _Worker(folder, data_dir, strategy).train('mirrored', DNC)
 
 
 def _multi_worker(folder: str, data_dir: str, follows: bool) -> None:
-  """Trains with another worker, and loses it."""
+  """Trains with another worker; the follower is killed at the end."""
   strategy = distribution.make_strategy(config_lib.MULTI_WORKER, [].append)
   worker = _Worker(folder, data_dir, strategy)
   worker.train('odd', dataclasses.replace(LSTM, batch_size=3))

@@ -1,8 +1,8 @@
 """One small run, trained and evaluated by the commands, for all test files.
 
 Workers of pytest-xdist are processes: the first that needs the run makes it,
-behind a lock, and the others wait. No test may change it; `copy` gives a test a
-run of its own.
+under a lock, and the others wait. No test may change the run; `copy` makes a
+copy for a test to change.
 """
 
 import dataclasses
@@ -57,7 +57,7 @@ class Output:
 
 @dataclasses.dataclass(frozen=True)
 class SharedRun:
-  """The run.
+  """The shared run.
 
   Attributes:
     root: the folder that the commands ran in; holds `runs/`.

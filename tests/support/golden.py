@@ -73,7 +73,7 @@ class Golden:
     return core
 
   def initial_state(self, core: snt.RNNCore, dtype: tf.DType) -> Any:
-    """The state that the reference began with."""
+    """The initial state of the reference."""
     if self.config['init'] == 'zeros':
       return core.initial_state(self.config['batch'])
     given = {
@@ -138,7 +138,7 @@ def named_state(state: Any) -> dict[str, tf.Tensor]:
 
 
 def replay(golden: Golden, dtype: tf.DType) -> Replay:
-  """Applies our core, step by step, as was done with the reference."""
+  """Applies our core step by step, as the golden files did the reference."""
   core = golden.core(dtype)
   initial_state = golden.initial_state(core, dtype)
   inputs = tf.constant(golden.arrays['inputs'], dtype)
@@ -175,13 +175,13 @@ def replay(golden: Golden, dtype: tf.DType) -> Replay:
 def reference_layout(
   values: dict[str, list[tf.Tensor | np.ndarray | None]],
 ) -> dict[str, np.ndarray]:
-  """Joins values of our variables, such as gradients, to the reference's.
+  """Joins values for our variables, such as gradients, in reference layout.
 
   Args:
     values: a value for each variable of `reference_weights.variables`, or None.
 
   Returns:
-    Arrays by name. Those with a None are left out. The forget bias stays in the
+    Arrays by name, without names that have a None. The bias includes the forget
     bias: subtract 1 to compare weights.
   """
   named = {}
@@ -224,8 +224,8 @@ class PiecesTestCase(tf.test.TestCase):
   FORMAT.md, section "pieces.npz", names the cases.
   """
 
-  # Heads are served one after the other, and among equal usages rounding
-  # decides which slot the second one gets: slots are compared in sorted order.
+  # Heads are served in turn, and among equal usages rounding decides which slot
+  # the second head gets. So slots are compared in sorted order.
   _SLOT_TIES = ('write_allocation_weights',)
 
   @classmethod
@@ -251,9 +251,9 @@ class PiecesTestCase(tf.test.TestCase):
     """Asserts that a function does what the reference does.
 
     Args:
-      case: of pieces.npz.
-      function: from the case's inputs by name to its outputs by name.
-      dtype: float32 or float64, to compute with.
+      case: a case of pieces.npz.
+      function: maps the case's inputs, by name, to its outputs, by name.
+      dtype: float32 or float64.
     """
     prefix, tolerance = ('', 2e-6) if dtype == tf.float32 else ('f64.', 1e-13)
 

@@ -1,4 +1,4 @@
-"""The outputs of a core intact and with every lesion, over whole sequences."""
+"""The outputs of an intact core and of its lesions, over whole sequences."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Files with the layout of the published dSprites, made of rendered sprites."""
+"""Files in the layout of the published dSprites, with rendered sprites."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""What a memory of random numbers did."""
+"""Memory traces of random numbers."""
 
 import numpy as np
 

@@ -35,7 +35,7 @@ def encode(example, widths=None, fingerprint=FINGERPRINT):
 
 
 def planned(rollouts):
-  """What a plan says of rollouts."""
+  """The plan of rollouts."""
   return [
     shards.PlannedRollout(rollout['index'], len(rollout['classes']))
     for rollout in rollouts
@@ -49,9 +49,9 @@ def write(path, splits, widths, metadata, plan=None):
     path: the folder.
     splits: for each split, an iterable of its rollouts.
     widths: numbers per step, for each representation.
-    metadata: what the traces are of.
-    plan: for each split, its `PlannedRollout`s; needed where `splits` has
-      iterators. None: those of the rollouts.
+    metadata: metadata of the traces.
+    plan: for each split, its `PlannedRollout`s; needed if `splits` has
+      iterators. None: made from the rollouts.
   """
   plan = plan or {k: planned(v) for k, v in splits.items()}
   export = writing.Export(path, widths, plan, 1, metadata)
@@ -84,5 +84,5 @@ def flip(file):
     opened.write(bytes([byte ^ 1]))
 
 
-# What may happen to a file, by name.
+# Ways to damage a file, by name.
 DAMAGES = dict(truncated=truncate, emptied=empty, flipped=flip, gone=os.unlink)

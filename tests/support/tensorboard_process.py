@@ -1,4 +1,4 @@
-"""A real TensorBoard, for tests to ask."""
+"""Runs a real TensorBoard and sends it requests."""
 
 from collections.abc import Iterator
 import contextlib
@@ -16,7 +16,7 @@ _TIMEOUT = 60.0
 
 
 def _wait(ready, problem):
-  """Waits for a true result."""
+  """Waits until `ready()` is true; returns it."""
   end = time.monotonic() + _TIMEOUT
   while time.monotonic() < end:
     if result := ready():
@@ -30,9 +30,9 @@ def tensorboard(logdir: str, load_fast: str = 'auto') -> Iterator[str]:
   """Runs TensorBoard on a free port until the block ends.
 
   Args:
-    logdir: what it shows.
-    load_fast: true for its data server, false for its Python loader, auto for
-      whichever runs here.
+    logdir: the folder that it shows.
+    load_fast: 'true' for its data server, 'false' for its Python loader, 'auto'
+      for whichever runs here.
 
   Yields:
     Its address, once it answers.
@@ -70,7 +70,7 @@ def tensorboard(logdir: str, load_fast: str = 'auto') -> Iterator[str]:
 
 
 def ask(address: str, path: str, **parameters: str) -> Any:
-  """TensorBoard's answer to one of its pages' requests."""
+  """TensorBoard's answer to a request, as its pages make."""
   query = urllib.parse.urlencode(parameters)
   # Not through a proxy.
   opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -79,7 +79,7 @@ def ask(address: str, path: str, **parameters: str) -> Any:
 
 
 def wait_for_scalar(address: str, tag: str, num_runs: int = 1) -> None:
-  """Waits until as many runs have a scalar."""
+  """Waits until at least `num_runs` runs have a scalar."""
 
   def runs():
     tags = ask(address, 'plugin/scalars/tags')

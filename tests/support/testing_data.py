@@ -1,4 +1,4 @@
-"""Data that several tests read, made once a process and removed at its end."""
+"""Data for several tests, made once per process and removed at its end."""
 
 import functools
 import os

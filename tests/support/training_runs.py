@@ -1,4 +1,4 @@
-"""Small runs for tests, and whether two runs left the same."""
+"""Configs of small runs, and comparisons of two runs."""
 
 import dataclasses
 import glob
@@ -27,17 +27,17 @@ CONFIG = config_lib.TrainingConfig(
   report_interval=7,
   checkpoint_interval=4,
 )
-# The same without a memory: its graphs are traced several times faster.
+# The same without a memory, whose graphs are traced several times faster.
 LSTM = dataclasses.replace(
   CONFIG, core='lstm', memory_size=16, word_size=16, num_read_heads=4
 )
 
-# It depends on the clock.
+# Depends on the clock.
 _NOT_COMPARED = 'steps_per_second'
 
 
 def _newest(model_dir: str) -> tuple[str, dict[str, np.ndarray]]:
-  """The newest checkpoint's name, and all that is in it."""
+  """The newest checkpoint's name and values."""
   folder = max(glob.glob(os.path.join(model_dir, runs.CHECKPOINT_DIR, '0*')))
   reader = tf.train.load_checkpoint(os.path.join(folder, 'trainer'))
   values = {
@@ -64,13 +64,14 @@ def _left(model_dir: str) -> tuple[list[str], dict]:
 
 
 def assert_same(test: tf.test.TestCase, one: str, other: str) -> None:
-  """Asserts that two runs are equal in every bit.
+  """Asserts that two runs are equal bit for bit.
 
-  Weights, optimizer, carried state, sums and counts of the last checkpoint; all
-  metrics but the speed, which checkpoint is the best, and the result.
+  Compares the weights, optimizer, carried state, sums and counts of the last
+  checkpoint, all metrics except the speed, the name of the best checkpoint, and
+  the result.
 
   Args:
-    test: fails if they are not.
+    test: fails if the runs differ.
     one: folder of a run.
     other: folder of another.
   """
@@ -85,7 +86,7 @@ def assert_same(test: tf.test.TestCase, one: str, other: str) -> None:
 
 
 def assert_close(test: tf.test.TestCase, one: str, other: str) -> None:
-  """As `assert_same`, but for the rounding of sums in another order."""
+  """Asserts that two runs have equal checkpoints and metrics up to rounding."""
   (name, values), (other_name, other_values) = _newest(one), _newest(other)
   test.assertEqual(name, other_name)
   test.assertEqual(values.keys(), other_values.keys())

@@ -1,4 +1,4 @@
-"""Tests that figures show the numbers they are given."""
+"""Tests of figures: they show the given numbers."""
 
 from xml.etree import ElementTree
 
@@ -15,7 +15,7 @@ _ROWS = [
 
 
 def _markers(axes, marker, size=None):
-  """Returns where markers of a kind are."""
+  """Returns the positions of the markers of a kind."""
   return [
     (float(line.get_xdata()[0]), float(line.get_ydata()[0]))
     for line in axes.lines
@@ -45,7 +45,7 @@ class FiguresTest(tf.test.TestCase):
     self.assertAllClose(_markers(axes, '<'), [(-0.1, 2)])
     self.assertLen(_markers(axes, 'o', 5), 2)
     self.assertAllClose(axes.get_xlim(), (-0.1, 1.0))
-    # So is a ring.
+    # The same holds for a ring.
     row = _ROWS[0]._replace(other=7.0)
     (axes,) = figures.intervals([row], 'R²', bounds=(-0.1, 1.0)).axes
     self.assertAllClose(_markers(axes, '>', 8), [(1.0, 0)])
@@ -91,7 +91,7 @@ class FiguresTest(tf.test.TestCase):
     self.assertEqual(pixels.shape[2], 3)
     self.assertGreater(pixels.shape[1], pixels.shape[0])
     self.assertAllEqual(pixels[0, 0], [255] * 3)
-    # A row of the memory is drawn in its colour.
+    # The row of the memory has its colour.
     self.assertTrue((pixels == [0x00, 0x72, 0xB2]).all(axis=2).any())
 
 

@@ -26,7 +26,7 @@ class CompareTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_interval_is_that_of_the_mean(self):
     rng = np.random.default_rng(0)
-    # Sequences differ by far more than a lesion changes them: pairing helps.
+    # Sequences differ far more than a lesion changes them, so pairing helps.
     intact = 1_000 * rng.normal(size=400)
     changes = rng.normal(3.0, 2.0, size=400)
     found = lesion.compare(intact, intact + changes)
@@ -49,7 +49,7 @@ class CompareTest(tf.test.TestCase, parameterized.TestCase):
         np.zeros(40), changes, seed=seed, num_resamples=300
       )
       covered += found.interval[0] <= 1.0 <= found.interval[1]
-    # 95 %, a little less with 40 sequences, within four standard deviations.
+    # 95 % (a little less for 40 sequences), within four standard deviations.
     self.assertBetween(covered, 174, 199)
 
   def test_share_of_what_the_model_gains(self):
@@ -62,7 +62,7 @@ class CompareTest(tf.test.TestCase, parameterized.TestCase):
     self.assertBetween(found.share, *found.share_interval)
     low, high = found.share_interval
     self.assertLess(high - low, 0.02)
-    # The same for a score of which higher is better.
+    # The same for a score where higher is better.
     higher = lesion.compare(-intact, -lesioned, -baseline, False)
     self.assertAllClose(higher.share, found.share)
     self.assertAllClose(higher.difference, -found.difference)

@@ -10,14 +10,14 @@ NUM_SEQUENCES = 20
 
 
 def _spread(mean, width):
-  """Scores with this mean, and a 95 % interval of about this width."""
+  """Scores with a given mean and about a given width of the 95 % interval."""
   values = np.random.default_rng(0).normal(size=NUM_SEQUENCES)
   values = (values - values.mean()) / values.std()
   return mean + values * width * NUM_SEQUENCES**0.5 / 4
 
 
 def result(changes=(), task='dsprites', baseline=568.0):
-  """A result; `changes` has (mean, interval's width) of changes of the loss."""
+  """A result; `changes` has by lesion (mean change of the loss, its width)."""
   metrics = dict(dsprites=('loss', 'iou'))
   metrics = metrics.get(task, ('loss', 'bit_accuracy', 'sequence_accuracy'))
   changes = dict(changes)

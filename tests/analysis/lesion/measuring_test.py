@@ -81,7 +81,7 @@ class _Sequences(sequences.Sequences):
     )
 
   def expected(self, outputs, index, first_step=0):
-    """Scores of one sequence, computed alone."""
+    """Scores of one sequence, computed by itself."""
     _, targets, length = self.sequence(index)
     scores = self.scores(outputs[:, tf.newaxis], targets[:, tf.newaxis])
     first = max(1, first_step)
@@ -95,7 +95,7 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    # Models of the same settings share their graphs, which take long to build.
+    # Models with equal settings share their graphs, which are slow to build.
     cls.enterClassContext(
       mock.patch.object(
         side_by_side, 'SideBySide', functools.cache(side_by_side.SideBySide)
@@ -125,7 +125,7 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
       }
 
   def _assert_scores(self, found, outputs, first_step=0):
-    """Compares scores, by metric, with those of each sequence's outputs."""
+    """Compares scores, by metric, with scores of each sequence's outputs."""
     expected = [
       self._sequences.expected(one, index, first_step)
       for index, one in enumerate(outputs)
@@ -143,7 +143,7 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
         self._assert_scores(result.scores[name], by_sequence, first)
         if name == lesions.INTACT:
           self._assert_scores(result.late_scores[name], by_sequence, 5)
-    # Shorter sequences have no step that counts.
+    # In shorter sequences no step counts.
     self.assertAllEqual(
       np.isnan(result.scores['frozen_memory']['loss']),
       [True] * 4 + [False] * 3 + [True] * 2,
@@ -183,7 +183,7 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
       for name, found in one.items()
     }
     for name, found in outputs.items():
-      # These sequences have another mean.
+      # The mean of these sequences is another one.
       if name != 'read_words_mean':
         first = 4 if name == 'frozen_memory' else 0
         by_sequence = list(np.moveaxis(found, 1, 0))[:7]

@@ -1,4 +1,4 @@
-"""Tests of what lesions and numbers are called."""
+"""Tests of the names of lesions and of formatted numbers."""
 
 from absl.testing import parameterized
 

@@ -26,9 +26,9 @@ def _loop(core, inputs, words=None, edit=None, core_at=None):
   Args:
     core: the core.
     inputs: `[time, batch, input_size]`.
-    words: replace those read, `[time, batch, num_reads, W]`.
-    edit: changes the state of the memory before a step.
-    core_at: the core to use at a step.
+    words: replace the words read, `[time, batch, num_reads, W]`.
+    edit: changes the state of the memory before each step.
+    core_at: returns the core to use at a step.
 
   Returns:
     Outputs `[time, batch, output_size]`, and the states after each step.
@@ -79,14 +79,14 @@ def _exchange(t, state):
 
 def _without_links(t, state):
   del t
-  # Without links and precedence, a step makes a link matrix of zeros.
+  # Without links and precedence, a step computes a link matrix of zeros.
   zeros = tf.nest.map_structure(tf.zeros_like, state.linkage)
   return state._replace(linkage=zeros)
 
 
 def _without_usage(t, state):
   del t
-  # A step makes usage from the usage and the write weights before it.
+  # A step computes its usage from the previous usage and write weights.
   return state._replace(
     usage=tf.zeros_like(state.usage),
     write_weights=tf.zeros_like(state.write_weights),
@@ -126,7 +126,7 @@ class SideBySideTest(tf.test.TestCase, parameterized.TestCase):
     core = cores.make_dnc(**sizes)
     inputs = _inputs()
     expected = _expected(core, inputs, **sizes)
-    # The memory is frozen at half time.
+    # The memory is frozen halfway.
     found = lesioned_outputs.outputs(core, inputs, reset_interval=_INTERVAL)
     self.assertEqual(list(found), [lesions.INTACT, *lesions.NAMES])
     for name in found:
@@ -134,7 +134,7 @@ class SideBySideTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(found[name], expected[name], rtol=1e-9, atol=1e-11)
         if name != lesions.INTACT:
           self.assertNotAllClose(found[name], found[lesions.INTACT], atol=1e-3)
-    # Before they begin, they change nothing.
+    # Lesions change nothing before they begin.
     starts = dict.fromkeys(('exchanged_memory', 'reset_memory'), _INTERVAL)
     for name, start in dict(frozen_memory=_STEP, **starts).items():
       np.testing.assert_array_equal(
@@ -155,7 +155,7 @@ class SideBySideTest(tf.test.TestCase, parameterized.TestCase):
       for name, outputs, _ in models.unroll(inputs, states, mean_words)
     }
     parts = {name: [] for name in whole}
-    # Cut before the freezing, at a reset, and between resets.
+    # Segments end before the freezing, at a reset, and between resets.
     for start, end in ((0, 3), (3, 4), (4, 10), (10, _STEPS)):
       for name, outputs, state in models.unroll(
         inputs[start:end], states, mean_words

@@ -38,7 +38,8 @@ class VerdictTest(tf.test.TestCase, parameterized.TestCase):
     (
       'small_part',
       {**examples.USED, 'frozen_memory': (44.0, 1.0)},
-      r'Yes, but hardly to remember: .* for a small part what it stores\.',
+      r'Yes, but hardly to remember: .* small part of its gain depends on what '
+      r'it stores\.',
     ),
     (
       'nothing_new',

@@ -19,7 +19,7 @@ class ControlsTest(tf.test.TestCase):
       controls.random_sequence(0, 4, true),
       true,
     ):
-      # By chance, one step in 32 has the same class.
+      # One step in 32 has the same class by chance.
       self.assertLess(np.mean(sequence == other), 0.06)
 
   def test_circular_shifts_differ_and_are_reproducible(self):
@@ -33,7 +33,7 @@ class ControlsTest(tf.test.TestCase):
 
   def test_circular_shifts_go_beyond_every_lag(self):
     shifts = controls.circular_shifts(0, 0, 15, 200, furthest_lag=10)
-    # Only three shifts are left; each is drawn again and again.
+    # Only three shifts are left, so each is drawn many times.
     self.assertAllEqual(np.unique(shifts), [11, 12, 13])
     self.assertLen(shifts, 200)
     with self.assertRaisesRegex(ValueError, '12 steps .* lags of 10'):

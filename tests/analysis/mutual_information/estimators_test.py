@@ -54,7 +54,7 @@ class QuantileBinsTest(tf.test.TestCase):
 class BinnedTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.parameters(2, 10, 300)
   def test_equals_scikit_learn_at_every_location(self, num_bins):
-    # More sequences than are counted at once.
+    # More sequences than fit one block.
     contents, sequences = _data(70)
     scores = estimators.binned(contents, sequences, num_bins)
     self.assertEqual(scores.shape, (20, 70))
@@ -99,7 +99,7 @@ class BinnedTest(parameterized.TestCase, tf.test.TestCase):
 
 
 def _plain_ross(values, classes):
-  """Ross's estimator as in the paper, one number after another."""
+  """Ross's estimator as in the paper, number by number."""
   sizes = np.bincount(classes)[classes]
   values, classes = values[sizes > 1], classes[sizes > 1]
   sizes = sizes[sizes > 1]
@@ -125,8 +125,8 @@ class NearestNeighboursTest(parameterized.TestCase, tf.test.TestCase):
       )
       self.assertAllClose(row, expected, rtol=0, atol=1e-10)
 
-  # Of 100 classes some have one, two or three steps; scikit-learn rounds the
-  # distances in small classes.
+  # Of 100 classes, some have one, two or three steps. scikit-learn cannot serve
+  # as the reference: it rounds distances in small classes.
   @parameterized.parameters(32, 100, 300)
   def test_small_classes_score_as_in_the_paper(self, num_classes):
     rng = np.random.default_rng(num_classes)
@@ -148,7 +148,7 @@ class NearestNeighboursTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllEqual(
       estimators.nearest_neighbours(contents, sequences[7:9]), expected[7:9]
     )
-    # Other locations get other noise, of 1e-10.
+    # Other locations get different noise, of size 1e-10.
     some = estimators.nearest_neighbours(contents[:, 8:12], sequences)
     self.assertAllClose(some, expected[:, 8:12], rtol=0, atol=1e-3)
 
@@ -183,7 +183,7 @@ class BothTest(parameterized.TestCase, tf.test.TestCase):
       for _ in range(10):
         x, contents = noisy_copy.draw(rng, num_classes, width, 1500)
         found.append(getattr(estimators, name)(contents, x[np.newaxis])[0, 0])
-      # Binned scores are biased by at most as much as of independent data.
+      # Binned scores have at most the bias of independent data.
       bias = 9 * (num_classes - 1) / (2 * 1500) if name == 'binned' else 0
       error = 4 * np.std(found, ddof=1) / np.sqrt(len(found))
       self.assertBetween(np.mean(found), truth - error, truth + error + bias)

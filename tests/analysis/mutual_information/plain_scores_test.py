@@ -16,7 +16,7 @@ def _data():
   rng = np.random.default_rng(0)
   sequences = rng.integers(7, size=(2, _NUM_STEPS))
   x = sequences[0]
-  # More locations than are scored at once.
+  # More locations than fit one block.
   contents = rng.uniform(-1, 1, size=(_NUM_STEPS, 300)).astype(np.float32)
   contents[:, 1] = x
   contents[:, 2] = np.where(x > 3, contents[:, 2], 0.5)
@@ -28,13 +28,13 @@ def _data():
   return contents, sequences
 
 
-# One of each kind, and some of the last block.
+# One location of each kind, and some of the last block.
 _CHOSEN = [*range(8), 255, 256, 280, 281, 299]
 
 
 def _scikit_learn(score, contents, sequence):
   with warnings.catch_warnings():
-    # It warns that these are not classes, which is the point.
+    # scikit-learn warns that these are not classes, which is the point.
     warnings.simplefilter('ignore', UserWarning)
     return [score(contents[:, i], sequence) for i in _CHOSEN]
 

@@ -1,4 +1,4 @@
-"""Tests of Test 2: what it finds, and how often chance looks like a find."""
+"""Tests of Test 2: what it finds, and how often it finds chance."""
 
 import os
 
@@ -18,7 +18,7 @@ from tests.support import random_traces
 
 
 def _sequences(seed, num_sequences, num_locations, plant=None, num_steps=200):
-  """Noise at every location; `plant` overwrites some of it."""
+  """Noise at every location; `plant` may overwrite some of it."""
   contents, sequences = [], []
   for i in range(num_sequences):
     rng = np.random.default_rng((seed, i))
@@ -56,17 +56,17 @@ class PlantedTest(parameterized.TestCase, tf.test.TestCase):
     planted = [2, 5, 7]
     self.assertAllEqual(found.significant[:, planted], expected[:, planted])
     self.assertTrue(found.significant[0, 9])
-    # A few may be significant by chance.
+    # One may be significant by chance.
     self.assertLessEqual(found.significant.sum(), 3 + 1)
     self.assertLess(found.p_values[expected].max(), 1e-6)
     self.assertAllEqual(np.flatnonzero(found.constant), [7])
     self.assertAllEqual(found.p_values[:, 7], np.ones(4))
     self.assertAllEqual(found.control_q_values <= 0.05, np.zeros(12))
-    # Binned x scores log 10 nats; neighbours give nearly its entropy.
+    # Binned x scores log 10 nats; with neighbours, nearly its entropy.
     self.assertAllClose(
       found.scores[[0, 2], [2, 5]], [found.ceiling] * 2, rtol=0.1
     )
-    # Independent data score the same against shifts and random sequences.
+    # Shifts and random sequences have the same mean score.
     self.assertNear(found.control.mean(), found.null.mean(), 0.03)
     self.assertAllClose(
       found.scores[:, 0], np.full(4, found.null[0]), atol=0.05
@@ -130,7 +130,7 @@ class CalibrationTest(parameterized.TestCase, tf.test.TestCase):
     for values in (p_values, ranks):
       values = np.concatenate(values)
       for level in (0.5, 0.2, 0.05):
-        # 600 p-values; those of one x are not quite independent.
+        # 600 p-values; p-values for one x are not quite independent.
         error = 5 * np.sqrt(level * (1 - level) / 600)
         self.assertNear(np.mean(values <= level), level, error)
     self.assertLessEqual(found, 2)
@@ -142,7 +142,7 @@ class CalibrationTest(parameterized.TestCase, tf.test.TestCase):
       ).significant.any()
       for seed in range(60)
     ]
-    # Expected in 5 % of the experiments: 3.
+    # Expected in 5 % of the experiments, that is 3.
     self.assertLessEqual(sum(found), 9)
 
 

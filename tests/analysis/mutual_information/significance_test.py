@@ -56,8 +56,8 @@ class EmpiricalTest(tf.test.TestCase):
 
 class AdjustedTest(tf.test.TestCase):
   def test_worked_out_by_hand(self):
-    # Ascending: 0.01 * 4 / 1, 0.02 * 4 / 2, 0.03 * 4 / 3, 0.5; each is at most
-    # the next.
+    # In ascending order: 0.01 * 4 / 1, 0.02 * 4 / 2, 0.03 * 4 / 3, 0.5; none
+    # may exceed the next.
     q_values = significance.adjusted(np.array([[0.5, 0.02], [0.01, 0.03]]))
     self.assertAllClose(q_values, [[0.5, 0.04], [0.04, 0.04]])
 

@@ -15,7 +15,7 @@ class VerdictTest(tf.test.TestCase):
     said = self._verdict(examples.result())
     self.assertStartsWith(said, 'Yes: 2 of the 4 numbers of the memory follow')
     self.assertIn(
-      'slot 1, word 1: 0.700 nats above chance (95 %: 0.671 to 0.729; a little',
+      'slot 1, word 1: 0.700 nats above chance (95 %: 0.671 to 0.729; slightly',
       said,
     )
     self.assertIn('at lag 5, of 2.30 possible. Against the random', said)
@@ -24,7 +24,7 @@ class VerdictTest(tf.test.TestCase):
       dict(memory=examples.result(), controller_hidden=examples.controller())
     )
     self.assertIn('Elsewhere: at most 0.700 in the controller hidden.', said)
-    # A score that is not significant may be high by chance alone.
+    # A score that is not significant may be high by chance.
     said = verdict.text(
       dict(
         memory=examples.result(),
@@ -36,8 +36,8 @@ class VerdictTest(tf.test.TestCase):
   def test_no_says_what_would_have_been_seen(self):
     said = self._verdict(examples.nothing())
     self.assertStartsWith(said, 'No: none of the 4 numbers of the memory')
-    # A chance of 0.05 / 8: 2.50 standard deviations of 0.01.
-    self.assertIn('At a typical one, 0.025 nats above chance', said)
+    # p = 0.05 / 8 is at 2.50 standard deviations of 0.01.
+    self.assertIn('In a typical one, 0.025 nats above chance', said)
 
   def test_no_where_nothing_changes(self):
     said = self._verdict(examples.nothing(constant=np.ones(4, bool)))

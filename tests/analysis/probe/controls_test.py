@@ -8,7 +8,7 @@ from analysis.probe import streams
 
 
 def _stream(**features):
-  """Three rollouts of six steps; the value of a step is its number."""
+  """Three rollouts of six steps; the value of a step is its index."""
   values = np.tile(np.arange(6.0), (3, 1))
   return streams.ArrayStream(features, {}, {'value': values}, num_train=2)
 
@@ -44,7 +44,7 @@ class ControlledTest(tf.test.TestCase):
       controlled.widths,
       {'a': 4, 'b': 4000, 'random_4000': 4000, 'random_4': 4},
     )
-    # Wide ones are shared by the seeds.
+    # The seeds share wide random inputs.
     self.assertEqual(
       controlled.copies, {'a': 1, 'b': 1, 'random_4000': 1, 'random_4': 3}
     )

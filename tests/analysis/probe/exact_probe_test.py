@@ -50,7 +50,7 @@ class LogisticRegressionTest(tf.test.TestCase):
 class WhiteningTest(tf.test.TestCase):
   def test_uncorrelated_and_of_deviation_one(self):
     features, _ = examples.steps(0, 500)
-    # One that says nothing more, and one that does not vary.
+    # A redundant feature, and one that does not vary.
     features = np.concatenate(
       [features, features[:, :1] - features[:, 1:2], np.zeros([500, 1])], axis=1
     )
@@ -90,7 +90,7 @@ class ExactProbesTest(tf.test.TestCase):
     kernel, bias = probes.weights('some')
     self.assertEqual(kernel.shape, (2, 8, 1, 5))
     self.assertEqual(bias.shape, (2, 1, 5))
-    # The penalty, which is of other weights, moves them by a hundredth.
+    # The penalty is on whitened weights, which changes results by a hundredth.
     model = linear_model.LogisticRegression(max_iter=1000)
     model.fit(features, labels[:, 0, 0])
     found = features @ kernel[0, :, 0, :3] + bias[0, 0, :3]
@@ -134,7 +134,7 @@ class ExactProbesTest(tf.test.TestCase):
 
   def test_a_uniform_sample_where_they_do_not(self):
     features, labels = examples.steps(0, 2000)
-    # Tells the step.
+    # This feature is the index of the step.
     features[:, 0] = np.arange(2000)
     self.enterContext(mock.patch.object(exact_probe, 'MAX_SAMPLE_STEPS', 200))
     one = self._fit(features, labels, cuts=range(7, 2000, 7))

@@ -1,4 +1,4 @@
-"""Steps, scores and results that the tests of probes share."""
+"""Steps, scores and results for the tests of probes."""
 
 import copy
 import dataclasses
@@ -14,7 +14,7 @@ OFFSETS = (0, 5, -1)
 
 
 def steps(seed, number, width=8):
-  """Features in which the labels of one task stand, with noise.
+  """Features that hold the labels of one task, with noise.
 
   Args:
     seed: the seed of labels and noise.
@@ -35,7 +35,7 @@ def steps(seed, number, width=8):
 
 
 def label_score(label, gain, width=0.01):
-  """A score with this gain, of the Keras and the exact probes; shuffled, 0."""
+  """A score with this gain for all probes, and 0 for shuffled labels."""
 
   def score(gain):
     return results.TaskScore(
@@ -82,13 +82,13 @@ def scores(gains):
 
 
 def result(memory=None, random=None, planted=0.5, more=0.0):
-  """A result of a memory, its untrained twin, and controls.
+  """A result with a memory, that of an untrained core, and controls.
 
   Args:
     memory: gains of the memory, see `scores`.
     random: gains of random inputs.
     planted: gain of all labels at the planted offset.
-    more: how much more the memory holds than the untrained one.
+    more: how much more the memory holds than that of an untrained core.
   """
   of_planted = {(0, label): planted for label in latents.NAMES}
   of_split = {

@@ -19,7 +19,7 @@ def _steps(seed, number):
 
 
 def _dataset(features, labels, batch_size):
-  """One representation, one seed."""
+  """Batches of one representation for one seed."""
   dataset = tf.data.Dataset.from_tensor_slices(
     ((features[:, np.newaxis],), labels[:, np.newaxis, np.newaxis])
   )
@@ -97,7 +97,7 @@ class LinearProbeTest(tf.test.TestCase):
 
 class BatchesTest(tf.test.TestCase):
   def _batches(self, seed=0, num_seeds=2, block_steps=800):
-    """Batches of 10 rollouts of 99 to 101 steps; features tell the step."""
+    """Batches of 10 rollouts of 99 to 101 steps; features are their index."""
     lengths = [99 + i % 3 for i in range(10)]
     ends = np.cumsum(lengths)
     rows = np.split(np.arange(ends[-1]), ends[:-1])
@@ -128,13 +128,13 @@ class BatchesTest(tf.test.TestCase):
     for seed in range(2):
       self.assertAllEqual(np.sort(shared[:, seed]), np.arange(999))
       self.assertAllEqual(shared[:, seed], labels[:, seed])
-      # Every seed has numbers of its own in the same order.
+      # Every seed has its own features, in the same order as its labels.
       self.assertAllEqual(own[:, seed], shared[:, seed] + 10_000 * seed)
     self.assertNotAllEqual(shared[:, 0], shared[:, 1])
 
   def test_mini_batches_mix_rollouts(self):
     shared, _, _ = self._batches()
-    # The first block is of 800 steps, from eight rollouts.
+    # The first block has 800 steps from eight rollouts.
     self.assertAllEqual(np.sort(shared[:800, 0]), np.arange(800))
     mixed = [len(set(x // 100)) for x in shared[:800, 0].reshape([-1, 8])]
     # Eight draws from eight rollouts: 5.3 different ones on average.

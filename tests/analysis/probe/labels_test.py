@@ -12,7 +12,7 @@ _SPEC = labels_lib.LabelSpec(
 
 
 def _rollouts(lengths):
-  """Labels of which the value tells rollout and step: 100 * rollout + step."""
+  """Labels whose value identifies the step: 100 * rollout + step."""
   rollouts = []
   for rollout, length in enumerate(lengths):
     steps = np.arange(length)

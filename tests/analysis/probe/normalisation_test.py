@@ -16,7 +16,7 @@ class StepNormaliserTest(tf.test.TestCase):
     self.assertAllEqual(normaliser.mean, [[2, 5], [10, 6], [4, 4]])
     self.assertAllEqual(normaliser.deviation, [[1, 0], [0, 3], [0, 0]])
     features = np.array([[1.5, 6.0], [10.0, 7.5]], np.float32)
-    # What does not vary at a step is zero there.
+    # A feature that does not vary at a step is zero there.
     self.assertAllEqual(normaliser.transform()(features), [[-0.5, 0], [0, 0.5]])
     self.assertAllEqual(features, [[1.5, 6.0], [10.0, 7.5]])
 
@@ -29,7 +29,7 @@ class StepNormaliserTest(tf.test.TestCase):
     def of(feature):
       return normalise(np.array([[feature]], np.float32))
 
-    # The most that one of five can be away from the mean of all.
+    # One of five numbers can be at most 2 deviations from the mean of all.
     self.assertAllClose(of(1e-3), [[2.0]])
     self.assertAllEqual(of(1.0), [[2.0]])
     self.assertAllEqual(of(-1.0), [[-2.0]])

@@ -1,4 +1,4 @@
-"""Tests for analysis.probe.passes; for what they find, see probing_test."""
+"""Tests for analysis.probe.passes; probing_test checks their results."""
 
 from absl.testing import parameterized
 import numpy as np
@@ -10,7 +10,7 @@ from dnc.system import errors
 
 
 def _run(features, offsets=(0,)):
-  """Two rollouts to train on; the others are unseen."""
+  """Probes two training rollouts; the others are unseen."""
   values = [np.arange(len(x)) for x in features]
   stream = streams.ArrayStream({'f': features}, {}, {'v': values}, 2)
   settings = passes.ProbeSettings(
@@ -46,7 +46,7 @@ class RefusedTest(parameterized.TestCase, tf.test.TestCase):
 class ReaderTest(tf.test.TestCase):
   def test_keras_probes_read_a_copy_each_exact_ones_the_first(self):
     rng = np.random.default_rng(0)
-    # Two Keras probes and an exact one, of four numbers; two tasks.
+    # Two Keras probes and an exact one, for four numbers and two tasks.
     kernels = rng.standard_normal([3, 4, 2, 5])
     biases = rng.standard_normal([3, 2, 5])
     copies = rng.standard_normal([2, 6, 4]).astype(np.float32)

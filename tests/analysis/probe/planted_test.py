@@ -33,7 +33,7 @@ class PlantedMemoryTest(tf.test.TestCase):
       model.fit(features[train], outputs[train])
       missed = np.square(model.predict(features[test]) - outputs[test])
       found = 1 - missed.mean(0) / outputs[test].var(0)
-      # 10,000 steps tell it within 0.015, and 100 weights cost a percent.
+      # 10,000 steps estimate it within 0.015, and 100 weights cost a percent.
       self.assertAllClose(found, attainable, atol=0.03)
       self.assertAllInRange(attainable, 0.2, 0.8)
 
@@ -57,7 +57,7 @@ class PlantedMemoryTest(tf.test.TestCase):
     self.assertAllEqual(features(0, 3), features(0, 3))
     self.assertNotAllEqual(features(0, 3), features(0, 4))
     self.assertNotAllEqual(features(0, 3), features(1, 3))
-    # Nothing but the noise differs: it has deviation 1, the difference 1.4.
+    # Only the noise differs, with deviation 1: the difference has 1.4.
     self.assertNear(np.std(features(0, 3) - features(0, 4)), 2**0.5, 0.06)
 
 

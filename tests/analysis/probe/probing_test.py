@@ -20,12 +20,12 @@ from tests.support import random_traces
 from tests.support import testing_data
 
 _SPEC = rollouts_lib.RolloutSpec(0, 'evaluation', 100, 100)
-# Rollouts to train on, and unseen ones.
+# Training rollouts and unseen ones.
 _SPLITS = {'train': range(60), 'test': range(60, 90)}
 
 
 def _code(rng, classes, values, noise=0.01):
-  """Plants shape and values in 16 features, linearly, with a little noise."""
+  """Encodes shape and values in 16 features, linearly, with a little noise."""
   mixing = np.random.default_rng(0).standard_normal((7, 16))
   deviations = np.sqrt(latents.variances()[1:])
   hidden = np.concatenate(
@@ -36,7 +36,7 @@ def _code(rng, classes, values, noise=0.01):
 
 
 def _rollout(seed, index, num_steps):
-  """Four representations: code of now, 5 ago and 1 to come, and noise."""
+  """Representations that encode the step now, 5 ago and 1 ahead, and noise."""
   rng = np.random.default_rng((seed, index))
   classes = np.stack(
     [rng.integers(n, size=num_steps + 6) for n in latents.SIZES], 1
@@ -114,9 +114,10 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
     for scores in self.result.scores[split][name].values():
       for latent, variance in zip(latents.NAMES[1:], latents.variances()[1:]):
         self.assertNear(scores[latent].error / variance, 1, 0.12)
-        # 16 idle weights at Adam's step of 1e-3, batches of 8: up to 7 %.
+        # 16 useless weights cost up to 7 % at Adam's step of 1e-3 and batches
+        # of 8.
         self.assertNear(scores[latent].gain, 0, 0.12)
-        # Least squares: 16 of 3,500.
+        # Least squares fits 16 weights to 3,500 steps.
         self.assertNear(scores[latent].exact.gain, 0, 0.03)
       for score in (scores['shape'], scores['shape'].beside):
         self.assertNear(score.error, 2 / 3, 0.06)
@@ -151,12 +152,12 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
     alone = self.run_probe(offsets=(5,), representations=['late'], batch_size=8)
     self.assertEqual(list(alone.widths), ['late', 'random_16', 'planted_16'])
     for split, scores in alone.scores.items():
-      # What is planted is of the first offset.
+      # The planted memory has the labels of the first offset.
       for name in ('late', 'random_16'):
         for latent, one in scores[name][5].items():
           other = self.result.scores[split][name][5][latent]
           self.assertAllClose(one.exact.error, other.exact.error, rtol=1e-4)
-          # The first of two seeds is among them.
+          # The range includes the first of two seeds.
           low, high = other.range
           self.assertBetween(one.gain, low - 1e-3, high + 1e-3)
 
@@ -188,7 +189,7 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
       self.run_probe(representations=['read_words'])
 
   def test_centred_what_a_rollout_has_of_its_own_is_taken_away(self):
-    """A code, and ten times as much that differs between rollouts."""
+    """A code, plus a constant ten times as large for each rollout."""
     splits = {'train': [], 'test': []}
     for i in range(60):
       rollout = _rollout(2, i, 60)
@@ -205,7 +206,7 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
       .exact.gain
       for centred in (True, False)
     )
-    # What the mean of 60 steps tells of them is lost with it.
+    # The mean of 60 steps also holds a little of the labels, which is lost.
     self.assertGreater(found, 0.9)
     self.assertLess(left, 0.5)
 
@@ -228,7 +229,7 @@ class ControlsTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    # The image is wide, as in full size.
+    # The image counts as wide, like an image of full size.
     cls.enterClassContext(mock.patch.object(exact_probe, 'MAX_WIDTH', 128))
     folder = cls.enterClassContext(tempfile.TemporaryDirectory())
     table = testing_data.rendered_table()
@@ -264,10 +265,10 @@ class ControlsTest(tf.test.TestCase):
     self.assertEqual(self._result.without_exact, ())
     scores = self._result.scores['test']
     self.assertIsNone(scores['image'][0]['shape'].beside)
-    # With few rollouts Keras sees at least where the sprite is.
+    # With few rollouts, Keras at least finds where the sprite is.
     score = scores['image'][0]['x_position']
     self.assertGreater(min(score.gain, score.exact.gain), 0.3)
-    # The action is next less current: half the variance of either.
+    # The action is a difference of two values, each half of its variance.
     for offset in (0, -1):
       for latent in latents.NAMES[1:]:
         self.assertNear(scores['action'][offset][latent].exact.gain, 0.5, 0.05)

@@ -13,7 +13,7 @@ _SPEC = examples.SPEC
 
 
 def _sum_errors(rollouts):
-  """Of rollouts (labels `[time, task, 4]`, predictions by representation)."""
+  """Sums errors over (labels `[time, task, 4]`, predictions by name)."""
   sums = scoring.ErrorSums(_SPEC)
   for labels, predictions in rollouts:
     sums.update(
@@ -29,7 +29,7 @@ def _random_rollouts(seed, number, num_tasks=2, num_probes=3):
     labels = np.ones([num_steps, num_tasks, 4], np.float32)
     labels[..., 0] = rng.integers(3, size=labels.shape[:2])
     labels[..., 1:3] = rng.standard_normal([*labels.shape[:2], 2])
-    # Of some steps nothing is asked.
+    # Some steps have no label.
     labels[: rng.integers(3), 1] = 0
     shape = [num_steps, num_probes, num_tasks, 5]
     yield labels, {'x': rng.standard_normal(shape).astype(np.float32)}
@@ -90,13 +90,13 @@ class ResamplesTest(tf.test.TestCase):
     covered = 0
     for seed in range(300):
       rng = np.random.default_rng(seed)
-      # Errors of a rollout's steps go together: of mean 1 over all rollouts.
+      # Steps of a rollout have similar errors; their mean is 1 over rollouts.
       errors = rng.exponential(size=40)
       weights = scoring.resamples(seed, 40, 400)
       means = weights @ errors / 40
       low, high = statistics.interval(means[1:])
       covered += low <= 1 <= high
-    # 95 % of 300, +- 4 standard deviations, less what 40 skewed errors cost.
+    # 95 % of 300, +- 4 standard deviations, and less for 40 skewed errors.
     self.assertBetween(covered, 263, 297)
 
   def test_wider_for_rollouts_than_for_steps(self):
@@ -126,7 +126,7 @@ class SplitScoresTest(tf.test.TestCase):
     )
 
   def test_seeds_are_averaged_and_exact_probes_stand_beside(self):
-    # Two seeds, and the exact and the discriminant probe.
+    # Two seeds, then the exact probe and the discriminant.
     rollouts = list(_random_rollouts(0, 6, num_probes=4))
     split = self._split(rollouts)
     error, gain = split.errors.score('x', np.ones([1, 6]))
@@ -155,7 +155,7 @@ class SplitScoresTest(tf.test.TestCase):
   def test_difference_is_of_the_same_resamples(self):
     rollouts = []
     for labels, predictions in _random_rollouts(0, 10, num_probes=4):
-      # Both are wrong in the same steps, one a little less.
+      # Both are wrong at the same steps, one slightly less.
       better = 0.9 * predictions['x'] + 0.1 * np.float32(0)
       rollouts.append((labels, {'x': predictions['x'], 'y': better}))
     split = dataclasses.replace(

@@ -90,7 +90,7 @@ class ArrayStreamTest(parameterized.TestCase, tf.test.TestCase):
       {'f': features}, {'kind': classes}, {'size': values}, num_train=2
     )
     self.assertEqual(stream.num_rollouts, {'train': 2, 'test': 1})
-    # The unseen rollout has a fourth class; chance is of the training ones.
+    # The unseen rollout has a fourth class; chance is that in training.
     self.assertEqual(stream.spec.classes, {'kind': 4})
     self.assertAllClose(stream.spec.chance, {'kind': 3 / 7})
     (rollout,) = stream.rollouts('test')

@@ -21,7 +21,8 @@ class TablesTest(tf.test.TestCase):
   def test_tables_of_each_split_and_offset_beside_the_post(self):
     text = tables.text(examples.result({(0, 'shape'): 0.25}))
     found = markdown_tables.rows(text)
-    # Training rollouts: Keras, exact; unseen ones: selectivity, too.
+    # Training rollouts have tables of Keras and exact probes; unseen ones also
+    # of selectivity.
     self.assertLen(found, 3 * 3 + 3 * 2 + 1)
     self.assertEqual(
       found[-1]['memory - untrained core: memory, 5 steps before'],
@@ -97,9 +98,7 @@ class TablesTest(tf.test.TestCase):
           scores[offset] = {x: scores[offset][x] for x in ('shape', 'scale')}
     result = dataclasses.replace(result, spec=spec, comparisons={})
     text = tables.text(result)
-    self.assertNotIn(
-      'post', text.replace('as the post scores', '').split('How')[0]
-    )
+    self.assertNotIn('post', text.replace('as in the post', '').split('How')[0])
     self.assertNotIn('predicting the mean (exact)', text)
 
   def test_rollouts_in_which_some_latents_do_not_vary(self):

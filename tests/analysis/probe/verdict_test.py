@@ -22,8 +22,8 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
       'inputs and shuffled labels, it reads from the memory (256 numbers) x '
       '0.300 of the current step; shape +0.100 of 5 steps before (2 of 2 more '
       'than from the same part of an untrained core). It finds at least 100% '
-      'of what was planted. Scores are R^2 (for shape, accuracy above chance) '
-      'on 30 unseen rollouts.',
+      'of the planted memory. Scores are R^2 (for shape, accuracy above '
+      'chance) on 30 unseen rollouts.',
     )
 
   def test_yes_but_an_untrained_core_holds_as_much(self):
@@ -56,7 +56,7 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
     )
 
   def test_must_be_above_random_inputs_and_shuffled_labels(self):
-    # The lower end is 0.02, the upper ends of the controls are 0.025.
+    # The lower end is 0.02; the upper ends of the controls are 0.025.
     held = {(0, 'scale'): 0.03}
     result = examples.result(held, more=0.2)
     self.assertStartsWith(verdict.text(result), 'Yes')
@@ -73,7 +73,7 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
     result = examples.result(planted=0.9)
     scores = result.scores['test']
     for label, score in scores['random_256'][0].items():
-      # More than the memory has, but not of its kind of probe.
+      # The control has more than the memory, but for another kind of probe.
       exact = examples.with_gain(score.exact, 0.5, (0.4, 0.6))
       exact = dataclasses.replace(exact, shuffled=exact)
       scores['random_256'][0][label] = dataclasses.replace(score, exact=exact)
@@ -100,16 +100,16 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
       self.assertIn(said, verdict.text(result))
 
   def test_half_of_what_was_planted_must_be_found(self):
-    # Lower ends of 0.251 and 0.245, of the 0.5 that are attainable.
+    # The lower ends are 0.251 and 0.245; 0.5 is attainable.
     self.assertStartsWith(verdict.text(examples.result(planted=0.261)), 'No')
     self.assertStartsWith(
       verdict.text(examples.result(planted=0.255)),
-      'Cannot tell: too little is found of what was planted: scale 0.255 of',
+      'Cannot tell: too little of the planted memory is found: scale 0.255 of',
     )
 
   @parameterized.parameters(
     (dict(random={(5, 'scale'): 0.2}), r'random inputs \(256\) seem to hold'),
-    (dict(planted=0.005), r'planted: shape .* \(and 4 more\)'),
+    (dict(planted=0.005), r'planted memory is found: shape .* \(and 4 more\)'),
   )
   def test_cannot_tell_if_controls_fail(self, gains, why):
     said = verdict.text(examples.result(**gains))

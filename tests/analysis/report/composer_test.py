@@ -86,7 +86,7 @@ class ComposerTest(tf.test.TestCase):
   def test_in_a_browser(self):
     with browser_lib.browser(_PHONE, 800) as browser:
       for width, name in ((1200, 'desk'), (_PHONE, 'phone')):
-        # Windows have a least width; what the page sees has not.
+        # Windows have a minimum width; the emulated screen does not.
         browser.execute_cdp_cmd(
           'Emulation.setDeviceMetricsOverride',
           dict(width=width, height=800, deviceScaleFactor=1, mobile=False),
@@ -98,7 +98,7 @@ class ComposerTest(tf.test.TestCase):
           '[...document.images].map(x => [x.naturalWidth, x.width])];'
         )
         self.assertLessEqual(seen, width)
-        # Nothing sticks out but what scrolls by itself.
+        # Nothing is wider than the page, except what scrolls by itself.
         self.assertLessEqual(whole, seen)
         self.assertNotEmpty(sizes)
         for natural, shown in sizes:

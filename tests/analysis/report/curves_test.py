@@ -29,7 +29,7 @@ class CurvesTest(absltest.TestCase):
     for scale, run in enumerate(runs, 1):
       rows = [_row(n, n * scale / 10, 500 / n) for n in (1, 2, 4)]
       rows.insert(1, _row(1, 0.9, 9, kind='validation'))
-      # A loss that was not finite.
+      # The loss was not finite.
       rows.append(_row(5, 0.1, None))
       text = ''.join(json.dumps(row) + '\n' for row in rows)
       files.write_text(os.path.join(run, 'metrics.jsonl'), text)

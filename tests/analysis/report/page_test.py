@@ -1,4 +1,4 @@
-"""Tests of pages: Markdown and HTML of one text."""
+"""Tests of pages: one text as Markdown and HTML."""
 
 import base64
 import html.parser
@@ -26,7 +26,7 @@ _TEXT = '\n\n'.join(
 
 
 class _Reader(html.parser.HTMLParser):
-  """Collects sources, texts by tag, and what comes from elsewhere."""
+  """Collects sources of images, texts by tag, and external resources."""
 
   def __init__(self):
     super().__init__()

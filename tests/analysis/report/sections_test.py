@@ -1,4 +1,4 @@
-"""Tests of the report's sections: every figure is there and described."""
+"""Tests of the report's sections: every figure has a caption."""
 
 import os
 import re

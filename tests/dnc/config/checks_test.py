@@ -1,4 +1,4 @@
-"""Tests of which values a setting may have."""
+"""Tests of the allowed values of settings."""
 
 import types
 

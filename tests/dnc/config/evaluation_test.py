@@ -50,10 +50,10 @@ class EvaluationConfigTest(parameterized.TestCase):
     options = dict(export=('usage', 'memory'), representations=('read_words',))
     with self.assertRaisesRegex(
       errors.UsageError,
-      '^--export=usage,memory: must be with read_words, which',
+      '^--export=usage,memory: must be a list with read_words, which',
     ):
       config_lib.EvaluationConfig(**options)
-    # Only Test 1 reads these.
+    # Only Test 1 uses these.
     config_lib.EvaluationConfig(**options, tests=('mi',))
 
   def test_lags_bind_test_2_alone(self):

@@ -1,4 +1,4 @@
-"""Tests of flags made from settings, on settings of their own."""
+"""Tests of flags made from settings, with example settings."""
 
 import contextlib
 import dataclasses
@@ -67,7 +67,7 @@ def _parsed(*arguments):
 
 
 def _help(parse, *arguments):
-  """What is printed, and the exit status."""
+  """Returns the printed help and the exit status."""
   output = io.StringIO()
   with contextlib.redirect_stdout(output):
     try:
@@ -136,7 +136,7 @@ class FlagsTest(parameterized.TestCase):
   @parameterized.parameters('--help', '--helpshort', '-?')
   def test_help(self, argument):
     text, status = _help(_parsed, argument)
-    self.assertEqual(status, 1)  # As of absl's own.
+    self.assertEqual(status, 1)  # As for absl's own help.
     self.assertEqual(
       text,
       """\

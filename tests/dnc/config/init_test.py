@@ -1,4 +1,4 @@
-"""Tests of what `dnc.config` offers by name, and of what it imports."""
+"""Tests of the names that `dnc.config` exports, and of its imports."""
 
 import pkgutil
 

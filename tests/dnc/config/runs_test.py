@@ -37,7 +37,7 @@ class RunsTest(parameterized.TestCase):
     runs.save(config_lib.TrainingConfig(fixed={'scale': 5}), self._folder)
     with open(os.path.join(self._folder, runs.CONFIG_FILE)) as file:
       written = json.load(file)
-    # Pinned, with the order: runs of before must be found again.
+    # Pinned, including the order: earlier runs must still be found.
     self.assertEqual(
       list(written.items()),
       list(
@@ -110,7 +110,7 @@ class RunsTest(parameterized.TestCase):
 
     moved = os.path.join(self._folder, 'moved.hdf5')
     os.rename(path, moved)
-    # The run can be read whether the file is still there or not.
+    # The run can be read whether or not the file is still there.
     self.assertEqual(runs.load(self._folder), config)
     same = config_lib.make_training(dataset=moved)
     self.assertEqual(same.name(), config.name())

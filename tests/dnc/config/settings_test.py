@@ -1,4 +1,4 @@
-"""Tests of settings: fields that say what they are, and presets."""
+"""Tests of settings and presets."""
 
 import dataclasses
 import os
@@ -68,7 +68,7 @@ class SettingsTest(absltest.TestCase):
     self.assertEqual(_Config(dataset=path).dataset, path)
     with self.assertRaisesRegex(errors.UsageError, f'--dataset={path} .*No su'):
       _Config.make(dataset=path)
-    # Nothing is read for a mistake in another setting.
+    # With a mistake in another setting, the file is not read.
     with self.assertRaisesRegex(errors.UsageError, '--size=0'):
       _Config.make(dataset=path, size=0)
 

@@ -1,4 +1,4 @@
-"""Tests of what the configs of all tasks do; each task's own are beside it."""
+"""Tests of the base of all configs; each task has its own config_test."""
 
 import dataclasses
 

@@ -22,7 +22,7 @@ _FILE = 'dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz'
 
 
 def _main(*words):
-  """Runs a command in this process: its exit status and output."""
+  """Runs a command in this process; returns its exit status and output."""
   with contextlib.redirect_stdout(io.StringIO()) as output:
     status = dsprites_main.main(dsprites_main._parse(['', *words]))
   return status, output.getvalue()
@@ -30,7 +30,7 @@ def _main(*words):
 
 class VerifyTest(absltest.TestCase):
   def test_status_and_output(self):
-    # On a dSprites of its first sprites.
+    # On the first sprites of dSprites.
     self.enterContext(mock.patch.object(latents, 'NUM_SPRITES', 50))
     images = render.render_images(latents.index_to_classes(np.arange(50)))
     rendered = np.packbits(images, axis=-1)
@@ -85,7 +85,7 @@ class CommandTest(parameterized.TestCase):
 
 
 class ProcessTest(absltest.TestCase):
-  """Without TensorFlow: whatever imports it fails."""
+  """Runs without TensorFlow: importing it would fail."""
 
   def _run(self, *words):
     folder = self.create_tempdir()

@@ -1,4 +1,4 @@
-"""Tests of dnc.dsprites.published_file, on a dSprites of its first sprites."""
+"""Tests of dnc.dsprites.published_file, on the first sprites of dSprites."""
 
 import functools
 import os
@@ -137,22 +137,34 @@ class RefusalTest(_FilesTest, parameterized.TestCase):
       (
         'latents_classes',
         lambda a: a[::-1],
-        'classes of 1500 images .* first in image 0: orientation 1 .0., '
-        r'posX 14 \(0\), posY 27 \(0\) found \(expected\)',
+        'classes of 1500 images .* first in image 0: orientation 1 .expected '
+        r'0., posX 14 \(expected 0\), posY 27 \(expected 0\)',
       ),
       (
         'latents_classes',
         lambda a: a[:, [0, 1, 2, 3, 5, 4]],
-        'first in image 1: posX 1 .0., posY 0 .1. found',
+        'first in image 1: posX 1 .expected 0., posY 0 .expected 1.',
       ),
       (
         'latents_classes',
         lambda a: a[:, 1:],
         r'latents.classes is int64 \[1500, 5\] instead of int64 \[1500, 6\]',
       ),
-      ('latents_classes', lambda a: a + [1, 0, 0, 0, 0, 0], 'color 1 .0.'),
-      ('latents_values', lambda a: a * [1, 1, 2, 1, 1, 1], r'scale 1 \(0.5\)'),
-      ('latents_values', lambda a: a * np.nan, 'color nan .1., shape nan'),
+      (
+        'latents_classes',
+        lambda a: a + [1, 0, 0, 0, 0, 0],
+        r'color 1 \(expected 0\)',
+      ),
+      (
+        'latents_values',
+        lambda a: a * [1, 1, 2, 1, 1, 1],
+        r'scale 1 \(expected 0.5\)',
+      ),
+      (
+        'latents_values',
+        lambda a: a * np.nan,
+        r'color nan \(expected 1\), shape nan',
+      ),
       ('latents_values', lambda a: a.astype(np.float32), 'float32'),
     ),
   )

@@ -14,7 +14,7 @@ from dnc.dsprites import render
 from tests.support import commands
 from tests.support import testing_data
 
-# When this must change, so must render.RECIPE.
+# If this must change, change render.RECIPE too.
 _SHA256 = 'a633ec1c60535b2cb0ddce1eff200fe7d64356ac276023214a64274c9db8e6ee'
 
 
@@ -100,7 +100,7 @@ class RenderImagesTest(tf.test.TestCase):
 
 class VariantTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(
-    # Centres on the upper and left edges are inside, on the others outside.
+    # Centres on upper and left edges are inside, those on others outside.
     dict(size=32, half=5, x=10, y=20.5, columns=(5, 15), rows=(15, 25)),
     dict(size=64, half=9.75, x=32, y=0, columns=(22, 42), rows=(0, 10)),
     dict(size=100, half=30, x=50, y=64, columns=(20, 80), rows=(34, 94)),

@@ -1,6 +1,6 @@
 """Tests of dnc.dsprites.table.
 
-Most of them are on tables of the first sprites: the size makes no difference.
+Most use tables of only the first sprites: the size makes no difference.
 """
 
 import os
@@ -23,7 +23,7 @@ from dnc.system import errors
 from dnc.system import files
 from tests.support import testing_data
 
-# When this must change, so must render.RECIPE.
+# If this must change, change render.RECIPE too.
 _FINGERPRINT = 'd87051110129588763690ef265768489'
 _NUM_SPRITES = 2000
 
@@ -290,7 +290,7 @@ class PublishedFileTest(_SmallTableTest):
     second = self._load(self.path)
     self.assertNotEqual(second.bits.filename, first.bits.filename)
     self.assertEqual(self.read.call_count, 2)
-    # Without its table the first content cannot be had any more.
+    # Without its table, the first content is lost.
     os.unlink(first.bits.filename)
     with self.assertRaisesRegex(
       errors.UsageError, f'^--dataset={self.path} has moved or changed'

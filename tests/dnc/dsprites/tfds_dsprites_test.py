@@ -1,4 +1,4 @@
-"""Tests of dnc.dsprites.tfds_dsprites, on a dSprites of its first sprites.
+"""Tests of dnc.dsprites.tfds_dsprites, on the first sprites of dSprites.
 
 TFDS's own builder runs; only its download is replaced.
 """
@@ -45,7 +45,7 @@ class ReadBitsTest(tf.test.TestCase):
     with published_files.known_to_tfds(self.manual_file):
       bits = tfds_dsprites.read_bits(self.data_dir)
     self.assertAllEqual(bits, expected)
-    # Once prepared, TFDS needs the file no longer.
+    # Once the dataset is prepared, TFDS no longer needs the file.
     os.unlink(self.manual_file)
     self.assertAllEqual(tfds_dsprites.read_bits(self.data_dir), expected)
 
@@ -53,8 +53,8 @@ class ReadBitsTest(tf.test.TestCase):
     self._write([*range(100), 7, 9])
     with published_files.known_to_tfds(self.manual_file):
       self._assert_usage_error(
-        '^--dataset=dsprites: .*200 sprites are missing and 2 are there more '
-        'than once.*delete it'
+        '^--dataset=dsprites: .*200 sprites are missing and 2 occur more than '
+        'once.*delete it'
       )
 
   def test_other_images(self):

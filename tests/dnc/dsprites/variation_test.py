@@ -31,7 +31,7 @@ class ResolveTest(parameterized.TestCase):
     self.assertEqual(found[0], expected_varying)
     if expected_fixed is not None:
       self.assertEqual(found[1], expected_fixed)
-    # NumPy's integers would not go into JSON.
+    # NumPy's integers cannot be written as JSON.
     self.assertTrue(all(type(number) is int for _, number in found[1]))
     self.assertEqual(variation.resolve(*found), found)
 
@@ -45,7 +45,7 @@ class ResolveTest(parameterized.TestCase):
     (
       ['shape', 'scale'],
       {'scale': 0},
-      '--varying=shape,scale names, too: sc',
+      '--varying=shape,scale also names: sc',
     ),
     (None, dict.fromkeys(latents.NAMES, 0), 'must leave at least one latent'),
   )

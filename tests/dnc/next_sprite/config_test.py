@@ -73,7 +73,7 @@ class TrainingConfigTest(parameterized.TestCase):
         'optimizer': {'optimizer': 'rmsprop'},
       }.get(field.name) or {field.name: getattr(config, field.name) + 1}
       names.add(dataclasses.replace(config, **changes).name())
-    # Two fields only change what is reported.
+    # Two fields change only the reports.
     self.assertLen(names, len(dataclasses.fields(config)) - 1)
 
   def test_confined_latents_are_put_in_order(self):

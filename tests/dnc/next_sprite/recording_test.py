@@ -88,7 +88,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
   def setUpClass(cls):
     super().setUpClass()
     for patch in (
-      # What is computed is the same, and this does not wait for XLA.
+      # Computes the same without waiting for XLA.
       mock.patch.object(unroll, 'can_compile', return_value=False),
       # Four rollouts a shard.
       mock.patch.object(recording, '_BATCH_SIZE', 4),
@@ -121,7 +121,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
     ).export(self.lines.append)
 
   def _files(self):
-    """Contents and stamps of all files."""
+    """Contents and modification times of all files."""
     found = {}
     for name in os.listdir(self.path):
       file = os.path.join(self.path, name)
@@ -130,7 +130,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
     return found
 
   def _assert_remade(self, before, remade):
-    """The same bytes everywhere, and only `remade` written anew."""
+    """Asserts that all bytes are the same, and only `remade` was rewritten."""
     after = self._files()
     self.assertCountEqual(before, after)
     for name, (content, stamp) in before.items():
@@ -139,7 +139,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(after[name][1], stamp, msg=name)
 
   def _interrupted(self, number):
-    """Within, Ctrl-C is pressed while batch `number` runs."""
+    """A context in which Ctrl-C is pressed while batch `number` runs."""
     record, calls = recording.Recorder.record, []
 
     def interrupted(recorder, batch):
@@ -194,7 +194,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
       self._export()
     other = model.SpritePredictor(_CONFIG)
     other.core.output_linear.b.assign_add(tf.ones([4096]))
-    # Both half-finished and whole.
+    # Both unfinished and finished traces.
     for _ in range(2):
       with self.assertRaisesRegex(errors.UsageError, 'model_fingerprint'):
         self._export(other)
@@ -217,7 +217,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
     after = self._files()
     for name, value in before.items():
       self.assertEqual(after[name], value)
-    # As in one go.
+    # The same bytes as without an interruption.
     self.path = os.path.join(self.get_temp_dir(), 'other')
     self._export()
     self._assert_remade(after, after)
@@ -226,7 +226,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
   def test_what_is_damaged_is_made_again(self, damage):
     opened = self._export()
     before = self._files()
-    # The last of the training rollouts: a batch that was not filled.
+    # The last training rollouts: a batch that is not full.
     name = 'dnc_traces-train.tfrecord-00002-of-00003'
     file = os.path.join(self.path, name)
     random_traces.DAMAGES[damage](file)

@@ -24,7 +24,7 @@ def _hash(classes):
 
 
 class SampleClassesTest(tf.test.TestCase, parameterized.TestCase):
-  # Pinned: a change makes every seed mean other rollouts than before.
+  # Pinned: a change would give every seed other rollouts.
   @parameterized.parameters(
     (rollouts.RolloutSpec(1, 'train', 500, 1000), 0, 865, '548166dc9e66eb69'),
     (
@@ -52,8 +52,8 @@ class SampleClassesTest(tf.test.TestCase, parameterized.TestCase):
       for index in (0, 1, 2**40)
     ]
     self.assertLen(numbers, 36)
-    # Independent rollouts share a sprite at the same step with chance 500 /
-    # 737280, and two at once hardly ever.
+    # With probability 500 / 737280, independent rollouts share a sprite at the
+    # same step; they hardly ever share several.
     for i, first in enumerate(numbers):
       for second in numbers[:i]:
         self.assertLess((first == second).sum(), 4)
@@ -93,7 +93,7 @@ class SampleClassesTest(tf.test.TestCase, parameterized.TestCase):
     self._assert_independent(train, sampled(1, 'train'))
 
   def _assert_independent(self, first, second):
-    """Whether all pairs of classes of a latent come equally often."""
+    """Asserts that all pairs of classes of a latent are equally frequent."""
     for i, size in enumerate(latents.SIZES):
       pairs = first[..., i] * size + second[..., i]
       counts = np.bincount(pairs.ravel(), minlength=size**2)
@@ -108,7 +108,7 @@ class SampleClassesTest(tf.test.TestCase, parameterized.TestCase):
       self.assertAllEqual(classes[:, [0, 1, 2, 4]].std(axis=0), np.zeros(4))
     counts = np.bincount(np.concatenate(sampled)[:, 3], minlength=32)
     self.assertGreater(stats.chisquare(counts).pvalue, 1e-3)
-    # What stays still differs from rollout to rollout, over its whole range.
+    # The other latents differ between rollouts, over their whole range.
     still = np.stack([classes[0, [0, 1, 2, 4]] for classes in sampled])
     self.assertAllEqual(np.unique(still[:, 0]), [0, 1, 2])
     self.assertAllEqual(np.unique(still[:, 1]), np.arange(6))
@@ -167,7 +167,7 @@ class SampleClassesTest(tf.test.TestCase, parameterized.TestCase):
       rollouts.RolloutSpec(0, 'test', 1, 1)
 
 
-# Another process draws rollout 7,123 of an epoch of the post's.
+# Draws rollout 7,123 of an epoch like the post's.
 _SAME_IN_ANOTHER_PROCESS = """
 import sys
 from dnc.dsprites import table as table_lib
@@ -179,7 +179,7 @@ EPOCH = rollouts.RolloutSpec(0, 'train', 500, 1000)
 
 
 def _digest(batch, index):
-  """Of all that a batch, or one of tensors, holds of a rollout."""
+  """Hashes all that a batch, of arrays or tensors, holds of a rollout."""
   batch = rollouts.RolloutBatch(*map(np.asarray, batch))
   (i,) = np.flatnonzero(batch.index == index)
   end = batch.length[i]
@@ -196,9 +196,9 @@ def digest_of_one(table, indices):
 
 
 class OneRolloutTest(tf.test.TestCase):
-  """Rollout 7,123 of an epoch, images and all, however it is come by."""
+  """Rollout 7,123 of an epoch, images and all, however it is drawn."""
 
-  # Pinned: a change makes every seed mean other rollouts than before.
+  # Pinned: a change would give every seed other rollouts.
   DIGEST = '0b68722a53766e7bc18427a1846fd3b304ebf15e678ed418a5ee4ca446a84bf7'
 
   @classmethod
@@ -218,8 +218,8 @@ class OneRolloutTest(tf.test.TestCase):
     self.assertEqual(digest_of_one(self.table, indices), self.DIGEST)
 
   def test_after_a_restart(self):
-    # A run that is resumed begins with the batch it had come to; here, with one
-    # of the last before rollout 7,123, and with its own.
+    # A resumed run begins with the batch it had reached: here with the second
+    # batch before the one of rollout 7,123, then with that one itself.
     (number,) = np.flatnonzero((self.batches == 7123).any(axis=1))
     for before in (2, 0):
       rest = self.batches[number - before :]
@@ -289,7 +289,7 @@ class BatchTest(tf.test.TestCase):
         self.assertAllEqual(
           np.unpackbits(batch.target[:end, i], axis=-1), images
         )
-        # The current sprite of every step is the one whose image goes in.
+        # The current sprite of every step is the one whose image is the input.
         self.assertAllEqual(
           np.unpackbits(batch.image[:end, i], axis=-1),
           render.render_images(batch.classes[:end, i]),

@@ -1,4 +1,4 @@
-"""Tests of scores, of images of known overlap and of whole rollouts."""
+"""Tests of scores, on images of known overlap and on whole rollouts."""
 
 import numpy as np
 import tensorflow as tf

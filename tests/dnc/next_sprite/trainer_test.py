@@ -17,7 +17,7 @@ from tests.support import training_runs
 
 _CONFIG = training_runs.CONFIG
 
-# What a core without a memory does not have is left at its default.
+# Settings that a core without a memory lacks must have their defaults.
 _NO_MEMORY = dict(memory_size=16, word_size=16, num_read_heads=4)
 
 
@@ -25,7 +25,7 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    # Compiling takes seconds for every graph, and computes the same.
+    # Compiling takes seconds per graph and computes the same.
     cls.enterClassContext(
       mock.patch.object(unroll, 'can_compile', return_value=False)
     )
@@ -39,7 +39,7 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
     return trainer, [v.numpy() for v in trainer.variables]
 
   def _trainer(self, **changes):
-    """A trainer as it is before any update; making its graph takes seconds."""
+    """A trainer before any update, cached: making its graph takes seconds."""
     trainer, initial = self._cached_trainer(
       dataclasses.replace(_CONFIG, **changes)
     )
@@ -57,7 +57,7 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
     mean = self._table.mean_image().clip(1e-3, 1 - 1e-3).astype(np.float64)
     true = np.unpackbits(batch.target[:8], axis=-1)
     cost = -np.log(np.where(true, mean, 1 - mean)).sum(axis=(2, 3)).mean()
-    # Random weights change a little of what the mean image alone would cost.
+    # Random weights change the loss of the mean image a little.
     self.assertAllClose(loss, cost, rtol=0.1)
 
   def test_padding_counts_for_nothing(self):
@@ -141,7 +141,7 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(rates, np.linspace(5e-3, 1e-4, 6), rtol=1e-5)
 
   def _short(self, **changes):
-    """A batch of short rollouts, and a trainer to learn it by heart."""
+    """A batch of short rollouts, and a trainer that can memorise it."""
     changes = dict(min_length=10, max_length=10, **changes)
     batch = self._batch([0, 1], dataclasses.replace(_CONFIG, **changes))
     return batch, self._trainer(
@@ -163,7 +163,7 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
     for variable in core.trainable_variables:
       changed = np.any(variable.numpy() != before[variable.ref()])
       self.assertEqual(changed, variable.ref() in learned, variable.name)
-    # The same gradient as in training it all.
+    # The same gradient as when all variables are trained.
     whole = self._trainer()
     whole.update(self._batch([0, 1]))
     for a, b in zip(output, whole.predictor.core.output_linear.variables):

@@ -27,7 +27,7 @@ from dnc.training import summaries
 from tests.support import testing_data
 from tests.support import training_runs
 
-# Most of a training does not depend on the core. DncTest has a memory.
+# Most tests do not depend on the core. Only DncTest uses a memory.
 _CONFIG = training_runs.LSTM
 _WILD = dict(learning_rate=1e30, max_grad_norm=1e30, clip_value=0.0)
 
@@ -50,7 +50,7 @@ def _squares(logits, targets):
 
 
 class _Lines:
-  """Takes the log; after some lines it sends a signal, Ctrl-C's."""
+  """A log that sends a signal after some lines, by default Ctrl-C's."""
 
   def __init__(self, interrupt_at=None, signal_number=signal.SIGINT):
     self.lines = []
@@ -64,14 +64,14 @@ class _Lines:
 
 
 class _WholeRun:
-  """Makes a whole run for a class of tests, which leave it as it is."""
+  """Makes one whole run for a class of tests, which do not change it."""
 
   _CONFIG = _CONFIG
 
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    # Compiling takes seconds for every graph, and computes the same.
+    # Compiling takes seconds per graph and computes the same.
     cls.enterClassContext(
       mock.patch.object(unroll, 'can_compile', return_value=False)
     )
@@ -91,7 +91,7 @@ class _WholeRun:
     return os.path.join(self.get_temp_dir(), name)
 
   def _harmed(self, harm):
-    """A copy of the run with its newest checkpoint harmed, and that one."""
+    """Copies the run and harms its newest checkpoint; returns both paths."""
     model_dir = self._dir(harm.__name__)
     shutil.copytree(self._whole, model_dir)
     newest = max(glob.glob(os.path.join(model_dir, runs.CHECKPOINT_DIR, '0*')))
@@ -127,7 +127,7 @@ class DncTest(_WholeRun, tf.test.TestCase):
     training_runs.assert_same(self, self._whole, model_dir)
 
   def test_a_validation_that_is_not_finite_is_not_the_end_of_the_line(self):
-    # What the last update of all has made is measured, but never trained on.
+    # The weights after the last update are validated but never trained on.
     once = dataclasses.replace(
       self._CONFIG,
       **_WILD,
@@ -235,12 +235,12 @@ class TrainTest(_WholeRun, tf.test.TestCase):
     self.assertTrue(os.path.exists(os.path.join(folder, runs.RESULT_FILE)))
 
   def test_a_damaged_checkpoint_is_passed_over(self):
-    # DncTest trains on from the one before.
+    # DncTest resumes training from the checkpoint before.
     for harm in (_truncate, os.remove, _flip_a_bit):
       model_dir, newest = self._harmed(harm)
       log = _Lines()
       training.restore(model_dir, log=log)
-      self.assertRegex(log.lines[0], f'{newest} is damaged .*passed over')
+      self.assertRegex(log.lines[0], f'{newest} is damaged .*skipped')
 
   def test_no_sound_checkpoint_is_told(self):
     model_dir = self._dir('all_harmed')
@@ -259,7 +259,7 @@ class TrainTest(_WholeRun, tf.test.TestCase):
     shutil.copytree(self._whole, model_dir)
     # The shapes of the weights are the same.
     runs.save(dataclasses.replace(_CONFIG, seed=1), model_dir)
-    with self.assertRaisesRegex(errors.UsageError, 'does not fit config.json'):
+    with self.assertRaisesRegex(errors.UsageError, 'not fit .* config.json'):
       training.restore(model_dir)
 
   def test_a_finished_run_stays_as_it_is(self):
@@ -272,7 +272,7 @@ class TrainTest(_WholeRun, tf.test.TestCase):
     log = _Lines()
     self.assertEqual(self._train(self._whole, log=log), self._result)
     self.assertLen(log.lines, 1)
-    self.assertIn('is trained already', log.lines[0])
+    self.assertIn('is already trained', log.lines[0])
     self.assertEqual((written(), session.read_metrics(self._whole)), before)
 
   def test_another_run_in_the_folder_is_refused(self):
@@ -298,11 +298,11 @@ class TrainTest(_WholeRun, tf.test.TestCase):
     self.assertFalse(again['finite'])
     self.assertEqual(cause['num_updates'], 1)
     self.assertEqual(cause['loss'], str(float(again['loss'])))
-    # The batch that it was made of, and the weights before it.
+    # The batch of that update, and the weights before it.
     self.assertAllEqual(again['batch'].index, cause['rollouts'])
     self.assertEqual(cause['first_step'], 8)
     self.assertEqual(int(again['trainer'].tally.num_updates), 1)
-    # The same command comes to it again.
+    # The same command diverges again.
     with self.assertRaisesRegex(errors.UsageError, 'diverged: update 2 '):
       self._train(model_dir, wild)
     with self.assertRaisesRegex(errors.UsageError, 'no run diverged there'):

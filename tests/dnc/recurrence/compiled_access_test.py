@@ -1,4 +1,4 @@
-"""Tests that the compiled access is the plain one, at its edges too."""
+"""Tests that the compiled access equals the plain one, also in edge cases."""
 
 import functools
 
@@ -63,9 +63,9 @@ def _random(plain):
 
 
 def _saturated(plain):
-  """Keys of one slot alone, found for certain and erased entirely.
+  """Keys that all match one slot, which is written and erased entirely.
 
-  The factor 1 - w e is exactly 0 there; usage is exactly 0 and 1, and ties.
+  There the factor 1 - w e is exactly 0. Usages are exactly 0 and 1, with ties.
   """
   flat, state = _random(plain)
   slots = plain.sizes['memory_size']
@@ -117,7 +117,7 @@ def _gradients(module, flat, state, weights):
 def _compiled(memory_size, num_writes):
   """The compiled access: new words and state, gradients of the weighted sum.
 
-  Constants would be computed in another way, so all numbers are arguments.
+  All numbers are arguments, because XLA would compute constants differently.
   """
   module = compiled_access.CompiledMemoryAccess(
     **_sizes(memory_size, num_writes)
@@ -138,7 +138,7 @@ def _compiled(memory_size, num_writes):
 
 class CompiledMemoryAccessTest(tf.test.TestCase, parameterized.TestCase):
   def _assert_same(self, make, memory_size, num_writes):
-    """Asserts the same words, state and gradients as of the plain access."""
+    """Asserts the same words, state and gradients as with the plain access."""
     plain = access.MemoryAccess(**_sizes(memory_size, num_writes))
     flat, state = make(plain)
     weights = access.AccessState(
@@ -168,7 +168,7 @@ class CompiledMemoryAccessTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(1, 3)
   def test_saturated(self, num_writes):
     _, _, _, write_weights, *_ = self._assert_same(_saturated, 6, num_writes)
-    # The case is what it says: one slot written for certain.
+    # Checks the case itself: only one slot is written.
     self.assertAllEqual(write_weights[:, 0], tf.one_hot([0] * _BATCH, 6))
 
   def test_extremes(self):

@@ -1,8 +1,8 @@
-"""Tests that the compiled recurrence is `snt.dynamic_unroll`.
+"""Tests that the compiled recurrence equals `snt.dynamic_unroll`.
 
-In float64, where slots of equal usage are sorted alike on both sides; see
-testdata/golden/FORMAT.md for what float32 does to ties. Compiling is what takes
-the time here, so the tests share cores of three sizes.
+In float64, both sort slots of equal usage alike; testdata/golden/FORMAT.md says
+what float32 does to ties. Compiling takes most of the time, so the tests share
+cores of three sizes.
 """
 
 import os
@@ -61,7 +61,7 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
       self.assertAllClose(a, b, rtol=rtol, atol=atol)
 
   def any_length(self):
-    """Runs in a process of its own for the test below."""
+    """Runs in its own process for the test below."""
     core = cores.make_dnc(memory_size=9)
     actual, expected = (
       _function(core, way) for way in (_compiled, snt.dynamic_unroll)
@@ -89,7 +89,7 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen([x for x in modules if f'__{name}_' in x], 1)
 
   def test_one_slot_unknown_batch_then_known_and_no_steps(self):
-    # The chunks that were traced for any batch serve known ones, too.
+    # Chunks traced for an unknown batch size are reused for known sizes.
     core = cores.make_dnc(memory_size=1)
     inputs, state = _inputs(_K + 2), _carried(core)
 

@@ -1,4 +1,4 @@
-"""Tests that the plain recurrence is `snt.dynamic_unroll`."""
+"""Tests that the plain recurrence equals `snt.dynamic_unroll`."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""The data of the repeat-copy task against DeepMind's."""
+"""Tests of repeat-copy's data against DeepMind's."""
 
 import dataclasses
 import os
@@ -59,10 +59,10 @@ class DataTest(tf.test.TestCase, parameterized.TestCase):
       observations.shape[2],
       data.observation_size(config_lib.RepeatCopyConfig()),
     )
-    # The number of repeats stands one step after the pattern's end.
+    # The number of repeats comes one step after the pattern's end.
     number = observations[..., -1].argmax(axis=0)
     repeats = np.rint(10 * observations[..., -1].max(axis=0)).astype(np.int32)
-    # Several kinds, or this would show little.
+    # With fewer kinds, the test would show little.
     self.assertGreater(len(set(zip(number, repeats))), 2)
     ours = data.lay_out(
       bits=tf.constant(observations[1:, :, :-2].transpose(1, 0, 2)),
@@ -155,8 +155,8 @@ class DataTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(in_bits * np.log(2.0), ours)
 
   def test_score(self):
-    # Two sequences: a pattern of one step of two bits, then the end marker;
-    # step 0 does not count, whatever is said there.
+    # Two sequences: a pattern of one step of two bits, then the end marker.
+    # Step 0 does not count, whatever the output.
     target = np.array([[[1, 1, 1], [0, 1, 0], [0, 0, 1]]] * 2, np.float32)
     target = target.transpose(1, 0, 2)
     mask = np.array([[0, 0], [1, 1], [1, 1]], np.float32)

@@ -1,4 +1,4 @@
-"""Tests of repeat-copy's sequences, and that Test 3 sees use of a memory."""
+"""Tests of repeat-copy's sequences, and that Test 3 detects memory use."""
 
 import json
 import os
@@ -26,7 +26,7 @@ _OUR_FOLDER = os.path.join(testing_data.ROOT, 'testdata', 'repeat_copy_run')
 
 
 class CopySequencesTest(tf.test.TestCase, parameterized.TestCase):
-  """On the model that DeepMind's own code trained."""
+  """On a model trained by DeepMind's own code."""
 
   @classmethod
   def setUpClass(cls):
@@ -96,7 +96,7 @@ class CopySequencesTest(tf.test.TestCase, parameterized.TestCase):
     return self._result.comparisons[name][metric]
 
   def test_intact_it_does_most_of_the_task(self):
-    # As it was published: 3,000 updates had not taught it every sequence.
+    # After 3,000 updates the model does not copy every sequence.
     self.assertGreater(self._mean(lesions.INTACT, 'bit_accuracy'), 0.9)
     self.assertGreater(self._mean(lesions.INTACT, 'sequence_accuracy'), 0.5)
     self.assertLess(self._mean(lesion.BASELINE, 'bit_accuracy'), 0.55)
@@ -109,7 +109,7 @@ class CopySequencesTest(tf.test.TestCase, parameterized.TestCase):
     self.assertGreater(loss.share_interval[0], 0.4)
     bits = self._change(name, 'bit_accuracy')
     self.assertLess(bits.interval[1], -0.04)
-    # Of the sequences it had right, next to none is left.
+    # Hardly any sequence is still right.
     self.assertLess(self._mean(name, 'sequence_accuracy'), 0.15)
     self.assertLess(self._change(name, 'sequence_accuracy').interval[1], -0.3)
 
@@ -119,14 +119,15 @@ class CopySequencesTest(tf.test.TestCase, parameterized.TestCase):
     self.assertLess(self._change(name, 'sequence_accuracy').interval[1], -0.05)
 
   def test_links_are_not_what_it_does_it_with(self):
-    # Patterns of two steps at most can be found by content.
+    # Patterns of at most two steps can be found by content.
     self.assertAllClose(self._change('no_link', 'loss').share, 0.0, atol=0.01)
     self.assertEqual(self._change('no_link', 'bit_accuracy').difference, 0.0)
 
   def test_a_step_after_which_nothing_counts(self):
     last = self._sequences.num_steps - 1
     with self.assertRaisesRegex(
-      errors.UsageError, f'^--lesion_step={last}: bit_accuracy counts in 0 of'
+      errors.UsageError,
+      f'^--lesion_step={last}: only 0 sequences .* bit_accuracy',
     ):
       lesion.measure(self._sequences, 4, lesion_step=last)
 
@@ -138,7 +139,7 @@ class CopySequencesTest(tf.test.TestCase, parameterized.TestCase):
 
 
 class WholeControlTest(tf.test.TestCase, parameterized.TestCase):
-  """On a model of ours that remembers longer patterns, and does so always."""
+  """On a model of ours that always remembers patterns, also longer ones."""
 
   @classmethod
   def setUpClass(cls):

@@ -19,7 +19,7 @@ class CopyTrainerTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    # Compiling takes seconds, and computes the same.
+    # Compiling takes seconds and computes the same.
     cls.enterClassContext(
       mock.patch.object(unroll, 'can_compile', return_value=False)
     )

@@ -1,4 +1,4 @@
-"""Tests of training on repeat-copy, as a user does it."""
+"""Tests of training on repeat-copy, as a user runs it."""
 
 import dataclasses
 import json
@@ -35,7 +35,7 @@ _CONFIG = config_lib.RepeatCopyConfig(
 
 
 class TrainingTest(tf.test.TestCase, parameterized.TestCase):
-  """As a user does; the graphs take seconds, so that tests share runs."""
+  """Tests share runs, because making the graphs takes seconds."""
 
   @classmethod
   def setUpClass(cls):
@@ -63,7 +63,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
 
   @staticmethod
   def _reports(output):
-    """Update, loss and bits right of unseen sequences, of each report."""
+    """Update, loss and percentage of bits right, from each report."""
     line = (
       r'update (\d+)  \d+%  loss ([\d.]+)  ([\d.]+)% of bits right, '
       r'.*% of sequences  .* steps/s  .* left'
@@ -71,7 +71,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     return np.array(re.findall(line, output), np.float64)
 
   def _train(self, name, config=_CONFIG, interrupt_at=None):
-    """Trains; after some lines it does what Ctrl-C does."""
+    """Trains; after `interrupt_at` lines, sends the signal of Ctrl-C."""
     lines = []
 
     def log(line):
@@ -93,7 +93,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     reports = self._reports(self._trained.stdout)
     self.assertAllEqual(reports[:, 0], [50, 100, 150, 200, 250])
     self.assertLess(reports[-1, 1], reports[0, 1] / 2)
-    # Chance is a half.
+    # Guessing gets half of the bits right.
     result = self._whole(runs.RESULT_FILE)
     self.assertGreater(result['bit_accuracy'], 0.8)
     self.assertAllClose(reports[-1, 2], 100 * result['bit_accuracy'], atol=0.01)
@@ -113,7 +113,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_a_finished_run_stays_as_it_is(self):
     result, lines = self._train('whole')
-    self.assertRegex(lines[0], 'whole is trained already: 250 updates; on')
+    self.assertRegex(lines[0], 'whole is already trained: 250 updates; on')
     self.assertLen(lines, 1)
     self.assertEqual(result, self._whole(runs.RESULT_FILE))
 
@@ -158,7 +158,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
       ],
     )
     self.assertTrue(os.path.exists(os.path.join(folder, 'report.html')))
-    # Other sequences than those that the training reports on, as hard.
+    # Not the sequences that training reports on, but equally hard ones.
     self.assertAllClose(
       np.mean(found['scores']['intact']['bit_accuracy']),
       self._whole(runs.RESULT_FILE)['bit_accuracy'],

@@ -78,7 +78,7 @@ class RunTest(parameterized.TestCase):
 
 
 class _Destroyed:
-  """Gets Ctrl-C in its destructor, where Python ignores exceptions."""
+  """Receives Ctrl-C in its destructor, where Python ignores exceptions."""
 
   def __del__(self):
     os.kill(os.getpid(), signal.SIGINT)

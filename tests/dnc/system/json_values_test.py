@@ -1,4 +1,4 @@
-"""Tests of values as JSON has them."""
+"""Tests of the conversion to types of JSON."""
 
 import json
 

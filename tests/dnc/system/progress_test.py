@@ -1,4 +1,4 @@
-"""Tests of what long work tells: lines, a status line, stages."""
+"""Tests of progress reports: lines, a status line, stages."""
 
 import io
 import os
@@ -17,7 +17,7 @@ class _Terminal(io.StringIO):
 
 
 class _Clock:
-  """Stands in for the module `time`; others than us read the real one."""
+  """Replaces the module `time` in `progress` only."""
 
   def __init__(self):
     self.now = 0.0

@@ -200,8 +200,8 @@ class ReadingTest(parameterized.TestCase, tf.test.TestCase):
         list(opened.dataset('train', ['memory']))
     message = str(caught.exception)
     self.assertNotIn('\n', message)
-    self.assertStartsWith(message, f'{shards[1]}: damaged, missing or of other')
-    # It was renamed.
+    self.assertStartsWith(message, f'{shards[1]}: damaged, missing or from ')
+    # The shard was renamed.
     self.assertFalse(os.path.exists(shards[1]))
     self.assertEqual(os.path.exists(shards[1] + '.damaged'), damage != 'gone')
     with self.assertRaisesRegex(errors.UsageError, '00001-of-00003: missing'):
@@ -225,7 +225,7 @@ class ReadingTest(parameterized.TestCase, tf.test.TestCase):
       file.write(content)
     list(opened.dataset('test', ['memory']))
     with self.assertRaisesRegex(
-      errors.UsageError, f'{self._shard("train")}: .*of other traces; run'
+      errors.UsageError, f'{self._shard("train")}: .*from other traces; run'
     ):
       with opened.explained_errors():
         list(opened.dataset('train', ['memory']))

@@ -1,4 +1,4 @@
-"""Tests that a rollout's bytes are those that TFDS writes."""
+"""Tests that a rollout is encoded to the bytes that TFDS would write."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Tests of which shards there will be, and of what is told of damaged ones."""
+"""Tests of the planned shards, and of the checks of damaged ones."""
 
 import os
 from unittest import mock
@@ -19,7 +19,7 @@ class PlanTest(parameterized.TestCase):
   @parameterized.parameters(
     dict(batch_size=1, expected=[10, 10, 5]),
     dict(batch_size=4, expected=[8, 8, 8, 1]),
-    # No more than a batch, which is not divided.
+    # One batch a shard: a batch is not divided.
     dict(batch_size=16, expected=[16, 9]),
   )
   def test_shards_hold_as_many_batches_as_fit(self, batch_size, expected):

@@ -21,7 +21,7 @@ _SPLITS = {
   'train': [shards_lib.PlannedRollout(i, 3 + i % 2) for i in range(7)],
   'test': [shards_lib.PlannedRollout(i, 4) for i in range(7, 10)],
 }
-# Is killed within the second shard.
+# Is killed while it writes the second shard.
 _KILLED = """
 import os, signal, sys
 from dnc.traces import shards
@@ -46,7 +46,7 @@ def make_export(path, metadata=random_traces.METADATA, splits=_SPLITS):
 
 
 def encoded(shard):
-  """The rollouts that belong into a shard."""
+  """Yields the rollouts that belong in a shard."""
   fingerprint = records.fingerprint(random_traces.METADATA, shard.file)
   own = _SPLITS[shard.split][shard.first : shard.first + shard.num_rollouts]
   for planned in own:
@@ -274,12 +274,12 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
       for part in (self.path, 'need', 'free', '--num_rollouts', '--export'):
         self.assertIn(part, str(caught.exception))
       self.assertFalse(os.path.exists(self.path))
-      # What is there need not be written again.
+      # Written shards need no more space.
       usage.free = needed
       self._write(1)
       usage.free = needed - 1
       self._write(1)
-    self.assertRegex(self.lines[-1], 'of it there, free')
+    self.assertRegex(self.lines[-1], 'already written, free')
     self.assertEqual(make_export(self.path).num_there, 2)
 
   def test_plan_is_there_from_the_beginning(self):

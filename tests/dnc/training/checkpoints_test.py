@@ -96,7 +96,7 @@ class CheckpointsTest(tf.test.TestCase):
   def test_a_process_killed_while_it_wrote(self):
     self._save(1)
     with mock.patch.object(os, 'rename', side_effect=SystemExit):
-      # As a kill would: nothing tidies up.
+      # As after a kill, nothing tidies up.
       with mock.patch('shutil.rmtree'), self.assertRaises(SystemExit):
         self._save(2)
     self.assertIn('00000002.partial', os.listdir(self._folder))
@@ -117,7 +117,7 @@ class CheckpointsTest(tf.test.TestCase):
     self._save(1)
     other = config_lib.TrainingConfig(seed=1)
     with self.assertRaisesRegex(
-      errors.UsageError, f'it is of {_CONFIG.name()}'
+      errors.UsageError, f'it belongs to {_CONFIG.name()}'
     ):
       checkpoints.Checkpoints(
         self._model_dir, other, _Trainer(), self._lines.append

@@ -1,4 +1,4 @@
-"""Tests of cores: their weights, and the names of what they hold."""
+"""Tests of cores: their weights, and the names of their representations."""
 
 import numpy as np
 import tensorflow as tf
@@ -39,7 +39,7 @@ class MakeCoreTest(tf.test.TestCase):
     controller = _core().controller
     rows = _INPUT_SIZE + 2 * 2
     self.assertEqual(controller.input_to_hidden.shape, [rows, 4 * 4])
-    # A normal distribution cut off at two deviations has 0.88 of one.
+    # Truncation at two standard deviations leaves a deviation of 0.88.
     self.assertAllClose(
       np.std(controller.input_to_hidden), 0.8796 * rows**-0.5, rtol=0.02
     )

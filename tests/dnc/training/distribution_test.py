@@ -1,4 +1,4 @@
-"""Tests that several workers or devices train as one does, and lose no work."""
+"""Tests that several workers or devices train like one, and lose no work."""
 
 import json
 import os
@@ -24,12 +24,12 @@ from tests.support import testing_data
 from tests.support import training_runs
 
 _WORKER = ('-m', 'tests.support.distribution_worker')
-# Seconds after which a process is killed, far more than any of them takes.
+# Seconds after which a process is killed; far more than any process takes.
 _TIMEOUT = 300
 
 
 def _addresses():
-  """Two of this machine that nobody listens at."""
+  """Two free addresses on this machine."""
   with socket.socket() as one, socket.socket() as other:
     for found in (one, other):
       found.bind(('127.0.0.1', 0))
@@ -54,7 +54,7 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
 
   @classmethod
   def _train(cls, name, config=distribution_worker.LSTM):
-    """By one process, in this one."""
+    """Trains in this process alone; returns the lines of its log."""
     lines = []
     training.train(config, cls._dir(name), cls._data_dir, lines.append)
     return lines
@@ -94,13 +94,13 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
 
   @staticmethod
   def _finish(process):
-    """Its status, and what came of each training: result or error, and log."""
+    """Returns its status, its trainings (folder, result, log), and stderr."""
     stdout, stderr = process.communicate()
     found = [json.loads(line) for line in stdout.splitlines()]
     return process.returncode, found, stderr
 
   def _outcomes(self, name):
-    """What came of trainings in a folder, of the chief and the follower."""
+    """Results and logs in a folder: of the chief, and of the follower."""
     return [
       [(result, log) for folder, result, log in found if folder == name]
       for _, found, _ in (self._chief, self._follower)
@@ -108,7 +108,7 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_stopped_and_resumed_by_two_is_as_never_stopped_by_one(self):
     chief, follower = self._outcomes('stopped')
-    # All stop after the same update, whoever is told to.
+    # All stop after the same update, whichever worker gets the signal.
     self.assertIsNone(chief[0][0], msg=self._chief)
     self.assertIsNone(follower[0][0], msg=self._follower)
     self.assertRegex(chief[0][1][-1], 'stopped after 5 .* command resumes it')
@@ -145,7 +145,7 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
     ((error, log),), _ = self._outcomes('lost')
     self.assertRegex(error, r'a worker is lost \(.*1 does not answer.*checkpo')
     self.assertEqual(log[-1], 'saved after 4 updates')
-    # One process resumes what several began.
+    # One process resumes the training of several.
     log = self._train('lost')
     self.assertRegex(log[0], 'resuming .* after 4 updates')
     training_runs.assert_close(self, self._dir('alone'), self._dir('lost'))

@@ -1,4 +1,4 @@
-"""Tests that a training which is killed and resumed loses nothing."""
+"""Tests that a killed and resumed training loses nothing."""
 
 import os
 import tempfile
@@ -16,7 +16,7 @@ class KillResumeTest(tf.test.TestCase):
   def test_killed_run_ends_as_one_never_stopped(self):
     folder = self.enterContext(tempfile.TemporaryDirectory())
     whole, parts = (os.path.join(folder, name) for name in ('whole', 'parts'))
-    # A core that starts in no time; that of the stress test has a memory.
+    # A core that starts fast; the core of the stress test has a memory.
     more = '--core=lstm', f'--rollouts_per_epoch={_ROLLOUTS}'
     process = kill_resume.start(whole, *more)
     lines = kill_resume.kill_and_resume(parts, _NUM_KILLS, 0, *more)

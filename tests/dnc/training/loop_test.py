@@ -1,4 +1,4 @@
-"""Tests of the loop around any training, on a training of one number.
+"""Tests of the training loop, with a model of one number.
 
 Trainings of real models are in tests/dnc/next_sprite/training_test.py.
 """
@@ -27,7 +27,7 @@ _CONFIG = config_lib.RepeatCopyConfig(
 
 
 class _NumberTrainer(trainer_lib.Trainer):
-  """Halves a number with each update, up to one that diverges."""
+  """Halves a number at each update, until an update diverges."""
 
   def __init__(self, diverges_at=math.inf):
     super().__init__(_CONFIG)
@@ -78,7 +78,7 @@ class LoopTest(tf.test.TestCase):
     self._lines = []
 
   def _train(self, log=None, **options):
-    """As a task's `train` does; returns the trainer and the result."""
+    """Trains as a task's `train` does; returns the trainer and the result."""
     console = progress.as_console(log or self._lines.append)
     trainer = _NumberTrainer(**options)
     checkpoints = checkpoints_lib.Checkpoints(
@@ -133,7 +133,7 @@ class LoopTest(tf.test.TestCase):
     self.assertEqual(
       self._lines,
       [
-        f'{self._model_dir} is trained already: 10 updates; on unseen data '
+        f'{self._model_dir} is already trained: 10 updates; on unseen data '
         'loss 1, number 1'
       ],
     )
@@ -155,7 +155,7 @@ class LoopTest(tf.test.TestCase):
       loop.diverged(self._model_dir)
 
   def test_a_second_signal_is_not_held_back(self):
-    # A shell starts its background jobs with Ctrl-C ignored.
+    # A shell starts background jobs that ignore Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     self.addCleanup(signal.signal, signal.SIGINT, before)
     with loop.stop_requests(self._lines.append) as requested:

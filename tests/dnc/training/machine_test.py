@@ -1,4 +1,4 @@
-"""Tests of the estimate of memory against what trainings take."""
+"""Tests of the memory estimate against measured trainings."""
 
 import dataclasses
 import os
@@ -24,9 +24,8 @@ def _gigabytes(config, num_steps, core=config_lib.DNC):
 
 class MachineTest(absltest.TestCase):
   def test_estimate_of_model_a(self):
-    # Peak resident memory, with 0.6 GB of libraries, as
-    # tests/benchmarks/core_benchmark.py measures it: 2.3 GB at 500 steps and
-    # 3.3 GB at 1,000.
+    # tests/benchmarks/core_benchmark.py measures a peak of resident memory,
+    # with 0.6 GB of libraries, of 2.3 GB at 500 steps and 3.3 GB at 1,000.
     self.assertBetween(_gigabytes(_MODEL_A, 500) + 0.6, 1.5, 2.3)
     self.assertBetween(_gigabytes(_MODEL_A, 1000) + 0.6, 2.2, 3.3)
 
@@ -70,7 +69,7 @@ class MachineTest(absltest.TestCase):
       with self.assertRaisesRegex(
         errors.UsageError,
         r'--batch_size=16 --tbptt_length=25: training needs at least 2\.\d GB '
-        r'.* and 1\.0 GB are available',
+        r'.* but only 1\.0 GB is available',
       ):
         machine.check_memory(*sizes)
 

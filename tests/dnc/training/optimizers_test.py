@@ -1,4 +1,4 @@
-"""Tests that the fused Adam and RMSProp are Sonnet's."""
+"""Tests that the fused Adam and RMSProp equal Sonnet's."""
 
 from absl.testing import parameterized
 import numpy as np
@@ -9,7 +9,7 @@ from dnc.training import optimizers
 
 
 def _gradients(number):
-  # From the smallness of epsilon to large.
+  # From as small as epsilon to large.
   return [
     tf.random.stateless_normal([4, 3], [number, 0], dtype=tf.float64)
     * 10.0 ** (number - 9),

@@ -1,4 +1,4 @@
-"""Tests that what tasks offer as sequences is what `Sequences` promises."""
+"""Tests that the sequences of tasks have all that `Sequences` promises."""
 
 import os
 import typing

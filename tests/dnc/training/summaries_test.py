@@ -1,4 +1,4 @@
-"""Tests of what is written for TensorBoard, read by TensorBoard itself."""
+"""Tests of summaries, read by TensorBoard itself."""
 
 import os
 import tempfile
@@ -42,7 +42,7 @@ class SummariesTest(tf.test.TestCase, parameterized.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    # Of a small memory, and of one too large for a row for each number.
+    # A small memory, and one with too many numbers for a row each.
     cls._events = {
       large: cls._written(random_memory.trace(num_steps=10, **sizes))
       for large, sizes in {False: {}, True: dict(slots=100, word=20)}.items()
@@ -138,7 +138,7 @@ class SummariesTest(tf.test.TestCase, parameterized.TestCase):
 
 
 class ResumedRunsTest(tf.test.TestCase):
-  """What both of TensorBoard's loaders make of a resumed run's files."""
+  """Tests how both of TensorBoard's loaders read the files of resumed runs."""
 
   @classmethod
   def setUpClass(cls):
@@ -148,7 +148,7 @@ class ResumedRunsTest(tf.test.TestCase):
     # killed before its first checkpoint.
     cls._write('late', 0, (100, 300, 500, 700, 730))
     cls._write('early', 0, (100, 300))
-    # Event files are read in the order of the seconds in which they began.
+    # Event files are read in the order of the seconds in their names.
     time.sleep(1.1)
     cls._write('late', 500, (600, 700, 800), scale=2)
     cls._write('early', 0, (50, 150))
@@ -188,7 +188,7 @@ class ResumedRunsTest(tf.test.TestCase):
       self._assert_resumed(curve)
 
   def test_python_loader(self):
-    # What a TensorBoard loads with where its data server cannot run.
+    # TensorBoard uses this loader where its data server cannot run.
     events = plugin_event_multiplexer.EventMultiplexer()
     events.AddRunsFromDirectory(self._logdir).Reload()
 

@@ -1,4 +1,4 @@
-"""Looks at a run's summaries with a real TensorBoard in a real browser."""
+"""Checks a run's summaries with a real TensorBoard in a real browser."""
 
 import dataclasses
 import os
@@ -105,12 +105,12 @@ class TensorBoardTest(tf.test.TestCase):
     )
 
   def _open(self, tab):
-    # A change of tab alone would leave the elements of the tab before.
+    # Changing only the tab would keep the elements of the previous tab.
     self._browser.get('about:blank')
     self._browser.get(f'{self._address}#{tab}')
 
   def _elements(self, selector):
-    """Visible elements, in whatever shadow root."""
+    """Visible elements in any shadow root."""
     return self._browser.execute_script(
       _WALK + 'return found.filter(x => x.getClientRects().length);', selector
     )
@@ -139,7 +139,7 @@ class TensorBoardTest(tf.test.TestCase):
       self.assertEmpty(missing())
 
   def _assert_described(self, descriptions):
-    """All are in the page, and a click on an (i) shows the first."""
+    """Asserts that the page has all, and a click on (i) shows the first."""
     # Paragraphs of rendered Markdown, hidden at first.
     self._wait_for_texts(descriptions, 'p', hidden=True)
     self.assertNotIn(descriptions[0], self._texts('p'))

@@ -1,4 +1,4 @@
-"""Tests of what every task's trainer has."""
+"""Tests of the base of every task's trainer."""
 
 import tensorflow as tf
 

@@ -29,7 +29,7 @@ def _core(num_writes):
 
 @functools.cache
 def _traced(num_writes):
-  """A core, its tracer, and what it gives for ten steps."""
+  """A core, its tracer, and its trace of ten steps."""
   core = _core(num_writes)
   tracer = memory_trace.Tracer(core, _INPUT_SIZE)
   return core, tracer, tracer(_inputs(10))
@@ -102,7 +102,7 @@ class MemoryTraceTest(tf.test.TestCase, parameterized.TestCase):
     inputs = _inputs(4)
     trace = memory_trace.Tracer(core, _INPUT_SIZE)(inputs)
     self.assertAllClose(trace.read_mode, np.tile(shares, [4, 3, 1]))
-    # Take the linked modes' shares off the last step's read weights.
+    # Subtract the linked modes' shares from the last step's read weights.
     link, before = trace.link[-1], trace.read_weights[-2]
     backward = np.einsum('hji,rj->rhi', link, before)
     forward = np.einsum('hij,rj->rhi', link, before)

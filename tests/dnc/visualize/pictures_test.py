@@ -1,4 +1,4 @@
-"""Tests that every number of a memory's picture is where it belongs."""
+"""Tests that pictures of a memory show every number in its place."""
 
 from unittest import mock
 
@@ -32,7 +32,7 @@ def _all_pictures(trace, sprites=None):
 
 
 def _figure(draw, *arguments):
-  """The figure of which a function returns the pixels."""
+  """The figure whose pixels a function would return."""
   with mock.patch.object(
     pictures._PixelFigure, 'to_pixels', lambda picture: picture.figure
   ):
@@ -219,7 +219,7 @@ class PicturesTest(tf.test.TestCase, parameterized.TestCase):
     for panel in axes:
       for row, text in _labels(panel.yaxis).items():
         label = f'{panel.get_ylabel()} {text}'.strip()
-        # In the figure from its bottom, in the picture from its top.
+        # Figures count from the bottom, pictures from the top.
         place = panel.transData.transform([0, row])[1]
         rows[label] = panel.figure.bbox.height - place
     self.assertEqual(list(rows), list(expected))
