@@ -79,11 +79,13 @@ class SideBySide:
     self._project = tf.function(
       functools.partial(unroll.project_inputs, core),
       input_signature=[tf.TensorSpec([None, None, input_size], dtype)],
+      autograph=False,
     )
     self._scans = {
       name: tf.function(
         functools.partial(plain.scan, one),
         input_signature=[*signature, _spec(one.initial_state(1), 1)],
+        autograph=False,
       )
       for name, one in self._cores.items()
       if name not in lesions.OF_READ_WORDS
@@ -91,10 +93,12 @@ class SideBySide:
     self._scan_given_words = tf.function(
       functools.partial(_scan_given_words, core),
       input_signature=[*signature, _spec(state, 1), _spec(kept.read_words, 2)],
+      autograph=False,
     )
     self._outputs = tf.function(
       lambda kept: unroll.apply_output_layer(core, unroll.dnc_features(kept)),
       input_signature=[_spec(kept, 2)],
+      autograph=False,
     )
 
   def initial_states(self, batch_size: int) -> dict[str, dnc.DNCState]:

@@ -223,6 +223,7 @@ def batches(
     for copy in range(num_seeds)
   ]
 
+  @tf.autograph.experimental.do_not_convert
   def take(rows):
     inputs = [
       tf.gather(own[0], rows)

@@ -125,6 +125,7 @@ class Recorder:
           lambda x: tf.TensorSpec([batch_size, *x.shape[1:]], x.dtype), state
         ),
       ],
+      autograph=False,
     )
 
   def _record(self, segment, state):

@@ -374,6 +374,7 @@ def dataset(
   """
   spec_of_batch = batch_spec(batches.shape[1])
 
+  @tf.autograph.experimental.do_not_convert
   def build(indices: tf.Tensor) -> RolloutBatch:
     arrays = tf.numpy_function(
       lambda indices: tuple(make_batch(table, spec, indices)),

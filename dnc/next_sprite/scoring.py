@@ -141,6 +141,7 @@ class PredictionScorer:
         ),
         tf.TensorSpec([], tf.int32),
       ],
+      autograph=False,
     )
 
   def _predict_segment(self, segment, state, start):

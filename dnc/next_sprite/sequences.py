@@ -57,7 +57,9 @@ class SpriteSequences:
     self._spec = spec
     self._loss = predictor.loss
     images = tf.TensorSpec([None, None, rollouts.NUM_PIXELS])
-    self.scores = tf.function(self._scores, input_signature=[images, images])
+    self.scores = tf.function(
+      self._scores, input_signature=[images, images], autograph=False
+    )
 
   def segments(
     self, batch: int, batch_size: int

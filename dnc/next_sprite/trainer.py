@@ -81,6 +81,7 @@ class SpriteTrainer(trainer.Trainer):
         rollouts.batch_spec(config.batch_size),
         tf.TensorSpec([], tf.bool),
       ],
+      autograph=False,
     )
 
   def update(

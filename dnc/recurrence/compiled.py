@@ -48,8 +48,10 @@ class _Chunk:
     self._access = compiled_access.CompiledMemoryAccess(**sizes)
     self._clip_value = clip_value
     self._record = record
-    self.forward = tf.function(self._forward, jit_compile=True)
-    self.backward = tf.function(self._backward, jit_compile=True)
+    self.forward, self.backward = (
+      tf.function(method, jit_compile=True, autograph=False)
+      for method in (self._forward, self._backward)
+    )
 
   def _fold(self, state: dnc.DNCState) -> dnc.DNCState:
     return state._replace(access_state=self._access.fold(state.access_state))
@@ -430,6 +432,7 @@ def _weight_gradients(
   )
 
 
+@tf.autograph.experimental.do_not_convert
 def scan(
   core: dnc.DNC,
   weights: plain.Weights,

@@ -138,6 +138,7 @@ class Traces:
       for _ in range(shard.num_rollouts)
     ]
 
+    @tf.autograph.experimental.do_not_convert
     def check(rollout, fingerprint):
       tf.debugging.assert_equal(rollout[records.FINGERPRINT], fingerprint)
       return {name: rollout[name] for name in names}

@@ -164,7 +164,7 @@ def same_everywhere(strategy: tf.distribute.Strategy, text: str) -> bool:
     return len(set(_gather(strategy, number).numpy())) == 1
 
 
-@tf.function
+@tf.function(autograph=False)
 def _gather(strategy: tf.distribute.Strategy, number: tf.Tensor) -> tf.Tensor:
   """Joins the numbers of all replicas, int64 `[1]` each, into one tensor."""
   # A copy on the replica's own device.

@@ -88,6 +88,7 @@ class Tracer:
     self._run_segment = tf.function(
       self._segment,
       input_signature=[tf.TensorSpec([None, 1, input_size]), state_spec],
+      autograph=False,
     )
 
   def _segment(
