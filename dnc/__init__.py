@@ -2,8 +2,9 @@
 
 The core, as in google-deepmind/dnc, independent of sprites and training:
 
-  util, addressing, access, dnc
-                     DeepMind's DNC as Sonnet 2 cores
+  util, dnc          DeepMind's DNC: controller, memory and output layer
+  access             the memory: interface, read modes, one step of its heads
+  addressing         content lookup, temporal links, usage and its ties
   lstm               the same without a memory: a control
   unroll             runs a core over time
   recurrence/        the loop of `unroll`, plain and compiled by XLA

@@ -28,8 +28,8 @@ words, so under them the memory itself has no effect.
 
 A frozen or exchanged memory still looks like those that the model was trained
 with. A memory of zeros does not, except at the start of a sequence. So
-`exchanged_memory` is to `reset_memory` what `read_words_other` is to
-`read_words_zero`.
+`exchanged_memory` is a fairer test than `reset_memory`, as `read_words_other`
+is a fairer one than `read_words_zero`.
 
 `LesionedDNC` is a core with one lesion of `OF_MEMORY`, for `unroll.unroll` or
 `snt.dynamic_unroll`. `analysis/lesion/side_by_side.py` applies all lesions to

@@ -1,7 +1,7 @@
 """The tasks that a model can be trained on: one object each, in a registry.
 
 A task knows how to configure its runs, and how to train, restore, replay and
-lesion its models. A new task takes a line in `_FOLDERS` and a folder. The
+lesion its models. A new task takes a folder and a line in `_FOLDERS`. The
 folder's `__init__` exports the object as `TASK`; its module `training` has the
 functions `train`, `restore` and `replay`, which take the arguments of `Task`'s
 methods.

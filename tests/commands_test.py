@@ -15,6 +15,9 @@ import time
 
 import tensorflow as tf
 
+from dnc.system import errors
+import evaluate
+from tests.support import commands
 from tests.support import evaluated_run
 from tests.support import testing_data
 
@@ -51,6 +54,17 @@ class CommandsTest(tf.test.TestCase):
       evaluated_run.command(script, *flags),
       **cls._options(**environment),
       check=False,
+    )
+
+  @staticmethod
+  def _evaluate(run, *flags):
+    """Evaluates in this process."""
+    commands.run(
+      evaluate,
+      f'--data_dir={testing_data.data_dir()}',
+      f'--model_dir={run.model_dir}',
+      *evaluated_run.EVALUATION_FLAGS,
+      *flags,
     )
 
   def _assert_refused(self, result, pattern):
@@ -189,14 +203,10 @@ class CommandsTest(tf.test.TestCase):
     )
 
   def test_locations_that_the_memory_does_not_have(self):
-    result = self._run(
-      'evaluate.py',
-      '--test=mi',
-      '--locations=0,20',
-      f'--model_dir={self._shared.model_dir}',
-      *evaluated_run.EVALUATION_FLAGS,
-    )
-    self._assert_refused(result, '--locations=0,20: must be in 0 to 19')
+    with self.assertRaisesRegex(
+      errors.UsageError, '--locations=0,20: must be in 0 to 19'
+    ):
+      self._evaluate(self._shared, '--test=mi', '--locations=0,20')
 
   def test_traces_of_another_model(self):
     # As if the folder of traces had been copied from another run.
@@ -208,13 +218,10 @@ class CommandsTest(tf.test.TestCase):
     metadata['run'] = 'dnc_9x9_seed0_01234567'
     with open(path, 'w') as file:
       json.dump(metadata, file)
-    result = self._run(
-      'evaluate.py',
-      '--test=mi',
-      f'--model_dir={other.model_dir}',
-      *evaluated_run.EVALUATION_FLAGS,
-    )
-    self._assert_refused(result, 'mi_.*traces have run .*delete the folder')
+    with self.assertRaisesRegex(
+      errors.UsageError, 'mi_.*traces have run .*delete the folder'
+    ):
+      self._evaluate(other, '--test=mi')
 
   def test_original_without_network_or_file(self):
     result = self._run(

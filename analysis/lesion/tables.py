@@ -21,7 +21,7 @@ _HOW_TO_READ = (
   '"Lost" is the change of the loss as a share of what the intact model gains '
   'over {baseline}: at 0 % nothing is lost; at 100 % the model is no better '
   'than {baseline}.',
-  'A lesion may do harm only because the model meets inputs that it never saw '
+  'A lesion may do harm merely because it feeds the model inputs unseen '
   'in training. So harm by zeros in place of the words read does not prove '
   'that the model used the words. Mean words stay in the usual range. The '
   'words of another {unit} look as in training but say nothing about this '

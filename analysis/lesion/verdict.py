@@ -77,7 +77,7 @@ def _answer(result: measuring.LesionResult) -> str:
     )
   if mean_harms or _harms(of_loss['read_words_zero']):
     return (
-      'No: the model is used to reading something, but '
+      'No: the model expects some words to read, but '
       f'{words_of_another} serve as well as its own'
     )
   return 'No: the model does as well without the words read'
@@ -104,7 +104,7 @@ def text(result: measuring.LesionResult) -> str:
       f'Cannot tell: intervals from fewer than {_LEAST_SEQUENCES} '
       f'{result.unit}s are unreliable.'
     )
-  loss, second = result.metrics[:2]
+  loss, *others = result.metrics
   baseline = naming.baseline(result)
   other = result.comparisons['read_words_other']
   if other[loss].share is None:
@@ -119,17 +119,19 @@ def text(result: measuring.LesionResult) -> str:
     )
   rises = {name: _rise(found) for name, found in _of_loss(result).items()}
   interval = naming.steps(result.reset_interval)
-  before, after = (
-    wording.number(x) for x in (other[second].intact, other[second].lesioned)
-  )
+  further = ''
+  for name in others[:1]:
+    before, after = (
+      wording.number(x) for x in (other[name].intact, other[name].lesioned)
+    )
+    further = f' ({naming.metric(name)} from {before} to {after})'
   return (
     f'{_answer(result)}. Its loss changes {rises["frozen_memory"]} if nothing '
     f'is written from step {result.lesion_step} on; '
     f'{rises["exchanged_memory"]} with the memory of another {result.unit} '
     f'every {interval}; {rises["read_words_other"]} with the words that '
-    f'another {result.unit} reads ({naming.metric(second)} from {before} to '
-    f'{after}); {rises["read_words_mean"]} with the mean words; '
-    f'{rises["read_words_zero"]} with zeros ({result.loss_unit}; shares of '
-    f'what the model gains over {baseline}; {result.num_sequences} '
-    f'{result.unit}s, 95 % intervals).'
+    f'another {result.unit} reads{further}; {rises["read_words_mean"]} with '
+    f'the mean words; {rises["read_words_zero"]} with zeros '
+    f'({result.loss_unit}; shares of what the model gains over {baseline}; '
+    f'{result.num_sequences} {result.unit}s, 95 % intervals).'
   )

@@ -20,8 +20,7 @@ Three other scores of the same contents show what a score means:
 
 A location is scored at all lags on the same steps: those that have a label at
 the furthest lag. If its contents are independent of a stationary sequence, then
-all shifts of the sequence fit them equally well on these steps, including
-labels that a shift moves from the end to the start. So one null serves all
+no shift of the sequence fits them better than another. So one null serves all
 lags, whatever the autocorrelation of contents and sequence.
 """
 

@@ -91,9 +91,9 @@ def _on_the_post(result: scoring.MutualInformationResult) -> str:
   reasons = dict(
     raw='contents that never change score zero',
     adjusted=(
-      'it subtracts the score expected by chance, and numbers that never '
-      'repeat score no more than that; where some repeat, by chance or by '
-      f'rounding, its mean is at most {result.plain["adjusted"].max():.1g}'
+      'it subtracts the score expected by chance, which is all that numbers '
+      'without repetition score; where some repeat, by chance or by rounding, '
+      f'its mean is at most {result.plain["adjusted"].max():.1g}'
     ),
     integers='numbers between -1 and 1 all become 0',
   )

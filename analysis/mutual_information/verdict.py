@@ -66,9 +66,9 @@ def text(results: scoring.Results) -> str:
   how = f'{tables.title(result.estimator)}, {result.num_sequences} sequences'
   if not summary['num_significant']:
     return (
-      f'No: none of the {what} follows x at any of the lags {lags} ({how}). In '
-      f'a typical one, {_least_seen(result):.2g} nats above chance would have '
-      f'been found half of the time; {result.ceiling:.2f} are possible.'
+      f'No: none of the {what} follows x at any of the lags {lags} ({how}). '
+      f'Half of the time, the test would detect {_least_seen(result):.2g} nats '
+      f'above chance in a typical one; {result.ceiling:.2f} are possible.'
     )
   lag, best = np.unravel_index(
     np.where(result.significant, result.excess, -np.inf).argmax(),

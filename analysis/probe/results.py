@@ -13,7 +13,7 @@ from typing import Any
 from analysis.common import statistics
 from analysis.probe import labels as labels_lib
 
-Interval = statistics.Interval | None
+MaybeInterval = statistics.Interval | None
 
 # What a gain measures, for values and for classes.
 R2 = 'r2'
@@ -51,8 +51,8 @@ class TaskScore(_ByName):
   measure: str
   error: float | None
   gain: float | None
-  interval: Interval
-  error_interval: Interval
+  interval: MaybeInterval
+  error_interval: MaybeInterval
 
   def _fields(self) -> dict[str, Any]:
     return {
@@ -74,7 +74,7 @@ class ProbeScore(TaskScore):
 
   shuffled: TaskScore
   selectivity: float | None
-  selectivity_interval: Interval
+  selectivity_interval: MaybeInterval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,7 @@ class LabelScore(ProbeScore):
       logistic regression was fitted.
   """
 
-  range: Interval
+  range: MaybeInterval
   exact: ProbeScore | None
   beside: ProbeScore | None = None
 
@@ -123,7 +123,7 @@ class Difference(_ByName):
   """
 
   difference: float | None
-  interval: Interval
+  interval: MaybeInterval
 
 
 # By offset and label.

@@ -234,7 +234,7 @@ class SplitScores:
     exact = gain[:, self.num_seeds]
     return np.where(exact[0] >= keras[0], exact, keras)
 
-  def _interval(self, scores: np.ndarray) -> results.Interval:
+  def _interval(self, scores: np.ndarray) -> results.MaybeInterval:
     """Interval of a score, from `[1 + resample]`; None for one rollout."""
     if len(self.errors) < 2 or not np.isfinite(scores[0]):
       return None

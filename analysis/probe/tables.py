@@ -88,20 +88,20 @@ def _mean_errors(fixed: variation.Fixed = ()) -> np.ndarray:
   return errors
 
 
-def _gain(gain: float, interval: results.Interval = None) -> str:
+def _gain(gain: float, interval: results.MaybeInterval = None) -> str:
   # Adding zero turns -0.0 into 0.0.
   numbers = [f'{round(x, 3) + 0.0:+.3f}' for x in (gain, *(interval or ()))]
   return numbers[0] + (f' [{", ".join(numbers[1:])}]' if interval else '')
 
 
-def _gain_cell(gain: float | None, interval: results.Interval) -> str:
+def _gain_cell(gain: float | None, interval: results.MaybeInterval) -> str:
   return _DOES_NOT_VARY if gain is None else _gain(gain, interval)
 
 
 def _cell(
   error: float | None,
   gain: float | None,
-  interval: results.Interval = None,
+  interval: results.MaybeInterval = None,
 ) -> str:
   if error is None or gain is None:
     return _DOES_NOT_VARY

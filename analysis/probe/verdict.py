@@ -2,9 +2,9 @@
 
 A representation holds a label if, on unseen rollouts, the lower end of the
 confidence interval of its gain is above 0 and above the upper ends of random
-inputs of the same width and of shuffled labels. Of the exact and the Keras
-probe, the one with the higher gain decides: Adam may stop short, and least
-squares trusts numbers that varied little in training and vary much in unseen
+inputs of the same width and of shuffled labels. The better of the exact and the
+Keras probe decides. Each can fail: Adam may stop short, and least squares may
+overrate numbers that varied little in training but vary much in unseen
 rollouts. There is no answer if random inputs hold something, or if too little
 of the planted memory is found.
 """

@@ -8,12 +8,13 @@ trained on.
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import functools
 import os
 
-from absl import app
 from absl import flags
 
 from analysis.common import figures
+from dnc.system import command_line
 from dnc.system import errors
 from dnc.system import files
 from dnc.training import session
@@ -69,15 +70,13 @@ _OUT = flags.DEFINE_string('out', 'curves.svg', 'The SVG file to write.')
 def main(argv: Sequence[str]) -> None:
   """Draws the learning curves of the runs that are named."""
   if len(argv) < 2:
-    raise app.UsageError('name the folders of one or more runs')
-  try:
-    picture = draw(read(argv[1:]))
-    with files.atomic_file(_OUT.value) as file:
-      file.write(picture)
-  except (OSError, ValueError) as e:
-    raise app.UsageError(str(e)) from e
+    raise errors.UsageError('give the folders of one or more runs')
+  picture = draw(read(argv[1:]))
+  with files.explained_errors(_OUT.value), files.atomic_file(_OUT.value) as f:
+    f.write(picture)
   print(_OUT.value)
 
 
 if __name__ == '__main__':
-  app.run(main)
+  parse = functools.partial(command_line.parse_flags, allow_words=True)
+  command_line.run(main, parse)

@@ -4,7 +4,7 @@ Its modules, in the order of the data flow:
 
   rollouts    sequences of sprites, a pure function of (seed, stream, index)
   model       the predictor: a core and its loss
-  trainer     one update: loss, gradient, learning rate, new weights
+  trainer     one update: loss, clipped gradient, learning rate, weights
   training    a whole training
   scoring     how well a predictor predicts
   recording   what a predictor holds at every step, written as traces

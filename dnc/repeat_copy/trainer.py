@@ -47,12 +47,8 @@ class CopyTrainer(trainer.Trainer):
       config_lib.ADAM, config.learning_rate, self.core.trainable_variables
     )
     self.tally = tally_lib.Tally()
-    self.update = tf.function(
-      self._update, input_signature=[], autograph=False
-    )
-    self.score = tf.function(
-      self._score, input_signature=[], autograph=False
-    )
+    self.update = tf.function(self._update, input_signature=[], autograph=False)
+    self.score = tf.function(self._score, input_signature=[], autograph=False)
 
   def _logits(self, batch: data.CopyBatch) -> tf.Tensor:
     state = self.core.initial_state(tf.shape(batch.mask)[1])

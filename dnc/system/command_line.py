@@ -75,18 +75,21 @@ def _fail(message: object, status: int) -> NoReturn:
 
 
 def parse_flags(
-  argv: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS
+  argv: Sequence[str],
+  flag_values: flags.FlagValues = flags.FLAGS,
+  allow_words: bool = False,
 ) -> list[str]:
-  """Parses flags as absl does; returns a list of the program's name only.
+  """Parses flags as absl does; returns the program's name, then other words.
 
   Raises:
-    UsageError: if a flag or its value is wrong, or a word is not a flag.
+    UsageError: if a flag or its value is wrong, or a word is not a flag and
+      words are not allowed.
   """
   try:
     rest = flag_values(argv)
   except flags.Error as e:
     raise errors.UsageError(e) from e
-  if len(rest) > 1:
+  if len(rest) > 1 and not allow_words:
     raise errors.UsageError(
       f'{rest[1]}: not a flag; write flags as --name=value'
     )

@@ -22,8 +22,8 @@ import tensorflow as tf
 from dnc import config as config_lib
 from dnc.system import errors
 
-# TensorFlow raises these when a worker does not answer, or is shutting down
-# because another does not.
+# TensorFlow raises these when a worker does not answer, or when this process
+# shuts down because a worker is lost.
 _LOSSES = (
   tf.errors.AbortedError,
   tf.errors.CancelledError,

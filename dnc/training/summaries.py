@@ -167,8 +167,9 @@ class Summaries:
       # Provides the `resource_handle` that ImportEvent needs below.
       experimental_trackable=True,
     )
-    # TensorBoard's data server drops what a smaller step makes void. Its Python
-    # loader, used where that server cannot run, needs a START event.
+    # A resumed run starts at an earlier step. TensorBoard's data server then
+    # drops the later events by itself. Its Python loader, used where that
+    # server cannot run, needs a START event.
     start = tf.compat.v1.Event(
       wall_time=time.time(),
       step=num_updates + 1,

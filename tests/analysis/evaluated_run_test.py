@@ -3,6 +3,7 @@
 import dataclasses
 import glob
 import os
+import shutil
 from unittest import mock
 
 import tensorflow as tf
@@ -67,6 +68,29 @@ class EvaluatedRunTest(tf.test.TestCase):
       self.assertEqual(
         traces.metadata['model_fingerprint'], checkpoints.fingerprint(model)
       )
+
+  def test_other_rollouts_have_other_traces(self):
+    def traces(run):
+      split = rollouts.RolloutRange(run.spec(), 0, 2)
+      return run.traces(
+        evaluated_run.TraceRequest('probe', dict(test=split), ('usage',))
+      )
+
+    usual, confined = self._run(), self._run(varying=('scale', 'x_position'))
+    path = traces(usual).path
+    other = traces(confined).path
+    self.assertEqual(
+      other, path.replace('probe', 'probe_varying-scale-x_position')
+    )
+    for run in (usual, confined):
+      self._lines.clear()
+      traces(run)
+      self.assertNotIn('writing', ''.join(self._lines))
+    # As if a folder had been renamed.
+    shutil.rmtree(path)
+    shutil.copytree(other, path)
+    with self.assertRaisesRegex(errors.UsageError, 'traces have splits'):
+      traces(usual)
 
   def test_what_test_1_asks_for(self):
     def numbers(request):

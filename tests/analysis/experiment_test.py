@@ -6,7 +6,6 @@ commands_test evaluates a run on the usual rollouts.
 import glob
 import json
 import os
-import shutil
 import tempfile
 from unittest import mock
 import warnings
@@ -75,24 +74,24 @@ class ConfinedTest(tf.test.TestCase):
         cls._texts[os.path.basename(path)] = file.read()
 
   @classmethod
-  def _evaluate(cls, model_dir=None, **changes):
+  def _evaluate(cls, **changes):
     lines = []
     config = config_lib.EvaluationConfig(**{**_EVALUATION, **changes})
     with warnings.catch_warnings():
       # NumPy warns of divisions by zero.
       warnings.simplefilter('error', RuntimeWarning)
       found = experiment.evaluate(
-        model_dir or cls._model_dir,
+        cls._model_dir,
         config,
         testing_data.data_dir(),
         log=lines.append,
       )
     return found, '\n'.join(lines)
 
-  def _folder(self, name, model_dir=None):
+  def _folder(self, name):
     """The one folder of traces whose name matches."""
     folder = os.path.join(
-      model_dir or self._model_dir, evaluated_run.EVALUATION_DIR, 'traces'
+      self._model_dir, evaluated_run.EVALUATION_DIR, 'traces'
     )
     (path,) = glob.glob(os.path.join(folder, name))
     return path
@@ -280,22 +279,6 @@ class ConfinedTest(tf.test.TestCase):
         result.scores['intact'][metric][:3],
         rtol=1e-5,
       )
-
-  def test_other_rollouts_have_other_traces(self):
-    model_dir = os.path.join(self.get_temp_dir(), 'run')
-    shutil.copytree(self._model_dir, model_dir)
-    fast = dict(tests=('probe',), num_isolated=0, num_seeds=1)
-    _, lines = self._evaluate(model_dir, **fast)
-    self.assertNotIn('traces: writing', lines)
-    _, lines = self._evaluate(model_dir, varying=latents.NAMES, **fast)
-    self.assertIn('traces: writing', lines)
-    usual = self._folder('probe_12+2x15_*', model_dir)
-    # As if the folder had been renamed.
-    confined = self._folder('probe_varying-*', model_dir)
-    shutil.rmtree(usual)
-    shutil.copytree(confined, usual)
-    with self.assertRaisesRegex(errors.UsageError, 'traces have splits'):
-      self._evaluate(model_dir, varying=latents.NAMES, **fast)
 
 
 class WithoutMemoryTest(tf.test.TestCase):

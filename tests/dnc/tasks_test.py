@@ -1,15 +1,26 @@
 """Tests of the registry of tasks; each task has its own task_test."""
 
+import glob
+import json
+import os
+import shutil
 import subprocess
 import sys
-import types
-from unittest import mock
+import tempfile
 
 from absl.testing import absltest
 from absl.testing import parameterized
 
 from dnc import config as config_lib
 from dnc import tasks
+from tests.support import testing_data
+
+
+def _replace(path, old, new):
+  with open(path, encoding='utf-8') as file:
+    text = file.read()
+  with open(path, 'w', encoding='utf-8') as file:
+    file.write(text.replace(old, new))
 
 
 class TasksTest(parameterized.TestCase):
@@ -27,13 +38,49 @@ class TasksTest(parameterized.TestCase):
       tasks.get('copy')
 
   def test_a_new_task_takes_a_folder_and_a_line(self):
-    folder = types.ModuleType('dnc.new_task')
-    folder.TASK = object()
-    with (
-      mock.patch.dict(sys.modules, {'dnc.new_task': folder}),
-      mock.patch.dict(tasks._FOLDERS, new='dnc.new_task'),
-    ):
-      self.assertIs(tasks.get('new'), folder.TASK)
+    root = self.enterContext(tempfile.TemporaryDirectory())
+    for name in ('dnc', 'train.py', 'evaluate.py'):
+      source = os.path.join(testing_data.ROOT, name)
+      copy = shutil.copytree if os.path.isdir(source) else shutil.copy
+      copy(source, os.path.join(root, name))
+    # The folder: a copy of repeat-copy under another name.
+    folder = os.path.join(root, 'dnc', 'parrot')
+    shutil.copytree(os.path.join(root, 'dnc', 'repeat_copy'), folder)
+    for path in glob.glob(os.path.join(folder, '*.py')):
+      _replace(path, 'dnc.repeat_copy', 'dnc.parrot')
+      _replace(path, 'tasks.REPEAT_COPY', "'parrot'")
+    _replace(os.path.join(folder, 'config.py'), '    4, ', '    5, ')
+    # The line.
+    _replace(
+      os.path.join(root, 'dnc', 'tasks.py'),
+      "REPEAT_COPY: 'dnc.repeat_copy'",
+      "REPEAT_COPY: 'dnc.repeat_copy', 'parrot': 'dnc.parrot'",
+    )
+
+    def output_of(*arguments):
+      return subprocess.run(
+        [sys.executable, os.path.join(root, arguments[0]), *arguments[1:]],
+        cwd=root,
+        env={**os.environ, 'PYTHONPATH': root},
+        capture_output=True,
+        text=True,
+        check=False,
+      )
+
+    self.assertIn(
+      '(one of dsprites, repeat_copy, parrot;',
+      output_of('train.py', '--help').stdout,
+    )
+    small = ('--num_training_iterations=1', '--memory_size=4', '--word_size=3')
+    result = output_of('train.py', '--task=parrot', '--model_dir=run', *small)
+    self.assertEqual(result.returncode, 0, msg=result.stderr)
+    with open(os.path.join(root, 'run', 'config.json')) as file:
+      saved = json.load(file)
+    self.assertEqual((saved['task'], saved['num_bits']), ('parrot', 5))
+    result = output_of('evaluate.py', '--model_dir=run', '--offsets=1')
+    self.assertIn(
+      '--offsets=1: not a flag for a run of --task=parrot', result.stderr
+    )
 
   def test_light_to_import(self):
     code = (

@@ -47,6 +47,16 @@ def run_to_tensorflow(command: types.ModuleType, *arguments: str) -> None:
   raise AssertionError(f'{command.__name__} did not load TensorFlow')
 
 
+def run(command: types.ModuleType, *arguments: str) -> None:
+  """Runs a command in this process.
+
+  Raises:
+    UsageError: if a flag is wrong, or the command refuses what it finds.
+  """
+  flag_values = parsed(command, *arguments)
+  command.main([command.__name__], flag_values)
+
+
 def output_of(code: str) -> str:
   """Runs Python code in a subprocess; returns what it prints.
 

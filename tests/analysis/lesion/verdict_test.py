@@ -74,7 +74,7 @@ class VerdictTest(tf.test.TestCase, parameterized.TestCase):
     (
       'used_to_them',
       dict(read_words_zero=(40.0, 1.0), read_words_other=(0.1, 1.0)),
-      'No: the model is used to reading something',
+      'No: the model expects some words to read',
     ),
     (
       'nothing',

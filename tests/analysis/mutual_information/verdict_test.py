@@ -37,7 +37,7 @@ class VerdictTest(tf.test.TestCase):
     said = self._verdict(examples.nothing())
     self.assertStartsWith(said, 'No: none of the 4 numbers of the memory')
     # p = 0.05 / 8 is at 2.50 standard deviations of 0.01.
-    self.assertIn('In a typical one, 0.025 nats above chance', said)
+    self.assertIn('the test would detect 0.025 nats above chance', said)
 
   def test_no_where_nothing_changes(self):
     said = self._verdict(examples.nothing(constant=np.ones(4, bool)))

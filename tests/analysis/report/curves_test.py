@@ -55,6 +55,10 @@ class CurvesTest(absltest.TestCase):
     with self.assertRaisesRegex(errors.UsageError, '/nowhere: no metrics'):
       curves.read(['/nowhere'])
 
+  def test_no_folders(self):
+    with self.assertRaisesRegex(errors.UsageError, 'give the folders of one'):
+      curves.main(['curves.py'])
+
 
 if __name__ == '__main__':
   absltest.main()

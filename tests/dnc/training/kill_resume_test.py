@@ -8,7 +8,7 @@ import tensorflow as tf
 from tests.stress import kill_resume
 from tests.support import training_runs
 
-_NUM_KILLS = 3
+_NUM_KILLS = 2
 _ROLLOUTS = kill_resume.ROLLOUTS * _NUM_KILLS
 
 

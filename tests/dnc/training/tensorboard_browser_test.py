@@ -30,6 +30,7 @@ _CONFIG = config_lib.TrainingConfig(
   tbptt_length=20,
 )
 _SEEDS = (3, 4)
+_TRAINING_SCORES = ('loss', 'grad_norm')
 _TIMEOUT = 30
 # TensorBoard's pages are trees of shadow roots.
 _WALK = """
@@ -43,29 +44,38 @@ walk(document.body);
 """
 
 
-def _write_run(model_dir, config):
-  """Trains for two updates and writes their summaries."""
-  table = testing_data.rendered_table()
-  trainer = trainer_lib.SpriteTrainer(config, table)
-  spec = rollouts.training_spec(config, 'train')
-  validator = scoring.PredictionScorer(
-    trainer.predictor, table, rollouts.training_spec(config, 'validation'), 1
-  )
-  writer = summaries.Summaries(
-    model_dir, config.identity(), training.SpriteSession.SCORES
-  )
-  for index in range(2):
-    batch = rollouts.make_batch(table, spec, [2 * index, 2 * index + 1])
-    metrics = trainer.update(batch)
-    step = int(trainer.tally.num_updates)
-    writer.training(
-      step, {name: float(metrics[name]) for name in ('loss', 'grad_norm')}
+class _Trained:
+  """A model in training. Two runs show it: its graphs take seconds to make."""
+
+  def __init__(self):
+    self._table = testing_data.rendered_table()
+    self._trainer = trainer_lib.SpriteTrainer(_CONFIG, self._table)
+    self._scorer = scoring.PredictionScorer(
+      self._trainer.predictor,
+      self._table,
+      rollouts.training_spec(_CONFIG, 'validation'),
+      1,
     )
-    scores = validator.score()
-    writer.validation(step, scores)
-    writer.pictures(step, validator.picture(), *validator.trace_memory())
-  writer.close()
-  return scores
+
+  def write_run(self, model_dir, config):
+    """Trains for two updates and writes their summaries; returns scores."""
+    spec = rollouts.training_spec(config)
+    writer = summaries.Summaries(
+      model_dir, config.identity(), training.SpriteSession.SCORES
+    )
+    for index in range(2):
+      batch = rollouts.make_batch(self._table, spec, [2 * index, 2 * index + 1])
+      metrics = self._trainer.update(batch)
+      writer.training(
+        index + 1, {name: float(metrics[name]) for name in _TRAINING_SCORES}
+      )
+      scores = self._scorer.score()
+      writer.validation(index + 1, scores)
+      writer.pictures(
+        index + 1, self._scorer.picture(), *self._scorer.trace_memory()
+      )
+    writer.close()
+    return scores
 
 
 def _written_pictures(model_dir):
@@ -89,8 +99,9 @@ class TensorBoardTest(tf.test.TestCase):
     cls._browser = cls.enterClassContext(browser.browser(1600, 2400))
     folder = cls.enterClassContext(tempfile.TemporaryDirectory())
     logdir = os.path.join(folder, 'runs')
+    model = _Trained()
     cls._scores = {
-      f'seed{seed}': _write_run(
+      f'seed{seed}': model.write_run(
         os.path.join(logdir, f'seed{seed}'),
         dataclasses.replace(_CONFIG, seed=seed),
       )
