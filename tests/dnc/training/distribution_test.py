@@ -127,7 +127,8 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
     outcomes = self._outcomes('stopped')[0], self._outcomes('elsewhere')[1]
     for error, number in ((outcomes[0][1][0], 5), (outcomes[1][0][0], 0)):
       self.assertRegex(
-        error, f'--model_dir=.*: {number} updates were .*see the same folder'
+        error,
+        f'--model_dir=.*: this worker finds {number} updates, .*same folder',
       )
 
   def test_workers_with_different_flags_are_told(self):

@@ -202,7 +202,7 @@ class TensorBoardTest(tf.test.TestCase):
 
   def test_hyper_parameters(self):
     self._open('hparams')
-    losses = [f'{scores["loss"]:.5g}' for scores in self._scores.values()]
+    losses = [f'{scores["loss"]:#.5g}' for scores in self._scores.values()]
     self._wait_for_texts(
       ['seed', 'validation/loss', *(f'{s}.0000' for s in _SEEDS), *losses],
       '.table-cell, .table-header',
