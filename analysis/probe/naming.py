@@ -36,13 +36,17 @@ def when(offset: int) -> str:
   """Returns the step at an offset, in words."""
   if not offset:
     return 'the current step'
+  if offset == -1:
+    return 'the next step'
   steps = 'step' if abs(offset) == 1 else 'steps'
   return f'{abs(offset)} {steps} {"before" if offset > 0 else "ahead"}'
 
 
 def sprite(offset: int) -> str:
   """Returns the sprite at an offset, in words."""
-  return f'the sprite {when(offset)}' if offset else 'the current sprite'
+  if offset in (-1, 0):
+    return when(offset).replace('step', 'sprite')
+  return f'the sprite {when(offset)}'
 
 
 def short_offset(offset: int) -> str:

@@ -25,7 +25,7 @@ _OF_CONTROLLER = ('controller_hidden', 'controller_cell')
 
 def from_traces(
   traces: traces_lib.Traces,
-  offsets: Sequence[int] = (0, 5, 10),
+  offsets: Sequence[int] = (-1, 0, 5, 10),
   seed: int = 0,
   representations: Sequence[str] | None = None,
   batch_size: int = 256,

@@ -28,6 +28,8 @@ _POST_ERRORS = (
   (0.57304, 0.029882, 3.454712, 0.026715, 0.012845),
   (0.63969, 0.028924, 3.398510, 0.089517, 0.088407),
 )
+# The offsets that the post scored.
+_POST_OFFSETS = (0, 5, 10)
 # Representations that the post scored as well.
 _LIKE_THE_POST = ('read_words', 'memory')
 # Unseen rollouts come first: they decide.
@@ -260,6 +262,14 @@ def _post(varying: variation.Varying) -> dict[str, tuple[float, ...]]:
   return dict(zip(names, _POST_ERRORS))
 
 
+def _offset_title(offset: int, of_sprites: bool) -> str:
+  """An offset, and whether the post scored it."""
+  marks = {-1: ', the sprite to be predicted'}
+  if of_sprites:
+    marks.update(dict.fromkeys(_POST_OFFSETS, ', which the post scored'))
+  return naming.short_offset(offset) + marks.get(offset, '')
+
+
 def _seed_range(result: results.ProbeResult) -> str:
   """How much the seeds of the Keras probes differ; '' for a single seed."""
   ranges = [
@@ -372,7 +382,7 @@ def text(
       if offset == 0:
         keras += itertools.starmap(_row_of_errors, post.items())
       parts += [
-        f'## {naming.short_offset(offset)}: {_SPLITS[split]}',
+        f'## {_offset_title(offset, of_sprites)}: {_SPLITS[split]}',
         'Keras probe:',
         tables.table(_header(result.spec), keras),
         'Exact probe:',

@@ -119,7 +119,7 @@ class EvaluationConfig(settings.Settings):
     tests=('mi',),
   )
   offsets: tuple[int, ...] = settings.setting(
-    (0, 5, 10),
+    (-1, 0, 5, 10),
     'The probe predicts the latents of the sprite this many steps earlier; -1 '
     'is the next sprite, which the model predicts.',
     _PROBE,

@@ -33,7 +33,8 @@ class NamingTest(parameterized.TestCase):
     (0, 'the current step', 'the current sprite', 't-0'),
     (1, '1 step before', 'the sprite 1 step before', 't-1'),
     (5, '5 steps before', 'the sprite 5 steps before', 't-5'),
-    (-1, '1 step ahead', 'the sprite 1 step ahead', 't+1'),
+    (-1, 'the next step', 'the next sprite', 't+1'),
+    (-2, '2 steps ahead', 'the sprite 2 steps ahead', 't+2'),
   )
   def test_offsets(self, offset, when, sprite, short):
     self.assertEqual(naming.when(offset), when)

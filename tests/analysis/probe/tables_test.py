@@ -58,7 +58,11 @@ class TablesTest(tf.test.TestCase):
     self.assertEqual(post[4], '0.012845 (+0.855)')
     self.assertNotIn('post, training rollouts: random inputs', found[3])
     self.assertIn('post, training rollouts: random inputs', found[9])
-    for title in ('## t-0: ', '## t-5: ', '## t+1: '):
+    for title in (
+      '## t-0, which the post scored: ',
+      '## t-5, which the post scored: ',
+      '## t+1, the sprite to be predicted: ',
+    ):
       self.assertIn(title, text)
 
   def test_says_what_probes_were_fitted_to(self):
