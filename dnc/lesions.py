@@ -15,10 +15,17 @@ depended on what was removed.
                     state (contents, weights, links, usage) of the next
                     sequence. After as many exchanges as there are sequences, it
                     gets its own back.
+  exchanged_contents
+                    The same with the contents alone; weights, links and usage
+                    stay its own.
+  earlier_memory    At regular intervals, each sequence gets the memory state
+                    that it had `EARLIER` intervals before.
   reset_memory      At regular intervals, the memory state becomes zeros.
   no_link           The link matrices are zeros, and so are forward and backward
                     weights. Their share of a read mode is lost; it does not go
                     to reading by content.
+  content_reads     All reading is by content: forward and backward modes are 0
+                    and the content mode is 1.
   no_usage          The usage is zero at every step, so allocation ignores which
                     slots are in use.
 
@@ -26,8 +33,8 @@ The read words go to the output layer at the same step and to the controller at
 the next; a lesion changes both. The `read_words_` lesions replace the read
 words, so under them the memory itself has no effect.
 
-A frozen or exchanged memory still looks like those that the model was trained
-with. A memory of zeros does not, except at the start of a sequence. So
+A frozen, exchanged or earlier memory still looks like those that the model was
+trained with. A memory of zeros does not, except at the start of a sequence. So
 `exchanged_memory` is a fairer test than `reset_memory`, as `read_words_other`
 is a fairer one than `read_words_zero`.
 
@@ -51,24 +58,54 @@ OF_READ_WORDS = ('read_words_zero', 'read_words_mean', 'read_words_other')
 OF_MEMORY = (
   'frozen_memory',
   'exchanged_memory',
+  'exchanged_contents',
+  'earlier_memory',
   'reset_memory',
   'no_link',
+  'content_reads',
   'no_usage',
 )
 NAMES = (*OF_READ_WORDS, *OF_MEMORY)
+# Lesions that replace the memory state, or a part of it, at regular intervals.
+AT_INTERVALS = (
+  'exchanged_memory',
+  'exchanged_contents',
+  'earlier_memory',
+  'reset_memory',
+)
+# How many intervals ago the memory of `earlier_memory` was the present one.
+EARLIER = 5
 
-# How the memory state is replaced at each interval.
-_REPLACEMENTS = {
-  'exchanged_memory': lambda x: tf.roll(x, -1, axis=0),
-  'reset_memory': tf.zeros_like,
-}
+
+def first_cut(lesion: str | None, lesion_step: int, reset_interval: int) -> int:
+  """Returns the first step that a lesion affects.
+
+  Args:
+    lesion: one of `NAMES`; None for none.
+    lesion_step: the first step of `frozen_memory`.
+    reset_interval: steps between two cuts of the lesions `AT_INTERVALS`.
+  """
+  if lesion == 'frozen_memory':
+    return lesion_step
+  if lesion == 'earlier_memory':
+    # The memory before step 0 is empty, so it is not put back.
+    return (EARLIER + 1) * reset_interval
+  return reset_interval if lesion in AT_INTERVALS else 0
+
+
+def _exchange(tensor: tf.Tensor) -> tf.Tensor:
+  """Gives each sequence the values of the next: `[batch, ...]`."""
+  return tf.roll(tensor, -1, axis=0)
 
 
 class LesionedState(NamedTuple):
-  """State of `LesionedAccess`: an `AccessState` and a step counter.
+  """State of `LesionedAccess`: an `AccessState` and what a lesion needs.
 
   Attributes:
     step: int32 `[batch]`, number of steps done.
+    earlier: for `earlier_memory`, the memory states `EARLIER`, ..., 1 intervals
+      before the next step that is a multiple of the interval; empty for other
+      lesions.
   """
 
   memory: tf.Tensor
@@ -77,6 +114,7 @@ class LesionedState(NamedTuple):
   linkage: addressing.TemporalLinkageState
   usage: tf.Tensor
   step: tf.Tensor
+  earlier: tuple[access_lib.AccessState, ...]
 
 
 class _NoLinkage(addressing.TemporalLinkage):
@@ -120,8 +158,7 @@ class LesionedAccess(access_lib.MemoryAccess):
       access: the intact access, which is not changed.
       lesion: one of `OF_MEMORY`; None for none.
       lesion_step: the first step of `frozen_memory`.
-      reset_interval: steps between two resets of `reset_memory`, or exchanges
-        of `exchanged_memory`.
+      reset_interval: steps between two cuts of the lesions `AT_INTERVALS`.
 
     Raises:
       ValueError: if the lesion is unknown or a number is out of range.
@@ -137,7 +174,7 @@ class LesionedAccess(access_lib.MemoryAccess):
     super().__init__(**access.sizes, name='lesioned_access', dtype=dtype)
     self._interface = access.interface
     self._lesion = lesion
-    self._lesion_step = lesion_step
+    self._first_cut = first_cut(lesion, lesion_step, reset_interval)
     self._reset_interval = reset_interval
     if lesion == 'no_link':
       self._linkage = _NoLinkage(
@@ -148,26 +185,48 @@ class LesionedAccess(access_lib.MemoryAccess):
 
   def initial_state(self, batch_size: int) -> LesionedState:
     """Zeros: an empty memory, and no step done."""
+    state = super().initial_state(batch_size)
+    num_earlier = EARLIER if self._lesion == 'earlier_memory' else 0
     return LesionedState(
-      *super().initial_state(batch_size), tf.zeros([batch_size], tf.int32)
+      *state, tf.zeros([batch_size], tf.int32), (state,) * num_earlier
     )
 
   def read_and_write(
     self, inputs: dict[str, tf.Tensor], prev_state: LesionedState
   ) -> tuple[tf.Tensor, LesionedState]:
     """Does one step with the lesion, given the interface."""
-    *parts, step = prev_state
+    *parts, step, earlier = prev_state
     state = access_lib.AccessState(*parts)
-    if self._lesion in _REPLACEMENTS:
-      other = tf.nest.map_structure(_REPLACEMENTS[self._lesion], state)
-      stays = (step % self._reset_interval != 0) | (step == 0)
-      state = plain.where_running(stays, state, other)
+    if self._lesion in AT_INTERVALS:
+      at_interval = step % self._reset_interval == 0
+      cut = at_interval & (step >= self._first_cut)
+      other, later = self._replacement(state, earlier), (*earlier[1:], state)
+      state = plain.where_running(cut, other, state)
+      if earlier:
+        earlier = plain.where_running(at_interval, later, earlier)
     if self._lesion == 'frozen_memory':
       gate = inputs['write_gate']
-      before = tf.cast(step < self._lesion_step, gate.dtype)
+      before = tf.cast(step < self._first_cut, gate.dtype)
       inputs = {**inputs, 'write_gate': gate * before[:, tf.newaxis]}
+    if self._lesion == 'content_reads':
+      *others, content = tf.unstack(inputs['read_mode'], axis=2)
+      modes = [*map(tf.zeros_like, others), tf.ones_like(content)]
+      inputs = {**inputs, 'read_mode': tf.stack(modes, axis=2)}
     read_words, state = super().read_and_write(inputs, state)
-    return read_words, LesionedState(*state, step + 1)
+    return read_words, LesionedState(*state, step + 1, earlier)
+
+  def _replacement(
+    self,
+    state: access_lib.AccessState,
+    earlier: tuple[access_lib.AccessState, ...],
+  ) -> access_lib.AccessState:
+    """The state after a cut; see `LesionedState` for `earlier`."""
+    if self._lesion == 'exchanged_contents':
+      return state._replace(memory=_exchange(state.memory))
+    if self._lesion == 'earlier_memory':
+      return earlier[0]
+    change = dict(exchanged_memory=_exchange, reset_memory=tf.zeros_like)
+    return tf.nest.map_structure(change[self._lesion], state)
 
 
 class LesionedDNC(dnc.DNC):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import matplotlib
 from matplotlib import axes as axes_lib
+from matplotlib import axis as axis_lib
 from matplotlib import figure
 from matplotlib import ticker
 from matplotlib.backends import backend_agg
@@ -112,14 +113,14 @@ def _draw_row(
     axes.plot([value], [place], marker, clip_on=False, **style)
 
 
-def _set_ticks(axes: axes_lib.Axes, linear: float) -> None:
+def _set_ticks(axis: axis_lib.Axis, linear: float) -> None:
   """Puts ticks at zero and at powers of ten from `linear` up."""
-  low, high = axes.get_xlim()
+  low, high = axis.get_view_interval()
   powers = 10.0 ** np.arange(np.ceil(np.log10(linear)), 7)
   ticks = np.concatenate([-powers[::-1], [0.0], powers])
   ticks = ticks[(low <= ticks) & (ticks <= high)]
-  axes.set_xticks(ticks, [f'{x:g}' for x in ticks], minor=False)
-  axes.minorticks_off()
+  axis.set_ticks(ticks, [f'{x:g}' for x in ticks])
+  axis.set_minor_locator(ticker.NullLocator())
 
 
 def intervals(
@@ -161,7 +162,7 @@ def intervals(
     if bounds is not None:
       axes.set_xlim(*bounds)
     if linear is not None:
-      _set_ticks(axes, linear)
+      _set_ticks(axes.xaxis, linear)
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.tick_params(axis='y', length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)
@@ -221,6 +222,45 @@ def histogram(
     axes.set_xlabel(label)
     axes.set_ylabel('share of locations')
     axes.legend(frameon=False, fontsize=8)
+  return drawn
+
+
+def bands(
+  curves: Mapping[str, np.ndarray],
+  x_label: str,
+  y_label: str,
+  linear: float | None = None,
+  mark: float | None = None,
+) -> figure.Figure:
+  """Draws curves with their intervals over a logarithmic x axis.
+
+  Args:
+    curves: by name, at most as many as `_COLOURS`; float `[points, 4]`: x,
+      value, lower and upper end of its interval.
+    x_label: label of the x axis.
+    y_label: label of the y axis.
+    linear: the y axis is linear up to this size and logarithmic beyond; None:
+      linear throughout.
+    mark: x at which a dotted line is drawn.
+  """
+  with _drawing(3.4) as drawn:
+    axes = drawn.add_subplot()
+    for colour, (name, curve) in zip(_COLOURS.values(), curves.items()):
+      x, values, low, high = np.transpose(curve)
+      axes.plot(x, values, 'o-', color=colour, ms=3, lw=1.2, label=name)
+      axes.fill_between(x, low, high, color=colour, alpha=0.2, lw=0)
+    axes.axhline(0, color='black', lw=0.8, ls=':')
+    if mark is not None:
+      axes.axvline(mark, color='black', lw=0.8, ls=':')
+    axes.set_xscale('log')
+    axes.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:g}'))
+    if linear is not None:
+      axes.set_yscale('symlog', linthresh=linear)
+      _set_ticks(axes.yaxis, linear)
+    axes.grid(color='#dddddd', lw=0.6)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    drawn.legend(loc='outside lower left', frameon=False, fontsize=8)
   return drawn
 
 

@@ -4,13 +4,16 @@ measuring.py     runs a task's sequences through a model, intact and with each
                  lesion; scores a baseline that predicts the mean
 side_by_side.py  the graphs that run a model intact and with each lesion
 comparison.py    compares scores with and without a lesion
-verdict.py       the answer, with its numbers
+course.py        what a lesion costs, by steps since the memory was cut
+verdict.py       the answer, in a sentence
 tables.py        results as Markdown and JSON
+figures.py       the figure of the courses
 naming.py        names of lesions and metrics; formatted numbers
 
 The lesions themselves are in dnc/lesions.py.
 """
 
+from analysis.lesion import figures
 from analysis.lesion import naming
 from analysis.lesion import tables
 from analysis.lesion import verdict
@@ -25,6 +28,7 @@ __all__ = (
   'Comparison',
   'LesionResult',
   'compare',
+  'figures',
   'measure',
   'naming',
   'tables',

@@ -1,5 +1,6 @@
 """Compares scores of the same sequences with and without a lesion."""
 
+from collections.abc import Iterator
 from collections.abc import Sequence
 import dataclasses
 
@@ -33,6 +34,15 @@ class Comparison:
   interval: statistics.Interval
   share: float | None
   share_interval: statistics.Interval | None
+
+
+def resamples(
+  size: int, seed: int, number: int = NUM_RESAMPLES
+) -> Iterator[np.ndarray]:
+  """Yields how often each sequence is drawn, int `[size]`, per resample."""
+  rng = np.random.default_rng(seed)
+  for _ in range(number):
+    yield np.bincount(rng.integers(size, size=size), minlength=size)
 
 
 def compare(
@@ -77,10 +87,10 @@ def compare(
   before, after, reference = rows
   pairs = np.stack([after - before, reference - before])
   difference, gain = pairs.mean(axis=1)
-  rng, size, means = np.random.default_rng(seed), len(before), []
-  for _ in range(num_resamples):
-    counts = np.bincount(rng.integers(size, size=size), minlength=size)
-    means.append(pairs @ counts / size)
+  size = len(before)
+  means = [
+    pairs @ counts / size for counts in resamples(size, seed, num_resamples)
+  ]
   differences, gains = np.transpose(means)
   sign = 1 if lower_is_better else -1
   # Without a baseline there is no interval.

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from analysis.lesion import comparison
+from analysis.lesion import course
 from analysis.lesion import side_by_side
 from dnc import lesions
 from dnc.system import errors
@@ -45,7 +46,7 @@ class LesionResult:
     num_sequences: number of sequences that were run.
     num_steps: steps of the longest sequence.
     lesion_step: first step of `frozen_memory`.
-    reset_interval: steps between resets, and exchanges, of the memory.
+    reset_interval: steps between two cuts of the lesions at intervals.
     num_resamples: number of resamples for the intervals.
     metrics: names; the first is the loss.
     mean_words: float64 `[num_reads, W]`, the mean of the words that the intact
@@ -56,6 +57,8 @@ class LesionResult:
     late_scores: scores of `lesions.INTACT` and `BASELINE` on the steps from
       `lesion_step` on.
     comparisons: by lesion and metric.
+    courses: by lesion, what it costs by steps since the cut. For every task
+      these are means of the loss of a step.
   """
 
   task: str
@@ -71,6 +74,22 @@ class LesionResult:
   scores: _Scores
   late_scores: _Scores
   comparisons: Mapping[str, Mapping[str, comparison.Comparison]]
+  courses: Mapping[str, course.Course]
+
+
+class _Found(NamedTuple):
+  """What the second pass finds.
+
+  Attributes:
+    scores: see `LesionResult`.
+    late_scores: see `LesionResult`.
+    losses: the losses of all steps by name, float32 `[num_sequences,
+      num_steps]`; NaN where a step does not count.
+  """
+
+  scores: _Scores
+  late_scores: _Scores
+  losses: Mapping[str, np.ndarray]
 
 
 class _Means(NamedTuple):
@@ -161,8 +180,8 @@ def _find_scores(
   batch_size: int,
   lesion_step: int,
   log: progress.Log | None,
-) -> tuple[_Scores, _Scores]:
-  """The second pass: returns `scores` and `late_scores` of the result."""
+) -> _Found:
+  """The second pass: runs and scores the model, intact and with each lesion."""
   names = (lesions.INTACT, BASELINE, *lesions.NAMES)
   scores, late = (
     {
@@ -171,6 +190,11 @@ def _find_scores(
     }
     for some in (names, names[:2])
   )
+  losses = {
+    x: np.full([num_sequences, sequences.num_steps], np.nan, np.float32)
+    for x in names
+  }
+  loss = sequences.metrics[0].name
   total = num_sequences * sequences.num_steps * len(names)
   num_steps = 0
   with progress.Stage(log, 'lesions', total, 'steps') as stage:
@@ -195,7 +219,11 @@ def _find_scores(
               of_batch = _score_sequences(metric, values, counts, step)
               # The last batch may have sequences that only fill it.
               own[:] = of_batch[: len(own)]
-  return scores, late
+          if metric.name == loss:
+            own = losses[name][batch * batch_size :][:batch_size]
+            steps = np.where(counts, values, np.nan).T[: len(own)]
+            own[:, : steps.shape[1]] = steps
+  return _Found(scores, late, losses)
 
 
 def _check(flag: str, value: int, least: int, most: int) -> None:
@@ -220,7 +248,7 @@ def measure(
     sequences: the model, and unseen sequences of its task.
     num_sequences: how many of them to run, at least two.
     lesion_step: first step of `frozen_memory`; None: the task's default.
-    reset_interval: steps between resets, and exchanges, of the memory; None:
+    reset_interval: steps between two cuts of the lesions at intervals; None:
       the task's default.
     seed: seed of the resamples.
     log: takes a line of progress now and then.
@@ -241,10 +269,10 @@ def measure(
     sequences.core, num_sequences, _BATCH_SIZE
   )
   means = _find_means(sequences, model, num_sequences, batch_size)
-  scores, late_scores = _find_scores(
+  found = _find_scores(
     sequences, model, means, num_sequences, batch_size, lesion_step, log
   )
-  _check_late_scores(late_scores, sequences.unit, lesion_step)
+  _check_late_scores(found.late_scores, sequences.unit, lesion_step)
   return LesionResult(
     task=sequences.task,
     unit=sequences.unit,
@@ -256,9 +284,12 @@ def measure(
     num_resamples=comparison.NUM_RESAMPLES,
     metrics=tuple(metric.name for metric in sequences.metrics),
     mean_words=means.words,
-    scores=scores,
-    late_scores=late_scores,
-    comparisons=_compare(sequences.metrics, scores, late_scores, seed),
+    scores=found.scores,
+    late_scores=found.late_scores,
+    comparisons=_compare(
+      sequences.metrics, found.scores, found.late_scores, seed
+    ),
+    courses=_find_courses(found.losses, lesion_step, reset_interval, seed),
   )
 
 
@@ -297,3 +328,23 @@ def _compare(
       for metric in metrics
     }
   return comparisons
+
+
+def _find_courses(
+  losses: Mapping[str, np.ndarray],
+  lesion_step: int,
+  reset_interval: int,
+  seed: int,
+) -> dict[str, course.Course]:
+  """Finds what each lesion costs by steps since the cut; see `_Found`."""
+  return {
+    name: course.find(
+      losses[lesions.INTACT],
+      losses[name],
+      losses[BASELINE],
+      lesions.first_cut(name, lesion_step, reset_interval),
+      reset_interval if name in lesions.AT_INTERVALS else None,
+      seed,
+    )
+    for name in lesions.NAMES
+  }

@@ -5,6 +5,7 @@ import numpy as np
 from analysis.common import statistics
 from analysis.common import tables
 from analysis.lesion import measuring
+from dnc import lesions
 from dnc import tasks
 from dnc.system import wording
 
@@ -35,8 +36,16 @@ def label(name: str, result: measuring.LesionResult) -> str:
     'exchanged_memory': (
       f'memory of another {result.unit} every {steps(result.reset_interval)}'
     ),
+    'exchanged_contents': (
+      f'contents of another {result.unit} every {steps(result.reset_interval)}'
+    ),
+    'earlier_memory': (
+      f'memory of {lesions.EARLIER * result.reset_interval} steps ago every '
+      f'{steps(result.reset_interval)}'
+    ),
     'reset_memory': f'memory reset every {steps(result.reset_interval)}',
     'no_link': 'no links',
+    'content_reads': 'reads by content alone',
     'no_usage': 'no usage',
   }[name]
 

@@ -18,16 +18,15 @@ from dnc import unroll
 from dnc.recurrence import plain
 
 # Limit for the states of the intact and all lesioned models together.
-_MAX_STATE_BYTES = 128 << 20
+_MAX_STATE_BYTES = 256 << 20
 
 
 def batch_size(core: dnc.DNC, num_sequences: int, most: int) -> int:
   """Returns a size for equal batches: 2 to `most`, less for a large state."""
   state = tf.nest.flatten(core.initial_state(1))
   size = sum(x.shape.num_elements() * x.dtype.size for x in state)
-  most = max(
-    2, min(most, _MAX_STATE_BYTES // (size * (1 + len(lesions.NAMES))))
-  )
+  num_states = 1 + len(lesions.NAMES) + lesions.EARLIER
+  most = max(2, min(most, _MAX_STATE_BYTES // (size * num_states)))
   num_batches = -(-num_sequences // most)
   return max(2, -(-num_sequences // num_batches))
 
@@ -58,7 +57,7 @@ class SideBySide:
       core: the intact core, with all its variables.
       input_size: size of its inputs.
       lesion_step: the first step of `frozen_memory`.
-      reset_interval: steps between resets, and exchanges, of the memory.
+      reset_interval: steps between two cuts of the lesions at intervals.
     """
     self._cores = {
       **dict.fromkeys((lesions.INTACT, *lesions.OF_READ_WORDS), core),

@@ -6,6 +6,7 @@ from typing import Any
 
 from analysis.common import tables
 from analysis.lesion import comparison
+from analysis.lesion import course
 from analysis.lesion import measuring
 from analysis.lesion import naming
 from analysis.lesion import verdict
@@ -30,14 +31,20 @@ _HOW_TO_READ = (
   'not merely miss the right ones. A change whose interval includes 0 is no '
   'evidence of use.',
   'The words read depend on the contents of the memory and on the query. So a '
-  'model may use the memory as one more layer and remember nothing. Two '
+  'model may use the memory as one more layer and remember nothing. Some '
   'lesions test whether it remembers. **A frozen memory** stores nothing new '
   'from a given step on, not even for reading in the same step. The memory of '
-  'another {unit} has other contents; right after an exchange, the model also '
-  'suffers because controller and memory do not match. A reset says less: in '
-  'training, the model meets a memory of zeros only at the start of a {unit}. '
-  'A model may do without links, or without usage, if it finds its words, or '
-  'free slots, by other means.',
+  "another {unit} has other contents, and the {unit}'s own earlier memory has "
+  'older ones. A reset says less: in training, the model meets a memory of '
+  'zeros only at the start of a {unit}. A model may do without links, or '
+  'without usage, if it finds its words, or free slots, by other means.',
+  'Right after a cut, the model also suffers because controller and memory do '
+  'not match. This *jolt* passes, so **only what lasts shows what the memory '
+  'held**. The first table compares the mean loss of the first {jolt} steps '
+  'since a cut, and of the later ones, with what the intact model gains in the '
+  'same steps. Its last column has the share of the later steps that lose more '
+  'than {much:.0%} of this gain. A lesion without a cut begins with the first '
+  'step. A cell is empty where no step counts.',
 )
 
 
@@ -85,18 +92,41 @@ def _rows(result: measuring.LesionResult) -> list[list[str]]:
   return rows
 
 
+def summary(result: measuring.LesionResult) -> str:
+  """Returns a small table in Markdown: the jolt of each cut and what lasts."""
+  rows = []
+  for name, found in result.courses.items():
+    cells = [_lost(x) if x else '' for x in (found.jolt, found.lasting)]
+    much = found.share_of_much
+    cells.append('' if much is None else f'{much:.1%}')
+    rows.append([naming.label(name, result), *cells])
+  header = [
+    'lost after a cut',
+    f'jolt: steps 1 to {course.JOLT_STEPS}',
+    'lasting: later steps',
+    f'of these lose > {course.MUCH:.0%}',
+  ]
+  return tables.table(header, rows)
+
+
 def text(result: measuring.LesionResult) -> str:
-  """Returns the table of Test 3 in Markdown, and how to read it."""
+  """Returns the verdict and tables of Test 3 in Markdown."""
   header = ['', f'loss ({result.loss_unit})', 'change', 'lost']
   for metric in result.metrics[1:]:
     header += [naming.metric(metric), 'change']
-  words = dict(unit=result.unit, baseline=naming.baseline(result))
+  words = dict(
+    unit=result.unit,
+    baseline=naming.baseline(result),
+    jolt=course.JOLT_STEPS,
+    much=course.MUCH,
+  )
   parts = [
     '# Test 3: lesions of the memory',
+    verdict.text(result),
+    summary(result),
     f'{result.num_sequences} unseen {result.unit}s of up to '
     f'{result.num_steps} steps, each run intact and with every lesion.',
     tables.table(header, _rows(result)),
-    verdict.text(result),
     *(paragraph.format(**words) for paragraph in _HOW_TO_READ),
     tasks.get(result.task).about_lesions,
   ]

@@ -3,14 +3,12 @@
 from analysis.lesion import comparison
 from analysis.lesion import measuring
 from analysis.lesion import naming
-from dnc import lesions
-from dnc.system import wording
 
 # With fewer sequences, the intervals are too narrow.
 _LEAST_SEQUENCES = 10
 # Shares of the model's gain: below the first, an effect is called next to
 # nothing; below the second, a small part. The limits are a convention; the
-# verdict also states the numbers.
+# tables have the numbers.
 _LITTLE, _SMALL = 0.01, 0.1
 
 
@@ -19,17 +17,9 @@ def _harms(found: comparison.Comparison) -> bool:
   return found.interval[0] > 0
 
 
-def _rise(found: comparison.Comparison) -> str:
-  """By how much the loss rises, and what share that is."""
-  rise = f'by {naming.change(found.difference, found.interval)}'
-  if found.share is None:
-    return rise
-  return f'{rise}, {round(found.share, 3) + 0.0:.1%},'
-
-
 def _is_large(found: comparison.Comparison, least: float = _LITTLE) -> bool:
   """Whether the interval of the share lies at or above `least`."""
-  # `frozen_memory`, scored on late steps only, may have no share.
+  # Late or few steps may have no share.
   interval = found.share_interval
   return _harms(found) and (interval is None or interval[0] >= least)
 
@@ -42,23 +32,29 @@ def _answer_on_storing(result: measuring.LesionResult) -> str:
     or _is_large(of_loss['read_words_other'])
   ):
     return 'Yes, but hardly: the words read matter very little'
-  if _is_large(of_loss['frozen_memory'], _SMALL):
+  # Shortly before the end of a sequence, nothing can last.
+  frozen = result.courses['frozen_memory'].lasting or of_loss['frozen_memory']
+  if _is_large(frozen, _SMALL):
     return 'Yes: the model uses what it reads and what it stores'
-  if _is_large(of_loss['frozen_memory']):
+  if _is_large(frozen):
     return (
       'Yes, but hardly to remember: the model uses what it reads, but only a '
       'small part of its gain depends on what it stores'
     )
-  if _is_large(of_loss['exchanged_memory']):
+  exchanged = result.courses['exchanged_memory'].lasting
+  if exchanged is None:
+    return (
+      'Yes, but hardly to remember: the model uses what it reads, but hardly '
+      'needs what it writes late'
+    )
+  if _is_large(exchanged):
     return (
       'Yes, but nothing new: the model needs its own memory rather than '
-      "another's, but hardly anything that it writes from step "
-      f'{result.lesion_step} on'
+      "another's, but hardly anything that it writes late"
     )
   return (
-    'Yes, but not to remember: the model uses what it reads, but any memory '
-    'serves as well as its own, and what it writes from step '
-    f'{result.lesion_step} on hardly matters'
+    'Yes, but not to remember: the model uses what it reads, but soon does as '
+    f"well with another {result.unit}'s memory, or without new writes"
   )
 
 
@@ -92,46 +88,19 @@ def _of_loss(
 
 
 def text(result: measuring.LesionResult) -> str:
-  """Says whether the memory is used, with the numbers.
+  """Says in a sentence whether the memory is used; `tables` has the numbers.
 
   Two lesions decide whether the model uses what it reads: the words of another
   sequence, which look as in training, and the mean words. Zeros alone prove
   nothing. Two more decide whether it remembers: the frozen memory, and the
-  memory of another sequence.
+  memory of another sequence. Of these, only what lasts counts, not the jolt of
+  the cut.
   """
   if result.num_sequences < _LEAST_SEQUENCES:
+    return f'Cannot tell: there are too few {result.unit}s.'
+  if _of_loss(result)['read_words_other'].share is None:
     return (
-      f'Cannot tell: intervals from fewer than {_LEAST_SEQUENCES} '
-      f'{result.unit}s are unreliable.'
+      'Cannot tell: the intact model is not better than '
+      f'{naming.baseline(result)}, so there is nothing to lose.'
     )
-  loss, *others = result.metrics
-  baseline = naming.baseline(result)
-  other = result.comparisons['read_words_other']
-  if other[loss].share is None:
-    intact, mean = (
-      naming.mean(result.scores[name][loss])
-      for name in (lesions.INTACT, measuring.BASELINE)
-    )
-    return (
-      f'Cannot tell: the intact model is not better than {baseline} (loss '
-      f'{intact} against {mean} {result.loss_unit}), so there is nothing to '
-      'lose.'
-    )
-  rises = {name: _rise(found) for name, found in _of_loss(result).items()}
-  interval = naming.steps(result.reset_interval)
-  further = ''
-  for name in others[:1]:
-    before, after = (
-      wording.number(x) for x in (other[name].intact, other[name].lesioned)
-    )
-    further = f' ({naming.metric(name)} from {before} to {after})'
-  return (
-    f'{_answer(result)}. Its loss changes {rises["frozen_memory"]} if nothing '
-    f'is written from step {result.lesion_step} on; '
-    f'{rises["exchanged_memory"]} with the memory of another {result.unit} '
-    f'every {interval}; {rises["read_words_other"]} with the words that '
-    f'another {result.unit} reads{further}; {rises["read_words_mean"]} with '
-    f'the mean words; {rises["read_words_zero"]} with zeros '
-    f'({result.loss_unit}; shares of what the model gains over {baseline}; '
-    f'{result.num_sequences} {result.unit}s, 95 % intervals).'
-  )
+  return f'{_answer(result)}.'

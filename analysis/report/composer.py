@@ -49,12 +49,14 @@ class _Test(NamedTuple):
     verdict: returns the answer, from the test's result.
     add_section: adds the test's section.
     numbers: returns the numbers that the figures show, from the test's result.
+    summary: returns a small table below the answer, from the test's result.
   """
 
   question: str
   verdict: Callable[[Any], str]
   add_section: Callable[[sections_lib.Sections, Any], None]
   numbers: Callable[[Any], Any]
+  summary: Callable[[Any], str] | None = None
 
 
 _TESTS = {
@@ -75,9 +77,13 @@ _TESTS = {
     lesion.verdict.text,
     sections_lib.add_lesion,
     lambda result: {
-      name: {metric: vars(change) for metric, change in changes.items()}
+      name: {
+        **{metric: vars(change) for metric, change in changes.items()},
+        'course': dataclasses.asdict(result.courses[name]),
+      }
       for name, changes in result.comparisons.items()
     },
+    lesion.tables.summary,
   ),
 }
 
@@ -171,12 +177,10 @@ def compose(
     name: _TESTS[name].verdict(found[name]) if name in found else _NO_MEMORY
     for name in task.tests
   }
-  sections.add(
-    '\n'.join(
-      f'- **{_question(name, has_memory)}** {verdict}'
-      for name, verdict in verdicts.items()
-    )
-  )
+  for name, verdict in verdicts.items():
+    sections.add(f'**{_question(name, has_memory)}** {verdict}')
+    if name in found and _TESTS[name].summary is not None:
+      sections.add(_TESTS[name].summary(found[name]))
   if 'prediction' in found:
     sections_lib.add_predictions(sections, found['prediction'], picture)
   tested = {name: test for name, test in _TESTS.items() if name in found}

@@ -225,6 +225,19 @@ def add_lesion(sections: Sections, result: lesion.LesionResult) -> None:
     'several ways while the network runs: whatever gets worse depended on what '
     'was cut.',
   )
+  courses = lesion.figures.courses(result)
+  if courses is not None:
+    sections.plot(
+      'lesion_course',
+      courses,
+      'Lesions: after a cut',
+      'What a cut of the memory costs, by the number of steps since the cut, '
+      f'on unseen {result.unit}s: the change of the loss, with 95 % intervals '
+      f'over {result.unit}s. Left of the dotted line is the jolt of the cut: '
+      'controller and memory do not match. Right of it is what lasts, which '
+      'depends on what the memory held. Later points are means of several '
+      'steps. Both axes are logarithmic, except close to no change.',
+    )
   for metric in result.metrics:
     _plot_changes(sections, result, metric)
   sections.add_tables(lesion.tables.text(result))

@@ -183,8 +183,8 @@ class EvaluationConfig(settings.Settings):
   )
   reset_interval: int | None = settings.setting(
     None,
-    'Number of steps between resets of the memory, and between exchanges with '
-    "another sequence's memory.",
+    'Number of steps between resets of the memory, and between its '
+    "replacements by another sequence's or by an earlier one.",
     _LESION,
     unset='10; for repeat_copy 2',
     tests=('lesion',),

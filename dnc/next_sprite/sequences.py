@@ -24,7 +24,7 @@ class SpriteSequences:
   """Next-sprite prediction, scored by `scoring.step_scores`.
 
   Loss and IoU of a rollout are means over its steps. By default, lesions freeze
-  the memory halfway through the longest rollout, or reset or exchange it every
+  the memory halfway through the longest rollout, or reset or replace it every
   ten steps.
   """
 

@@ -23,7 +23,7 @@ class CopySequences:
   The loss of a sequence is the sum over its steps that count; `bit_accuracy` is
   the share of its copied bits that are right; `sequence_accuracy` is 1 if
   everything is right, else 0. By default, lesions freeze the memory before the
-  pattern, or reset or exchange it every other step.
+  pattern, or reset or replace it every other step.
   """
 
   def __init__(self, core: dnc.DNC, config: config_lib.RepeatCopyConfig):

@@ -60,8 +60,8 @@ class Sequences(Protocol):
     loss_unit: e.g. 'nats an image'.
     unit: what a sequence is called, e.g. 'rollout'.
     lesion_step: default for the first step of the lesion `frozen_memory`.
-    reset_interval: default for the number of steps between resets, and between
-      exchanges, of the memory.
+    reset_interval: default for the number of steps between two cuts of the
+      lesions at intervals, `lesions.AT_INTERVALS`.
   """
 
   task: str

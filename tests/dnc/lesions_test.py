@@ -60,10 +60,30 @@ class LesionsTest(tf.test.TestCase):
     _, after = last_and_all(
       inputs[_INTERVAL : 2 * _INTERVAL], state._replace(access_state=fresh)
     )
-    for one, other in zip(whole[:-1], after[:-1]):
+    for one, other in zip(whole[:-2], after[:-2]):
       for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(other)):
         self.assertAllClose(a[_INTERVAL : 2 * _INTERVAL], b, atol=1e-12)
     self.assertAllEqual(last.access_state.step, [_STEPS] * _BATCH)
+
+  def test_an_earlier_memory_is_put_back(self):
+    core, inputs = cores.make_dnc(), _inputs()
+    intact = lesions.LesionedDNC(core, None)
+    lesioned = lesions.LesionedDNC(core, 'earlier_memory', reset_interval=1)
+
+    def states(one, steps, state):
+      return unroll.unroll(one, steps, state, record=_record)[2]
+
+    whole = states(lesioned, inputs, lesioned.initial_state(_BATCH))
+    own = states(intact, inputs, intact.initial_state(_BATCH))
+    first = lesions.first_cut('earlier_memory', 0, reset_interval=1)
+    self.assertEqual(first, 6)
+    for a, b in zip(tf.nest.flatten(whole[:5]), tf.nest.flatten(own[:5])):
+      np.testing.assert_array_equal(a[:first], b[:first])
+    # Before step 6, the memory before steps 1 to 5 is kept.
+    for step, kept in enumerate(whole.earlier, start=1):
+      for a, b in zip(tf.nest.flatten(kept), tf.nest.flatten(own[:5])):
+        np.testing.assert_array_equal(a[first - 1], b[step - 1])
+    self.assertNotAllClose(whole.memory[first], own.memory[first])
 
   def test_without_a_lesion_it_is_the_core(self):
     core = cores.make_dnc(num_writes=2, clip_value=20.0)
@@ -76,7 +96,7 @@ class LesionsTest(tf.test.TestCase):
       lesioned, inputs, lesioned.initial_state(_BATCH)
     )
     self.assertAllClose(outputs, expected, rtol=0, atol=1e-11)
-    lesioned_state = tf.nest.flatten(lesioned_state.access_state[:-1])
+    lesioned_state = tf.nest.flatten(lesioned_state.access_state[:-2])
     for a, b in zip(lesioned_state, tf.nest.flatten(state.access_state)):
       self.assertAllClose(a, b, rtol=0, atol=1e-11)
 

@@ -59,6 +59,26 @@ class FiguresTest(tf.test.TestCase):
       ['-1', '-0.1', '0', '0.1', '1'],
     )
 
+  def test_bands(self):
+    curves = {
+      'one': np.array([[1, 5.0, 4.0, 6.0], [4, 0.5, 0.25, 0.75]]),
+      'other': np.array([[2, -2.0, -3.0, -1.0]]),
+    }
+    (axes,) = figures.bands(curves, 'steps', 'nats', linear=0.1, mark=3).axes
+    for line, (name, curve) in zip(axes.lines, curves.items()):
+      self.assertAllClose(line.get_xydata(), curve[:, :2])
+      self.assertEqual(line.get_label(), name)
+    for band, ends in zip(axes.collections, ([0.25, 6.0], [-3.0, -1.0])):
+      found = band.get_paths()[0].get_extents()
+      self.assertAllClose(found.intervaly, ends)
+    self.assertContainsSubset(
+      ['-1', '-0.1', '0', '0.1', '1'],
+      [x.get_text() for x in axes.get_yticklabels()],
+    )
+    self.assertAllClose(axes.lines[-1].get_xdata(), [3, 3])
+    (axes,) = figures.bands(curves, 'steps', 'nats').axes
+    self.assertEqual(axes.get_yscale(), 'linear')
+
   def test_heat_map(self):
     values = np.arange(12.0).reshape([3, 4])
     marked = values > 9

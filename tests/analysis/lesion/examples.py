@@ -1,9 +1,12 @@
 """Results of Test 3 with chosen changes of the loss."""
 
+import dataclasses
+
 import numpy as np
 
 from analysis import lesion
 from analysis.lesion import comparison
+from analysis.lesion import course
 from dnc import lesions
 
 NUM_SEQUENCES = 20
@@ -14,6 +17,25 @@ def _spread(mean, width):
   values = np.random.default_rng(0).normal(size=NUM_SEQUENCES)
   values = (values - values.mean()) / values.std()
   return mean + values * width * NUM_SEQUENCES**0.5 / 4
+
+
+def _course(name, found):
+  """A course with twice the change as jolt and the change as what lasts."""
+  jolt = {
+    field: getattr(found, field) and 2 * np.array(getattr(found, field))
+    for field in ('difference', 'interval', 'share', 'share_interval')
+  }
+  return course.Course(
+    first_cut=lesions.first_cut(name, 250, 10),
+    cut_interval=10 if name in lesions.AT_INTERVALS else None,
+    first_steps=np.array([1, 2, 4]),
+    last_steps=np.array([1, 3, 10]),
+    changes=found.difference * np.array([3.0, 1.5, 1.0]),
+    intervals=np.outer([3.0, 1.5, 1.0], found.interval),
+    jolt=dataclasses.replace(found, **jolt),
+    lasting=found,
+    share_of_much=None if found.share is None else 0.125,
+  )
 
 
 def result(changes=(), task='dsprites', baseline=568.0):
@@ -59,6 +81,9 @@ def result(changes=(), task='dsprites', baseline=568.0):
     scores=scores,
     late_scores=late,
     comparisons=comparisons,
+    courses={
+      name: _course(name, found['loss']) for name, found in comparisons.items()
+    },
   )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from analysis import lesion
+from analysis.lesion import course
 from analysis.lesion import measuring
 from analysis.lesion import side_by_side
 from dnc import dnc
@@ -77,7 +78,7 @@ class _Sequences(sequences.Sequences):
     losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, outputs)
     right = tf.cast((outputs > 0) == (targets > 0.5), tf.float32)
     return dict(
-      loss=tf.reduce_sum(losses, axis=2), iou=tf.reduce_min(right, axis=2)
+      loss=tf.reduce_sum(losses, axis=-1), iou=tf.reduce_min(right, axis=-1)
     )
 
   def expected(self, outputs, index, first_step=0):
@@ -213,6 +214,36 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(
       (result.lesion_step, result.reset_interval, result.metrics),
       (5, 3, ('loss', 'iou')),
+    )
+
+  def test_courses_are_of_the_losses_of_the_steps(self):
+    (outputs,) = self._outputs(5, 3, range(self._num))
+    losses = {}
+    for name, found in outputs.items():
+      losses[name] = np.full([self._num, _STEPS], np.nan)
+      for index in range(self._num):
+        _, targets, length = self._sequences.sequence(index)
+        scores = self._sequences.scores(found[:, index], targets)['loss']
+        losses[name][index, 1:length] = scores[1:length]
+    intact = losses[lesions.INTACT]
+    for name in lesions.NAMES:
+      at_intervals = name in lesions.AT_INTERVALS
+      expected = course.find(
+        intact,
+        losses[name],
+        intact + 1,
+        lesions.first_cut(name, 5, 3),
+        3 if at_intervals else None,
+      )
+      found = self._result.courses[name]
+      self.assertEqual(found.cut_interval, expected.cut_interval)
+      for field in ('first_cut', 'first_steps', 'changes', 'intervals'):
+        self.assertAllClose(
+          getattr(found, field), getattr(expected, field), rtol=1e-4, atol=1e-5
+        )
+    # The first step does not count; only one sequence has the last one.
+    self.assertAllEqual(
+      self._result.courses['no_link'].first_steps, np.arange(2, _STEPS)
     )
 
   @parameterized.parameters(

@@ -10,10 +10,10 @@ from dnc import lesions
 from tests.support import cores
 from tests.support import lesioned_outputs
 
-_STEPS = 12
+_STEPS = 16
 _BATCH = 3
-_STEP = 6
-_INTERVAL = 4
+_STEP = 8
+_INTERVAL = 2
 
 
 def _inputs(dtype=tf.float64):
@@ -54,15 +54,27 @@ def _words(states):
   return tf.stack([state.access_output for state in states])
 
 
-def _that_never_writes(core, **sizes):
-  """Returns the same core with write gates that are always 0."""
+def _with_gate(core, name, biases, **sizes):
+  """Returns the same core, a part of its interface always the same."""
   other = cores.make_dnc(**sizes)
   for ours, theirs in zip(other.variables, core.variables):
     ours.assign(theirs)
-  gate = other.access.interface['write_gate']
+  gate = other.access.interface[name]
   gate.w.assign(tf.zeros_like(gate.w))
-  gate.b.assign(tf.fill(gate.b.shape, tf.constant(-1e9, gate.b.dtype)))
+  gate.b.assign(np.broadcast_to(biases, gate.b.shape))
   return other
+
+
+def _that_never_writes(core, **sizes):
+  return _with_gate(core, 'write_gate', -1e9, **sizes)
+
+
+def _that_reads_by_content(core, num_writes, **sizes):
+  # For each of two read heads: backward modes, forward modes, content mode.
+  modes = [*[0.0] * 2 * num_writes, 1e9]
+  return _with_gate(
+    core, 'read_mode', modes * 2, num_writes=num_writes, **sizes
+  )
 
 
 def _reset(t, state):
@@ -75,6 +87,22 @@ def _exchange(t, state):
   if t == 0 or t % _INTERVAL:
     return state
   return tf.nest.map_structure(lambda x: tf.stack([x[1], x[2], x[0]]), state)
+
+
+def _exchange_contents(t, state):
+  return state._replace(memory=_exchange(t, state).memory)
+
+
+def _earlier():
+  """Returns an edit that puts back the memory of five intervals before."""
+  before = {}
+
+  def edit(t, state):
+    before[t] = state
+    then = t - 5 * _INTERVAL
+    return before[then] if then > 0 and t % _INTERVAL == 0 else state
+
+  return edit
 
 
 def _without_links(t, state):
@@ -112,8 +140,11 @@ def _expected(core, inputs, **sizes):
     ),
     frozen_memory=loop(core_at=lambda t: silent if t >= _STEP else core),
     exchanged_memory=loop(edit=_exchange),
+    exchanged_contents=loop(edit=_exchange_contents),
+    earlier_memory=loop(edit=_earlier()),
     reset_memory=loop(edit=_reset),
     no_link=loop(edit=_without_links),
+    content_reads=_loop(_that_reads_by_content(core, **sizes), inputs)[0],
     no_usage=loop(edit=_without_usage),
   )
 
@@ -135,8 +166,10 @@ class SideBySideTest(tf.test.TestCase, parameterized.TestCase):
         if name != lesions.INTACT:
           self.assertNotAllClose(found[name], found[lesions.INTACT], atol=1e-3)
     # Lesions change nothing before they begin.
-    starts = dict.fromkeys(('exchanged_memory', 'reset_memory'), _INTERVAL)
-    for name, start in dict(frozen_memory=_STEP, **starts).items():
+    starts = dict.fromkeys(lesions.AT_INTERVALS, _INTERVAL)
+    starts |= dict(earlier_memory=6 * _INTERVAL, frozen_memory=_STEP)
+    for name, start in starts.items():
+      self.assertEqual(lesions.first_cut(name, _STEP, _INTERVAL), start)
       np.testing.assert_array_equal(
         found[name][:start], found[lesions.INTACT][:start]
       )

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import tensorflow as tf
 
+from analysis.lesion import naming
 from analysis.lesion import tables
 from analysis.lesion import verdict
 from dnc import lesions
@@ -15,7 +16,17 @@ from tests.support import markdown_tables
 class TablesTest(tf.test.TestCase):
   def test_table(self):
     text = tables.text(examples.result(examples.USED))
-    (table,) = markdown_tables.rows(text)
+    summary, table = markdown_tables.rows(text)
+    self.assertEqual(
+      summary['memory frozen from step 250 on'][1:],
+      [table['memory frozen from step 250 on'][2], '12.5%'],
+    )
+    self.assertEqual(
+      summary['read words: of another rollout'][0], '20.0% (19.4% to 20.5%)'
+    )
+    self.assertContainsSubset(
+      [naming.label(name, examples.result()) for name in lesions.NAMES], summary
+    )
     self.assertEqual(table['intact'], ['130.0', '', '', '0.75', ''])
     self.assertEqual(
       table['predicting the mean image'], ['568.0', '', '', '0', '']
@@ -36,7 +47,10 @@ class TablesTest(tf.test.TestCase):
         'read words: their mean',
         'memory frozen from step 250 on',
         'memory of another rollout every 10 steps',
+        'contents of another rollout every 10 steps',
+        'memory of 50 steps ago every 10 steps',
         'memory reset every 10 steps',
+        'reads by content alone',
         'no usage',
       ],
       table,
@@ -49,7 +63,8 @@ class TablesTest(tf.test.TestCase):
   def test_table_of_repeat_copy(self):
     result = examples.result(examples.USED, task='repeat_copy')
     text = tables.text(result)
-    (table,) = markdown_tables.rows(text)
+    summary, table = markdown_tables.rows(text)
+    self.assertIn('read words: of another sequence', summary)
     self.assertIn('read words: of another sequence', table)
     self.assertIn('predicting the mean target', table)
     self.assertLen(table['intact'], 7)
@@ -59,8 +74,9 @@ class TablesTest(tf.test.TestCase):
 
   def test_no_share_where_there_is_nothing_to_lose(self):
     text = tables.text(examples.result(examples.USED, baseline=129.0))
-    (table,) = markdown_tables.rows(text)
+    summary, table = markdown_tables.rows(text)
     self.assertEqual(table['read words: zeros'][2], '')
+    self.assertEqual(summary['read words: zeros'], ['', '', ''])
 
   def test_json_has_everything(self):
     result = examples.result(examples.USED)
@@ -77,6 +93,9 @@ class TablesTest(tf.test.TestCase):
       read['scores'][lesions.INTACT]['iou'], examples.NUM_SEQUENCES
     )
     self.assertEqual(read['lesion_step'], 250)
+    found = read['courses']['frozen_memory']
+    self.assertEqual(found['first_steps'], [1, 2, 4])
+    self.assertAllClose(found['changes'][2], found['lasting']['difference'])
 
 
 if __name__ == '__main__':

@@ -20,6 +20,7 @@ class SectionsTest(absltest.TestCase):
     self.assertContainsSubset(
       {f'probe_{x}.svg' for x in ('shape', 'scale', 'x_position', 'over_time')}
       | {'mutual_information_memory.svg', 'lesion_loss.svg', 'lesion_iou.svg'}
+      | {'lesion_course.svg'}
       | {'predictions.png', 'memory_words.png', 'memory_read_weights.png'}
       | {'memory_write_weights.png', 'memory_usage.png'},
       captions.keys(),

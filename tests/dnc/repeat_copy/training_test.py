@@ -151,7 +151,8 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     self.assertCountEqual(
       re.findall(r'figures/(.+)\)', text),
       [
-        f'lesion_{x}.svg' for x in ('loss', 'bit_accuracy', 'sequence_accuracy')
+        f'lesion_{x}.svg'
+        for x in ('course', 'loss', 'bit_accuracy', 'sequence_accuracy')
       ],
     )
     self.assertTrue(os.path.exists(os.path.join(folder, 'report.html')))
