@@ -17,6 +17,7 @@ Tasks without sprites have only Test 3 and the report.
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import functools
 import math
 import os
 from typing import Any
@@ -31,6 +32,7 @@ from analysis import probe
 from analysis import report
 from dnc import config as config_lib
 from dnc import dnc
+from dnc.dsprites import latents
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring
 from dnc.system import errors
@@ -261,6 +263,15 @@ def _check_locations(run: evaluated_run.EvaluatedRun) -> None:
     )
 
 
+def _moves(
+  run: evaluated_run.EvaluatedRun, spec: rollouts.RolloutSpec, index: int
+) -> np.ndarray:
+  """The numbers of the actions that are not always 0: `[time, moving]`."""
+  batch = rollouts.make_batch(run.table, spec, [index])
+  moving = [latents.NAMES.index(name) for name in rollouts.MOVING]
+  return batch.action[:, 0, moving]
+
+
 def _run_mutual_information(
   run: evaluated_run.EvaluatedRun,
 ) -> dict[str, mutual_information.MutualInformationResult]:
@@ -271,26 +282,31 @@ def _run_mutual_information(
   layouts = _layouts(config)
   request = run.for_mutual_information(layouts)
   traces = run.traces(request)
+  spec = request.splits['sequences'].spec
   if not _has_memory(run):
     run.console(
       f'Test 2: --core={config.core} has no memory; its controller is scored'
     )
   elif run.evaluation.locations is not None:
     layouts = {'memory': layouts['memory']}
+  inputs = {}
+  if run.evaluation.locations is None:
+    layouts['action'] = (len(rollouts.MOVING),)
+    inputs['action'] = functools.partial(_moves, run, spec)
   results = mutual_information.from_traces(
     traces,
     'sequences',
     layouts,
+    inputs,
     lags=run.evaluation.lags,
     locations=run.evaluation.locations,
     estimator=run.evaluation.estimator,
     seed=run.evaluation.seed,
     log=run.console,
   )
-  fixed = request.splits['sequences'].spec.fixed
   run.write(
     'mutual_information',
-    mutual_information.tables.text(results, fixed),
+    mutual_information.tables.text(results, spec.fixed),
     mutual_information.tables.data(results, run.about()),
   )
   return results

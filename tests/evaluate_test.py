@@ -30,7 +30,7 @@ class EvaluateTest(parameterized.TestCase):
     ('--offsets=0,x', '--offsets=0,x: must be whole numbers'),
     ('--offsets=0,one', '--offsets=0,one: must be whole'),
     ('--lags=0,x', '--lags=0,x: must be whole numbers'),
-    ('--lags=500', '--lags=500: must be in 0 to 487'),
+    ('--lags=500', '--lags=500: must be in -1 to 487'),
     ('--locations=-1', '--locations=-1: must be whole .* 0'),
     ('--test=lesions', r'--test=lesions.*probe\|mi\|lesion\|all'),
     ('--num_lesioned=1', '--num_lesioned=1: .*at least 2'),

@@ -3,6 +3,8 @@
 Each is a pure function of a seed and the index of the true sequence.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # Keep the two draws for an index independent.
@@ -23,7 +25,11 @@ def random_sequence(seed: int, index: int, sequence: np.ndarray) -> np.ndarray:
 
 
 def circular_shifts(
-  seed: int, index: int, num_steps: int, num_shifts: int, furthest_lag: int = 0
+  seed: int,
+  index: int,
+  num_steps: int,
+  num_shifts: int,
+  lags: Sequence[int] = (0,),
 ) -> np.ndarray:
   """Draws circular shifts of a sequence, for the null distribution of a score.
 
@@ -33,7 +39,7 @@ def circular_shifts(
 
   Contents may lag the sequence, or lead it, as a predictor's contents do. Such
   contents also fit nearby shifts. So shifts of up to ten steps either way (at
-  most a tenth of the sequence) and of up to the furthest lag are left out.
+  most a tenth of the sequence) and of up to the furthest lags are left out.
   Leaving out more does harm: a slowly changing sequence scores much like its
   nearby shifts, and without these a score looks rarer than it is. Measured on
   independent contents and sequences, as the share significant at 5 %: 5 % for
@@ -49,10 +55,12 @@ def circular_shifts(
     ValueError: if fewer than two shifts are left.
   """
   near = min(_NEAR, num_steps // 10)
-  allowed = np.arange(max(near, furthest_lag) + 1, num_steps - near)
+  # A shift by all steps but one is a lag of -1.
+  allowed = np.arange(max(near, *lags, 0) + 1, num_steps + min(-near, *lags))
   if len(allowed) < 2:
+    shown = ', '.join(map(str, lags))
     raise ValueError(
-      f'a sequence of {num_steps} steps is too short for lags of {furthest_lag}'
+      f'a sequence of {num_steps} steps is too short for lags of {shown}'
     )
   rng = np.random.default_rng((seed, index, _SHIFTS))
   return rng.choice(allowed, num_shifts, replace=len(allowed) < num_shifts)

@@ -3,7 +3,7 @@
 docs/PROTOCOL.md, 'Test 2: mutual information'; the post's section of that name.
 For each location of the memory, or of another representation: the mutual
 information, in nats, between its contents at each step of a sequence and the
-class of x at that step or some steps before.
+class of x at that step, some steps before, or one step ahead.
 
 - `score` takes arrays of contents and sequences;
 - `Scorer` does the same with one sequence in memory at a time;
@@ -19,16 +19,18 @@ Three other scores of the same contents show what a score means:
 - the scores that the post may have used (`plain_scores`).
 
 A location is scored at all lags on the same steps: those that have a label at
-the furthest lag. If its contents are independent of a stationary sequence, then
+every lag. If its contents are independent of a stationary sequence, then
 no shift of the sequence fits them better than another. So one null serves all
 lags, whatever the autocorrelation of contents and sequence.
 """
 
 import collections
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,7 @@ from analysis.mutual_information import controls
 from analysis.mutual_information import estimators
 from analysis.mutual_information import plain_scores
 from analysis.mutual_information import significance
+from dnc import config as config_lib
 from dnc import traces as traces_lib
 from dnc.dsprites import latents
 from dnc.system import errors
@@ -48,7 +51,8 @@ _X = latents.NAMES.index('x_position')
 NEGLIGIBLE = 1e-8
 # The expected share of false discoveries among significant locations.
 LEVEL = 0.05
-LAGS = (0, 1, 5, 10)
+# The lags of the class to be predicted, and of the one that goes in.
+NEXT, CURRENT = -1, 0
 # Shifts of each sequence. With thousands over all sequences, the spread of a
 # mean score by chance is known to about 2 %.
 NUM_SHIFTS = {'binned': 99, 'nearest_neighbours': 49}
@@ -68,13 +72,16 @@ class MutualInformationResult:
     num_shifts: number of shifts of each sequence.
     num_different_shifts: least number of distinct shifts of a sequence; short
       sequences have few.
-    lags: contents are scored against the class so many steps before.
+    lags: contents are scored against the class so many steps before; -1 is the
+      next class.
     layout: shape of the representation, e.g. (slots, words).
     locations: int64 `[locations]`, the numbers of the representation that are
       scored, counted row by row.
     scores: for each lag, against the true sequences.
     standard_error: of `excess` at each lag, from its spread over sequences; NaN
       for a single sequence.
+    excess_by_sequence: float64 `[sequences, lags]`, the mean of `excess` over
+      the locations in each sequence.
     control: against random sequences.
     null: against shifts of the true sequences: the score expected by chance,
       which is the bias of the estimator.
@@ -106,6 +113,7 @@ class MutualInformationResult:
   locations: np.ndarray
   scores: np.ndarray
   standard_error: np.ndarray
+  excess_by_sequence: np.ndarray
   control: np.ndarray
   null: np.ndarray
   shifted: np.ndarray
@@ -135,6 +143,21 @@ class MutualInformationResult:
     bins = np.inf if self.num_bins is None else np.log(self.num_bins)
     return float(min(bins, self.entropy))
 
+  @property
+  def next_minus_current(self) -> significance.PairedDifference | None:
+    """How much more of the next class there is than of the current, in nats.
+
+    The mean over all locations, which needs no choice among them; the interval
+    is over sequences. None if a lag is lacking, or for a single sequence.
+    """
+    if not {NEXT, CURRENT} <= set(self.lags) or self.num_sequences < 2:
+      return None
+    of_next, of_current = (
+      self.excess_by_sequence[:, self.lags.index(lag)]
+      for lag in (NEXT, CURRENT)
+    )
+    return significance.paired(of_next - of_current)
+
   def place(self, index: int) -> list[int]:
     """Returns where `locations[index]` is in `layout`, e.g. [slot, word]."""
     where = np.unravel_index(self.locations[index], self.layout)
@@ -151,6 +174,7 @@ class MutualInformationResult:
       'max_by_lag': self.scores.max(axis=1).tolist(),
       'mean_excess_by_lag': self.excess.mean(axis=1).tolist(),
       'max_excess_by_lag': self.excess.max(axis=1).tolist(),
+      'next_minus_current': self.next_minus_current,
       'bias_by_random_sequences': float(self.control.mean()),
       'bias_by_shifts': float(self.null.mean()),
       'share_constant': float(self.constant.mean()),
@@ -167,7 +191,7 @@ class Scorer:
 
   def __init__(
     self,
-    lags: Sequence[int] = LAGS,
+    lags: Sequence[int] = config_lib.EvaluationConfig.lags,
     estimator: str = 'binned',
     num_shifts: int | None = None,
     seed: int = 0,
@@ -179,7 +203,7 @@ class Scorer:
     """Constructs the scorer.
 
     Args:
-      lags: see `MutualInformationResult`; 0 or more.
+      lags: see `MutualInformationResult`.
       estimator: 'binned' or 'nearest_neighbours'.
       num_shifts: shifts of each sequence, at least 3; None: `NUM_SHIFTS`.
       seed: seed of the random sequences, the shifts and the noise of
@@ -191,7 +215,7 @@ class Scorer:
 
     Raises:
       UsageError: if the estimator is unknown.
-      ValueError: if there are too few shifts, or a lag is negative.
+      ValueError: if there are too few shifts, or no lag.
     """
     estimates = dict(
       binned=functools.partial(estimators.binned, num_bins=num_bins),
@@ -206,10 +230,10 @@ class Scorer:
     self._estimate = functools.partial(estimates[estimator], done=done)
     if num_shifts is None:
       num_shifts = NUM_SHIFTS[estimator]
-    if num_shifts < 3 or not lags or min(lags) < 0:
+    if num_shifts < 3 or not lags:
       raise ValueError(
-        f'lags {lags}, {num_shifts} shifts: lags must be 0 or more, and shifts '
-        'at least 3'
+        f'lags {lags}, {num_shifts} shifts: there must be a lag, and at least '
+        '3 shifts'
       )
     self._lags, self._num_shifts = tuple(lags), num_shifts
     self._about = dict(
@@ -222,6 +246,7 @@ class Scorer:
     self._layout = layout
     self._seed = seed
     self._null = significance.NullMoments()
+    self._excess_by_sequence = []
     self._count = 0
     self._different_shifts = num_shifts
     self._sums, self._plain, self._plain_negligible = (
@@ -257,17 +282,20 @@ class Scorer:
     contents = contents[:, self._locations]
     _, true = np.unique(sequence, return_inverse=True)
     random = controls.random_sequence(self._seed, self._count, true)
-    number, first = len(self._lags), max(self._lags)
+    number = len(self._lags)
     shifts = controls.circular_shifts(
-      self._seed, self._count, len(true), self._num_shifts, first
+      self._seed, self._count, len(true), self._num_shifts, self._lags
     )
     self._different_shifts = min(self._different_shifts, len(set(shifts)))
     rows = [np.roll(true, shift) for shift in (*self._lags, *shifts)]
     rows.insert(number, random)
-    found = self._estimate(contents[first:], np.stack(rows)[:, first:])
+    # The steps that have a label at every lag.
+    steps = slice(max(*self._lags, 0), len(true) + min(*self._lags, 0))
+    found = self._estimate(contents[steps], np.stack(rows)[:, steps])
     scores, control, null = np.split(found, [number, number + 1])
     excess = scores - null.mean(axis=0)
     self._null.add(null)
+    self._excess_by_sequence.append(excess.mean(axis=1))
     for name, value in dict(
       scores=scores,
       control=control[0],
@@ -307,6 +335,7 @@ class Scorer:
       locations=self._locations,
       scores=means['scores'],
       standard_error=np.sqrt(variance),
+      excess_by_sequence=np.stack(self._excess_by_sequence),
       control=means['control'],
       null=self._null.mean,
       shifted=self._null.draw,
@@ -361,6 +390,7 @@ def from_traces(
   traces: traces_lib.Traces,
   split: str,
   layouts: Mapping[str, tuple[int, ...]],
+  inputs: Mapping[str, Callable[[int], np.ndarray]] | None = None,
   log: progress.Log | None = None,
   **options: Any,
 ) -> dict[str, MutualInformationResult]:
@@ -370,6 +400,8 @@ def from_traces(
     traces: the traces.
     split: name of the split to score.
     layouts: shapes of the representations to score, by name.
+    inputs: those of them that are not in the traces; by name, a function from
+      a sequence's index to float `[time, width]`.
     log: takes a line of progress now and then.
     **options: see `Scorer`.
 
@@ -380,7 +412,7 @@ def from_traces(
     UsageError: if the traces lack a representation, are damaged, or hold
       numbers that are not finite; or if the estimator is unknown.
   """
-  scored = 0
+  inputs, scored = inputs or {}, 0
 
   def done(number: int) -> None:
     nonlocal scored
@@ -394,15 +426,18 @@ def from_traces(
   chosen = options.get('locations')
   num_sequences = traces.num_rollouts[split]
   total = num_sequences * sum(
-    scorer.num_scores * len(chosen or range(traces.width(name)))
+    scorer.num_scores * len(chosen or range(math.prod(layouts[name])))
     for name, scorer in scorers.items()
   )
   with (
     progress.Stage(log, 'mutual information', total, 'scores') as stage,
     traces.explained_errors(),
   ):
-    dataset = traces.dataset(split, [*layouts, 'classes'])
+    recorded = [name for name in layouts if name not in inputs]
+    dataset = traces.dataset(split, ['index', *recorded, 'classes'])
     for example in dataset.as_numpy_iterator():
+      index = int(example['index'])
+      example |= {name: inputs[name](index) for name in inputs}
       for name, scorer in scorers.items():
         contents = example[name]
         if not np.isfinite(contents).all():

@@ -2,7 +2,8 @@
 
 A mean score is over independent sequences, each with its own null distribution.
 `NullMoments` collects the cumulants of the mean, `upper_tail` turns them into
-p-values, and `adjusted` corrects these for their number.
+p-values, and `adjusted` corrects these for their number. `paired` compares two
+mean scores of the same sequences.
 
 The rank among the null scores (`empirical`) does not suffice. With S null
 scores, a p-value cannot fall below 1 / (S + 1), and the correction for 16,384
@@ -10,6 +11,8 @@ locations would need millions of them. But cumulants of independent scores add
 up, and the mean of some dozens of scores is close to a Pearson type III law (a
 shifted gamma distribution) with the same mean, variance and skewness.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -69,6 +72,27 @@ def adjusted(p_values: np.ndarray) -> np.ndarray:
   """
   found = stats.false_discovery_control(p_values, axis=None)
   return found.reshape(p_values.shape)
+
+
+class PairedDifference(NamedTuple):
+  """A mean difference, and the ends of its 95 % interval."""
+
+  mean: float
+  low: float
+  high: float
+
+
+def paired(differences: np.ndarray) -> PairedDifference:
+  """Returns the mean of differences, with the interval of Student's t.
+
+  Args:
+    differences: float `[number]`, of two scores each; at least two.
+  """
+  number = len(differences)
+  mean = float(differences.mean())
+  error = differences.std(ddof=1) / np.sqrt(number)
+  half = float(stats.t.ppf(0.975, number - 1) * error)
+  return PairedDifference(mean, mean - half, mean + half)
 
 
 class NullMoments:

@@ -13,7 +13,8 @@ from dnc.dsprites import variation
 from dnc.system import json_values
 
 _NUM_LISTED = 5
-# A plain score explains the post's if all but this share of it is negligible.
+# A plain score is consistent with the post's if all but this share of it is
+# negligible.
 _EXCEPTIONS = 0.05
 # Smaller p-values are too far out in the tail of a fitted law to mean anything.
 _LEAST_SHOWN = 1e-99
@@ -22,6 +23,15 @@ _PLAIN = {
   'adjusted': 'adjusted score of the raw numbers',
   'integers': 'plain score of integer parts',
 }
+_ABOUT_TABLE = (
+  'Each cell has the nats above chance of the number that has most, and in '
+  'brackets the share of numbers that are significant. The columns are about '
+  'the x position of the sprite to be predicted, of the one that goes in, of '
+  'earlier ones (at the best lag), and about a random sequence, the control. '
+  'The last column has the mean over all numbers, and its 95 % interval over '
+  "sequences (paired, Student's t). The action's x is the move from the "
+  'current sprite to the next: an input of the same step.'
+)
 _HOW_TO_READ = (
   'How to read it: scores are in nats, averaged over the sequences. An '
   'estimate from finite sequences is above zero even for contents that are '
@@ -34,7 +44,7 @@ _HOW_TO_READ = (
   'as high, after correction for the number of locations and lags '
   '(Benjamini-Hochberg); 5 % of the significant locations are expected to be '
   'false discoveries. At lag k, contents are compared with the x of k steps '
-  'before.'
+  'before; at lag -1, with that of the sprite to be predicted.'
 )
 
 
@@ -55,7 +65,11 @@ def _beside_the_post(result: scoring.MutualInformationResult) -> str:
     ]
 
   rows = [
-    row(f'true x sequence, lag {lag}', scores)
+    row(
+      f'true x sequence, lag {lag}'
+      + (", the post's" if lag == scoring.CURRENT else ''),
+      scores,
+    )
     for lag, scores in zip(result.lags, result.scores)
   ]
   rows += [
@@ -73,9 +87,9 @@ def _beside_the_post(result: scoring.MutualInformationResult) -> str:
 
 
 def _on_the_post(result: scoring.MutualInformationResult) -> str:
-  """Says which plain scores explain the post's numbers, and what that means.
+  """Says which plain scores are consistent with the post's, and what it means.
 
-  A score explains them if it is almost always negligible, for true and for
+  A score is consistent if it is almost always negligible, for true and for
   random sequences.
   """
   found = [
@@ -85,8 +99,8 @@ def _on_the_post(result: scoring.MutualInformationResult) -> str:
   ]
   if not found:
     return (
-      'None of the plain scores is below 1e-8 everywhere: none explains the '
-      "post's numbers here."
+      'None of the plain scores is below 1e-8 everywhere: none is consistent '
+      "with the post's numbers here."
     )
   reasons = dict(
     raw='contents that never change score zero',
@@ -104,7 +118,7 @@ def _on_the_post(result: scoring.MutualInformationResult) -> str:
   )
   return (
     'The post found scores below 1e-8 at every location, for both sequences. '
-    f'Here, these scores are as low: {shown}. Such contents would score the '
+    f'Consistent with that are, here: {shown}. Such contents would score the '
     'same even if they held all of x, so the score says nothing about what '
     'they hold.'
   )
@@ -121,13 +135,10 @@ def _by_representation(results: scoring.Results) -> str:
         '': f'{tables.title(name)}, lag {lag}',
         'locations': f'{summary["num_locations"]}',
         'significant': f'{summary["num_significant_by_lag"][i]}',
-        'highest score': f'{result.scores[i].max():.4f}',
         'highest excess': f'{result.excess[i, best]:+.4f}{_plus_minus(error)}',
-        'mean score': f'{result.scores[i].mean():.4f}',
         'mean excess': f'{result.excess[i].mean():+.4f}',
         'bias: random x': f'{summary["bias_by_random_sequences"]:.4f}',
         'bias: shifted x': f'{summary["bias_by_shifts"]:.4f}',
-        'significant: random x': f'{summary["num_significant_control"]}',
       }
       rows.append(list(row.values()))
   return tables.table(list(row), rows)
@@ -173,16 +184,44 @@ def text(results: scoring.Results, fixed: variation.Fixed = ()) -> str:
   estimator = tables.title(result.estimator)
   if result.num_bins is not None:
     estimator += f', {result.num_bins} bins'
-  fixed = f'; fixed: {variation.shown(fixed)}' if fixed else ''
-  sequences = (
-    f'{result.num_sequences} sequences in which only x moves{fixed}. P-values '
-    f'from {result.num_shifts} shifts of each.'
-  )
   parts = [
     f'# Test 2: mutual information ({estimator})',
     verdict.text(results),
-    sequences,
+    summary(results),
+    details(results, fixed),
   ]
+  return '\n\n'.join(parts)
+
+
+def summary(results: scoring.Results) -> str:
+  """Returns the small table of the verdict, and how to read it."""
+  return f'{verdict.table(results)}\n\n{_ABOUT_TABLE}'
+
+
+def _about(
+  result: scoring.MutualInformationResult, fixed: variation.Fixed
+) -> str:
+  """Says what was scored, and how little would have been found."""
+  fixed = f'; fixed: {variation.shown(fixed)}' if fixed else ''
+  different = result.num_different_shifts
+  few = f' ({different} different)' if different < result.num_shifts else ''
+  about = (
+    f'{result.num_sequences} sequences in which only x moves{fixed}. P-values '
+    f'from {result.num_shifts} shifts of each{few}. At most '
+    f'{result.ceiling:.2f} nats are possible.'
+  )
+  if result.constant.all():
+    return about
+  return (
+    f'{about} Half of the time, {verdict.least_seen(result):.2g} nats above '
+    'chance would be significant in a typical number.'
+  )
+
+
+def details(results: scoring.Results, fixed: variation.Fixed = ()) -> str:
+  """Returns all tables but that of the verdict; see `text`."""
+  result = results[verdict.subject(results)]
+  parts = [_about(result, fixed)]
   if 'memory' in results:
     parts += [
       '## Beside the post: locations of the memory',

@@ -1,10 +1,13 @@
-"""The verdict of Test 2: does the memory follow x?"""
+"""The verdict of Test 2: does the memory follow x? One sentence and a table."""
+
+from collections.abc import Mapping
 
 import numpy as np
 from scipy import special
 
 from analysis.common import tables
 from analysis.mutual_information import scoring
+from dnc.system import wording
 
 # Fewer distinct shifts of a sequence estimate chance too poorly.
 _LEAST_SHIFTS = 20
@@ -12,6 +15,13 @@ _LEAST_SHIFTS = 20
 # is significant by chance now and then.
 _CONTROL_LEVEL = 0.01
 _AXES = {'memory': ('slot', 'word'), 'read_words': ('head', 'word')}
+# Which sprites each lag is about, as in 'of the next sprite'.
+_SPRITES = {
+  'later': lambda lag: lag < scoring.NEXT,
+  'the next': lambda lag: lag == scoring.NEXT,
+  'the current': lambda lag: lag == scoring.CURRENT,
+  'earlier': lambda lag: lag > scoring.CURRENT,
+}
 
 
 def subject(results: scoring.Results) -> str:
@@ -24,90 +34,98 @@ def axes(name: str) -> tuple[str, ...]:
   return _AXES.get(name, ('number',))
 
 
-def _least_seen(result: scoring.MutualInformationResult) -> float:
+def least_seen(result: scoring.MutualInformationResult) -> float:
   """The excess at which a typical location is significant half the time."""
   z = -special.ndtri(scoring.LEVEL / result.p_values.size)
   return float(z * np.median(result.null_deviation[~result.constant]))
 
 
+def _rows(
+  result: scoring.MutualInformationResult,
+) -> Mapping[str, list[int]]:
+  """The rows of `[lags, locations]` about later, the next, ... sprites."""
+  rows = {
+    sprites: [i for i, lag in enumerate(result.lags) if is_about(lag)]
+    for sprites, is_about in _SPRITES.items()
+  }
+  return {sprites: found for sprites, found in rows.items() if found}
+
+
 def text(results: scoring.Results) -> str:
-  """Says whether the memory follows x, with the numbers.
+  """Says in a sentence, without numbers, whether the memory follows x.
 
   Without a memory, the verdict is about the first representation.
   """
   name = subject(results)
-  result = results[name]
-  number = len(result.locations)
-  what = f'{number} numbers of the {tables.title(name)}'
-  if name != 'memory':
-    what += ' (this core has no memory)'
+  result, what = results[name], f'of the {tables.title(name)}'
   if result.constant.all():
-    return f'No: none of the {what} ever changes within a sequence.'
-  faulty = int((result.control_q_values <= _CONTROL_LEVEL).sum())
-  if faulty:
+    return f'No: no number {what} ever changes within a sequence.'
+  if (result.control_q_values <= _CONTROL_LEVEL).any():
     return (
-      f'Cannot tell: the control fails, {faulty} of the {what} seem to follow '
-      'a random sequence that the model never saw.'
+      f'Cannot tell: the control fails, numbers {what} seem to follow a random '
+      'sequence that the model never saw.'
     )
   if result.num_different_shifts < _LEAST_SHIFTS:
-    advice = 'Ask for more shifts.'
+    advice = 'ask for more shifts'
     if result.num_different_shifts < result.num_shifts:
-      advice = (
-        'Use longer sequences, or a longest lag of less than '
-        f'{max(result.lags)}.'
-      )
+      advice = 'use longer sequences, or a shorter longest lag'
     return (
-      f'Cannot tell: at least {_LEAST_SHIFTS} different shifts of each '
-      'sequence are needed to estimate chance, and there are '
-      f'{result.num_different_shifts}. {advice}'
+      'Cannot tell: each sequence has too few different shifts to estimate '
+      f'chance; {advice}.'
     )
-  summary = result.summary()
-  lags = ', '.join(map(str, result.lags))
-  how = f'{tables.title(result.estimator)}, {result.num_sequences} sequences'
-  if not summary['num_significant']:
-    return (
-      f'No: none of the {what} follows x at any of the lags {lags} ({how}). '
-      f'Half of the time, the test would detect {_least_seen(result):.2g} nats '
-      f'above chance in a typical one; {result.ceiling:.2f} are possible.'
-    )
-  lag, best = np.unravel_index(
-    np.where(result.significant, result.excess, -np.inf).argmax(),
-    result.scores.shape,
-  )
-  where = ', '.join(
-    f'{axis} {index}' for axis, index in zip(axes(name), result.place(best))
-  )
+  significant = result.significant
+  found = [
+    sprites
+    for sprites, rows in _rows(result).items()
+    if significant[rows].any()
+  ]
+  if not found:
+    return f'No: no number {what} follows the x position at any lag.'
+  one_alone = len(found) == 1 and found[0].startswith('the')
   return (
-    f'Yes: {summary["num_significant"]} of the {what} follow x at some of the '
-    f'lags {lags} ({how}, q <= {scoring.LEVEL}). The most informative is '
-    f'{where}: {result.excess[lag, best]:.3f} nats above chance'
-    f'{_interval(result, lag, best)} at lag {result.lags[lag]}, of '
-    f'{result.ceiling:.2f} possible. Against the random control, '
-    f'{summary["num_significant_control"]} are significant.'
-    f'{_elsewhere(results)}'
+    f'Yes: {_how_many(significant.any(axis=0).mean())} numbers {what} follow '
+    f'the x position of {wording.join(found)} sprite{"" if one_alone else "s"}'
+    f'{_compared(result)}.'
   )
 
 
-def _interval(
-  result: scoring.MutualInformationResult, lag: int, location: int
-) -> str:
-  """The 95 % interval of an excess; none for a single sequence."""
-  half = special.ndtri(0.975) * result.standard_error[lag, location]
-  if not np.isfinite(half):
+def _how_many(share: float) -> str:
+  return 'all' if share == 1 else 'most' if share > 0.5 else 'some'
+
+
+def _compared(result: scoring.MutualInformationResult) -> str:
+  """Says of which sprite, next or current, they hold more, if that is clear."""
+  difference = result.next_minus_current
+  if difference is None or difference.low <= 0 <= difference.high:
     return ''
-  excess = result.excess[lag, location]
-  return (
-    f' (95 %: {excess - half:.3f} to {excess + half:.3f}; slightly biased '
-    f'upwards, as the highest of {len(result.locations)})'
-  )
+  if difference.mean > 0:
+    return ', and hold more of the next than of the current'
+  return ', and hold more of the current than of the next'
 
 
-def _elsewhere(results: scoring.Results) -> str:
-  """Says how much each other representation holds at most, if any."""
-  others = []
+def table(results: scoring.Results) -> str:
+  """Returns the small table of what each representation holds, in Markdown.
+
+  A cell has the nats above chance of the number with most, and the share of
+  numbers that are significant.
+  """
+  rows = []
   for name, result in results.items():
-    if name != subject(results):
-      most = np.max(result.excess, initial=-np.inf, where=result.significant)
-      most = f'at most {most:.3f}' if np.isfinite(most) else 'nothing'
-      others.append(f'{most} in the {tables.title(name)}')
-  return f' Elsewhere: {", ".join(others)}.' if others else ''
+    row = {'': f'{tables.title(name)} ({len(result.locations)})'}
+    for sprites, chosen in _rows(result).items():
+      row[sprites.removeprefix('the ')] = _cell(
+        result.excess[chosen], result.significant[chosen].any(axis=0)
+      )
+    row['random x'] = _cell(
+      result.control - result.null, result.control_q_values <= scoring.LEVEL
+    )
+    difference = result.next_minus_current
+    if difference is not None:
+      mean, low, high = difference
+      row['next - current, mean'] = f'{mean:+.4f} ({low:+.4f} to {high:+.4f})'
+    rows.append(row)
+  return tables.table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _cell(excess: np.ndarray, significant: np.ndarray) -> str:
+  return f'{excess.max():.3f} ({significant.mean():.0%})'

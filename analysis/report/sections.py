@@ -1,6 +1,7 @@
 """The sections of the report: results in text, tables and figures."""
 
 from collections.abc import Mapping
+import re
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,8 @@ class Sections:
     self.parts.append(picture.markdown())
 
   def add_tables(self, text: str) -> None:
-    """Adds the tables of a test, without their title."""
-    text = text.split('\n', 1)[1].strip()
+    """Adds the tables of a test, without a title that they may have."""
+    text = re.sub(r'\A# .*\n', '', text).strip()
     self.parts.append(text.replace('\n## ', '\n### '))
 
 
@@ -163,6 +164,7 @@ def add_mutual_information(
     'The network is shown sequences in which only the x position of the '
     'sprite changes. *Mutual information* measures how much information each '
     'number, by itself, has about x; 0 is none.',
+    mutual_information.tables.summary(results),
   )
   for name, result in results.items():
     if len(result.layout) == 2 and len(result.locations) == np.prod(
@@ -170,6 +172,8 @@ def add_mutual_information(
     ):
       _plot_locations(sections, name, result)
   for name, result in results.items():
+    if len(result.locations) == 1:
+      continue  # One number has no spread.
     title = tables.title(name)
     sections.plot(
       f'mutual_information_spread_{name}',
@@ -191,7 +195,7 @@ def add_mutual_information(
     )
   fixed = sections.about['evaluation']['fixed']
   sections.add_tables(
-    mutual_information.tables.text(
+    mutual_information.tables.details(
       results, [item for item in fixed if item[0] != 'x_position']
     )
   )

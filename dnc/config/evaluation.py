@@ -101,8 +101,9 @@ class EvaluationConfig(settings.Settings):
     tests=('mi',),
   )
   lags: tuple[int, ...] = settings.setting(
-    (0, 1, 5, 10),
-    'Compare the memory with the x position this many steps earlier.',
+    (-1, 0, 5, 10),
+    'Compare the memory with the x position this many steps earlier; -1 is '
+    'that of the next sprite, which the model predicts.',
     _MI,
     tests=('mi',),
   )
@@ -239,13 +240,15 @@ class EvaluationConfig(settings.Settings):
 
   def _check_lags(self) -> None:
     # Test 2 shifts a sequence by more steps than any lag, in more than one way.
-    most = self.rollout_length - min(self.rollout_length // 10, 10) - 3
+    # Sprites beyond the next one depend on nothing that the model has seen.
+    ahead = max(min(self.rollout_length // 10, 10), int(-1 in self.lags))
+    most = self.rollout_length - ahead - 3
     checks.require(
       self,
       'lags',
       checks.is_each_once(self.lags)
-      and all(0 <= lag <= most for lag in self.lags),
-      f'in 0 to {most} with --rollout_length={self.rollout_length}, each once',
+      and all(-1 <= lag <= most for lag in self.lags),
+      f'in -1 to {most} with --rollout_length={self.rollout_length}, each once',
     )
 
   def for_run(self, config: training.Config) -> Self:

@@ -220,6 +220,7 @@ class ConfinedTest(tf.test.TestCase):
         read_words=(4, 4),
         controller_hidden=(8,),
         controller_cell=(8,),
+        action=(1,),
       ),
     )
     for result in found.values():
@@ -317,7 +318,7 @@ class WithoutMemoryTest(tf.test.TestCase):
     )
     self.assertNotIn('memory', found['probe'].scores['test'])
     self.assertEqual(
-      list(found['mi']), ['controller_hidden', 'controller_cell']
+      list(found['mi']), ['controller_hidden', 'controller_cell', 'action']
     )
     self.assertTrue(any('core=lstm has no memory;' in line for line in lines))
     self.assertNotIn('lesion', found)

@@ -32,12 +32,21 @@ class ControlsTest(tf.test.TestCase):
     self.assertNotAllEqual(shifts, controls.circular_shifts(1, 3, 500, 50))
 
   def test_circular_shifts_go_beyond_every_lag(self):
-    shifts = controls.circular_shifts(0, 0, 15, 200, furthest_lag=10)
+    shifts = controls.circular_shifts(0, 0, 15, 200, lags=(0, 10))
     # Only three shifts are left, so each is drawn many times.
     self.assertAllEqual(np.unique(shifts), [11, 12, 13])
     self.assertLen(shifts, 200)
-    with self.assertRaisesRegex(ValueError, '12 steps .* lags of 10'):
-      controls.circular_shifts(0, 0, 12, 5, furthest_lag=10)
+    # A shift by 8 of 9 steps is a lag of -1.
+    shifts = controls.circular_shifts(0, 0, 9, 200, lags=(-1, 5))
+    self.assertAllEqual(np.unique(shifts), [6, 7])
+    # No further than the usual distance: the shifts are those without it.
+    for seed in range(3):
+      self.assertAllEqual(
+        controls.circular_shifts(seed, 0, 500, 99, lags=(-1, 0, 5, 10)),
+        controls.circular_shifts(seed, 0, 500, 99, lags=(0, 1, 5, 10)),
+      )
+    with self.assertRaisesRegex(ValueError, '12 steps .* lags of 0, 10'):
+      controls.circular_shifts(0, 0, 12, 5, lags=(0, 10))
 
 
 if __name__ == '__main__':

@@ -26,6 +26,7 @@ def result(**changes):
     locations=np.arange(4),
     scores=np.array([[0.5, 0.0, 0.1, 0.2], [0.1, 0.0, 0.1, 0.9]]),
     standard_error=np.full([2, 4], 0.015),
+    excess_by_sequence=np.full([50, 2], 0.1),
     control=np.array([0.125, 0.0, 0.1, 0.1]),
     null=np.array([0.1, 0.0, 0.1, 0.2]),
     shifted=np.array([0.11, 0.0, 0.1, 0.19]),
@@ -44,6 +45,15 @@ def result(**changes):
     entropy=3.4,
   )
   return dataclasses.replace(found, **changes)
+
+
+def next_and_current(of_next, of_current):
+  """The same at lags -1 and 0, with these means in each sequence."""
+  return result(
+    lags=(-1, 0),
+    num_sequences=len(of_next),
+    excess_by_sequence=np.stack([of_next, of_current], axis=1),
+  )
 
 
 def nothing(**changes):

@@ -32,6 +32,7 @@ def _sequences(seed, num_sequences, num_locations, plant=None, num_steps=200):
 
 
 def _plant(contents, x, rng):
+  contents[:-1, 1] = x[1:]
   contents[:, 2] = x
   contents[5:, 5] = 0.1 * x[:-5]
   contents[:, 7] = 0.25
@@ -50,27 +51,33 @@ class PlantedTest(parameterized.TestCase, tf.test.TestCase):
     found = mutual_information.score(
       *_sequences(3, number, 12, _plant), estimator=estimator
     )
-    self.assertEqual(found.lags, (0, 1, 5, 10))
+    self.assertEqual(found.lags, (-1, 0, 5, 10))
     expected = np.zeros([4, 12], bool)
-    expected[0, [2, 9]] = expected[2, 5] = True
-    planted = [2, 5, 7]
+    expected[0, 1] = expected[1, [2, 9]] = expected[2, 5] = True
+    planted = [1, 2, 5, 7]
     self.assertAllEqual(found.significant[:, planted], expected[:, planted])
-    self.assertTrue(found.significant[0, 9])
+    self.assertAllEqual(found.excess.argmax(axis=0)[[1, 2, 5]], [0, 1, 2])
+    self.assertTrue(found.significant[1, 9])
     # One may be significant by chance.
-    self.assertLessEqual(found.significant.sum(), 3 + 1)
+    self.assertLessEqual(found.significant.sum(), 4 + 1)
     self.assertLess(found.p_values[expected].max(), 1e-6)
     self.assertAllEqual(np.flatnonzero(found.constant), [7])
     self.assertAllEqual(found.p_values[:, 7], np.ones(4))
     self.assertAllEqual(found.control_q_values <= 0.05, np.zeros(12))
     # Binned x scores log 10 nats; with neighbours, nearly its entropy.
     self.assertAllClose(
-      found.scores[[0, 2], [2, 5]], [found.ceiling] * 2, rtol=0.1
+      found.scores[[0, 1, 2], [1, 2, 5]], [found.ceiling] * 3, rtol=0.1
     )
     # Shifts and random sequences have the same mean score.
     self.assertNear(found.control.mean(), found.null.mean(), 0.03)
     self.assertAllClose(
       found.scores[:, 0], np.full(4, found.null[0]), atol=0.05
     )
+
+  def test_nothing_is_found_where_nothing_is_planted(self):
+    found = mutual_information.score(*_sequences(4, 10, 12))
+    self.assertFalse(found.significant.any())
+    self.assertBetween(0, *found.next_minus_current[1:])
 
   @parameterized.parameters(('binned', 99), ('nearest_neighbours', 9))
   def test_noisy_copy_is_within_the_stated_error(self, estimator, num_shifts):
@@ -138,23 +145,61 @@ class CalibrationTest(parameterized.TestCase, tf.test.TestCase):
   def test_false_discoveries_in_noise_are_rare(self):
     found = [
       mutual_information.score(
-        *_sequences(seed, 3, 40), lags=(0, 1), num_shifts=49, seed=seed
-      ).significant.any()
+        *_sequences(seed, 3, 40), lags=(-1, 0), num_shifts=49, seed=seed
+      )
       for seed in range(60)
     ]
-    # Expected in 5 % of the experiments, that is 3.
-    self.assertLessEqual(sum(found), 9)
+    differences = [result.next_minus_current for result in found]
+    # Both expected in 5 % of the experiments, that is 3.
+    self.assertLessEqual(sum(result.significant.any() for result in found), 9)
+    self.assertLessEqual(
+      sum(low > 0 or high < 0 for _, low, high in differences), 9
+    )
+
+
+class NextMinusCurrentTest(tf.test.TestCase):
+  def test_more_of_the_next_than_of_the_current_or_the_reverse(self):
+    def of(lag, number):
+      # One location of four holds x of this lag, and nothing else.
+      pairs = []
+      for i in range(number):
+        x = np.random.default_rng(i).permutation(np.repeat(np.arange(4), 500))
+        contents = np.zeros([len(x), 4], np.float32)
+        contents[:, 2] = np.roll(x, lag)
+        pairs.append((contents, x))
+      return mutual_information.score(*zip(*pairs), lags=(-1, 0), num_shifts=9)
+
+    for lag, sign in ((-1, 1), (0, -1)):
+      difference = of(lag, 8).next_minus_current
+      # A copy of 4 classes scores log 4 at its lag. At the other one it has
+      # only the bias, (4 - 1) (4 - 1) / (2 time).
+      expected = (np.log(4) - 9 / 4000) / 4
+      self.assertNear(sign * difference.mean, expected, 5e-4)
+      self.assertGreater(difference.low * difference.high, 0)
+    self.assertIsNone(of(0, 1).next_minus_current)
+
+  def test_without_one_of_the_lags_they_are_not_compared(self):
+    data = _sequences(0, 3, 2, num_steps=60)
+    for lags in ((0, 1), (-1, 5)):
+      found = mutual_information.score(*data, lags=lags, num_shifts=3)
+      self.assertIsNone(found.next_minus_current)
+      self.assertIsNone(found.summary()['next_minus_current'])
 
 
 class ScoreTest(parameterized.TestCase, tf.test.TestCase):
-  def test_scores_are_means_over_sequences_on_steps_with_a_label(self):
+  @parameterized.parameters((3, 0), (-1, 0, 3), (-2, -1))
+  def test_scores_are_means_over_sequences_on_steps_with_a_label(self, *lags):
     contents, sequences = _sequences(0, 3, 10, _plant)
     result = mutual_information.score(
-      contents, sequences, lags=(3, 0), num_shifts=5
+      contents, sequences, lags=lags, num_shifts=5
     )
-    for lag, scores in zip((3, 0), result.scores):
+    first, ahead = max(*lags, 0), max(0, -min(lags))
+    for lag, scores in zip(lags, result.scores):
       expected = [
-        estimators.binned(some[3:], x[np.newaxis, 3 - lag : len(x) - lag])
+        estimators.binned(
+          some[first : len(x) - ahead],
+          x[np.newaxis, first - lag : len(x) - ahead - lag],
+        )
         for some, x in zip(contents, sequences)
       ]
       self.assertAllClose(scores, np.mean(expected, axis=0)[0], rtol=1e-12)
@@ -179,6 +224,9 @@ class ScoreTest(parameterized.TestCase, tf.test.TestCase):
       excesses.append(true - nulls[-1].mean(axis=0))
     self.assertAllClose(result.null, np.mean(nulls, axis=(0, 1)))
     self.assertAllClose(result.excess[0], np.mean(excesses, axis=0))
+    self.assertAllClose(
+      result.excess_by_sequence[:, 0], np.mean(excesses, axis=1)
+    )
     self.assertAllClose(
       result.standard_error[0], np.std(excesses, axis=0, ddof=1) / 2
     )
@@ -233,7 +281,7 @@ class ScoreTest(parameterized.TestCase, tf.test.TestCase):
       mutual_information.Scorer().result()
     for options, said in (
       (dict(num_shifts=2), 'at least 3'),
-      (dict(lags=(-1,)), '0 or more'),
+      (dict(lags=()), 'there must be a lag'),
       (dict(lags=(28,)), 'too short for lags of 28'),
     ):
       with self.assertRaisesRegex(ValueError, said):
@@ -282,6 +330,26 @@ class FromTracesTest(tf.test.TestCase):
       opened, 'test', dict(memory=(2, 2)), num_shifts=9, locations=(3,)
     )
     self.assertEqual(some['memory'].scores.shape, (4, 1))
+
+  def test_inputs_are_scored_beside_what_is_in_the_traces(self):
+    memory = np.random.default_rng(1).standard_normal((40, 4), np.float32)
+    rollouts, opened = self._export(memory)
+    moves = [
+      np.diff(rollout['classes'][:, 3:4], axis=0, append=5).astype(np.float32)
+      for rollout in rollouts
+    ]
+    found = mutual_information.from_traces(
+      opened,
+      'test',
+      dict(memory=(2, 2), action=(1,)),
+      dict(action=lambda index: moves[index]),
+      num_shifts=9,
+    )
+    self.assertEqual(list(found), ['memory', 'action'])
+    expected = mutual_information.score(
+      moves, [rollout['classes'][:, 3] for rollout in rollouts], num_shifts=9
+    )
+    self.assertAllEqual(found['action'].scores, expected.scores)
 
   def test_numbers_that_are_not_finite_are_refused(self):
     _, opened = self._export(np.full([40, 4], np.inf, np.float32))

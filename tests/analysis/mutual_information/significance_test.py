@@ -74,6 +74,15 @@ class AdjustedTest(tf.test.TestCase):
     self.assertNear(np.mean(shares), 0.04, 0.01)
 
 
+class PairedTest(tf.test.TestCase):
+  def test_worked_out_by_hand(self):
+    # Student's t for two degrees of freedom at 97.5 % is 4.3027.
+    found = significance.paired(np.array([1.0, 2.0, 3.0]))
+    half = 4.3027 / np.sqrt(3)
+    self.assertAllClose(tuple(found), (2, 2 - half, 2 + half), rtol=1e-4)
+    self.assertEqual(significance.paired(np.zeros(5)), (0, 0, 0))
+
+
 class NullMomentsTest(tf.test.TestCase):
   def test_moments_are_those_of_the_mean_over_sequences(self):
     # Chi-square: a gamma law with known cumulants.

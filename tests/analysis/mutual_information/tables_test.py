@@ -20,9 +20,9 @@ class TextTest(tf.test.TestCase):
     cls._rows = markdown_tables.rows(cls._text)
 
   def test_table_beside_the_post(self):
-    table = self._rows[0]
+    table = self._rows[1]
     self.assertEqual(
-      table['true x sequence, lag 0'], ['0.5', '0.2', '1 of 4', '']
+      table["true x sequence, lag 0, the post's"], ['0.5', '0.2', '1 of 4', '']
     )
     self.assertEqual(
       table['true x sequence, lag 5'], ['0.9', '0.275', '1 of 4', '']
@@ -42,7 +42,7 @@ class TextTest(tf.test.TestCase):
       table['post: random x sequence'], ['< 1e-08', '< 1e-08', 'all', '']
     )
 
-  def test_says_which_plain_score_explains_the_post(self):
+  def test_says_which_plain_score_is_consistent_with_the_post(self):
     self.assertIn(
       'the adjusted score of the raw numbers, in 98.8% of all', self._text
     )
@@ -55,25 +55,15 @@ class TextTest(tf.test.TestCase):
         )
       )
     )
-    self.assertIn("none explains the post's numbers", text)
+    self.assertIn("none is consistent with the post's numbers", text)
 
   def test_has_every_representation_at_every_lag(self):
-    table = self._rows[1]
+    table = self._rows[2]
     self.assertEqual(
       table['memory, lag 0'],
-      [
-        '4',
-        '1',
-        '0.5000',
-        '+0.4000 ± 0.0150',
-        '0.2000',
-        '+0.1000',
-        '0.0813',
-        '0.1000',
-        '0',
-      ],
+      ['4', '1', '+0.4000 ± 0.0150', '+0.1000', '0.0813', '0.1000'],
     )
-    self.assertEqual(table['memory, lag 5'][3], '+0.7000 ± 0.0150')
+    self.assertEqual(table['memory, lag 5'][2], '+0.7000 ± 0.0150')
     self.assertIn('controller hidden, lag 0', table)
 
   def test_lists_the_most_significant_by_slot_and_word(self):
@@ -92,6 +82,11 @@ class TextTest(tf.test.TestCase):
   def test_names_the_estimator_and_what_is_fixed(self):
     self.assertIn('(binned, 10 bins)', self._text)
     self.assertIn('50 sequences in which only x moves. P-values', self._text)
+    self.assertIn('from 99 shifts of each. At most 2.30 nats', self._text)
+    # p = 0.05 / 8 is at 2.50 standard deviations of 0.01.
+    self.assertIn('Half of the time, 0.025 nats above chance', self._text)
+    few = examples.result(num_different_shifts=19)
+    self.assertIn('of each (19 different). At', tables.text(dict(memory=few)))
     text = tables.text(dict(memory=examples.result()), (('shape', 2),))
     self.assertIn('only x moves; fixed: shape:2.', text)
 

@@ -1,68 +1,115 @@
 """Tests of the verdict of Test 2."""
 
+from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
 from analysis.mutual_information import verdict
 from tests.analysis.mutual_information import examples
+from tests.support import markdown_tables
+
+_MORE = np.array([0.3, 0.4, 0.5])
+_LESS = np.array([0.1, 0.2, 0.2])
 
 
-class VerdictTest(tf.test.TestCase):
+class TextTest(parameterized.TestCase, tf.test.TestCase):
   def _verdict(self, result):
-    return verdict.text(dict(memory=result))
+    said = verdict.text(dict(memory=result))
+    # One short sentence, without numbers.
+    self.assertRegex(said, r'^[^.\d]+\.$')
+    self.assertLessEqual(len(said.split()), 30)
+    return said
 
-  def test_yes(self):
-    said = self._verdict(examples.result())
-    self.assertStartsWith(said, 'Yes: 2 of the 4 numbers of the memory follow')
+  def test_yes_names_the_sprites(self):
+    self.assertEqual(
+      self._verdict(examples.result()),
+      'Yes: some numbers of the memory follow the x position of the current '
+      'and earlier sprites.',
+    )
+    q_values = np.ones([2, 4])
+    q_values[0, 1:] = 0.01
+    self.assertEqual(
+      self._verdict(examples.result(q_values=q_values)),
+      'Yes: most numbers of the memory follow the x position of the current '
+      'sprite.',
+    )
+
+  @parameterized.parameters(
+    (_MORE, _LESS, ', and hold more of the next than of the current.'),
+    (_LESS, _MORE, ', and hold more of the current than of the next.'),
+    (_MORE, _MORE[::-1], 'the next and the current sprites.'),
+  )
+  def test_compares_next_and_current(self, of_next, of_current, said):
+    result = examples.next_and_current(of_next, of_current)
+    self.assertEndsWith(self._verdict(result), said)
+
+  def test_the_longest_verdict_is_short_enough(self):
+    result = examples.result(
+      lags=(-2, -1, 0, 5),
+      scores=np.ones([4, 4]),
+      q_values=np.zeros([4, 4]),
+      excess_by_sequence=np.tile([0.0, 2, 1, 0], [3, 1]),
+      num_sequences=3,
+    )
+    said = verdict.text(dict(controller_hidden=result))
+    self.assertStartsWith(
+      said, 'Yes: all numbers of the controller hidden follow the x position'
+    )
+    self.assertIn('of later, the next, the current and earlier sprites', said)
+    self.assertLessEqual(len(said.split()), 30)
+
+  def test_no(self):
+    self.assertStartsWith(
+      self._verdict(examples.nothing()), 'No: no number of the memory follows'
+    )
     self.assertIn(
-      'slot 1, word 1: 0.700 nats above chance (95 %: 0.671 to 0.729; slightly',
-      said,
+      'ever changes',
+      self._verdict(examples.nothing(constant=np.ones(4, bool))),
     )
-    self.assertIn('at lag 5, of 2.30 possible. Against the random', said)
-    self.assertNotIn('Elsewhere', said)
-    said = verdict.text(
-      dict(memory=examples.result(), controller_hidden=examples.controller())
-    )
-    self.assertIn('Elsewhere: at most 0.700 in the controller hidden.', said)
-    # A score that is not significant may be high by chance.
-    said = verdict.text(
-      dict(
-        memory=examples.result(),
-        controller_hidden=examples.nothing(layout=(4,)),
-      )
-    )
-    self.assertIn('Elsewhere: nothing in the controller hidden.', said)
-
-  def test_no_says_what_would_have_been_seen(self):
-    said = self._verdict(examples.nothing())
-    self.assertStartsWith(said, 'No: none of the 4 numbers of the memory')
-    # p = 0.05 / 8 is at 2.50 standard deviations of 0.01.
-    self.assertIn('the test would detect 0.025 nats above chance', said)
-
-  def test_no_where_nothing_changes(self):
-    said = self._verdict(examples.nothing(constant=np.ones(4, bool)))
-    self.assertStartsWith(said, 'No: none')
-    self.assertIn('ever changes', said)
 
   def test_cannot_tell_if_the_control_fails(self):
     said = self._verdict(
       examples.result(control_q_values=np.array([1, 1, 0.001, 1]))
     )
-    self.assertStartsWith(said, 'Cannot tell: the control fails, 1 of')
+    self.assertStartsWith(said, 'Cannot tell: the control fails')
 
   def test_cannot_tell_from_few_shifts(self):
     said = self._verdict(examples.result(num_different_shifts=19))
-    self.assertStartsWith(said, 'Cannot tell: at least 20 different shifts')
-    self.assertIn('there are 19. Use longer sequences, or a longest lag', said)
+    self.assertStartsWith(said, 'Cannot tell: each sequence has too few')
+    self.assertIn('use longer sequences', said)
     said = self._verdict(examples.result(num_shifts=9, num_different_shifts=9))
-    self.assertIn('there are 9. Ask for more shifts.', said)
+    self.assertIn('ask for more shifts', said)
 
-  def test_without_memory_it_says_so(self):
-    said = verdict.text(dict(controller_hidden=examples.controller()))
-    self.assertStartsWith(
-      said, 'Yes: 2 of the 4 numbers of the controller hidden (this core has no'
+
+class TableTest(tf.test.TestCase):
+  def test_has_a_row_for_every_representation(self):
+    (table,) = markdown_tables.rows(
+      verdict.table(
+        dict(memory=examples.result(), action=examples.nothing(layout=(4,)))
+      )
     )
-    self.assertIn('number 3: 0.700', said)
+    # Without a lag of -1 there is no column about the next sprite.
+    self.assertEqual(table[''], ['current', 'earlier', 'random x'])
+    self.assertEqual(
+      table['memory (4)'], ['0.400 (25%)', '0.700 (25%)', '0.025 (0%)']
+    )
+    self.assertEqual(
+      table['action (4)'], ['0.400 (0%)', '0.700 (0%)', '0.025 (0%)']
+    )
+
+  def test_compares_next_and_current(self):
+    result = examples.next_and_current(_MORE, _LESS)
+    (table,) = markdown_tables.rows(verdict.table(dict(memory=result)))
+    # The differences are 0.2, 0.2 and 0.3; Student's t is 4.30.
+    self.assertEqual(
+      table['memory (4)'],
+      [
+        '0.400 (25%)',
+        '0.700 (25%)',
+        '0.025 (0%)',
+        '+0.2333 (+0.0899 to +0.3768)',
+      ],
+    )
 
 
 if __name__ == '__main__':

@@ -28,7 +28,7 @@ class EvaluationConfigTest(parameterized.TestCase):
     ('rollout_length', 10, '10'),
     ('lags', (), ''),
     ('lags', (0, 488), '0,488'),
-    ('lags', (-1,), '-1'),
+    ('lags', (0, -2), '0,-2'),
     ('lags', (0, 5, 0), '0,5,0'),
     ('locations', (5, 5), '5,5'),
     ('locations', (), ''),
@@ -58,8 +58,16 @@ class EvaluationConfigTest(parameterized.TestCase):
 
   def test_lags_bind_test_2_alone(self):
     config_lib.EvaluationConfig(tests=('probe',), rollout_length=11)
-    with self.assertRaisesRegex(errors.UsageError, '--lags=0,1,5,10.* 0 to 7'):
+    with self.assertRaisesRegex(
+      errors.UsageError, '--lags=-1,0,5,10: must be in -1 to 7 with'
+    ):
       config_lib.EvaluationConfig(tests=('mi',), rollout_length=11)
+    # The next sprite takes a step, which short rollouts do not have to spare.
+    for lags, most in (((0, 6), 6), ((-1, 5), 5)):
+      short = dict(tests=('mi',), rollout_length=9, offsets=(0,))
+      config_lib.EvaluationConfig(**short, lags=lags)
+      with self.assertRaisesRegex(errors.UsageError, f'-1 to {most} with'):
+        config_lib.EvaluationConfig(**short, lags=(*lags, most + 1))
 
   def test_rollouts_are_the_runs_unless_told_otherwise(self):
     training = config_lib.TrainingConfig(
