@@ -17,7 +17,6 @@ from dnc.config import runs
 from dnc.config import settings
 from dnc.dsprites import table as table_lib
 from dnc.dsprites import variation
-from dnc.next_sprite import model as model_lib
 from dnc.next_sprite import recording
 from dnc.next_sprite import rollouts
 from dnc.system import errors
@@ -39,13 +38,11 @@ class TraceRequest:
     name: prefix of the folder's name.
     splits: the rollouts of each split.
     representations: what to record at each step.
-    is_untrained: whether to record an untrained model of the same sizes.
   """
 
   name: str
   splits: Mapping[str, rollouts.RolloutRange]
   representations: tuple[str, ...]
-  is_untrained: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,20 +50,16 @@ class ProbeRequests:
   """The traces of Test 1.
 
   Attributes:
-    trained: traces of the trained model.
-    untrained: traces of the model before training, a control; None if its core
-      was never trained.
+    trained: traces in which latents vary as in training.
     isolated: by latent, traces in which only that latent varies.
   """
 
   trained: TraceRequest
-  untrained: TraceRequest | None
   isolated: Mapping[str, TraceRequest]
 
   def all(self) -> list[TraceRequest]:
     """Returns all requests."""
-    found = [self.trained, self.untrained, *self.isolated.values()]
-    return [request for request in found if request is not None]
+    return [self.trained, *self.isolated.values()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,10 +123,6 @@ class EvaluatedRun:
     """Numbers per step of each representation, and of the loss."""
     return recording.widths(self.trained.config)
 
-  @functools.cached_property
-  def _untrained(self) -> model_lib.SpritePredictor:
-    return model_lib.SpritePredictor(self.trained.config)
-
   def spec(self) -> rollouts.RolloutSpec:
     """The rollouts of Tests 1 and 3."""
     return rollouts.evaluation_spec(self.evaluation)
@@ -143,7 +132,7 @@ class EvaluatedRun:
     return recording.probed(self.evaluation, self.widths)
 
   def for_probe(self) -> ProbeRequests:
-    """The traces of Test 1; controls record only what is probed."""
+    """The traces of Test 1; isolated latents record only what is probed."""
     exported = recording.exported(self.evaluation, self.widths)
     probed = self.probed()
     # Names list what is recorded, if it is not the default.
@@ -155,11 +144,7 @@ class EvaluatedRun:
       suffix = '_'.join(['', *probed])
     spec, number = self.spec(), self.evaluation.num_rollouts
     splits = _splits(spec, number, _MIN_UNSEEN)
-    untrained, isolated = None, {}
-    if not self.trained.config.freeze_core:
-      untrained = TraceRequest(
-        f'probe_untrained{suffix}', splits, probed, is_untrained=True
-      )
+    isolated = {}
     if self.evaluation.num_isolated:
       for latent in spec.varying:
         isolated[latent] = TraceRequest(
@@ -172,7 +157,7 @@ class EvaluatedRun:
           probed,
         )
     trained = TraceRequest('_'.join(names), splits, exported)
-    return ProbeRequests(trained, untrained, isolated)
+    return ProbeRequests(trained, isolated)
 
   def for_mutual_information(
     self, representations: Iterable[str]
@@ -186,9 +171,7 @@ class EvaluatedRun:
   def _model_traces(self, request: TraceRequest) -> recording.ModelTraces:
     splits = request.splits.values()
     sizes = '+'.join(str(split.num_rollouts) for split in splits)
-    model, num_updates = self.trained.model, self.trained.num_updates
-    if request.is_untrained:
-      model, num_updates = self._untrained, 0
+    num_updates = self.trained.num_updates
     name = (
       f'{request.name}{_confined(next(iter(splits)).spec)}_{sizes}'
       f'x{self.evaluation.rollout_length}_seed{self.evaluation.seed}'
@@ -196,7 +179,7 @@ class EvaluatedRun:
     )
     return recording.ModelTraces(
       path=os.path.join(self.folder, _TRACES_DIR, name),
-      predictor=model,
+      predictor=self.trained.model,
       table=self.table,
       splits=request.splits,
       widths={name: self.widths[name] for name in request.representations},

@@ -213,9 +213,18 @@ def _run_probe(run: evaluated_run.EvaluatedRun) -> probe.ProbeResult:
   result = probe.from_traces(
     run.traces(requests.trained),
     run.evaluation.offsets,
-    untrained=requests.untrained and run.traces(requests.untrained),
     inputs=probe.sprite_inputs(run.table, spec),
     **settings,
+  )
+  untrained = probe.against_untrained(
+    run.trained.model,
+    run.trained.config,
+    run.table,
+    requests.trained.splits,
+    run.probed(),
+    run.evaluation.offsets,
+    run.evaluation.num_untrained,
+    run.console,
   )
   isolated = {}
   for latent, request in requests.isolated.items():
@@ -223,7 +232,7 @@ def _run_probe(run: evaluated_run.EvaluatedRun) -> probe.ProbeResult:
       isolated[latent] = probe.from_traces(
         run.traces(request), (0,), asked=(latent,), centred=True, **settings
       )
-  result = dataclasses.replace(result, isolated=isolated)
+  result = dataclasses.replace(result, untrained=untrained, isolated=isolated)
   kind = dict(varying=spec.varying, fixed=spec.fixed)
   run.write(
     'probe',

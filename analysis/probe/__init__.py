@@ -13,6 +13,8 @@ source. Rollouts are streamed and may differ in length.
   keras_probe.py    the post's probe, trained by Adam for one epoch
   exact_probe.py    least squares, linear discriminant, logistic regression
   step_sums.py      sums for least squares and the discriminant
+  untrained.py      exact probes of untrained cores, streamed from the model
+  learned.py        whether the model holds more than untrained cores
   scoring.py        errors, gains over knowing nothing, intervals
   results.py        results, as dataclasses
   verdict.py        the answer in a sentence
@@ -29,9 +31,11 @@ from analysis.probe.probing import fit_and_score
 from analysis.probe.probing import from_traces
 from analysis.probe.results import ProbeResult
 from analysis.probe.streams import sprite_inputs
+from analysis.probe.untrained import against_untrained
 
 __all__ = (
   'ProbeResult',
+  'against_untrained',
   'figures',
   'fit_and_score',
   'from_traces',

@@ -1,5 +1,9 @@
 """The figures of Test 1."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from analysis.common import figures
 from analysis.probe import naming
 from analysis.probe import results
@@ -43,6 +47,7 @@ def gains(
         score.exact and score.exact.gain,
       )
     )
+  rows += _untrained_rows(result, label, result.offsets[:1])
   most = 1 - spec.chance[label] if label in spec.classes else 1.0
   axis = 'accuracy above chance' if label in spec.classes else 'R²'
   return figures.intervals(
@@ -51,6 +56,31 @@ def gains(
     [(0.0, 'nothing'), (most, 'all')],
     bounds=(-0.1 * most, most),
   )
+
+
+def _at(words: str, offset: int) -> str:
+  return f'{words}, t{-offset:+d}' if offset else f'{words}, t'
+
+
+def _untrained_rows(
+  result: results.ProbeResult,
+  label: str,
+  offsets: Sequence[int],
+  names: Sequence[str] | None = None,
+) -> list[figures.Row]:
+  """Mean and range of untrained cores."""
+  compared = {} if result.untrained is None else result.untrained.compared
+  rows = []
+  for name, by_offset in compared.items():
+    for offset in offsets if names is None or name in names else ():
+      gains = by_offset[offset][label].untrained
+      words = f'untrained: {naming.in_words(name)}'
+      if len(offsets) > 1:
+        words = _at(words.replace('controller ', ''), offset)
+      rows.append(
+        figures.Row(words, np.mean(gains), min(gains), max(gains), 'control')
+      )
+  return rows
 
 
 def over_time(result: results.ProbeResult, label: str) -> figures.figure.Figure:
@@ -62,15 +92,12 @@ def over_time(result: results.ProbeResult, label: str) -> figures.figure.Figure:
   """
   rows = []
   for name, of_offset in result.scores['test'].items():
-    is_control = name.removeprefix(naming.UNTRAINED) in _STATES
-    is_drawn = _kind(name) in _HELD or is_control
-    for offset in result.offsets if is_drawn else ():
+    for offset in result.offsets if _kind(name) in _HELD else ():
       score = of_offset[offset][label].best
       low, high = score.interval or (score.gain, score.gain)
-      words = naming.in_words(name)
-      words = words.replace('untrained core: controller', 'untrained')
-      words = f'{words}, t{-offset:+d}' if offset else f'{words}, t'
+      words = _at(naming.in_words(name), offset)
       rows.append(figures.Row(words, score.gain, low, high, _kind(name)))
+  rows += _untrained_rows(result, label, result.offsets, _STATES)
   return figures.intervals(
     rows,
     f'R² of {naming.in_words(label)}',

@@ -83,6 +83,21 @@ def latent_spec(names: Sequence[str] = latents.NAMES) -> LabelSpec:
   )
 
 
+def of_classes(classes: np.ndarray, spec: LabelSpec) -> np.ndarray:
+  """Returns the labels of sprites.
+
+  Args:
+    classes: int `[..., 5]`, of the latents in the order of `latents.NAMES`.
+    spec: from `latent_spec`.
+
+  Returns:
+    float32 `[..., label]`: the class of the shape, and the values of the rest.
+  """
+  labels = latents.class_values(classes).astype(np.float32)
+  labels[..., 0] = classes[..., 0]
+  return labels[..., [name in spec.names for name in latents.NAMES]]
+
+
 def other_rollouts(seed: int, number: int) -> np.ndarray:
   """Returns a partner, another rollout, for each rollout: int64 `[number]`.
 

@@ -5,7 +5,6 @@ from analysis.common import tables
 # Prefixes of the names of controls.
 RANDOM = 'random_'
 PLANTED = 'planted_'
-UNTRAINED = 'untrained_'
 # The inputs of a model of sprites.
 MODEL_INPUTS = ('image', 'action')
 
@@ -19,7 +18,7 @@ _CONTROLS = {RANDOM: 'random inputs', PLANTED: 'planted memory'}
 
 def is_control(name: str) -> bool:
   """Whether a representation is a control: not held by the trained model."""
-  return name in MODEL_INPUTS or name.startswith((*_CONTROLS, UNTRAINED))
+  return name in MODEL_INPUTS or name.startswith(tuple(_CONTROLS))
 
 
 def in_words(name: str) -> str:
@@ -27,8 +26,6 @@ def in_words(name: str) -> str:
   for prefix, words in _CONTROLS.items():
     if name.startswith(prefix):
       return words
-  if name.startswith(UNTRAINED):
-    return f'untrained core: {in_words(name.removeprefix(UNTRAINED))}'
   return _IN_WORDS.get(name, tables.title(name))
 
 

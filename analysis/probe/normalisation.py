@@ -40,6 +40,24 @@ class StepNormaliser:
     mean += delta / count
     squares += delta * (features - mean)
 
+  def update_many(self, features: np.ndarray) -> None:
+    """Adds rollouts at once: `[rollout, time, width]`.
+
+    Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for
+    Computing Sample Variances" (1979).
+    """
+    count, (mean, squares) = self._first(*features.shape[1:])
+    # Relative to a rollout, so that what does not vary has deviation 0.
+    number, shift = len(features), features[0].astype(np.float64)
+    features = features - shift
+    own = features.mean(axis=0)
+    features -= own
+    squares += np.square(features, out=features).sum(axis=0)
+    delta = shift + own - mean
+    squares += np.square(delta) * count * number / (count + number)
+    count += number
+    mean += delta * number / count
+
   @property
   def mean(self) -> np.ndarray:
     """float64 `[time, width]`."""
@@ -51,7 +69,7 @@ class StepNormaliser:
     return np.sqrt(self._sums[1] / self._count)
 
   def transform(self) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns a function from `[time, width]` to its normalised form, float32.
+    """Returns a function from `[..., time, width]` to its normal form, float32.
 
     A feature that does not vary at a step becomes zero: it tells the probe
     nothing. Of n rollouts, none is further than sqrt(n - 1) standard deviations
@@ -67,7 +85,7 @@ class StepNormaliser:
     mean = self.mean.astype(np.float32)
 
     def normalise(features: np.ndarray) -> np.ndarray:
-      steps = slice(0, len(features))
+      steps = slice(0, features.shape[-2])
       normalised = features - mean[steps]
       normalised *= inverse[steps]
       most = furthest[steps]

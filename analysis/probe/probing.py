@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.probe import naming
 from analysis.probe import passes
 from analysis.probe import results
 from analysis.probe import streams
@@ -18,7 +17,7 @@ from dnc import traces as traces_lib
 from dnc.dsprites import latents
 from dnc.system import progress
 
-# The parts of the memory, and of the controller, that are compared.
+# The parts of the memory that are compared with parts of the controller.
 _OF_MEMORY = ('read_words', 'memory')
 _OF_CONTROLLER = ('controller_hidden', 'controller_cell')
 
@@ -31,7 +30,6 @@ def from_traces(
   batch_size: int = 256,
   log: progress.Log | None = None,
   num_seeds: int = 1,
-  untrained: traces_lib.Traces | None = None,
   inputs: streams.ModelInputs | None = None,
   asked: Sequence[str] = latents.NAMES,
   plant: bool = True,
@@ -52,7 +50,6 @@ def from_traces(
     log: takes a line of progress now and then.
     num_seeds: Keras probes of each representation. Each sees the steps in its
       own order, and its own random inputs unless these are wide.
-    untrained: traces of an untrained model over the same rollouts, a control.
     inputs: the inputs of the model, a control.
     asked: which latents to predict.
     plant: whether to probe a planted memory, a control.
@@ -64,17 +61,12 @@ def from_traces(
       are damaged, or hold numbers that are not finite; if rollouts are shorter
       than the offsets, or an unseen one is longer than all training rollouts.
   """
-  stream = streams.TraceStream(
-    traces, representations, asked, untrained, inputs, centred
-  )
-  compare = {}
-  for one in (*_OF_MEMORY, *_OF_CONTROLLER):
-    others = [f'{naming.UNTRAINED}{one}']
-    if one in _OF_MEMORY:
-      others += _OF_CONTROLLER
-      others += [naming.UNTRAINED + x for x in _OF_CONTROLLER]
-    if one in stream.widths:
-      compare[one] = [other for other in others if other in stream.widths]
+  stream = streams.TraceStream(traces, representations, asked, inputs, centred)
+  compare = {
+    one: [other for other in _OF_CONTROLLER if other in stream.widths]
+    for one in _OF_MEMORY
+    if one in stream.widths
+  }
   settings = passes.ProbeSettings(
     tuple(offsets), seed, num_seeds, batch_size, 1e-3, plant, log
   )

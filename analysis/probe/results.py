@@ -12,6 +12,7 @@ from typing import Any
 
 from analysis.common import statistics
 from analysis.probe import labels as labels_lib
+from analysis.probe import learned
 
 MaybeInterval = statistics.Interval | None
 
@@ -151,6 +152,7 @@ class ProbeResult:
     scores: by split, representation, offset and label.
     comparisons: by representation, representation it is compared with, offset
       and label, on unseen rollouts.
+    untrained: how much untrained cores hold; None if there are none.
     isolated: by latent, the result on rollouts in which only this one varies.
   """
 
@@ -168,4 +170,5 @@ class ProbeResult:
   comparisons: dict[str, dict[str, Differences]] = dataclasses.field(
     default_factory=dict
   )
+  untrained: learned.AgainstUntrained | None = None
   isolated: dict[str, 'ProbeResult'] = dataclasses.field(default_factory=dict)

@@ -16,7 +16,6 @@ from typing import Protocol
 import numpy as np
 
 from analysis.probe import labels as labels_lib
-from analysis.probe import naming
 from dnc import traces as traces_lib
 from dnc.dsprites import latents
 from dnc.dsprites import table as table_lib
@@ -108,7 +107,6 @@ class TraceStream:
     traces: traces_lib.Traces,
     representations: Sequence[str] | None = None,
     asked: Sequence[str] = latents.NAMES,
-    untrained: traces_lib.Traces | None = None,
     inputs: ModelInputs | None = None,
     centred: bool = False,
   ):
@@ -118,8 +116,6 @@ class TraceStream:
       traces: the traces.
       representations: the representations to probe; all in the traces if None.
       asked: which latents to predict.
-      untrained: traces of another model over the same rollouts; the names of
-        its representations get the prefix `naming.UNTRAINED`.
       inputs: the inputs of the model, to be probed as well.
       centred: whether to subtract from each number its mean over the rollout;
         not from `inputs`.
@@ -131,17 +127,10 @@ class TraceStream:
     self.spec = labels_lib.latent_spec(asked)
     self.num_rollouts = traces.num_rollouts
     self.probed = list(representations or traces.widths)
-    self._traces = {'': traces}
-    if untrained is not None:
-      self._traces[naming.UNTRAINED] = untrained
+    self._traces = traces
     self._inputs = inputs
     self._centred = centred
-    self._columns = list(map(latents.NAMES.index, self.spec.names))
-    self.widths = {
-      f'{prefix}{name}': source.width(name)
-      for prefix, source in self._traces.items()
-      for name in self.probed
-    }
+    self.widths = {name: traces.width(name) for name in self.probed}
     if inputs is not None:
       self.widths.update(inputs.widths)
     # All classes are equally likely.
@@ -159,39 +148,24 @@ class TraceStream:
   def rollouts(self, split: str) -> Iterator[ProbedRollout]:
     """See `Stream`."""
     names = [*self.probed, 'index', 'classes']
-    sources = [_read(traces, split, names) for traces in self._traces.values()]
-    for found in zip(*sources, strict=True):
-      index = int(found[0]['index'])
-      features = {}
-      for prefix, rollout in zip(self._traces, found):
-        if int(rollout['index']) != index:
-          raise ValueError(f'{prefix}traces are of other rollouts')
-        for name in self.probed:
-          values = rollout[name]
-          if self._centred:
-            values = values - values.mean(axis=0)
-          features[f'{prefix}{name}'] = values
+    for rollout in _read(self._traces, split, names):
+      index = int(rollout['index'])
+      features = {name: rollout[name] for name in self.probed}
+      if self._centred:
+        features = {k: x - x.mean(axis=0) for k, x in features.items()}
       if self._inputs is not None:
         features.update(self._inputs.of_rollout(index))
-      yield ProbedRollout(index, features, self._labels(found[0]['classes']))
+      labels = labels_lib.of_classes(rollout['classes'], self.spec)
+      yield ProbedRollout(index, features, labels)
 
   def labels(self, split: str) -> Iterator[np.ndarray]:
     """See `Stream`."""
-    for rollout in _read(self._traces[''], split, ['classes']):
-      yield self._labels(rollout['classes'])
-
-  def _labels(self, classes: np.ndarray) -> np.ndarray:
-    labels = latents.classes_to_values(classes)
-    # The label of the shape is its class.
-    labels[:, 0] = classes[:, 0]
-    return labels[:, self._columns]
+    for rollout in _read(self._traces, split, ['classes']):
+      yield labels_lib.of_classes(rollout['classes'], self.spec)
 
   def explained_errors(self) -> contextlib.AbstractContextManager[None]:
     """Turns errors from reading damaged traces into a `UsageError`."""
-    stack = contextlib.ExitStack()
-    for traces in self._traces.values():
-      stack.enter_context(traces.explained_errors())
-    return stack
+    return self._traces.explained_errors()
 
 
 class ArrayStream:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import dataclasses
 import itertools
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from analysis.common import tables
 from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
+from analysis.probe import learned
 from analysis.probe import naming
 from analysis.probe import results
 from analysis.probe import verdict
@@ -56,8 +58,7 @@ _HOW_TO_READ = (
 )
 _ABOUT_CONTROLS = (
   'Controls: random inputs hold nothing. The input image and the action, which '
-  'go into the model, do hold something. The untrained core is the same model '
-  'before training: labels that it holds need no learning. The planted memory '
+  'go into the model, do hold something. The planted memory '
   'holds the labels of the first offset, hidden in noise; probes must find '
   'them there.'
 )
@@ -218,6 +219,52 @@ def _comparison_table(result: results.ProbeResult) -> str:
         rows.append([what, *cells])
   header = ['', *map(naming.in_words, result.spec.names)]
   return tables.table(header, rows)
+
+
+def _untrained_parts(
+  result: results.ProbeResult, untrained: learned.AgainstUntrained
+) -> list[str]:
+  """What the model holds, beside untrained cores."""
+  rows = []
+  for name, by_offset in untrained.compared.items():
+    for offset, found in by_offset.items():
+      what = f'{naming.in_words(name)}, {naming.short_offset(offset)}'
+      cells = zip(*(_untrained_cells(found.get(x)) for x in result.spec.names))
+      for words, row in zip((what, 'untrained', 'p'), cells):
+        rows.append([words, *row])
+  counts, number = untrained.num_rollouts, len(untrained.seeds)
+  about = [
+    'Is more there than in a core that was never trained? The mean and range '
+    f'of {number} such cores, of other seeds, are below. p is the chance that '
+    'one more untrained core holds as much: its distance from their mean, by '
+    "Student's t, corrected for the number of comparisons (Holm). All are "
+    f'measured by exact probes on {counts["train"]:,} rollouts, and scored on '
+    f'{counts["test"]:,} unseen ones.'
+  ]
+  if number < learned.LEAST_CORES:
+    about.append(
+      f'With fewer than {learned.LEAST_CORES} untrained cores there is no p.'
+    )
+  if untrained.is_frozen:
+    about.append(
+      "This model's core was never trained itself: nothing in it is learned."
+    )
+  header = ['', *map(naming.in_words, result.spec.names)]
+  return [
+    '## More than untrained cores: unseen rollouts',
+    ' '.join(about),
+    tables.table(header, rows),
+  ]
+
+
+def _untrained_cells(found: learned.Compared | None) -> tuple[str, str, str]:
+  """A trained model's gain; mean and range of untrained cores; p."""
+  if found is None:
+    return (_DOES_NOT_VARY,) * 3
+  ends = min(found.untrained), max(found.untrained)
+  mean = _gain(float(np.mean(found.untrained)), ends)
+  p_value = _NONE if found.p_value is None else f'{found.p_value:.2g}'
+  return _gain(found.trained), mean, p_value
 
 
 def _isolated_table(isolated: Mapping[str, results.ProbeResult]) -> str:
@@ -401,6 +448,8 @@ def text(
       'the higher gain.',
       _comparison_table(result),
     ]
+  if result.untrained is not None and result.untrained.seeds:
+    parts += _untrained_parts(result, result.untrained)
   if result.isolated:
     parts += _isolated_parts(result.isolated)
   parts += [_HOW_TO_READ, _ABOUT_CONTROLS]
@@ -413,7 +462,14 @@ def _as_dict(result: results.ProbeResult) -> dict[str, Any]:
   isolated = {
     latent: _as_dict(found) for latent, found in result.isolated.items()
   }
-  return {**vars(result), 'spec': vars(result.spec), 'isolated': isolated}
+  untrained = result.untrained and dataclasses.asdict(result.untrained)
+  spec = vars(result.spec)
+  return {
+    **vars(result),
+    'spec': spec,
+    'untrained': untrained,
+    'isolated': isolated,
+  }
 
 
 def data(

@@ -64,14 +64,13 @@ class _Unseen:
       if self.is_held(name, offset, label)
     ]
 
-  def is_learned(self, name: str, offset: int, label: str) -> bool:
-    """Whether a representation holds more than that of an untrained core.
+  def is_learned(self, name: str, offset: int, label: str) -> bool | None:
+    """Whether a representation holds more than those of untrained cores.
 
-    True if that was not probed.
+    None if there is no telling; True for arrays, which have no such control.
     """
-    compared = self._result.comparisons.get(name, {})
-    by_offset = compared.get(f'{naming.UNTRAINED}{name}')
-    return by_offset is None or by_offset[offset][label].interval[0] > 0
+    untrained = self._result.untrained
+    return untrained is None or untrained.is_learned(name, offset, label)
 
   def _shown(self, name: str, offset: int, label: str) -> str:
     """A label and its gain: 'x 0.205', or of classes 'shape +0.100'."""
@@ -128,19 +127,16 @@ class _Unseen:
     self, name: str, held: Sequence[tuple[int, str]]
   ) -> Iterator[str]:
     """Counts the labels of which a representation holds more than others."""
-    compared = self._result.comparisons.get(name, {})
-    twin = [x for x in compared if x == f'{naming.UNTRAINED}{name}']
-    controller = [x for x in compared if x not in twin]
-    for others, words in (
-      (twin, 'from the same part of an untrained core'),
-      (controller, "from the controller's state, trained or not"),
-    ):
-      if others:
-        number = sum(
-          all(compared[x][offset][label].interval[0] > 0 for x in others)
-          for offset, label in held
-        )
-        yield f'{number} of {len(held)} more than {words}'
+    if self._result.untrained is not None:
+      number = sum(self.is_learned(name, *each) is True for each in held)
+      yield f'{number} of {len(held)} more than from untrained cores'
+    compared = self._result.comparisons.get(name)
+    if compared:
+      number = sum(
+        all(x[offset][label].interval[0] > 0 for x in compared.values())
+        for offset, label in held
+      )
+      yield f"{number} of {len(held)} more than from the controller's state"
 
   def clause(self, name: str) -> str:
     """Says what a representation holds."""
@@ -173,7 +169,7 @@ class _Unseen:
 def text(result: results.ProbeResult) -> str:
   """Returns the answer of Test 1, with the numbers that it rests on.
 
-  It begins with 'Yes', 'No', 'No more than an untrained core' or 'Cannot tell',
+  It begins with 'Yes', 'No', 'No more than untrained cores' or 'Cannot tell',
   and is about read words and memory or, without these, about all
   representations that are not controls.
   """
@@ -194,8 +190,14 @@ def text(result: results.ProbeResult) -> str:
   held = [(name, *each) for name in names for each in unseen.held(name)]
   answer = 'No'
   if held:
-    is_learned = any(unseen.is_learned(*each) for each in held)
-    answer = 'Yes' if is_learned else 'No more than an untrained core'
+    learned = [unseen.is_learned(*each) for each in held]
+    answer = 'No more than untrained cores'
+    if any(learned):
+      answer = 'Yes'
+    elif None in learned:
+      answer = 'Yes, but there is no telling whether this is learned'
+    elif result.untrained.is_frozen:
+      answer += ', being one itself'
   asked = len(names) * sum(
     len(unseen.labels(offset)) for offset in result.offsets
   )

@@ -135,7 +135,8 @@ def add_probe(sections: Sections, result: probe.ProbeResult) -> None:
       'image, for the first of them). An arrow marks a value outside the '
       'figure. Blue: the memory; green: the controller; light blue: the input; '
       'grey: controls. The planted memory holds these latents, random inputs '
-      'hold nothing, and the untrained core holds what needs no learning.',
+      'hold nothing, and untrained cores hold what needs no learning: mean and '
+      'range of them, by the exact probe.',
     )
   if len(result.offsets) > 1 and _OVER_TIME in varying:
     sections.plot(
@@ -144,9 +145,10 @@ def add_probe(sections: Sections, result: probe.ProbeResult) -> None:
       'Probe: earlier and later sprites',
       'How much of the x position of earlier and later sprites a linear probe '
       'reads from memory and controller, with 95 % intervals. The better of '
-      'the Keras and the exact probe is shown. Grey: the controller of an '
-      'untrained network. t is the current sprite, t-5 the one five steps '
-      'before. Beyond 0.1 the axis is logarithmic. The current sprite is the '
+      'the Keras and the exact probe is shown. Grey: the controllers of '
+      'untrained networks, their mean and range. t is the current sprite, t-5 '
+      'the one five steps before. Beyond 0.1 the axis is logarithmic. The '
+      'current sprite is the '
       'input of the same step: to hold it, the network need only pass it on. '
       'Earlier sprites must be remembered. Only the part that exceeds an '
       'untrained controller was learned.',

@@ -134,6 +134,14 @@ class EvaluationConfig(settings.Settings):
     _PROBE,
     tests=('probe',),
   )
+  num_untrained: int = settings.count(
+    5,
+    'Number of untrained cores, of other seeds, that the model is compared '
+    'with; at least 3 to tell what is learned. 0: none.',
+    _PROBE,
+    least=0,
+    tests=('probe',),
+  )
   num_isolated: int | None = settings.setting(
     None,
     'Repeat Test 1 for each latent on this many rollouts in which only that '

@@ -50,24 +50,19 @@ class EvaluatedRunTest(tf.test.TestCase):
       console=progress.as_console(self._lines.append),
     )
 
-  def test_the_untrained_core_has_traces_of_its_own(self):
+  def test_traces_say_what_they_are_of(self):
     run = self._run()
     split = rollouts.RolloutRange(run.spec(), 0, 2)
-    requests = evaluated_run.TraceRequest('probe', dict(test=split), ('usage',))
-    own = run.traces(requests)
-    other = run.traces(dataclasses.replace(requests, is_untrained=True))
-    self.assertEndsWith(own.path, '/probe_2x15_seed0_update7')
-    self.assertEqual(other.path, own.path.replace('update7', 'update0'))
-    untrained = model_lib.SpritePredictor(_TRAINING)
-    for traces, model, num_updates in (
-      (own, run.trained.model, 7),
-      (other, untrained, 0),
-    ):
-      self.assertEqual(traces.widths, {'usage': 5})
-      self.assertEqual(traces.metadata['num_updates'], num_updates)
-      self.assertEqual(
-        traces.metadata['model_fingerprint'], checkpoints.fingerprint(model)
-      )
+    traces = run.traces(
+      evaluated_run.TraceRequest('probe', dict(test=split), ('usage',))
+    )
+    self.assertEndsWith(traces.path, '/probe_2x15_seed0_update7')
+    self.assertEqual(traces.widths, {'usage': 5})
+    self.assertEqual(traces.metadata['num_updates'], 7)
+    self.assertEqual(
+      traces.metadata['model_fingerprint'],
+      checkpoints.fingerprint(run.trained.model),
+    )
 
   def test_other_rollouts_have_other_traces(self):
     def traces(run):
@@ -99,26 +94,18 @@ class EvaluatedRunTest(tf.test.TestCase):
     requests = self._run(num_isolated=4).for_probe()
     self.assertEqual([*requests.isolated], [*latents.NAMES])
     self.assertEqual(requests.trained.representations, config_lib.EXPORTS)
-    self.assertTrue(requests.untrained.is_untrained)
     self.assertEqual(
-      requests.all(),
-      [requests.trained, requests.untrained, *requests.isolated.values()],
+      requests.all(), [requests.trained, *requests.isolated.values()]
     )
-    for request in (requests.trained, requests.untrained):
-      self.assertEqual(numbers(request), dict(train=12, test=2))
+    self.assertEqual(numbers(requests.trained), dict(train=12, test=2))
     for name, request in requests.isolated.items():
       self.assertEqual(request.splits['train'].spec.varying, (name,))
       self.assertEqual(numbers(request), dict(train=4, test=20))
-    for request in requests.all()[1:]:
       self.assertEqual(request.representations, config_lib.REPRESENTATIONS)
     requests = self._run(export=('memory',), num_isolated=0).for_probe()
     self.assertEqual(
-      [request.name for request in requests.all()],
-      ['probe_memory', 'probe_untrained_memory'],
+      [request.name for request in requests.all()], ['probe_memory']
     )
-    frozen = dataclasses.replace(_TRAINING, freeze_core=True)
-    requests = self._run(training_config=frozen, num_isolated=0).for_probe()
-    self.assertEqual(requests.all(), [requests.trained])
 
   def test_says_what_its_results_are_of(self):
     run = self._run()

@@ -46,6 +46,7 @@ _EVALUATION = dict(
   rollout_length=15,
   num_seeds=2,
   num_isolated=3,
+  num_untrained=3,
   num_lesioned=5,
 )
 
@@ -139,8 +140,8 @@ class ConfinedTest(tf.test.TestCase):
     self.assertNotRegex(text, r'\bnan\b|\binf\b')
     row = '| predicting the mean (exact)'
     rows = [x for x in text.splitlines() if x.startswith(row)]
-    # Two splits, three offsets, two probes.
-    self.assertLen(rows, 12)
+    # Two splits, four offsets, two probes.
+    self.assertLen(rows, 16)
     for row in rows:
       cells = [cell.strip() for cell in row.strip('|').split('|')]
       self.assertEqual([cells[1], cells[4]], ['does not vary'] * 2)
@@ -165,8 +166,6 @@ class ConfinedTest(tf.test.TestCase):
     self.assertContainsSubset(
       [
         'memory',
-        'untrained_memory',
-        'untrained_controller_cell',
         'image',
         'action',
         'random_20',
@@ -176,27 +175,20 @@ class ConfinedTest(tf.test.TestCase):
     )
     self.assertEqual(
       list(result.comparisons['read_words']),
-      [
-        'untrained_read_words',
-        'controller_hidden',
-        'controller_cell',
-        'untrained_controller_hidden',
-        'untrained_controller_cell',
-      ],
+      ['controller_hidden', 'controller_cell'],
     )
-    name = 'probe_untrained_varying-*'
-    trained = reading.open_traces(self._folder('probe_varying-*'))
-    untrained = reading.open_traces(self._folder(name))
-    self.assertEqual(untrained.metadata['num_updates'], 0)
-    self.assertNotEqual(
-      untrained.metadata['model_fingerprint'],
-      trained.metadata['model_fingerprint'],
-    )
-    for split in ('train', 'test'):
-      for one, other in zip(
-        self._classes('probe_varying-*', split), self._classes(name, split)
-      ):
-        self.assertAllEqual(one, other)
+    untrained = result.untrained
+    self.assertEqual(untrained.seeds, (0, 1, 2))
+    self.assertEqual(untrained.num_rollouts, dict(train=12, test=2))
+    self.assertEqual(tuple(untrained.compared), config_lib.REPRESENTATIONS)
+    # The trained model has the gains that Test 1 found.
+    for offset, of_offset in untrained.compared['memory'].items():
+      self.assertNotIn('x_position', of_offset)
+      self.assertAllClose(
+        of_offset['scale'].trained,
+        result.scores['test']['memory'][offset]['scale']['exact']['r2'],
+        rtol=1e-3,
+      )
 
   def test_reports_say_what_they_are_of(self):
     probe = self._json('probe.json')
@@ -231,8 +223,8 @@ class ConfinedTest(tf.test.TestCase):
     found, lines = self._evaluate(
       tests=('probe',), representations=('read_words',), num_isolated=0
     )
-    # Only the untrained core has new traces: they hold only what is probed.
     self.assertRegex(lines, 'traces: reading .*/probe_varying')
+    self.assertEqual(list(found['probe'].untrained.compared), ['read_words'])
     self.assertNotIn('memory', found['probe'].widths)
     for split, scores in found['probe'].scores.items():
       # Controls depend on what is probed; this score does not.
@@ -323,13 +315,9 @@ class WithoutMemoryTest(tf.test.TestCase):
     self.assertTrue(any('core=lstm has no memory;' in line for line in lines))
     self.assertNotIn('lesion', found)
     self.assertTrue(any('no Test 3' in line for line in lines))
-    # It is compared with an untrained core.
     self.assertEqual(
-      {k: list(v) for k, v in found['probe'].comparisons.items()},
-      {
-        name: [f'untrained_{name}']
-        for name in ('controller_hidden', 'controller_cell')
-      },
+      list(found['probe'].untrained.compared),
+      ['controller_hidden', 'controller_cell'],
     )
     path = os.path.join(
       self._model_dir, evaluated_run.EVALUATION_DIR, 'report.md'

@@ -33,6 +33,7 @@ MODEL_FLAGS = (
 EVALUATION_FLAGS = (
   '--num_rollouts=12',
   '--num_isolated=0',
+  '--num_untrained=3',
   '--num_seeds=1',
   '--offsets=5,0,-1',
   '--lags=1,0',

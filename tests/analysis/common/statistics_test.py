@@ -1,6 +1,7 @@
 """Tests for analysis.common.statistics."""
 
 import numpy as np
+from scipy import stats
 import tensorflow as tf
 
 from analysis.common import statistics
@@ -14,6 +15,52 @@ class IntervalTest(tf.test.TestCase):
     replicates = np.array([np.nan, 1.0, 1.0, np.inf])
     self.assertEqual(statistics.interval(replicates), (1.0, 1.0))
     self.assertIsNone(statistics.interval(np.full([10], np.nan)))
+
+
+class MeanIntervalTest(tf.test.TestCase):
+  def test_is_students(self):
+    mean, interval = statistics.mean_interval([1.0, 2.0, 3.0])
+    # The deviation is 1, and 4.302653 the quantile with 2 degrees of freedom.
+    self.assertEqual(mean, 2.0)
+    self.assertAllClose(interval, 2 + 4.302653 / np.sqrt(3) * np.array([-1, 1]))
+
+  def test_one_model_has_no_interval(self):
+    self.assertEqual(statistics.mean_interval([0.5]), (0.5, None))
+
+
+class MoreThanTest(tf.test.TestCase):
+  def test_one_number_is_held_against_a_prediction_interval(self):
+    others = [1.0, 2.0, 3.0, 4.0, 5.0]
+    t = 4 / np.sqrt(2.5 * (1 + 1 / 5))
+    self.assertAllClose(
+      statistics.more_than([7.0], others), stats.t.sf(t, df=4)
+    )
+    self.assertAllClose(
+      statistics.more_than([-1.0], others), 1 - stats.t.sf(t, df=4)
+    )
+
+  def test_samples_are_compared_by_welch(self):
+    found = statistics.more_than([5.0, 7.0], [1.0, 2.0, 3.0])
+    # Variances of the means 1 and 1 / 3; Welch and Satterthwaite's degrees.
+    df = (1 + 1 / 3) ** 2 / (1 + (1 / 3) ** 2 / 2)
+    self.assertAllClose(found, stats.t.sf(4 / np.sqrt(4 / 3), df))
+
+  def test_without_spread(self):
+    self.assertEqual(statistics.more_than([1.0], [0.5, 0.5, 0.5]), 0)
+    self.assertEqual(statistics.more_than([0.5], [0.5, 0.5, 0.5]), 1)
+
+
+class HolmTest(tf.test.TestCase):
+  def test_each_is_multiplied_by_how_many_are_left(self):
+    self.assertAllClose(
+      statistics.holm([0.04, 0.01, 0.03, 0.5]), [0.09, 0.04, 0.09, 0.5]
+    )
+
+  def test_never_above_one(self):
+    self.assertAllEqual(statistics.holm([0.9, 0.6]), [1, 1])
+
+  def test_none(self):
+    self.assertAllEqual(statistics.holm([]), [])
 
 
 if __name__ == '__main__':

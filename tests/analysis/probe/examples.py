@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 
 from analysis.probe import labels as labels_lib
+from analysis.probe import learned
 from analysis.probe import results
 from dnc.dsprites import latents
 
@@ -81,19 +82,35 @@ def scores(gains):
   }
 
 
-def result(memory=None, random=None, planted=0.5, more=0.0):
-  """A result with a memory, that of an untrained core, and controls.
+def against_untrained(p_value=1.0, number=3, is_frozen=False):
+  """A memory with this p-value for every label, held against untrained ones."""
+  compared = learned.Compared(0.3, (0.0, 0.01, 0.05)[:number], p_value)
+  return learned.AgainstUntrained(
+    seeds=(0, 1, 2)[:number],
+    num_rollouts={'train': 50, 'test': 20},
+    is_frozen=is_frozen,
+    compared={
+      'memory': {
+        offset: dict.fromkeys(latents.NAMES, compared) for offset in OFFSETS
+      }
+    },
+  )
+
+
+def result(memory=None, random=None, planted=0.5, more=0.0, p_value=1.0):
+  """A result with a memory, a controller's cell, and controls.
 
   Args:
     memory: gains of the memory, see `scores`.
     random: gains of random inputs.
     planted: gain of all labels at the planted offset.
-    more: how much more the memory holds than that of an untrained core.
+    more: how much more the memory holds than the cell.
+    p_value: see `against_untrained`.
   """
   of_planted = {(0, label): planted for label in latents.NAMES}
   of_split = {
     'memory': scores(memory or {}),
-    'untrained_memory': scores({}),
+    'controller_cell': scores({}),
     'random_256': scores(random or {}),
     'planted_256': scores(of_planted),
     'image': {
@@ -123,5 +140,6 @@ def result(memory=None, random=None, planted=0.5, more=0.0):
     without_exact=('image',),
     attainable=dict.fromkeys(latents.NAMES[1:], 0.5),
     scores={'train': of_split, 'test': copy.deepcopy(of_split)},
-    comparisons={'memory': {'untrained_memory': difference}},
+    comparisons={'memory': {'controller_cell': difference}},
+    untrained=against_untrained(p_value),
   )

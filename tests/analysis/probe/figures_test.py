@@ -21,7 +21,10 @@ class FiguresTest(tf.test.TestCase):
   def test_gains_of_every_representation(self):
     result = examples.result({(0, 'scale'): 0.3})
     rows = self._rows(figures.gains, result, 'scale')
-    self.assertLen(rows, len(result.widths))
+    self.assertLen(rows, len(result.widths) + 1)
+    untrained = rows['untrained: memory']
+    self.assertAllClose(untrained[1:4], [0.02, 0.0, 0.05])
+    self.assertEqual(untrained.kind, 'control')
     memory = rows['memory (256)']
     self.assertAllClose(memory[1:4], [0.3, 0.29, 0.31])
     self.assertEqual((memory.kind, memory.other), ('memory', 0.3))
@@ -38,7 +41,14 @@ class FiguresTest(tf.test.TestCase):
   def test_over_time_shows_the_memory_at_each_offset(self):
     result = examples.result({(5, 'x_position'): 0.3})
     rows = self._rows(figures.over_time, result, 'x_position')
-    self.assertEqual(list(rows), ['memory, t', 'memory, t-5', 'memory, t+1'])
+    self.assertEqual(
+      list(rows),
+      [
+        f'{name}, {step}'
+        for name in ('memory', 'controller cell')
+        for step in ('t', 't-5', 't+1')
+      ],
+    )
     self.assertEqual(rows['memory, t-5'].value, 0.3)
 
 

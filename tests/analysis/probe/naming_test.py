@@ -12,7 +12,6 @@ class NamingTest(parameterized.TestCase):
     ('read_words', 'read words'),
     ('random_256', 'random inputs'),
     ('planted_16', 'planted memory'),
-    ('untrained_controller_cell', 'untrained core: controller cell'),
   )
   def test_names_in_words(self, name, words):
     self.assertEqual(naming.in_words(name), words)
@@ -22,7 +21,6 @@ class NamingTest(parameterized.TestCase):
     ('features', False),
     ('action', True),
     ('random_256', True),
-    ('untrained_memory', True),
   )
   def test_what_the_trained_model_does_not_hold_is_a_control(
     self, name, is_one

@@ -43,6 +43,22 @@ class StepNormaliserTest(tf.test.TestCase):
     self.assertAllClose(normaliser.mean, features.mean(0), rtol=1e-12)
     self.assertAllClose(normaliser.deviation, features.std(0), rtol=1e-6)
 
+  def test_many_rollouts_at_once(self):
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((50, 4, 3)).astype(np.float32) + 3
+    features[:, 2, 1] = 0.1
+    single, many = (normalisation.StepNormaliser() for _ in range(2))
+    for rollout in features:
+      single.update(rollout)
+    for rollouts in (features[:20], features[20:]):
+      many.update_many(rollouts)
+    self.assertAllClose(many.mean, single.mean, rtol=1e-12)
+    self.assertAllClose(many.deviation, single.deviation, rtol=1e-12)
+    self.assertEqual(many.deviation[2, 1], 0)
+    self.assertAllClose(
+      many.transform()(features), list(map(single.transform(), features))
+    )
+
   def test_bits_are_counted(self):
     rng = np.random.default_rng(0)
     counted = normalisation.BitNormaliser()

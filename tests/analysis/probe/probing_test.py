@@ -223,8 +223,8 @@ def _every_fourth_pixel(table):
   return streams.ModelInputs({**inputs.widths, 'image': 256}, of_rollout)
 
 
-class ControlsTest(tf.test.TestCase):
-  """The model's inputs, and an untrained model over the same rollouts."""
+class InputsTest(tf.test.TestCase):
+  """The model's inputs."""
 
   @classmethod
   def setUpClass(cls):
@@ -233,31 +233,24 @@ class ControlsTest(tf.test.TestCase):
     cls.enterClassContext(mock.patch.object(exact_probe, 'MAX_WIDTH', 128))
     folder = cls.enterClassContext(tempfile.TemporaryDirectory())
     table = testing_data.rendered_table()
-    splits = {'trained': {}, 'untrained': {}}
-    for split, indices in (('train', range(40)), ('test', range(40, 60))):
-      for found in splits.values():
-        found[split] = []
+    splits = {'train': range(40), 'test': range(40, 60)}
+    for split, indices in splits.items():
+      splits[split] = []
       for index in indices:
         batch = rollouts_lib.make_batch(table, _SPEC, [index])
         classes, values = batch.classes[:, 0], batch.values[:, 0]
         rng = np.random.default_rng(index)
-        for kind, noise in (('trained', 1.0), ('untrained', 4.0)):
-          splits[kind][split].append(
-            {
-              'index': index,
-              'classes': classes,
-              'values': values,
-              'memory': _code(rng, classes, values, noise),
-            }
-          )
-    traces = {
-      kind: _export(os.path.join(folder, kind), found, ['memory'])
-      for kind, found in splits.items()
-    }
+        splits[split].append(
+          {
+            'index': index,
+            'classes': classes,
+            'values': values,
+            'memory': _code(rng, classes, values, noise=1.0),
+          }
+        )
     cls._result = probe.from_traces(
-      traces['trained'],
+      _export(os.path.join(folder, 'traces'), splits, ['memory']),
       (0, -1),
-      untrained=traces['untrained'],
       inputs=_every_fourth_pixel(table),
     )
 
@@ -272,16 +265,6 @@ class ControlsTest(tf.test.TestCase):
     for offset in (0, -1):
       for latent in latents.NAMES[1:]:
         self.assertNear(scores['action'][offset][latent].exact.gain, 0.5, 0.05)
-
-  def test_memory_holds_more_than_the_untrained_one(self):
-    self.assertEqual(list(self._result.comparisons), ['memory'])
-    of_memory = self._result.comparisons['memory']
-    self.assertEqual(list(of_memory), ['untrained_memory'])
-    for latent in latents.NAMES:
-      more = of_memory['untrained_memory'][0][latent]
-      self.assertGreater(more.interval[0], 0.05)
-      nothing = of_memory['untrained_memory'][-1][latent]
-      self.assertLess(abs(nothing.difference), 0.03)
 
 
 class FitAndScoreTest(tf.test.TestCase):

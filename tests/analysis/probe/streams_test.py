@@ -51,19 +51,6 @@ class TraceStreamTest(tf.test.TestCase):
     self.assertAllClose(rollout.features['memory'], memory - memory.mean(0))
     self.assertAllEqual(rollout.features['action'], np.ones([9, 5]))
 
-  def test_an_untrained_model_stands_beside(self):
-    traces = self._traces('some', (1, 3))
-    stream = streams.TraceStream(traces, ['memory'], untrained=traces)
-    self.assertEqual(stream.widths, {'memory': 8, 'untrained_memory': 8})
-    for rollout in stream.rollouts('train'):
-      self.assertAllEqual(
-        rollout.features['memory'], rollout.features['untrained_memory']
-      )
-    others = self._traces('others', (1, 2))
-    stream = streams.TraceStream(traces, untrained=others)
-    with self.assertRaisesRegex(ValueError, 'untrained_traces are of other'):
-      list(stream.rollouts('train'))
-
   def test_unknown_representation_is_refused(self):
     with self.assertRaisesRegex(errors.UsageError, "'usage', only memory"):
       streams.TraceStream(self._traces('some', (1,)), ['usage'])

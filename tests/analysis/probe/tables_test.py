@@ -22,10 +22,11 @@ class TablesTest(tf.test.TestCase):
     text = tables.text(examples.result({(0, 'shape'): 0.25}))
     found = markdown_tables.rows(text)
     # Training rollouts have tables of Keras and exact probes; unseen ones also
-    # of selectivity.
-    self.assertLen(found, 3 * 3 + 3 * 2 + 1)
+    # of selectivity. Two compare: with the controller, and with untrained
+    # cores.
+    self.assertLen(found, 3 * 3 + 3 * 2 + 2)
     self.assertEqual(
-      found[-1]['memory - untrained core: memory, 5 steps before'],
+      found[-2]['memory - controller cell, 5 steps before'],
       ['+0.000 [-0.010, +0.010]'] * 5,
     )
     keras, exact, selectivity = found[:3]
@@ -43,7 +44,7 @@ class TablesTest(tf.test.TestCase):
       self.assertEqual(
         table['memory (256)'][0], '0.500000 (+0.250 [+0.240, +0.260])'
       )
-      self.assertIn('untrained core: memory (256)', table)
+      self.assertIn('controller cell (256)', table)
       self.assertIn('planted memory (256)', table)
     self.assertEqual(
       keras['random inputs (256)'][1], '0.500000 (+0.000 [-0.010, +0.010])'
@@ -73,6 +74,29 @@ class TablesTest(tf.test.TestCase):
     self.assertIn('no exact probes of input image (4096): wider than', text)
     self.assertIn('attains an R^2 of scale 0.500', text)
     self.assertIn(f'**{verdict.text(examples.result())}**', text)
+
+  def test_untrained_cores_stand_below(self):
+    result = examples.result(p_value=0.02)
+    text = tables.text(result)
+    lines = [x.strip('| ') for x in text.splitlines() if '+0.020' in x]
+    self.assertLen(lines, 3)
+    table = markdown_tables.rows(text)[-1]
+    self.assertEqual(table['memory, t-5'], ['+0.300'] * 5)
+    self.assertEqual(table['untrained'], ['+0.020 [+0.000, +0.050]'] * 5)
+    self.assertEqual(table['p'], ['0.02'] * 5)
+    self.assertNotIn('never trained itself', text)
+    data = tables.data(result, {})['untrained']
+    self.assertEqual(data['seeds'], [0, 1, 2])
+    self.assertEqual(data['compared']['memory']['5']['scale']['p_value'], 0.02)
+
+  def test_few_untrained_cores_and_a_frozen_one(self):
+    untrained = examples.against_untrained(None, 2, is_frozen=True)
+    text = tables.text(
+      dataclasses.replace(examples.result(), untrained=untrained)
+    )
+    self.assertEqual(markdown_tables.rows(text)[-1]['p'], ['-'] * 5)
+    self.assertIn('With fewer than 3 untrained cores there is no p.', text)
+    self.assertIn("model's core was never trained itself", text)
 
   def test_each_latent_in_isolation(self):
     isolated = {
@@ -112,9 +136,12 @@ class TablesTest(tf.test.TestCase):
         for scores in of_name.values():
           for label in ('shape', 'scale'):
             scores[label] = examples.label_score(label, None)
-    for found in result.comparisons['memory']['untrained_memory'].values():
+    for found in result.comparisons['memory']['controller_cell'].values():
       for label in ('shape', 'scale'):
         found[label] = results.Difference(None, None)
+    for found in result.untrained.compared['memory'].values():
+      for label in ('shape', 'scale'):
+        del found[label]
     kind = dict(varying=('x_position',), fixed=(('shape', 2), ('scale', 0)))
     text = tables.text(result, **kind)
     self.assertIn('x_position varies from sprite to sprite; shape is of', text)

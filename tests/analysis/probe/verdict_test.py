@@ -5,7 +5,7 @@ import dataclasses
 from absl.testing import parameterized
 import tensorflow as tf
 
-from analysis.probe import results
+from analysis.probe import learned
 from analysis.probe import verdict
 from dnc.dsprites import latents
 from tests.analysis.probe import examples
@@ -14,33 +14,53 @@ from tests.analysis.probe import examples
 class VerdictTest(parameterized.TestCase, tf.test.TestCase):
   def test_yes(self):
     result = examples.result(
-      {(0, 'x_position'): 0.3, (5, 'shape'): 0.1}, more=0.2
+      {(0, 'x_position'): 0.3, (5, 'shape'): 0.1}, more=0.2, p_value=0.01
     )
     self.assertEqual(
       verdict.text(result),
       'Yes: a linear layer reads 2 of 15 labels from the memory. Beyond random '
       'inputs and shuffled labels, it reads from the memory (256 numbers) x '
       '0.300 of the current step; shape +0.100 of 5 steps before (2 of 2 more '
-      'than from the same part of an untrained core). It finds at least 100% '
+      "than from untrained cores and 2 of 2 more than from the controller's "
+      'state). It finds at least 100% '
       'of the planted memory. Scores are R^2 (for shape, accuracy above '
       'chance) on 30 unseen rollouts.',
     )
 
-  def test_yes_but_an_untrained_core_holds_as_much(self):
+  def test_yes_but_untrained_cores_hold_as_much(self):
     said = verdict.text(examples.result({(0, 'x_position'): 0.3}))
-    self.assertStartsWith(said, 'No more than an untrained core: a linear')
-    self.assertIn('(0 of 1 more than from the same part of an', said)
+    self.assertStartsWith(said, 'No more than untrained cores: a linear')
+    self.assertIn('(0 of 1 more than from untrained cores and 0 of 1', said)
 
-  def test_some_of_it_more_than_an_untrained_core(self):
+  def test_some_of_it_more_than_untrained_cores(self):
     result = examples.result(
       {(0, 'x_position'): 0.3, (0, 'scale'): 0.2, (5, 'scale'): 0.2}
     )
-    more = result.comparisons['memory']['untrained_memory']
+    compared = result.untrained.compared['memory']
     for offset in (0, 5):
-      more[offset]['scale'] = results.Difference(0.15, (0.1, 0.2))
+      compared[offset]['scale'] = learned.Compared(0.2, (0.0, 0.1, 0.0), 0.04)
     said = verdict.text(result)
-    self.assertStartsWith(said, 'Yes')
-    self.assertIn('(2 of 3 more than from the same part of an', said)
+    self.assertStartsWith(said, 'Yes: ')
+    self.assertIn('(2 of 3 more than from untrained cores', said)
+
+  def test_a_frozen_core_has_learned_nothing(self):
+    untrained = examples.against_untrained(0.001, is_frozen=True)
+    result = examples.result({(0, 'x_position'): 0.3})
+    result = dataclasses.replace(result, untrained=untrained)
+    self.assertStartsWith(
+      verdict.text(result), 'No more than untrained cores, being one itself: '
+    )
+
+  def test_few_untrained_cores_cannot_tell_what_is_learned(self):
+    result = examples.result({(0, 'x_position'): 0.3})
+    untrained = examples.against_untrained(None, 2)
+    for each, start in (
+      (untrained, 'Yes, but there is no telling whether this is learned: '),
+      # Arrays of any model have no such control.
+      (None, 'Yes: '),
+    ):
+      said = verdict.text(dataclasses.replace(result, untrained=each))
+      self.assertStartsWith(said, start)
 
   @parameterized.parameters(0.0, 0.005, -0.3)
   def test_no(self, gain):
@@ -58,7 +78,7 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
   def test_must_be_above_random_inputs_and_shuffled_labels(self):
     # The lower end is 0.02; the upper ends of the controls are 0.025.
     held = {(0, 'scale'): 0.03}
-    result = examples.result(held, more=0.2)
+    result = examples.result(held, p_value=0.01)
     self.assertStartsWith(verdict.text(result), 'Yes')
     near = examples.result(held, {(0, 'scale'): 0.015})
     self.assertStartsWith(verdict.text(near), 'No')

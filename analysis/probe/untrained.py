@@ -1,0 +1,258 @@
+"""Exact probes of cores that were never trained, streamed from the model.
+
+All rollouts run side by side, some steps at a time. These steps of all rollouts
+are normalised, added to the sums of the exact probes, and forgotten; nothing is
+written. The trained model is measured in the same way on the same rollouts, so
+that the number of rollouts favours neither.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from concurrent import futures
+import dataclasses
+import os
+
+import numpy as np
+import threadpoolctl
+
+from analysis.probe import exact_probe
+from analysis.probe import labels as labels_lib
+from analysis.probe import learned
+from analysis.probe import normalisation
+from analysis.probe import scoring
+from analysis.probe import step_sums
+from dnc import config as config_lib
+from dnc.dsprites import table as table_lib
+from dnc.next_sprite import model as model_lib
+from dnc.next_sprite import recording
+from dnc.next_sprite import rollouts
+from dnc.next_sprite import scoring as next_sprite_scoring
+from dnc.system import progress
+
+# The most rollouts of each split.
+MOST_ROLLOUTS = {'train': 500, 'test': 50}
+# Rollouts are fewer where the steps in memory would take more bytes.
+MAX_BYTES = 256 << 20
+_BATCH_SIZE = 16
+_MAX_SEED = 2**63
+
+
+def widths(
+  config: config_lib.TrainingConfig, names: Sequence[str]
+) -> dict[str, int]:
+  """The representations that are not too wide, of those named."""
+  found = recording.widths(config)
+  return {x: found[x] for x in names if found[x] <= exact_probe.MAX_WIDTH}
+
+
+def against_untrained(
+  model: model_lib.SpritePredictor,
+  config: config_lib.TrainingConfig,
+  table: table_lib.SpriteTable,
+  splits: Mapping[str, rollouts.RolloutRange],
+  names: Sequence[str],
+  offsets: Sequence[int],
+  num_cores: int,
+  log: progress.Log | None = None,
+) -> learned.AgainstUntrained:
+  """Compares what a model holds with what untrained cores hold.
+
+  The first core is the model's own start, the k-th after it has the seed
+  `config.seed + k`. A frozen core is its own start, so it is left out.
+
+  Args:
+    model: the trained model.
+    config: its config.
+    table: the sprites.
+    splits: the rollouts of 'train' and 'test', all of the same length.
+    names: the representations.
+    offsets: how many steps ago the labelled sprites were.
+    num_cores: how many untrained cores; with 0, nothing is compared.
+    log: takes a line of progress.
+  """
+  first = int(config.freeze_core)
+  seeds = tuple(
+    (config.seed + k) % _MAX_SEED for k in range(first, first + num_cores)
+  )
+  if not num_cores:
+    return learned.AgainstUntrained((), {}, config.freeze_core, {})
+  gauge = Gauge(config, table, splits, names, offsets)
+  with progress.Stage(log, 'untrained cores', num_cores + 1, 'cores') as stage:
+    trained, untrained = gauge.gains(model), {name: [] for name in gauge.widths}
+    for number, seed in enumerate(seeds):
+      stage.done(1 + number)
+      core = model_lib.SpritePredictor(dataclasses.replace(config, seed=seed))
+      for name, gains in gauge.gains(core).items():
+        untrained[name].append(gains)
+  return learned.AgainstUntrained(
+    seeds=seeds,
+    num_rollouts=gauge.num_rollouts,
+    is_frozen=config.freeze_core,
+    compared=learned.compare(trained, untrained, offsets, gauge.labels),
+  )
+
+
+class Gauge:
+  """Measures how much of the labels exact probes read from cores.
+
+  Attributes:
+    widths: width of each representation.
+    labels: the labels.
+    num_rollouts: by split.
+  """
+
+  def __init__(
+    self,
+    config: config_lib.TrainingConfig,
+    table: table_lib.SpriteTable,
+    splits: Mapping[str, rollouts.RolloutRange],
+    names: Sequence[str],
+    offsets: Sequence[int],
+  ):
+    """Draws the rollouts; see `against_untrained`."""
+    self.widths = widths(config, names)
+    self._spec = labels_lib.latent_spec()
+    self.labels = self._spec.names
+    self.num_rollouts = self._bounded(splits)
+    # One model takes the weights of all, so that its graph is made once.
+    self._model = model_lib.SpritePredictor(config)
+    self._recorder = recording.Recorder(
+      self._model, tuple(self.widths), _BATCH_SIZE
+    )
+    indices = [
+      split.first + np.arange(self.num_rollouts[name])
+      for name, split in splits.items()
+    ]
+    self._batches = list(_batches(table, splits['train'].spec, indices))
+    labels = [
+      labels_lib.of_classes(batch.classes[:length, i], self._spec)
+      for batch in self._batches
+      for i, length in enumerate(batch.length)
+      if length
+    ]
+    # `[rollout, time, task, label + 1]`.
+    self._tasks = np.stack(
+      [
+        np.stack([labels_lib.at_offset(x, k, len(x)) for k in offsets], axis=1)
+        for x in labels
+      ]
+    )
+
+  def _bounded(
+    self, splits: Mapping[str, rollouts.RolloutRange]
+  ) -> dict[str, int]:
+    """How many rollouts of each split are used."""
+    steps = next_sprite_scoring.SEGMENT_LENGTH
+    bytes_each = 4 * steps * max(1, sum(self.widths.values()))
+    most = max(2, MAX_BYTES // bytes_each)
+    return {
+      name: min(split.num_rollouts, MOST_ROLLOUTS[name], most)
+      for name, split in splits.items()
+    }
+
+  def gains(self, model: model_lib.SpritePredictor) -> dict[str, np.ndarray]:
+    """Gains of the exact probes from a model of the same sizes.
+
+    They are least squares for values and the discriminant for classes.
+
+    Returns:
+      By representation, float64 `[offset, label]`; NaN where the label does not
+      vary.
+    """
+    for own, other in zip(self._model.variables, model.variables, strict=True):
+      own.assign(other)
+    number = self.num_rollouts['train']
+    probes = {
+      name: _Probe(width, self._spec, self._tasks, number)
+      for name, width in self.widths.items()
+    }
+    # Without threads in BLAS, see `passes.probe_stream`.
+    with (
+      threadpoolctl.threadpool_limits(1, 'blas'),
+      futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+      for recorded in zip(*map(self._recorder.record, self._batches)):
+        jobs = [
+          pool.submit(probe.add, [x[name] for x in recorded])
+          for name, probe in probes.items()
+        ]
+        for job in jobs:
+          job.result()
+      return dict(zip(probes, pool.map(_Probe.gains, probes.values())))
+
+
+def _batches(
+  table: table_lib.SpriteTable,
+  spec: rollouts.RolloutSpec,
+  indices: Sequence[np.ndarray],
+) -> Iterator[rollouts.RolloutBatch]:
+  """Yields the rollouts in full batches; the last is filled up."""
+  indices = np.concatenate(indices)
+  padded = np.full([-(-len(indices) // _BATCH_SIZE), _BATCH_SIZE], -1)
+  padded.flat[: len(indices)] = indices
+  for each in padded:
+    batch = rollouts.make_batch(table, spec, each)
+    # The target is not needed, and its images are large.
+    yield batch._replace(target=batch.image)
+
+
+class _Probe:
+  """The exact probe of a representation, segment by segment."""
+
+  def __init__(
+    self,
+    width: int,
+    spec: labels_lib.LabelSpec,
+    tasks: np.ndarray,
+    num_train: int,
+  ):
+    """Prepares the sums.
+
+    Args:
+      width: numbers per step.
+      spec: the labels.
+      tasks: float32 `[rollout, time, task, label + 1]`, see `labels.at_offset`;
+        training rollouts come first.
+      num_train: how many they are.
+    """
+    self._spec = spec
+    self._tasks = tasks
+    self._num_train = num_train
+    self._sums = step_sums.StepSums(width, spec, tasks.shape[2])
+    self._num_steps = 0
+    # Normalised, `[rollout, time, width]`.
+    self._unseen: list[np.ndarray] = []
+
+  def add(self, recorded: Sequence[np.ndarray]) -> None:
+    """Adds the next steps of all rollouts: `[time, batch, width]` each."""
+    features = np.concatenate(recorded, axis=1).swapaxes(0, 1)
+    features = features[: len(self._tasks)]
+    trained = features[: self._num_train]
+    normaliser = normalisation.StepNormaliser()
+    normaliser.update_many(trained)
+    normalise = normaliser.transform()
+    steps = slice(self._num_steps, self._num_steps + features.shape[1])
+    self._num_steps = steps.stop
+    labels = self._tasks[: self._num_train, steps]
+    outputs, has_label = step_sums.labelled_outputs(self._spec, labels)
+    self._sums.add(*map(_flat, (normalise(trained), outputs, has_label)))
+    self._unseen.append(normalise(features[self._num_train :]))
+
+  def gains(self) -> np.ndarray:
+    """Solves for the probe and scores it: float64 `[offset, label]`."""
+    kernels, biases = zip(*map(self._sums.probe, range(self._tasks.shape[2])))
+    kernel, bias = np.stack(kernels, axis=1), np.stack(biases)
+    errors = scoring.ErrorSums(self._spec)
+    unseen = np.concatenate(self._unseen, axis=1)
+    for features, labels in zip(unseen, self._tasks[self._num_train :]):
+      predicted = np.tensordot(features, kernel, 1) + bias
+      counted = errors.count(labels, predicted[:, np.newaxis])
+      errors.update(labels, {'': counted})
+    _, gains = errors.score('', np.ones([1, len(errors)]))
+    return gains[0, 0]
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+  """Joins rollouts and steps."""
+  return array.reshape([-1, *array.shape[2:]])

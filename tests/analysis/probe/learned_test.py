@@ -1,0 +1,129 @@
+"""Tests for analysis.probe.learned."""
+
+from absl.testing import parameterized
+import numpy as np
+from scipy import stats
+import tensorflow as tf
+
+from analysis.probe import learned
+
+_OFFSETS, _LABELS = (-1, 5), ('shape', 'scale')
+
+
+def _compare(trained, untrained):
+  """Of one representation: `[offset, label]`, `[core, offset, label]`."""
+  return learned.compare(
+    {'memory': np.array(trained)}, {'memory': untrained}, _OFFSETS, _LABELS
+  )['memory']
+
+
+def _is_found(found):
+  return any(
+    x.is_more for by_label in found.values() for x in by_label.values()
+  )
+
+
+class CompareTest(parameterized.TestCase, tf.test.TestCase):
+  def test_p_values_are_students_times_holms(self):
+    # Means 2 and deviations 1, so t is the distance over sqrt(1 + 1 / 3).
+    untrained = np.arange(1.0, 4.0)[:, np.newaxis, np.newaxis] * np.ones((2, 2))
+    distances = np.array([[60.0, 2.0], [0.0, 30.0]])
+    found = _compare(2 + distances, untrained)
+    single = stats.t.sf(distances / np.sqrt(4 / 3), 2)
+    self.assertAllClose(found[-1]['shape'].p_value, 4 * single[0, 0])
+    self.assertAllClose(found[5]['scale'].p_value, 3 * single[1, 1])
+    self.assertAllClose(found[-1]['scale'].p_value, 2 * single[0, 1])
+    self.assertEqual(found[5]['shape'].p_value, 0.5)
+    self.assertEqual(found[5]['shape'].untrained, (1.0, 2.0, 3.0))
+    self.assertEqual(found[5]['shape'].trained, 2.0)
+    self.assertEqual(
+      [found[k][x].is_more for k in _OFFSETS for x in _LABELS],
+      [True, False, False, True],
+    )
+
+  def test_memory_and_controller_are_corrected_apart(self):
+    gains = np.full([2, 2], 9.0)
+    others = np.arange(1.0, 6.0)[:, np.newaxis, np.newaxis] * np.ones((2, 2))
+    names = ('read_words', 'memory', 'controller_hidden')
+    found = learned.compare(
+      dict.fromkeys(names, gains),
+      dict.fromkeys(names, others),
+      _OFFSETS,
+      _LABELS,
+    )
+    first = {name: found[name][5]['shape'].p_value for name in names}
+    self.assertAllClose(first['memory'], 2 * first['controller_hidden'])
+    self.assertEqual(first['memory'], first['read_words'])
+
+  def test_what_does_not_vary_is_not_compared(self):
+    gains = np.array([[np.nan, 0.5], [np.nan, 0.5]])
+    found = _compare(gains, [gains - 0.1 * k for k in range(4)])
+    self.assertEqual([list(x) for x in found.values()], [['scale'], ['scale']])
+
+  @parameterized.parameters(
+    (lambda x: x, 0.02, 0.08),
+    # A skewness of 1, more than most gains of untrained cores have. A law
+    # skewed to the right is found more often.
+    (lambda x: np.exp(0.31 * x), 0.04, 0.12),
+    (lambda x: -np.exp(0.31 * x), 0.0, 0.05),
+  )
+  def test_one_more_untrained_core_is_found_in_one_of_twenty(
+    self, law, least, most
+  ):
+    draws = law(np.random.default_rng(3).standard_normal((400, 6)))
+    # A single comparison, for which there is nothing to correct.
+    one = [[0.0, np.nan], [np.nan, np.nan]]
+    share = np.mean(
+      [
+        _is_found(_compare(draw[0] + one, draw[1:, None, None] + one))
+        for draw in draws
+      ]
+    )
+    self.assertBetween(share, least, most)
+
+  def test_many_labels_of_one_more_untrained_core(self):
+    rng = np.random.default_rng(4)
+    # What a core holds of one label depends on what it holds of another.
+    draws = rng.standard_normal((400, 6, 1, 1)) + rng.standard_normal(
+      (400, 6, 2, 2)
+    )
+    share = np.mean([_is_found(_compare(x[0], x[1:])) for x in draws])
+    self.assertBetween(share, 0.005, 0.08)
+
+  def test_a_trained_core_is_found(self):
+    for draw in np.random.default_rng(5).standard_normal((20, 6, 2, 2)):
+      draw[0, 0, 0] += 60
+      self.assertTrue(_compare(draw[0], draw[1:])[-1]['shape'].is_more)
+
+
+class AgainstUntrainedTest(tf.test.TestCase):
+  def _against(self, number, is_frozen=False):
+    untrained = [np.full([2, 2], 0.1 * k) for k in range(number)]
+    gains = {'memory': np.full([2, 2], 9.0)}
+    return learned.AgainstUntrained(
+      seeds=tuple(range(number)),
+      num_rollouts=dict(train=20, test=4),
+      is_frozen=is_frozen,
+      compared=learned.compare(gains, {'memory': untrained}, _OFFSETS, _LABELS),
+    )
+
+  def test_says_what_is_learned(self):
+    self.assertIs(self._against(3).is_learned('memory', 5, 'scale'), True)
+
+  def test_fewer_than_three_cores_cannot_tell(self):
+    against = self._against(2)
+    self.assertIsNone(against.is_learned('memory', 5, 'scale'))
+    self.assertIsNone(against.compared['memory'][5]['scale'].p_value)
+
+  def test_what_was_not_compared_cannot_be_told(self):
+    against = self._against(3)
+    self.assertIsNone(against.is_learned('read_words', 5, 'scale'))
+    self.assertIsNone(against.is_learned('memory', 5, 'x_position'))
+
+  def test_a_frozen_core_has_learned_nothing(self):
+    against = self._against(3, is_frozen=True)
+    self.assertIs(against.is_learned('memory', 5, 'scale'), False)
+
+
+if __name__ == '__main__':
+  tf.test.main()

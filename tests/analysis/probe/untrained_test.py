@@ -1,0 +1,143 @@
+"""Tests for analysis.probe.untrained."""
+
+import dataclasses
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+
+from analysis import probe
+from analysis.probe import labels as labels_lib
+from analysis.probe import untrained
+from dnc import config as config_lib
+from dnc import unroll
+from dnc.dsprites import latents
+from dnc.next_sprite import model as model_lib
+from dnc.next_sprite import recording
+from dnc.next_sprite import rollouts
+from dnc.next_sprite import scoring
+from tests.support import testing_data
+
+_CONFIG = config_lib.TrainingConfig(
+  memory_size=5, word_size=4, num_read_heads=2, hidden_size=8
+)
+_LENGTH, _OFFSETS = 20, (-1, 0, 3)
+_NAMES = config_lib.REPRESENTATIONS
+_SPEC = rollouts.RolloutSpec(3, 'evaluation', _LENGTH, _LENGTH)
+_SPLITS = {
+  'train': rollouts.RolloutRange(_SPEC, 0, 40),
+  'test': rollouts.RolloutRange(_SPEC, 45, 6),
+}
+
+
+def _with_seed(seed, config=_CONFIG):
+  return model_lib.SpritePredictor(dataclasses.replace(config, seed=seed))
+
+
+class UntrainedTest(tf.test.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.enterClassContext(
+      mock.patch.object(unroll, 'can_compile', return_value=False)
+    )
+    # More than one segment.
+    cls.enterClassContext(mock.patch.object(scoring, 'SEGMENT_LENGTH', 8))
+    cls._table = testing_data.rendered_table()
+    cls._gauge = untrained.Gauge(_CONFIG, cls._table, _SPLITS, _NAMES, _OFFSETS)
+
+  def _against(self, model, config=_CONFIG, number=3):
+    return untrained.against_untrained(
+      model, config, self._table, _SPLITS, _NAMES, _OFFSETS, number
+    )
+
+  def test_gains_are_those_of_test_1s_exact_probes(self):
+    model = _with_seed(7)
+    indices = [
+      x.first + k for x in _SPLITS.values() for k in range(x.num_rollouts)
+    ]
+    batch = rollouts.make_batch(self._table, _SPEC, indices)
+    segments = list(recording.Recorder(model, _NAMES).record(batch))
+    features = {
+      name: np.concatenate([x[name] for x in segments]).swapaxes(0, 1)
+      for name in _NAMES
+    }
+    spec = labels_lib.latent_spec(['scale', 'x_position'])
+    labels = labels_lib.of_classes(batch.classes.swapaxes(0, 1), spec)
+    result = probe.fit_and_score(
+      features,
+      values=dict(zip(spec.names, np.moveaxis(labels, 2, 0))),
+      num_train=40,
+      offsets=_OFFSETS,
+    )
+    found = self._gauge.gains(model)
+    for name in _NAMES:
+      for k, offset in enumerate(_OFFSETS):
+        for label in spec.names:
+          self.assertAllClose(
+            found[name][k, self._gauge.labels.index(label)],
+            result.scores['test'][name][offset][label].exact.gain,
+            atol=1e-5,
+          )
+
+  def test_gains_do_not_depend_on_what_was_measured_before(self):
+    one = self._gauge.gains(_with_seed(1))
+    trained = _with_seed(1)
+    trained.core.controller.b.assign_add(np.full([32], 0.5))
+    other = self._gauge.gains(trained)
+    again = self._gauge.gains(_with_seed(1))
+    for name in _NAMES:
+      np.testing.assert_array_equal(one[name], again[name])
+      self.assertNotAllClose(one[name], other[name])
+
+  def test_cores_are_of_the_seeds_that_follow_the_models_own(self):
+    config = dataclasses.replace(_CONFIG, seed=5)
+    found = self._against(_with_seed(0), config)
+    self.assertEqual(found.seeds, (5, 6, 7))
+    self.assertEqual(found.num_rollouts, dict(train=40, test=6))
+    own = self._gauge.gains(_with_seed(6))['memory'][1]
+    of_memory = found.compared['memory'][0]
+    self.assertEqual(tuple(of_memory), latents.NAMES)
+    for label, gain in zip(self._gauge.labels, own):
+      self.assertEqual(of_memory[label].untrained[1], gain)
+      self.assertLessEqual(of_memory[label].p_value, 1)
+
+  def test_a_frozen_core_is_one_more_untrained_core(self):
+    config = dataclasses.replace(_CONFIG, freeze_core=True)
+    found = self._against(_with_seed(0), config)
+    self.assertTrue(found.is_frozen)
+    # Its own start is not among those it is held against.
+    self.assertEqual(found.seeds, (1, 2, 3))
+    self.assertFalse(found.is_learned('memory', 0, 'scale'))
+
+  def test_a_core_without_memory(self):
+    config = config_lib.TrainingConfig(hidden_size=8, core=config_lib.LSTM)
+    names = _NAMES[2:]
+    found = untrained.against_untrained(
+      _with_seed(4, config), config, self._table, _SPLITS, names, (0,), 3
+    )
+    self.assertEqual(tuple(found.compared), names)
+
+  def test_no_untrained_cores(self):
+    found = self._against(_with_seed(0), number=0)
+    self.assertEqual((found.seeds, found.compared), ((), {}))
+
+  def test_rollouts_are_bounded(self):
+    with (
+      mock.patch.object(untrained, 'MOST_ROLLOUTS', dict(train=9, test=4)),
+      mock.patch.object(untrained, 'MAX_BYTES', 4 * 8 * 44 * 7),
+    ):
+      gauge = untrained.Gauge(_CONFIG, self._table, _SPLITS, _NAMES, (0,))
+    # Read words, memory and controller have 8 + 20 + 8 + 8 numbers.
+    self.assertEqual(gauge.num_rollouts, dict(train=7, test=4))
+
+  def test_wide_representations_are_left_out(self):
+    wide = dataclasses.replace(_CONFIG, memory_size=256, word_size=64)
+    self.assertEqual(
+      list(untrained.widths(wide, _NAMES)),
+      ['read_words', 'controller_hidden', 'controller_cell'],
+    )
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,120 @@
+"""How often an untrained core is taken for one that has learned something.
+
+  python -m tests.benchmarks.untrained_benchmark
+  python -m tests.benchmarks.untrained_benchmark --num_draws=20 --length=50
+
+In each draw, an untrained core of Model B takes the trained model's place and
+is held against others, all of different seeds, as in Test 1. Prints in how many
+draws its memory or its controller seems to hold more than theirs, for any label
+of any step; fails if the memory does in more than one of twenty. All draws are
+on the same rollouts, fewer and shorter ones than in Test 1.
+"""
+
+from collections.abc import Sequence
+import json
+import time
+
+from absl import app
+from absl import flags
+import numpy as np
+from scipy import stats
+
+from analysis.probe import learned
+from analysis.probe import untrained
+from dnc import config as config_lib
+from dnc.dsprites import table as table_lib
+from dnc.next_sprite import model as model_lib
+from dnc.next_sprite import rollouts
+from dnc.system import progress
+
+_NUM_DRAWS = flags.DEFINE_integer('num_draws', 100, 'Cores to be tested.')
+_NUM_CORES = flags.DEFINE_integer(
+  'num_cores', 5, 'Untrained cores that each is held against.'
+)
+_NUM_ROLLOUTS = flags.DEFINE_integer(
+  'num_rollouts', 100, 'Training rollouts; a fifth as many are unseen.'
+)
+_LENGTH = flags.DEFINE_integer('length', 100, 'Steps of a rollout.')
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', None, "Where the table of sprites is kept; TFDS's folder."
+)
+_JSON = flags.DEFINE_string('json', None, 'File for all gains.')
+
+_OFFSETS = (-1, 0, 5, 10)
+_PARTS = {
+  'memory': ('read_words', 'memory'),
+  'controller': ('controller_hidden', 'controller_cell'),
+}
+
+
+def _gains() -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+  """Gains of all cores, `[draw, core, offset, label]`, and the labels."""
+  spec = rollouts.RolloutSpec(0, 'evaluation', _LENGTH.value, _LENGTH.value)
+  number = _NUM_ROLLOUTS.value
+  splits = {
+    'train': rollouts.RolloutRange(spec, 0, number),
+    'test': rollouts.RolloutRange(spec, number, number // 5),
+  }
+  gauge = untrained.Gauge(
+    config_lib.make_training('quick'),
+    table_lib.load_table(data_dir=_DATA_DIR.value),
+    splits,
+    config_lib.REPRESENTATIONS,
+    _OFFSETS,
+  )
+  shape = (_NUM_DRAWS.value, 1 + _NUM_CORES.value)
+  found = []
+  total = int(np.prod(shape))
+  with progress.Stage(progress.Console(), 'cores', total, 'cores') as stage:
+    for seed in range(total):
+      core = config_lib.make_training('quick', seed=seed)
+      found.append(gauge.gains(model_lib.SpritePredictor(core)))
+      stage.done(seed + 1)
+  return {
+    name: np.reshape([x[name] for x in found], [*shape, *found[0][name].shape])
+    for name in gauge.widths
+  }, gauge.labels
+
+
+def main(argv: Sequence[str]) -> None:
+  """Runs the benchmark."""
+  del argv
+  start = time.perf_counter()
+  gains, labels = _gains()
+  draws = [
+    learned.compare(
+      {name: x[draw, 0] for name, x in gains.items()},
+      {name: x[draw, 1:] for name, x in gains.items()},
+      _OFFSETS,
+      labels,
+    )
+    for draw in range(_NUM_DRAWS.value)
+  ]
+  seconds = time.perf_counter() - start
+  print(f'\n{_NUM_DRAWS.value} draws in {seconds:.0f} s\n')
+  print('| seems to hold more than untrained cores | draws |\n|---|---|')
+  mistaken = {}
+  for part, names in _PARTS.items():
+    mistaken[part] = sum(
+      any(
+        x.is_more for k in names for y in draw[k].values() for x in y.values()
+      )
+      for draw in draws
+    )
+    print(f'| {part} | {mistaken[part]} |')
+  print('\n| gains of untrained cores | skewness: median | highest |')
+  print('|---|---|---|')
+  for name, x in gains.items():
+    skewness = stats.skew(x.reshape([-1, *x.shape[2:]]), axis=0)
+    print(f'| {name} | {np.median(skewness):.2f} | {skewness.max():.2f} |')
+  if _JSON.value:
+    with open(_JSON.value, 'w', encoding='utf-8') as file:
+      json.dump(
+        dict(labels=labels, **{k: x.tolist() for k, x in gains.items()}), file
+      )
+  if mistaken['memory'] > _NUM_DRAWS.value / 20:
+    raise SystemExit('an untrained core is too often taken for a trained one')
+
+
+if __name__ == '__main__':
+  app.run(main)
