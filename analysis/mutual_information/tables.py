@@ -24,13 +24,10 @@ _PLAIN = {
   'integers': 'plain score of integer parts',
 }
 _ABOUT_TABLE = (
-  'Each cell has the nats above chance of the number that has most, and in '
-  'brackets the share of numbers that are significant. The columns are about '
-  'the x position of the sprite to be predicted, of the one that goes in, of '
-  'earlier ones (at the best lag), and about a random sequence, the control. '
-  'The last column has the mean over all numbers, and its 95 % interval over '
-  "sequences (paired, Student's t). The action's x is the move from the "
-  'current sprite to the next: an input of the same step.'
+  'Nats above chance of the number that has most; in brackets, the share of '
+  'numbers that are significant. *Next* is the sprite to be predicted, '
+  '*current* the one that goes in, *random x* the control. The last column has '
+  'the mean over all numbers, and its 95 % interval over sequences.'
 )
 _HOW_TO_READ = (
   'How to read it: scores are in nats, averaged over the sequences. An '

@@ -128,4 +128,5 @@ def table(results: scoring.Results) -> str:
 
 
 def _cell(excess: np.ndarray, significant: np.ndarray) -> str:
-  return f'{excess.max():.3f} ({significant.mean():.0%})'
+  # Adding 0 turns -0.0 into 0.
+  return f'{excess.max().round(3) + 0:.3f} ({significant.mean():.0%})'

@@ -71,6 +71,7 @@ _TESTS = {
     mutual_information.verdict.text,
     sections_lib.add_mutual_information,
     lambda results: {name: x.summary() for name, x in results.items()},
+    mutual_information.tables.summary,
   ),
   'lesion': _Test(
     'Test 3, is the memory used?',

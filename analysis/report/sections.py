@@ -166,7 +166,6 @@ def add_mutual_information(
     'The network is shown sequences in which only the x position of the '
     'sprite changes. *Mutual information* measures how much information each '
     'number, by itself, has about x; 0 is none.',
-    mutual_information.tables.summary(results),
   )
   for name, result in results.items():
     if len(result.layout) == 2 and len(result.locations) == np.prod(
