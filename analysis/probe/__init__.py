@@ -13,12 +13,16 @@ source. Rollouts are streamed and may differ in length.
   keras_probe.py    the post's probe, trained by Adam for one epoch
   exact_probe.py    least squares, linear discriminant, logistic regression
   step_sums.py      sums for least squares and the discriminant
+  beyond.py         what a representation adds to others
+  joint_sums.py     sums of several representations together
   untrained.py      exact probes of untrained cores, streamed from the model
   learned.py        whether the model holds more than untrained cores
   scoring.py        errors, gains over knowing nothing, intervals
   results.py        results, as dataclasses
   verdict.py        the answer in a sentence
   tables.py         the results in Markdown and JSON, beside the post's
+  beyond_tables.py  tables of what adds to what
+  formats.py        scores as text
   figures.py        the results as figures
   naming.py         names of representations, labels and offsets
 """

@@ -19,6 +19,8 @@ from analysis.probe import step_sums
 # The sums of a representation grow with its width squared. Above the first
 # width only some of the steps are summed, above the second none.
 MAX_WIDTH, MAX_WIDE = 1024, 4096
+# Wide representations are summed over the first steps only.
+MAX_WIDE_STEPS = 100_000
 # Limits of the sample for the logistic regression.
 MAX_SAMPLE_STEPS = 50_000
 MAX_SAMPLE_BYTES = 512 << 20
@@ -90,12 +92,16 @@ class SampledLabels(NamedTuple):
     has_label: bool `[time, task]`.
     rows: int `[sampled]`, the sampled steps of the rollout.
     where: the places of these steps in the sample.
+    labelled: int `[steps]`, the steps that have the labels of all tasks.
+    wide: the first of these, over which wide representations are summed.
   """
 
   outputs: np.ndarray
   has_label: np.ndarray
   rows: np.ndarray
   where: slice
+  labelled: np.ndarray
+  wide: np.ndarray
 
 
 class ExactProbes:
@@ -153,7 +159,7 @@ class ExactProbes:
     self._labels = np.empty(
       [self.num_sampled, num_tasks, len(spec.names) + 1], np.float32
     )
-    self._num_seen = 0
+    self._num_seen = self._num_wide = 0
 
   def begin(self, labels: np.ndarray) -> SampledLabels:
     """Begins a rollout with labels `[time, task, label + 1]`, for `add`."""
@@ -163,7 +169,11 @@ class ExactProbes:
     self._labels[first:last] = labels[rows]
     self._num_seen = end
     outputs, has_label = step_sums.labelled_outputs(self._spec, labels)
-    return SampledLabels(outputs, has_label, rows, slice(first, last))
+    (labelled,) = np.nonzero(has_label.all(axis=1))
+    wide = labelled[: MAX_WIDE_STEPS - self._num_wide]
+    self._num_wide += len(wide)
+    where = slice(first, last)
+    return SampledLabels(outputs, has_label, rows, where, labelled, wide)
 
   def add(self, name: str, features: np.ndarray, labels: SampledLabels) -> None:
     """Adds a representation of a rollout, float32 `[time, width]`.
@@ -175,7 +185,8 @@ class ExactProbes:
       self._sums[name].add(features, labels.outputs, labels.has_label)
       self._sample[name][labels.where] = features[labels.rows]
     elif name in self._wide:
-      self._wide[name].add(features, labels.outputs, labels.has_label)
+      rows = labels.wide
+      self._wide[name].add(features[rows], labels.outputs[rows])
 
   @property
   def names(self) -> tuple[str, ...]:
@@ -190,6 +201,10 @@ class ExactProbes:
   def num_wide_steps(self) -> int:
     """Steps that probes of wide representations are fitted to; 0 if none."""
     return max((wide.num_steps for wide in self._wide.values()), default=0)
+
+  def of_wide(self, name: str) -> step_sums.FeatureSums:
+    """Sums over the numbers of a wide representation, one of `names`."""
+    return self._wide[name].of_features
 
   def weights(self, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Solves for the two probes of a representation, one of `names`.

@@ -15,6 +15,15 @@ import numpy as np
 
 from dnc.dsprites import latents
 
+# The orientation as a point on a circle: cosine and sine of k times the angle.
+# A sprite looks the same after a k-th of a turn, and both ends of [0, 2 pi] are
+# one picture, so no linear map can have the angle itself.
+ANGLE = 'orientation_angle'
+# All labels of a sprite, and their numbers in an array of labels.
+OF_SPRITES = (*latents.NAMES, ANGLE)
+_COLUMNS = (*latents.NAMES, ANGLE, ANGLE)
+# k of squares, ellipses and hearts.
+_SYMMETRY = np.array([4, 2, 1])
 _PARTNERS = 4
 
 
@@ -24,7 +33,7 @@ class LabelSpec:
 
   Attributes:
     classes: categorical labels, and how many classes each has.
-    values: continuous labels.
+    values: continuous labels; a label of several numbers stands once for each.
     chance: the accuracy of guessing, for each categorical label.
   """
 
@@ -34,8 +43,17 @@ class LabelSpec:
 
   @property
   def names(self) -> tuple[str, ...]:
-    """All labels, in the order of arrays of labels: categorical ones first."""
+    """All labels, each once."""
+    return tuple(dict.fromkeys(self.columns))
+
+  @property
+  def columns(self) -> tuple[str, ...]:
+    """The label of each column of an array of labels: categorical first."""
     return (*self.classes, *self.values)
+
+  def starts(self) -> list[int]:
+    """The first column of each label."""
+    return [self.columns.index(name) for name in self.names]
 
   @property
   def num_outputs(self) -> int:
@@ -52,7 +70,7 @@ class LabelSpec:
 
   def values_of(self, labels: np.ndarray) -> np.ndarray:
     """The continuous labels, from an array `[..., label]` of all labels."""
-    return labels[..., len(self.classes) : len(self.names)]
+    return labels[..., len(self.classes) : len(self.columns)]
 
   def value_outputs(self, outputs: np.ndarray) -> np.ndarray:
     """The outputs for continuous labels, from `[..., output]`."""
@@ -73,12 +91,12 @@ class LabelSpec:
 
 
 def latent_spec(names: Sequence[str] = latents.NAMES) -> LabelSpec:
-  """Returns the `LabelSpec` of some latents; only shape is categorical."""
+  """Returns the `LabelSpec` of some of `OF_SPRITES`; only shape has classes."""
   shape, num_shapes = latents.NAMES[0], latents.SIZES[0]
   is_asked = shape in names
   return LabelSpec(
     classes={shape: num_shapes} if is_asked else {},
-    values=tuple(name for name in names if name != shape),
+    values=tuple(name for name in _COLUMNS if name in names and name != shape),
     chance={shape: 1 / num_shapes} if is_asked else {},
   )
 
@@ -93,9 +111,18 @@ def of_classes(classes: np.ndarray, spec: LabelSpec) -> np.ndarray:
   Returns:
     float32 `[..., label]`: the class of the shape, and the values of the rest.
   """
-  labels = latents.class_values(classes).astype(np.float32)
-  labels[..., 0] = classes[..., 0]
-  return labels[..., [name in spec.names for name in latents.NAMES]]
+  values = latents.class_values(classes)
+  turned = _SYMMETRY[classes[..., 0]] * values[..., 2]
+  labels = np.concatenate(
+    [
+      classes[..., :1],
+      values[..., 1:],
+      np.stack([np.cos(turned), np.sin(turned)], axis=-1),
+    ],
+    axis=-1,
+    dtype=np.float32,
+  )
+  return labels[..., [name in spec.names for name in _COLUMNS]]
 
 
 def other_rollouts(seed: int, number: int) -> np.ndarray:

@@ -12,6 +12,7 @@ _IN_WORDS = {
   'image': 'input image',
   'x_position': 'x',
   'y_position': 'y',
+  'orientation_angle': 'orientation (cos, sin)',
 }
 _CONTROLS = {RANDOM: 'random inputs', PLANTED: 'planted memory'}
 

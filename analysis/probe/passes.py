@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
+from analysis.probe import beyond
 from analysis.probe import controls
 from analysis.probe import exact_probe
 from analysis.probe import keras_probe
@@ -80,16 +81,19 @@ class _Probes:
   Attributes:
     readers: by representation, all its probes.
     exact: the exact probes.
+    added: what representations add to others.
   """
 
   readers: Mapping[str, '_Reader']
   exact: exact_probe.ExactProbes
+  added: beyond.Beyond
 
 
 def probe_stream(
   stream: streams.Stream,
   settings: ProbeSettings,
   compare: Mapping[str, Sequence[str]],
+  given: beyond.Given,
 ) -> results.ProbeResult:
   """Runs Test 1 on the representations of a stream.
 
@@ -97,6 +101,7 @@ def probe_stream(
     stream: the rollouts.
     settings: how to probe.
     compare: by representation, the others to compare it with.
+    given: by representation, what it may add to, see `beyond.Beyond`.
   """
   # One console for all passes, so that it shows them as parts of one stage.
   console = progress.as_console(settings.log)
@@ -108,7 +113,7 @@ def probe_stream(
     futures.ThreadPoolExecutor(os.cpu_count()) as pool,
     progress.Stage(console, 'probe'),
   ):
-    return _Passes(stream, settings, pool).result(compare)
+    return _Passes(stream, settings, pool, given).result(compare)
 
 
 class _Passes:
@@ -119,10 +124,12 @@ class _Passes:
     stream: streams.Stream,
     settings: ProbeSettings,
     pool: futures.ThreadPoolExecutor,
+    given: beyond.Given,
   ):
     self._stream = stream
     self._settings = settings
     self._pool = pool
+    self._given = given
     self._inputs = controls.Controlled(
       stream,
       settings.seed,
@@ -145,7 +152,7 @@ class _Passes:
     statistics = self._gather_statistics()
     mean, covariance = statistics.labels['train'].moments()
     probes = self._train(statistics, mean)
-    scores, comparisons = {}, {}
+    scores, comparisons, added = {}, {}, {}
     for split in ('train', 'test'):
       if split in self._stream.num_rollouts:
         found = self._score(split, statistics, probes)
@@ -156,6 +163,7 @@ class _Passes:
             one: {other: found.difference(one, other) for other in others}
             for one, others in compare.items()
           }
+          added = probes.added.result(self._settings.seed)
     return results.ProbeResult(
       widths=self._inputs.widths,
       offsets=self._settings.offsets,
@@ -171,6 +179,7 @@ class _Passes:
       attainable=self._attainable(covariance),
       scores=scores,
       comparisons=comparisons,
+      beyond=added,
     )
 
   def _attainable(self, covariance: np.ndarray) -> dict[str, float | None]:
@@ -210,10 +219,11 @@ class _Passes:
     self._check(found, normalisers)
     # Normalisers are freed as soon as they are used: those of images are large.
     normalise = {job: normalisers.pop(job).transform() for job in self._jobs}
+    spec = self._stream.spec
     labels = {
       split: labels_lib.Labels(
-        self._stream.spec,
-        of_split,
+        spec,
+        [own[:, : len(spec.columns)] for own in of_split],
         self._settings.offsets,
         self._settings.seed,
       )
@@ -254,7 +264,10 @@ class _Passes:
       yield rollout, statistics.labels[split].tasks(position)
 
   def _examples(
-    self, statistics: _Statistics, exact: exact_probe.ExactProbes
+    self,
+    statistics: _Statistics,
+    exact: exact_probe.ExactProbes,
+    added: beyond.Beyond,
   ) -> Iterator[keras_probe.Examples]:
     """Yields the training steps, and adds them to the exact probes."""
 
@@ -267,8 +280,19 @@ class _Passes:
       return features
 
     for rollout, labels in self._rollouts('train', statistics):
-      work = functools.partial(prepare, rollout, exact.begin(labels))
-      yield keras_probe.Examples(self._map(work, self._jobs), labels)
+      sampled = exact.begin(labels)
+      work = functools.partial(prepare, rollout, sampled)
+      features = self._map(work, self._jobs)
+      added.add(self._by_name(features), rollout.labels, sampled, self._map)
+      yield keras_probe.Examples(features, labels)
+
+  def _by_name(self, features: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """The first copy of each representation, from those of all jobs."""
+    return {
+      name: found
+      for (name, copy), found in zip(self._jobs, features)
+      if not copy
+    }
 
   def _train(self, statistics: _Statistics, mean: np.ndarray) -> _Probes:
     """The second pass; `mean` is the mean of `LabelSpec.as_outputs`."""
@@ -276,6 +300,9 @@ class _Passes:
     num_tasks = statistics.labels['train'].num_tasks
     exact = exact_probe.ExactProbes(
       inputs.widths, spec, num_tasks, statistics.num_steps, settings.seed
+    )
+    added = beyond.Beyond(
+      self._given, inputs.widths, self._stream.extended, settings.offsets
     )
     probe = keras_probe.LinearProbe(
       inputs.widths,
@@ -287,7 +314,7 @@ class _Passes:
     )
     keras_probe.fit(
       probe,
-      self._examples(statistics, exact),
+      self._examples(statistics, exact, added),
       list(inputs.copies.values()),
       settings.seed,
       statistics.num_steps,
@@ -297,13 +324,14 @@ class _Passes:
     weights = {name: [found] for name, found in probe.weights().items()}
     with progress.Stage(settings.log, 'exact probes'):
       found = self._map(exact.weights, exact.names)
+      added.fit(exact, self._map)
     for name, of_exact in zip(exact.names, found):
       weights[name].append(of_exact)
     readers = {
       name: _Reader(inputs.copies[name], found)
       for name, found in weights.items()
     }
-    return _Probes(readers, exact)
+    return _Probes(readers, exact, added)
 
   def _score(
     self, split: str, statistics: _Statistics, probes: _Probes
@@ -311,20 +339,22 @@ class _Passes:
     """The third pass, over the rollouts of a split."""
     sums = scoring.ErrorSums(self._stream.spec)
 
-    def count(rollout, labels, name):
-      features = [
-        statistics.normalise[name, copy](
-          self._inputs.features(rollout, name, copy)
-        )
-        for copy in range(self._inputs.copies[name])
-      ]
-      return sums.count(labels, probes.readers[name](features))
+    def prepare(rollout, job):
+      return statistics.normalise[job](self._inputs.features(rollout, *job))
+
+    def count(labels, features, name):
+      copies = [x for job, x in zip(self._jobs, features) if job[0] == name]
+      return sums.count(labels, probes.readers[name](copies))
 
     with self._stage(f'scores on split {split}', split) as stage:
       for rollout, labels in self._rollouts(split, statistics):
-        work = functools.partial(count, rollout, labels)
+        features = self._map(functools.partial(prepare, rollout), self._jobs)
+        work = functools.partial(count, labels, features)
         counted = self._map(work, probes.readers)
         sums.update(labels, dict(zip(probes.readers, counted)))
+        if split == 'test':
+          named = self._by_name(features)
+          probes.added.score(named, rollout.labels, self._map)
         stage.done(len(sums))
     return scoring.SplitScores(
       self._stream.spec,

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from analysis.probe import beyond
+from analysis.probe import naming
 from analysis.probe import passes
 from analysis.probe import results
 from analysis.probe import streams
@@ -71,7 +73,25 @@ def from_traces(
     tuple(offsets), seed, num_seeds, batch_size, 1e-3, plant, log
   )
   with stream.explained_errors():
-    return passes.probe_stream(stream, settings, compare)
+    return passes.probe_stream(stream, settings, compare, _given(stream))
+
+
+def _given(stream: streams.TraceStream) -> dict[str, dict[str, Sequence[str]]]:
+  """What each representation of a model may add to."""
+  sets = {
+    beyond.ALONE: (),
+    'action': ('action',),
+    'inputs': naming.MODEL_INPUTS,
+    'controller': _OF_CONTROLLER,
+  }
+  return {
+    name: {
+      given: names
+      for given, names in sets.items()
+      if set(names) <= set(stream.widths) - {name}
+    }
+    for name in stream.probed
+  }
 
 
 def fit_and_score(
@@ -85,6 +105,7 @@ def fit_and_score(
   batch_size: int = 256,
   learning_rate: float = 1e-3,
   log: progress.Log | None = None,
+  given: Mapping[str, Sequence[str]] | None = None,
 ) -> results.ProbeResult:
   """Probes representations of any model, with Test 1's controls for arrays.
 
@@ -104,6 +125,7 @@ def fit_and_score(
     learning_rate: Adam's learning rate. With few steps the Keras probe, trained
       for one epoch, needs more than the default; the exact probes do not.
     log: takes a line of progress now and then.
+    given: by any name, features that all others may add to, see `beyond.py`.
 
   Returns:
     The result. Chance, for a categorical label, is the share of its most
@@ -130,4 +152,9 @@ def fit_and_score(
   settings = passes.ProbeSettings(
     tuple(offsets), seed, num_seeds, batch_size, learning_rate, True, log
   )
-  return passes.probe_stream(stream, settings, {})
+  sets = {beyond.ALONE: (), **(given or {})}
+  of_all = {
+    name: {of: names for of, names in sets.items() if name not in names}
+    for name in features
+  }
+  return passes.probe_stream(stream, settings, {}, of_all)

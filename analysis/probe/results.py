@@ -152,6 +152,9 @@ class ProbeResult:
     scores: by split, representation, offset and label.
     comparisons: by representation, representation it is compared with, offset
       and label, on unseen rollouts.
+    beyond: by representation, what is given (`alone`: nothing), offset and
+      label: what the representation adds, on unseen rollouts. Its labels are
+      those of `spec`, and the orientation as a point.
     untrained: how much untrained cores hold; None if there are none.
     isolated: by latent, the result on rollouts in which only this one varies.
   """
@@ -168,6 +171,9 @@ class ProbeResult:
   attainable: dict[str, float | None]
   scores: dict[str, dict[str, Scores]]
   comparisons: dict[str, dict[str, Differences]] = dataclasses.field(
+    default_factory=dict
+  )
+  beyond: dict[str, dict[str, Differences]] = dataclasses.field(
     default_factory=dict
   )
   untrained: learned.AgainstUntrained | None = None

@@ -80,12 +80,12 @@ class ErrorSums:
       predicted: of a representation, float32 `[time, probe, task, output]`.
 
     Returns:
-      float32 `[probe, task, label]`.
+      float32 `[probe, task, column]`, of `LabelSpec.columns`.
     """
     has_label = labels[:, np.newaxis, :, -1:]
     labels = labels[:, np.newaxis]
     errors = np.empty(
-      [*predicted.shape[:-1], len(self._spec.names)], np.float32
+      [*predicted.shape[:-1], len(self._spec.columns)], np.float32
     )
     for column, where in self._spec.heads():
       chosen = predicted[..., where].argmax(axis=-1)
@@ -102,7 +102,8 @@ class ErrorSums:
     """Errors and gains of a representation's probes, in each resample.
 
     `weights` are from `resamples`. Errors and gains are float64 `[resample,
-    probe, task, label]`; gains are NaN where labels do not vary.
+    probe, task, label]`; gains are NaN where labels do not vary. A label of
+    several numbers has the sum of their errors, and of their variances.
     """
 
     def total(sums):
@@ -110,24 +111,61 @@ class ErrorSums:
       flat = weights @ sums.reshape([len(sums), -1])
       return flat.reshape([len(weights), *sums.shape[1:]])
 
-    varies = self._highest > self._lowest
+    def of_labels(columns, add=np.add):
+      return add.reduceat(columns, self._spec.starts(), axis=-1)
+
+    varies = of_labels(self._highest > self._lowest, np.logical_and)
     num_classes = len(self._spec.classes)
     with np.errstate(divide='ignore', invalid='ignore'):
       count = total(self._counts)[..., np.newaxis]
       variance = total(self._squares) / count
       variance -= np.square(total(self._sums) / count)
-      error = total(self._errors[name]) / count[:, np.newaxis]
+      error = of_labels(total(self._errors[name]) / count[:, np.newaxis])
       gain = 1 - error
       gain[..., :num_classes] -= list(self._spec.chance.values())
       # A tiny variance may be rounding.
       size = np.maximum(np.abs(self._lowest), np.abs(self._highest))
       size = self._spec.values_of(np.where(np.isfinite(size), size, 0))
       variance[variance < 1e-13 * np.square(size)] = np.nan
+      classes = np.zeros([*variance.shape[:-1], num_classes])
+      variance = of_labels(np.concatenate([classes, variance], axis=-1))
       gain[..., num_classes:] = (
-        1 - error[..., num_classes:] / variance[:, np.newaxis]
+        1 - error[..., num_classes:] / variance[:, np.newaxis, :, num_classes:]
       )
     gain[:, :, ~varies] = np.nan
     return error, gain
+
+
+def differences(
+  more: np.ndarray,
+  offsets: Sequence[int],
+  spec: labels_lib.LabelSpec,
+  num_rollouts: int,
+) -> results.Differences:
+  """Differences of gains with their intervals, by offset and label.
+
+  Args:
+    more: the differences, float64 `[1 + resample, task, label]`.
+    offsets: the offsets of the first tasks.
+    spec: the labels.
+    num_rollouts: rollouts that are scored.
+  """
+  return {
+    offset: {
+      label: results.Difference(
+        _number(more[0, k, i]), _interval(more[:, k, i], num_rollouts)
+      )
+      for i, label in enumerate(spec.names)
+    }
+    for k, offset in enumerate(offsets)
+  }
+
+
+def _interval(scores: np.ndarray, num_rollouts: int) -> results.MaybeInterval:
+  """Interval of a score, from `[1 + resample]`; None for one rollout."""
+  if num_rollouts < 2 or not np.isfinite(scores[0]):
+    return None
+  return statistics.interval(scores[1:])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,15 +253,7 @@ class SplitScores:
   def difference(self, one: str, other: str) -> results.Differences:
     """Returns how much more `one` holds than `other`."""
     more = self._best_gain(one) - self._best_gain(other)
-    return {
-      offset: {
-        label: results.Difference(
-          _number(more[0, k, i]), self._interval(more[:, k, i])
-        )
-        for i, label in enumerate(self.spec.names)
-      }
-      for k, offset in enumerate(self.offsets)
-    }
+    return differences(more, self.offsets, self.spec, len(self.errors))
 
   def _best_gain(self, name: str) -> np.ndarray:
     """Gains of the better probe: `[1 + resample, task, label]`."""
@@ -235,10 +265,7 @@ class SplitScores:
     return np.where(exact[0] >= keras[0], exact, keras)
 
   def _interval(self, scores: np.ndarray) -> results.MaybeInterval:
-    """Interval of a score, from `[1 + resample]`; None for one rollout."""
-    if len(self.errors) < 2 or not np.isfinite(scores[0]):
-      return None
-    return statistics.interval(scores[1:])
+    return _interval(scores, len(self.errors))
 
 
 def _number(score: float) -> float | None:

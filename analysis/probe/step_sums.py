@@ -15,8 +15,6 @@ from analysis.probe import labels as labels_lib
 # Numbers that differ only by float32's rounding then count as equal, and
 # solutions hardly change.
 RIDGE = 1e-8
-# Wide representations are summed over the first steps only, in blocks.
-MAX_WIDE_STEPS = 100_000
 _WIDE_BLOCK = 4096
 # Replaces the logarithm of the share of a class that never occurs.
 NEVER = -1e9
@@ -201,7 +199,7 @@ class StepSums:
 
 
 class WideSums:
-  """Sums over the first steps that have the labels of all tasks.
+  """Sums over the first steps that have the labels of all tasks, in blocks.
 
   Attributes:
     num_steps: how many steps these are.
@@ -215,15 +213,11 @@ class WideSums:
     self._waiting = []
     self._num_waiting = 0
 
-  def add(
-    self, features: np.ndarray, outputs: np.ndarray, has_label: np.ndarray
-  ) -> None:
-    """Adds steps, see `StepSums.add`, until there are `MAX_WIDE_STEPS`."""
-    (rows,) = np.nonzero(has_label.all(axis=1))
-    rows = rows[: MAX_WIDE_STEPS - self.num_steps]
-    self._waiting.append((features[rows], outputs[rows]))
-    self._num_waiting += len(rows)
-    self.num_steps += len(rows)
+  def add(self, features: np.ndarray, outputs: np.ndarray) -> None:
+    """Adds steps that have all labels, see `StepSums.add`."""
+    self._waiting.append((features, outputs))
+    self._num_waiting += len(outputs)
+    self.num_steps += len(outputs)
     if self._num_waiting >= _WIDE_BLOCK:
       self._flush()
 
@@ -233,14 +227,19 @@ class WideSums:
       self._sums.add(features, outputs, np.ones(outputs.shape[:2], bool))
     self._waiting, self._num_waiting = [], 0
 
+  @functools.cached_property
+  def of_features(self) -> FeatureSums:
+    """Sums over all steps, after the last `add`."""
+    self._flush()
+    return self._sums.of_task(0, _FactoredSums)
+
   def probes(self) -> tuple[np.ndarray, np.ndarray]:
     """Solves for the exact probes of all tasks; there must be steps.
 
     Returns:
       Kernel float64 `[width, task, output]` and bias `[task, output]`.
     """
-    self._flush()
-    sums = self._sums.of_task(0, _FactoredSums)
+    sums = self.of_features
     kernels, biases = zip(
       *(self._sums.probe(task, sums) for task in range(self._num_tasks))
     )

@@ -28,7 +28,8 @@ class ProbedRollout(NamedTuple):
   Attributes:
     index: unique over all splits; controls depend on it.
     features: by name `[time, width]`: float32, or uint8 for bits.
-    labels: float32 `[time, label]`, of the current sprites.
+    labels: float32 `[time, label]`, of the current sprites: of the extended
+      labels.
   """
 
   index: int
@@ -41,7 +42,9 @@ class Stream(Protocol):
 
   Attributes:
     source: where the rollouts are from, for messages.
-    spec: names and kinds of the labels.
+    spec: names and kinds of the labels that all probes predict.
+    extended: the same and further labels, which only the exact probes of
+      `beyond.py` predict.
     widths: width of each representation.
     probed: representations that are not controls themselves.
     num_rollouts: by split.
@@ -51,6 +54,7 @@ class Stream(Protocol):
 
   source: str
   spec: labels_lib.LabelSpec
+  extended: labels_lib.LabelSpec
   widths: dict[str, int]
   probed: list[str]
   num_rollouts: dict[str, int]
@@ -125,6 +129,9 @@ class TraceStream:
     """
     self.source = traces.path
     self.spec = labels_lib.latent_spec(asked)
+    self.extended = labels_lib.latent_spec(
+      (*asked, labels_lib.ANGLE) if 'orientation' in asked else asked
+    )
     self.num_rollouts = traces.num_rollouts
     self.probed = list(representations or traces.widths)
     self._traces = traces
@@ -133,7 +140,7 @@ class TraceStream:
     self.widths = {name: traces.width(name) for name in self.probed}
     if inputs is not None:
       self.widths.update(inputs.widths)
-    # All classes are equally likely.
+    # What `spec` leaves out is not planted. All classes are equally likely.
     grids = [
       latents.VALUES[latents.NAMES.index(name)] for name in self.spec.values
     ]
@@ -155,13 +162,13 @@ class TraceStream:
         features = {k: x - x.mean(axis=0) for k, x in features.items()}
       if self._inputs is not None:
         features.update(self._inputs.of_rollout(index))
-      labels = labels_lib.of_classes(rollout['classes'], self.spec)
+      labels = labels_lib.of_classes(rollout['classes'], self.extended)
       yield ProbedRollout(index, features, labels)
 
   def labels(self, split: str) -> Iterator[np.ndarray]:
     """See `Stream`."""
     for rollout in _read(self._traces, split, ['classes']):
-      yield labels_lib.of_classes(rollout['classes'], self.spec)
+      yield labels_lib.of_classes(rollout['classes'], self.extended)
 
   def explained_errors(self) -> contextlib.AbstractContextManager[None]:
     """Turns errors from reading damaged traces into a `UsageError`."""
@@ -222,6 +229,7 @@ class ArrayStream:
       sizes[name] = max(int(np.max(x)) for x in arrays) + 1
       chance[name] = float(counts.max() / counts.sum())
     self.spec = labels_lib.LabelSpec(sizes, tuple(values), chance)
+    self.extended = self.spec
     labels = labels_lib.Labels(self.spec, list(self.labels('train')))
     mean, covariance = labels.moments()
     self.scale = mean, np.sqrt(np.diag(covariance).clip(0))

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from analysis.common import tables
+from analysis.probe import beyond_tables
 from analysis.probe import exact_probe
+from analysis.probe import formats
 from analysis.probe import labels as labels_lib
 from analysis.probe import learned
 from analysis.probe import naming
@@ -67,15 +69,13 @@ _ABOUT_THE_POST = (
   'tables of unseen rollouts. The post has no numbers for t-5 and t-10; it '
   'found nothing above random inputs there.'
 )
-_DOES_NOT_VARY = 'does not vary'
 _ABOUT_CONFINED_ROLLOUTS = (
   "The post's numbers are not shown, because in its rollouts all latents vary. "
-  f'A latent that {_DOES_NOT_VARY} has the same class in all of these steps, '
-  'so no score can tell whether a representation holds it. A latent that is '
-  'drawn once for each rollout has only as many labels as there are rollouts: '
-  'with few rollouts, its scores are unreliable.'
+  f'A latent that {formats.DOES_NOT_VARY} has the same class in all of these '
+  'steps, so no score can tell whether a representation holds it. A latent '
+  'that is drawn once for each rollout has only as many labels as there are '
+  'rollouts: with few rollouts, its scores are unreliable.'
 )
-_NONE = '-'
 
 
 def _mean_errors(fixed: variation.Fixed = ()) -> np.ndarray:
@@ -91,43 +91,22 @@ def _mean_errors(fixed: variation.Fixed = ()) -> np.ndarray:
   return errors
 
 
-def _gain(gain: float, interval: results.MaybeInterval = None) -> str:
-  # Adding zero turns -0.0 into 0.0.
-  numbers = [f'{round(x, 3) + 0.0:+.3f}' for x in (gain, *(interval or ()))]
-  return numbers[0] + (f' [{", ".join(numbers[1:])}]' if interval else '')
-
-
-def _gain_cell(gain: float | None, interval: results.MaybeInterval) -> str:
-  return _DOES_NOT_VARY if gain is None else _gain(gain, interval)
-
-
-def _cell(
-  error: float | None,
-  gain: float | None,
-  interval: results.MaybeInterval = None,
-) -> str:
-  if error is None or gain is None:
-    return _DOES_NOT_VARY
-  return f'{error:.6f} ({_gain(gain, interval)})'
-
-
 def _row_of_errors(name: str, errors: Sequence[float]) -> list[str]:
   """A row from errors, with gains over knowing nothing."""
   known = _mean_errors()
   gains = 1 - np.asarray(errors) / known
   gains[0] = known[0] - errors[0]
   # Only fixed latents can be predicted without error.
-  return [name, *(_cell(e, g if e else None) for e, g in zip(errors, gains))]
+  return [
+    name,
+    *(formats.error_cell(e, g if e else None) for e, g in zip(errors, gains)),
+  ]
 
 
 def _score_cell(score: results.TaskScore | None) -> str:
   if score is None:
-    return _NONE
-  return _cell(score.error, score.gain, score.interval)
-
-
-def _named(result: results.ProbeResult, name: str) -> str:
-  return f'{naming.in_words(name)} ({result.widths[name]})'
+    return formats.NONE
+  return formats.error_cell(score.error, score.gain, score.interval)
 
 
 def _header(spec: labels_lib.LabelSpec) -> list[str]:
@@ -143,7 +122,10 @@ def _keras_rows(
 ) -> dict[str, list[str]]:
   """Rows by representation."""
   return {
-    name: [_named(result, name), *map(_score_cell, scores[offset].values())]
+    name: [
+      formats.named(result, name),
+      *map(_score_cell, scores[offset].values()),
+    ]
     for name, scores in result.scores[split].items()
   }
 
@@ -189,8 +171,8 @@ def _exact_table(
     scores = by_offset[offset]
     cells = [_score_cell(scores[x].exact) for x in spec.names]
     cells += [_score_cell(scores[x].beside) for x in spec.classes]
-    found.append([_named(result, name), *cells])
-  blank = [_NONE] * len(spec.classes)
+    found.append([formats.named(result, name), *cells])
+  blank = [formats.NONE] * len(spec.classes)
   return tables.table(header, found + [[*row, *blank] for row in rows])
 
 
@@ -199,8 +181,10 @@ def _selectivity_table(result: results.ProbeResult, offset: int) -> str:
   rows = []
   for name, by_offset in result.scores['test'].items():
     best = [score.best for score in by_offset[offset].values()]
-    cells = [_gain_cell(x.selectivity, x.selectivity_interval) for x in best]
-    rows.append([_named(result, name), *cells])
+    cells = [
+      formats.gain_cell(x.selectivity, x.selectivity_interval) for x in best
+    ]
+    rows.append([formats.named(result, name), *cells])
   header = [
     f'{naming.in_words(x)} selectivity [95 %]' for x in result.spec.names
   ]
@@ -215,7 +199,9 @@ def _comparison_table(result: results.ProbeResult) -> str:
       for offset, found in by_offset.items():
         one_words, other_words = map(naming.in_words, (one, other))
         what = f'{one_words} - {other_words}, {naming.when(offset)}'
-        cells = [_gain_cell(x.difference, x.interval) for x in found.values()]
+        cells = [
+          formats.gain_cell(x.difference, x.interval) for x in found.values()
+        ]
         rows.append([what, *cells])
   header = ['', *map(naming.in_words, result.spec.names)]
   return tables.table(header, rows)
@@ -260,11 +246,11 @@ def _untrained_parts(
 def _untrained_cells(found: learned.Compared | None) -> tuple[str, str, str]:
   """A trained model's gain; mean and range of untrained cores; p."""
   if found is None:
-    return (_DOES_NOT_VARY,) * 3
+    return (formats.DOES_NOT_VARY,) * 3
   ends = min(found.untrained), max(found.untrained)
-  mean = _gain(float(np.mean(found.untrained)), ends)
-  p_value = _NONE if found.p_value is None else f'{found.p_value:.2g}'
-  return _gain(found.trained), mean, p_value
+  mean = formats.gain(float(np.mean(found.untrained)), ends)
+  p_value = formats.NONE if found.p_value is None else f'{found.p_value:.2g}'
+  return formats.gain(found.trained), mean, p_value
 
 
 def _isolated_table(isolated: Mapping[str, results.ProbeResult]) -> str:
@@ -272,12 +258,17 @@ def _isolated_table(isolated: Mapping[str, results.ProbeResult]) -> str:
   first = next(iter(isolated.values()))
   rows = []
   for name in first.widths:
-    keras, exact = [_named(first, name)], [f'{_named(first, name)}, exact']
+    keras, exact = (
+      [formats.named(first, name)],
+      [f'{formats.named(first, name)}, exact'],
+    )
     for latent, result in isolated.items():
       score = result.scores['test'][name][0][latent]
-      keras.append(_gain_cell(score.gain, score.interval))
+      keras.append(formats.gain_cell(score.gain, score.interval))
       found = score.exact
-      exact.append(_gain_cell(found.gain, found.interval) if found else _NONE)
+      exact.append(
+        formats.gain_cell(found.gain, found.interval) if found else formats.NONE
+      )
     rows += [keras, exact]
   header = []
   for latent, result in isolated.items():
@@ -333,8 +324,8 @@ def _seed_range(result: results.ProbeResult) -> str:
   widest, name, label, offset, split = max(ranges)
   return (
     f'Keras probes: means of {result.num_seeds} seeds, whose gains differ by '
-    f'at most {widest:.3f} ({_named(result, name)}, {naming.in_words(label)}, '
-    f'{naming.short_offset(offset)}, {split}).'
+    f'at most {widest:.3f} ({formats.named(result, name)}, '
+    f'{naming.in_words(label)}, {naming.short_offset(offset)}, {split}).'
   )
 
 
@@ -351,7 +342,9 @@ def _exact_probes(result: results.ProbeResult) -> list[str]:
       'discriminant, which uses all steps.'
     )
   if result.without_exact:
-    names = ', '.join(_named(result, name) for name in result.without_exact)
+    names = ', '.join(
+      formats.named(result, name) for name in result.without_exact
+    )
     sentences.append(
       f'There are no exact probes of {names}: wider than '
       f'{exact_probe.MAX_WIDE:,} numbers, or wider than '
@@ -360,7 +353,7 @@ def _exact_probes(result: results.ProbeResult) -> list[str]:
     )
   if result.num_wide_steps:
     wide = ', '.join(
-      _named(result, name)
+      formats.named(result, name)
       for name, width in result.widths.items()
       if exact_probe.MAX_WIDTH < width <= exact_probe.MAX_WIDE
     )
@@ -419,6 +412,7 @@ def text(
   parts = [
     '# Test 1: linear probe',
     f'**{verdict.text(result)}**',
+    *filter(None, [verdict.augments(result)]),
     _about(result),
   ]
   if varying != latents.NAMES:
@@ -448,6 +442,8 @@ def text(
       'the higher gain.',
       _comparison_table(result),
     ]
+  if result.beyond:
+    parts += beyond_tables.parts(result)
   if result.untrained is not None and result.untrained.seeds:
     parts += _untrained_parts(result, result.untrained)
   if result.isolated:

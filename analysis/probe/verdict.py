@@ -166,6 +166,35 @@ class _Unseen:
     )
 
 
+def augments(result: results.ProbeResult) -> str:
+  """Answers the post's question: could M_t or r_t augment h_t and c_t?
+
+  They do where the interval of what they add to both lies above 0.
+
+  Returns:
+    Two sentences; '' if it was not asked.
+  """
+  found = {
+    name: [
+      offset
+      for offset, labels in result.beyond[name]['controller'].items()
+      if any(x.interval and x.interval[0] > 0 for x in labels.values())
+    ]
+    for name in ('memory', 'read_words')
+    if 'controller' in result.beyond.get(name, {})
+  }
+  if not found or result.num_rollouts.get('test', 0) < LEAST_UNSEEN:
+    return ''
+  clauses = [
+    f'by the {naming.in_words(name)}, with what is there of '
+    + wording.join(list(map(naming.sprite, offsets)))
+    for name, offsets in found.items()
+    if offsets
+  ]
+  answer = f'Yes: {"; ".join(clauses)}' if clauses else 'No'
+  return f'Could M_t or r_t augment h_t and c_t? {answer}.'
+
+
 def text(result: results.ProbeResult) -> str:
   """Returns the answer of Test 1, with the numbers that it rests on.
 

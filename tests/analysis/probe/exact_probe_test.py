@@ -105,8 +105,8 @@ class ExactProbesTest(tf.test.TestCase):
     features, labels = examples.steps(0, 6000)
     labels[::10, 0, -1] = 0
     for patch in (
-      mock.patch.object(exact_probe, 'MAX_WIDTH', 4),
-      mock.patch.multiple(step_sums, MAX_WIDE_STEPS=3000, _WIDE_BLOCK=700),
+      mock.patch.multiple(exact_probe, MAX_WIDTH=4, MAX_WIDE_STEPS=3000),
+      mock.patch.object(step_sums, '_WIDE_BLOCK', 700),
     ):
       self.enterContext(patch)
     probes = self._fit(features.astype('f4'), labels, cuts=(100, 2500, 2600))

@@ -97,7 +97,20 @@ def against_untrained(p_value=1.0, number=3, is_frozen=False):
   )
 
 
-def result(memory=None, random=None, planted=0.5, more=0.0, p_value=1.0):
+def differences(more):
+  """The same difference for every offset and label."""
+  return {
+    offset: {
+      label: results.Difference(more, (more - 0.01, more + 0.01))
+      for label in latents.NAMES
+    }
+    for offset in OFFSETS
+  }
+
+
+def result(
+  memory=None, random=None, planted=0.5, more=0.0, p_value=1.0, beyond=0.0
+):
   """A result with a memory, a controller's cell, and controls.
 
   Args:
@@ -106,6 +119,7 @@ def result(memory=None, random=None, planted=0.5, more=0.0, p_value=1.0):
     planted: gain of all labels at the planted offset.
     more: how much more the memory holds than the cell.
     p_value: see `against_untrained`.
+    beyond: how much the memory adds to the controller, at offset 5.
   """
   of_planted = {(0, label): planted for label in latents.NAMES}
   of_split = {
@@ -121,13 +135,6 @@ def result(memory=None, random=None, planted=0.5, more=0.0, p_value=1.0):
       for offset, of_offset in scores({}).items()
     },
   }
-  difference = {
-    offset: {
-      label: results.Difference(more, (more - 0.01, more + 0.01))
-      for label in latents.NAMES
-    }
-    for offset in OFFSETS
-  }
   return results.ProbeResult(
     widths={name: 4096 if name == 'image' else 256 for name in of_split},
     offsets=OFFSETS,
@@ -140,6 +147,12 @@ def result(memory=None, random=None, planted=0.5, more=0.0, p_value=1.0):
     without_exact=('image',),
     attainable=dict.fromkeys(latents.NAMES[1:], 0.5),
     scores={'train': of_split, 'test': copy.deepcopy(of_split)},
-    comparisons={'memory': {'controller_cell': difference}},
+    comparisons={'memory': {'controller_cell': differences(more)}},
     untrained=against_untrained(p_value),
+    beyond={
+      'memory': {
+        'alone': differences(0.3),
+        'controller': {**differences(0.0), 5: differences(beyond)[5]},
+      }
+    },
   )

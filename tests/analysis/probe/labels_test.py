@@ -5,6 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 from analysis.probe import labels as labels_lib
+from dnc.dsprites import latents
+from tests.support import testing_data
 
 _SPEC = labels_lib.LabelSpec(
   {'shape': 3, 'colour': 2}, ('size',), {'shape': 1 / 3, 'colour': 0.5}
@@ -28,6 +30,45 @@ class LabelSpecTest(tf.test.TestCase):
     self.assertEqual(_SPEC.num_outputs, 6)
     outputs = _SPEC.as_outputs(np.array([[[2.0, 0.0, 0.5, 1.0]]]))
     self.assertAllEqual(outputs, [[[0, 0, 1, 1, 0, 0.5]]])
+
+  def test_a_label_of_two_numbers_is_one_label(self):
+    spec = labels_lib.LabelSpec({'a': 2}, ('b', 'b', 'c'), {'a': 0.5})
+    self.assertEqual(spec.names, ('a', 'b', 'c'))
+    self.assertEqual(spec.columns, ('a', 'b', 'b', 'c'))
+    self.assertEqual(spec.starts(), [0, 1, 3])
+    labels = np.array([1.0, 2.0, 3.0, 4.0, 1.0])
+    self.assertAllEqual(spec.values_of(labels), [2, 3, 4])
+    self.assertAllEqual(spec.as_outputs(labels), [0, 1, 2, 3, 4])
+
+
+class OfClassesTest(tf.test.TestCase):
+  def test_shapes_are_classes_and_the_rest_are_values(self):
+    rng = np.random.default_rng(0)
+    classes = np.stack([rng.integers(n, size=50) for n in latents.SIZES], 1)
+    labels = labels_lib.of_classes(
+      classes, labels_lib.latent_spec(labels_lib.OF_SPRITES)
+    )
+    self.assertEqual((labels.shape, labels.dtype), ((50, 7), np.float32))
+    self.assertAllEqual(labels[:, 0], classes[:, 0])
+    values = latents.classes_to_values(classes)
+    self.assertAllEqual(labels[:, 1:5], values[:, 1:])
+    some = labels_lib.latent_spec(['y_position', 'orientation_angle'])
+    self.assertAllEqual(labels_lib.of_classes(classes, some), labels[:, 4:])
+
+  def test_equal_pictures_have_equal_angles(self):
+    table = testing_data.rendered_table()
+    spec = labels_lib.latent_spec([labels_lib.ANGLE])
+    for shape, symmetry in enumerate((4, 2, 1)):
+      classes = np.tile([shape, 5, 0, 16, 16], [40, 1])
+      classes[:, 2] = np.arange(40)
+      points = labels_lib.of_classes(classes, spec)
+      turns = symmetry * np.arange(40) / 39
+      expected = np.exp(2j * np.pi * turns)
+      self.assertAllClose(points[:, 0], expected.real, atol=1e-6)
+      self.assertAllClose(points[:, 1], expected.imag, atol=1e-6)
+      images = table.images(latents.classes_to_index(classes))
+      self.assertAllEqual(images[0], images[39])
+      self.assertAllClose(points[0], points[39], atol=1e-5)
 
 
 class LabelsTest(parameterized.TestCase, tf.test.TestCase):

@@ -9,6 +9,7 @@ from analysis.probe import naming
 class NamingTest(parameterized.TestCase):
   @parameterized.parameters(
     ('x_position', 'x'),
+    ('orientation_angle', 'orientation (cos, sin)'),
     ('read_words', 'read words'),
     ('random_256', 'random inputs'),
     ('planted_16', 'planted memory'),

@@ -22,7 +22,7 @@ def _run(features, offsets=(0,)):
     plant=False,
     log=None,
   )
-  return passes.probe_stream(stream, settings, {})
+  return passes.probe_stream(stream, settings, {}, {})
 
 
 class RefusedTest(parameterized.TestCase, tf.test.TestCase):

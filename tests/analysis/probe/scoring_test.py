@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from analysis.common import statistics
+from analysis.probe import labels as labels_lib
 from analysis.probe import scoring
 from tests.analysis.probe import examples
 
@@ -53,6 +54,17 @@ class ErrorSumsTest(tf.test.TestCase):
     # Sizes 1, 3, 1 have variance 8/9; the place is always the same.
     self.assertAllClose(gain[0, 0, 0, :2], [1 / 3, 1 - (4 / 3) / (8 / 9)])
     self.assertTrue(np.isnan(gain[0, 0, 0, 2]))
+
+  def test_a_label_of_two_numbers_sums_errors_and_variances(self):
+    spec = labels_lib.LabelSpec({}, ('point', 'point', 'place'), {})
+    # The point's numbers have variances 1 and 4, and errors 1 and 1.
+    labels = np.float32([[1, 2, 0, 1], [-1, -2, 1, 1]])[:, np.newaxis]
+    predicted = np.float32([[0, 1, 0], [0, -1, 1]])[:, np.newaxis, np.newaxis]
+    sums = scoring.ErrorSums(spec)
+    sums.update(labels, {'x': sums.count(labels, predicted)})
+    error, gain = sums.score('x', np.ones([1, 1]))
+    self.assertAllClose(error[0, 0, 0], [2, 0])
+    self.assertAllClose(gain[0, 0, 0], [1 - 2 / 5, 1])
 
   def test_resamples_are_scored_as_if_they_were_the_rollouts(self):
     rollouts = list(_random_rollouts(0, 6))

@@ -80,11 +80,17 @@ class StepSumsTest(tf.test.TestCase):
     self.assertAllEqual(np.unique(chosen), [0, 2])
 
 
+def _wide(features, labels, num_tasks):
+  sums = step_sums.WideSums(8, _SPEC, num_tasks)
+  sums.add(features, step_sums.labelled_outputs(_SPEC, labels)[0])
+  return sums
+
+
 class WideSumsTest(tf.test.TestCase):
   def test_probes_of_all_tasks_are_those_of_step_sums(self):
     features, labels = examples.steps(0, 1000)
     tasks = np.concatenate([labels, np.roll(labels, 1, axis=0)], axis=1)
-    wide = _add(step_sums.WideSums(8, _SPEC, num_tasks=2), features, tasks)
+    wide = _wide(features, tasks, num_tasks=2)
     direct = _add(step_sums.StepSums(8, _SPEC, num_tasks=2), features, tasks)
     kernels, biases = wide.probes()
     self.assertEqual(wide.num_steps, 1000)
@@ -95,7 +101,7 @@ class WideSumsTest(tf.test.TestCase):
 
   def test_numbers_that_never_vary_tell_nothing(self):
     _, labels = examples.steps(0, 100)
-    wide = _add(step_sums.WideSums(8, _SPEC, 1), np.zeros([100, 8]), labels)
+    wide = _wide(np.zeros([100, 8]), labels, num_tasks=1)
     kernel, bias = wide.probes()
     self.assertAllEqual(kernel, np.zeros([8, 1, 5]))
     self.assertAllClose(bias[0, _VALUES], labels[:, 0, 1:3].mean(0))

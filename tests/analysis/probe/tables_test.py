@@ -19,15 +19,19 @@ from tests.support import markdown_tables
 
 class TablesTest(tf.test.TestCase):
   def test_tables_of_each_split_and_offset_beside_the_post(self):
-    text = tables.text(examples.result({(0, 'shape'): 0.25}))
+    text = tables.text(examples.result({(0, 'shape'): 0.25}, beyond=0.03))
     found = markdown_tables.rows(text)
     # Training rollouts have tables of Keras and exact probes; unseen ones also
-    # of selectivity. Two compare: with the controller, and with untrained
-    # cores.
-    self.assertLen(found, 3 * 3 + 3 * 2 + 2)
+    # of selectivity. Then come two comparisons, with the controller and with
+    # untrained cores, and what adds to what.
+    self.assertLen(found, 3 * 3 + 3 * 2 + 2 + 3)
     self.assertEqual(
-      found[-2]['memory - controller cell, 5 steps before'],
+      found[15]['memory - controller cell, 5 steps before'],
       ['+0.000 [-0.010, +0.010]'] * 5,
+    )
+    self.assertEqual(
+      found[17]['memory (256), beyond controller'],
+      ['+0.030 [+0.020, +0.040]'] * 5,
     )
     keras, exact, selectivity = found[:3]
     for table in (keras, exact):
@@ -136,9 +140,14 @@ class TablesTest(tf.test.TestCase):
         for scores in of_name.values():
           for label in ('shape', 'scale'):
             scores[label] = examples.label_score(label, None)
-    for found in result.comparisons['memory']['controller_cell'].values():
-      for label in ('shape', 'scale'):
-        found[label] = results.Difference(None, None)
+    differences = [
+      result.comparisons['memory']['controller_cell'],
+      *result.beyond['memory'].values(),
+    ]
+    for by_offset in differences:
+      for found in by_offset.values():
+        for label in ('shape', 'scale'):
+          found[label] = results.Difference(None, None)
     for found in result.untrained.compared['memory'].values():
       for label in ('shape', 'scale'):
         del found[label]

@@ -150,6 +150,23 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
           of_offset[label] = examples.label_score(label, None)
     self.assertEqual(verdict.text(result), 'Cannot tell: no label varies.')
 
+  @parameterized.parameters(
+    (
+      0.03,
+      'Yes: by the memory, with what is there of the sprite 5 steps before.',
+    ),
+    (0.009, 'No.'),
+  )
+  def test_whether_the_memory_augments_the_controller(self, beyond, answer):
+    self.assertEqual(
+      verdict.augments(examples.result(beyond=beyond)),
+      f'Could M_t or r_t augment h_t and c_t? {answer}',
+    )
+
+  def test_that_is_not_asked_without_both(self):
+    result = dataclasses.replace(examples.result(), beyond={})
+    self.assertEqual(verdict.augments(result), '')
+
 
 if __name__ == '__main__':
   tf.test.main()

@@ -1,0 +1,244 @@
+"""What a representation adds to others, such as the inputs of the model.
+
+Hewitt et al., "Conditional probing: measuring usable information beyond a
+baseline" (2021). For each label: the gain of the exact probe of the given
+representations and this one together, minus that of the given ones alone, on
+unseen rollouts. Least squares and, for classes, the discriminant follow from
+`joint_sums.py`, over the steps that have the labels of all tasks. A wide
+representation, such as the image, may be given, but is not asked for: the
+probes with it are fitted to the first of these steps, as its exact probe is.
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+
+from analysis.probe import exact_probe
+from analysis.probe import joint_sums
+from analysis.probe import labels as labels_lib
+from analysis.probe import results
+from analysis.probe import scoring
+from analysis.probe import step_sums
+
+# By representation and name of what is given, the representations given.
+Given = Mapping[str, Mapping[str, Sequence[str]]]
+# What is given for the score of a representation by itself.
+ALONE = 'alone'
+
+
+class _NestedProbes(NamedTuple):
+  """The probes of a representation: without it and with it, for each given set.
+
+  Attributes:
+    given: names of the sets.
+    kernels: by representation, `[width, probe, task, output]`.
+    bias: `[probe, task, output]`.
+  """
+
+  given: Sequence[str]
+  kernels: Mapping[str, np.ndarray]
+  bias: np.ndarray
+
+  def read(self, features: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Predicts float32 `[time, probe, task, output]`."""
+    found = self.bias
+    for name, kernel in self.kernels.items():
+      flat = kernel.reshape([len(kernel), -1])
+      # Single precision is enough for wide representations.
+      kind = np.float64 if len(flat) <= exact_probe.MAX_WIDTH else np.float32
+      read = features[name].astype(kind) @ flat.astype(kind)
+      found = found + read.reshape([-1, *self.bias.shape])
+    return found.astype(np.float32)
+
+
+class Beyond:
+  """Gathers sums over training rollouts, then scores unseen ones."""
+
+  def __init__(
+    self,
+    asked: Given,
+    widths: Mapping[str, int],
+    spec: labels_lib.LabelSpec,
+    offsets: Sequence[int],
+  ):
+    """Constructs it.
+
+    Args:
+      asked: which representations to ask for, and what is given. All but one of
+        a given set must be narrow, see `exact_probe.MAX_WIDTH`; what is too
+        wide is left out.
+      widths: width of each representation.
+      spec: the labels.
+      offsets: how many steps ago the labelled sprites were.
+    """
+    self._widths = widths
+    self._spec = spec
+    self._offsets = offsets
+    self._asked, narrow, wide = {}, [], {}
+    for name, sets in asked.items():
+      if widths[name] > exact_probe.MAX_WIDTH:
+        continue
+      self._asked[name] = {}
+      for given, names in sets.items():
+        of_wide = [x for x in names if widths[x] > exact_probe.MAX_WIDTH]
+        if any(widths[x] > exact_probe.MAX_WIDE for x in of_wide):
+          continue
+        self._asked[name][given] = tuple(names)
+        if of_wide:
+          (image,) = of_wide
+          wide.setdefault(image, []).append([*names, name])
+        else:
+          narrow.append([*names, name])
+    num_outputs = len(offsets) * spec.num_outputs
+    self._narrow = joint_sums.JointSums(widths, narrow, num_outputs)
+    self._wide = {
+      image: joint_sums.JointSums(widths, sets, num_outputs)
+      for image, sets in wide.items()
+    }
+    self._probes, self._errors = {}, scoring.ErrorSums(spec)
+
+  def add(
+    self,
+    features: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    sampled: exact_probe.SampledLabels,
+    each: Callable[..., Any] = map,
+  ) -> None:
+    """Adds a training rollout.
+
+    Args:
+      features: by name float32 `[time, width]`, normalised.
+      labels: float32 `[time, label]`.
+      sampled: says which steps are summed.
+      each: `map`, or the same in threads.
+    """
+    outputs, _ = step_sums.labelled_outputs(self._spec, self._tasks(labels))
+    outputs = outputs.reshape([len(outputs), -1])
+    for sums, rows in (
+      (self._narrow, sampled.labelled),
+      *((sums, sampled.wide) for sums in self._wide.values()),
+    ):
+      if len(rows):
+        chosen = {name: features[name][rows] for name in sums.names}
+        sums.add(chosen, outputs[rows], each)
+
+  def _tasks(self, labels: np.ndarray) -> np.ndarray:
+    return np.stack(
+      [labels_lib.at_offset(labels, x, len(labels)) for x in self._offsets],
+      axis=1,
+    )
+
+  def fit(
+    self, exact: exact_probe.ExactProbes, each: Callable[..., Any] = map
+  ) -> None:
+    """Solves for all probes; `exact` has the sums of wide representations."""
+    if not self._narrow.count:
+      self._asked = {}
+    without = {
+      image: joint_sums.WithoutWide(sums, image, exact.of_wide(image))
+      for image, sums in self._wide.items()
+      if sums.count
+    }
+
+    def fit(name):
+      found = {
+        given: self._fitted(name, names, without)
+        for given, names in self._asked[name].items()
+        if set(names) & set(self._wide) <= set(without)
+      }
+      return _joined(found)
+
+    self._probes = dict(zip(self._asked, each(fit, self._asked)))
+
+  def _fitted(
+    self,
+    name: str,
+    given: Sequence[str],
+    without: Mapping[str, joint_sums.WithoutWide],
+  ) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
+    """Kernels and biases without a representation, and with it."""
+    image = [x for x in given if x in without]
+    rest = [*(x for x in given if x not in without), name]
+    num_given = sum(self._widths[x] for x in rest[:-1])
+    if image:
+      sums = self._wide[image[0]]
+      kernels = without[image[0]].least_squares(rest, num_given)
+    else:
+      sums = self._narrow
+      kernels = joint_sums.least_squares(sums.moments(rest), num_given)
+    names = image + rest
+    mean, cross = (
+      np.concatenate([of(x) for x in names]) for of in (sums.mean, sums.cross)
+    )
+    shape = [-1, len(self._offsets), self._spec.num_outputs]
+    mean_outputs = sums.mean_outputs.reshape(shape[1:])
+    ends = np.cumsum([self._widths[x] for x in names])[:-1]
+    found = []
+    for kernel in kernels:
+      kernel, bias = joint_sums.probe(
+        kernel.reshape(shape),
+        cross.reshape(shape),
+        mean,
+        mean_outputs,
+        self._spec,
+      )
+      found.append((dict(zip(names, np.split(kernel, ends))), bias))
+    return found
+
+  def score(
+    self,
+    features: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    each: Callable[..., Any] = map,
+  ) -> None:
+    """Adds an unseen rollout; see `add`."""
+    tasks = self._tasks(labels)
+
+    def count(name):
+      return self._errors.count(tasks, self._probes[name].read(features))
+
+    errors = dict(zip(self._probes, each(count, self._probes)))
+    self._errors.update(tasks, errors)
+
+  def result(self, seed: int) -> dict[str, dict[str, results.Differences]]:
+    """What each representation adds, by what is given.
+
+    Args:
+      seed: the seed of the resamples.
+    """
+    number = len(self._errors)
+    weights = scoring.resamples(seed, number, scoring.NUM_RESAMPLES)
+    found = {}
+    for name, probes in self._probes.items():
+      _, gain = self._errors.score(name, weights)
+      # Without the representation, then with it.
+      before, after = gain[:, ::2], gain[:, 1::2]
+      found[name] = {
+        given: scoring.differences(
+          after[:, i] - (before[:, i] if given != ALONE else 0),
+          self._offsets,
+          self._spec,
+          number,
+        )
+        for i, given in enumerate(probes.given)
+      }
+    return found
+
+
+def _joined(
+  fitted: Mapping[str, Sequence[tuple[Mapping[str, np.ndarray], np.ndarray]]],
+) -> _NestedProbes:
+  """Puts the probes for all given sets side by side; absent kernels are 0."""
+  probes = [probe for found in fitted.values() for probe in found]
+  kernels = {}
+  for i, (of_names, _) in enumerate(probes):
+    for name, kernel in of_names.items():
+      size = [len(kernel), len(probes), *kernel.shape[1:]]
+      kernels.setdefault(name, np.zeros(size))[:, i] = kernel
+  return _NestedProbes(
+    tuple(fitted), kernels, np.stack([bias for _, bias in probes])
+  )
