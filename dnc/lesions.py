@@ -73,6 +73,8 @@ AT_INTERVALS = (
   'earlier_memory',
   'reset_memory',
 )
+# Lesions that begin within a sequence; the others act from the first step on.
+WITH_CUT = ('frozen_memory', *AT_INTERVALS)
 # How many intervals ago the memory of `earlier_memory` was the present one.
 EARLIER = 5
 

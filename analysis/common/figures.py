@@ -244,7 +244,9 @@ def bands(
     mark: x at which a dotted line is drawn.
   """
   with _drawing(3.4) as drawn:
-    axes = drawn.add_subplot()
+    axes = drawn.add_subplot(xscale='log')
+    if linear is not None:
+      axes.set_yscale('symlog', linthresh=linear)
     for colour, (name, curve) in zip(_COLOURS.values(), curves.items()):
       x, values, low, high = np.transpose(curve)
       axes.plot(x, values, 'o-', color=colour, ms=3, lw=1.2, label=name)
@@ -252,10 +254,8 @@ def bands(
     axes.axhline(0, color='black', lw=0.8, ls=':')
     if mark is not None:
       axes.axvline(mark, color='black', lw=0.8, ls=':')
-    axes.set_xscale('log')
     axes.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:g}'))
     if linear is not None:
-      axes.set_yscale('symlog', linthresh=linear)
       _set_ticks(axes.yaxis, linear)
     axes.grid(color='#dddddd', lw=0.6)
     axes.set_xlabel(x_label)

@@ -15,13 +15,13 @@ _LINEAR_SHARE = 0.001
 def courses(result: measuring.LesionResult) -> figures.figure.Figure | None:
   """Draws the changes of the loss by steps since the cut.
 
-  Lesions without a cut, which last from the first step on, are not drawn.
+  Lesions without a cut, which act from the first step on, are not drawn.
 
   Returns:
     The figure; None if no step after a cut counts.
   """
   curves = {}
-  for name in ('frozen_memory', *lesions.AT_INTERVALS):
+  for name in lesions.WITH_CUT:
     found = result.courses[name]
     if len(found.changes):
       steps = np.sqrt(found.first_steps * found.last_steps)

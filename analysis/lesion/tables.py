@@ -39,12 +39,15 @@ _HOW_TO_READ = (
   'zeros only at the start of a {unit}. A model may do without links, or '
   'without usage, if it finds its words, or free slots, by other means.',
   'Right after a cut, the model also suffers because controller and memory do '
-  'not match. This *jolt* passes, so **only what lasts shows what the memory '
-  'held**. The first table compares the mean loss of the first {jolt} steps '
-  'since a cut, and of the later ones, with what the intact model gains in the '
-  'same steps. Its last column has the share of the later steps that lose more '
-  'than {much:.0%} of this gain. A lesion without a cut begins with the first '
-  'step. A cell is empty where no step counts.',
+  'not match. This jolt passes, so **only what lasts shows what the memory '
+  'held**. Lesions without a cut act from the first step on.',
+)
+_ABOUT_SUMMARY = (
+  'Change of the loss as a share of what the intact model gains over '
+  '{baseline} in the same steps, with 95 % intervals. *Jolt*: the first {jolt} '
+  'steps since a cut, in which controller and memory do not match. *Lasting*: '
+  'the later steps, until the next cut. The last column has the share of these '
+  'that lose more than {much:.0%} of the gain. Empty: no such step counts.'
 )
 
 
@@ -93,41 +96,52 @@ def _rows(result: measuring.LesionResult) -> list[list[str]]:
 
 
 def summary(result: measuring.LesionResult) -> str:
-  """Returns a small table in Markdown: the jolt of each cut and what lasts."""
+  """Returns the small table of the verdict, and how to read it."""
   rows = []
   for name, found in result.courses.items():
-    cells = [_lost(x) if x else '' for x in (found.jolt, found.lasting)]
+    jolt = found.jolt if name in lesions.WITH_CUT else None
     much = found.share_of_much
-    cells.append('' if much is None else f'{much:.1%}')
-    rows.append([naming.label(name, result), *cells])
-  header = [
-    'lost after a cut',
-    f'jolt: steps 1 to {course.JOLT_STEPS}',
-    'lasting: later steps',
-    f'of these lose > {course.MUCH:.0%}',
-  ]
-  return tables.table(header, rows)
+    row = {
+      '': naming.label(name, result),
+      'jolt': _lost(jolt) if jolt else '',
+      'lasting': _lost(found.lasting) if found.lasting else '',
+      f'lose > {course.MUCH:.0%}': '' if much is None else f'{much:.1%}',
+    }
+    rows.append(row)
+  table = tables.table([*rows[0]], [[*row.values()] for row in rows])
+  return f'{table}\n\n{_formatted(_ABOUT_SUMMARY, result)}'
 
 
-def text(result: measuring.LesionResult) -> str:
-  """Returns the verdict and tables of Test 3 in Markdown."""
-  header = ['', f'loss ({result.loss_unit})', 'change', 'lost']
-  for metric in result.metrics[1:]:
-    header += [naming.metric(metric), 'change']
-  words = dict(
+def _formatted(template: str, result: measuring.LesionResult) -> str:
+  return template.format(
     unit=result.unit,
     baseline=naming.baseline(result),
     jolt=course.JOLT_STEPS,
     much=course.MUCH,
   )
+
+
+def text(result: measuring.LesionResult) -> str:
+  """Returns the verdict and all tables of Test 3 in Markdown."""
   parts = [
     '# Test 3: lesions of the memory',
     verdict.text(result),
     summary(result),
+    details(result),
+  ]
+  return '\n\n'.join(parts)
+
+
+def details(result: measuring.LesionResult) -> str:
+  """Returns the table of all scores, and how to read it."""
+  header = ['', f'loss ({result.loss_unit})', 'change', 'lost']
+  for metric in result.metrics[1:]:
+    header += [naming.metric(metric), 'change']
+  parts = [
     f'{result.num_sequences} unseen {result.unit}s of up to '
     f'{result.num_steps} steps, each run intact and with every lesion.',
     tables.table(header, _rows(result)),
-    *(paragraph.format(**words) for paragraph in _HOW_TO_READ),
+    *(_formatted(paragraph, result) for paragraph in _HOW_TO_READ),
     tasks.get(result.task).about_lesions,
   ]
   return '\n\n'.join(parts) + '\n'

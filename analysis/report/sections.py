@@ -248,7 +248,7 @@ def add_lesion(sections: Sections, result: lesion.LesionResult) -> None:
     )
   for metric in result.metrics:
     _plot_changes(sections, result, metric)
-  sections.add_tables(lesion.tables.text(result))
+  sections.add_tables(lesion.tables.details(result))
 
 
 def _plot_changes(

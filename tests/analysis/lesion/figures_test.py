@@ -16,7 +16,7 @@ class FiguresTest(tf.test.TestCase):
     drawn = figures.courses(result)
     (axes,) = drawn.axes
     curves = {line.get_label(): line for line in axes.lines[:5]}
-    self.assertLen(curves, len(lesions.AT_INTERVALS) + 1)
+    self.assertLen(curves, len(lesions.WITH_CUT))
     steps, changes = curves['memory frozen from step 250 on'].get_data()
     self.assertAllClose(steps, [1, np.sqrt(6), np.sqrt(40)])
     self.assertAllClose(changes, 8.76 * np.array([3.0, 1.5, 1.0]))

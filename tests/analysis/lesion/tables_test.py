@@ -22,7 +22,12 @@ class TablesTest(tf.test.TestCase):
       [table['memory frozen from step 250 on'][2], '12.5%'],
     )
     self.assertEqual(
-      summary['read words: of another rollout'][0], '20.0% (19.4% to 20.5%)'
+      summary['memory reset every 10 steps'][0], '22.83% (22.47% to 23.17%)'
+    )
+    # This lesion has no cut.
+    self.assertEqual(
+      summary['read words: of another rollout'],
+      ['', '10.00% (9.72% to 10.27%)', '12.5%'],
     )
     self.assertContainsSubset(
       [naming.label(name, examples.result()) for name in lesions.NAMES], summary
