@@ -70,7 +70,17 @@ class TrainOptions:
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
   """Defines the command's flags."""
   configs = [task.config_class for task in _TASKS]
-  flags_lib.define(__doc__, TrainOptions, *configs, flag_values=flag_values)
+  options = {name for task in _TASKS for name in task.options}
+  flags_lib.define(
+    __doc__,
+    TrainOptions,
+    *configs,
+    only={
+      name: [task.name for task in _TASKS if name in task.options]
+      for name in options
+    },
+    flag_values=flag_values,
+  )
 
 
 def main(

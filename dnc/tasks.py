@@ -12,7 +12,6 @@ Light to import: functions that need TensorFlow import it when they are called.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
 import dataclasses
 import importlib
 import types
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
   from dnc import config as config_lib
   from dnc import dnc
   from dnc.dsprites import table as table_lib
+  from dnc.system import progress
   from dnc.training import sequences as sequences_lib
 
 NEXT_SPRITE = 'dsprites'
@@ -85,7 +85,7 @@ class Task(abc.ABC):
     config: config_lib.Config,
     model_dir: str,
     data_dir: str | None = None,
-    log: Callable[[str], None] = print,
+    log: progress.Log = print,
     strategy: tf.distribute.Strategy | None = None,
   ) -> dict[str, float] | None:
     """Trains a model, or resumes its training.
@@ -114,7 +114,7 @@ class Task(abc.ABC):
     self,
     model_dir: str,
     checkpoint: str = 'newest',
-    log: Callable[[str], None] = print,
+    log: progress.Log = print,
   ) -> TrainedModel:
     """Rebuilds the model of a run.
 

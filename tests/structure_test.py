@@ -59,7 +59,13 @@ _ALLOWED = {
     ),
   ),
   # The registry imports these for types only.
-  'dnc.tasks': ('dnc.config', 'dnc.dsprites', 'dnc.training', *_CORE),
+  'dnc.tasks': (
+    'dnc.system',
+    'dnc.dsprites',
+    'dnc.config',
+    'dnc.training',
+    *_CORE,
+  ),
   **dict.fromkeys(_CORE, ('dnc.recurrence', 'dnc.system.errors', *_CORE)),
   'analysis.common': ('dnc',),
   **dict.fromkeys(_TESTS, ('dnc', 'analysis.common')),

@@ -6,6 +6,8 @@ None unless given, so that the default of the preset or of the task applies.
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
 import sys
 import textwrap
 import types
@@ -31,6 +33,7 @@ _WIDTH = 80
 def define(
   description: str,
   *classes: type,
+  only: Mapping[str, Sequence[str]] | None = None,
   flag_values: flags.FlagValues = flags.FLAGS,
 ) -> None:
   """Defines the flags of a command, and a `--help` that lists them.
@@ -39,6 +42,8 @@ def define(
     description: what the command does; printed above the list.
     *classes: the dataclasses of its settings. Fields of the same name in the
       configs of several tasks share a flag.
+    only: by the name of a flag that is in no task's config, the tasks that take
+      it; if left out, all do.
     flag_values: where to define them.
   """
   uses = _uses(classes)
@@ -47,7 +52,9 @@ def define(
   if flag_values is flags.FLAGS:
     app.define_help_flags()  # absl's help flags; two are replaced below.
   for name, short_name in (('help', '?'), ('helpshort', None)):
-    flag = _HelpFlag(name, short_name, lambda: _help_text(description, uses))
+    flag = _HelpFlag(
+      name, short_name, lambda: _help_text(description, uses, only or {})
+    )
     flags.DEFINE_flag(flag, flag_values)
 
 
@@ -177,28 +184,33 @@ class _HelpFlag(flags.BooleanFlag):
       sys.exit(1)
 
 
-def _help_text(description: str, uses: dict[str, list[_Use]]) -> str:
+def _help_text(
+  description: str,
+  uses: dict[str, list[_Use]],
+  only: Mapping[str, Sequence[str]],
+) -> str:
   """Writes the description, then all flags under their headings."""
   tasks = {use.task for each in uses.values() for use in each} - {''}
   groups = {}
   for name, each in uses.items():
     lines = groups.setdefault(each[0].about.group, [])
-    lines += _flag_lines(name, each, len(tasks))
+    takers = only.get(name) or [use.task for use in each if use.task]
+    lines += _flag_lines(name, each, [] if tasks <= {*takers} else takers)
   parts = [description.strip()]
   parts += ['\n'.join([f'{group}:', *lines]) for group, lines in groups.items()]
   parts.append('Try --helpfull to get a list of all flags.')
   return '\n\n'.join(parts)
 
 
-def _flag_lines(name: str, uses: list[_Use], num_tasks: int) -> list[str]:
-  """Writes a flag's help, then its allowed values and its default."""
+def _flag_lines(name: str, uses: list[_Use], only: Sequence[str]) -> list[str]:
+  """Writes a flag's help, then its allowed values, default and tasks."""
   first = uses[0]
   head = f'--[no]{name}' if first.type is bool else f'--{name}'
   details = [first.about.allowed.text] if first.about.allowed else []
   default = _by_task({use.task: _default_text(use) for use in uses}, ', ')
   details.append(f'default {default}')
-  if first.task and len(uses) < num_tasks:
-    details.append(f'only for --task={",".join(use.task for use in uses)}')
+  if only:
+    details.append(f'only for --task={",".join(only)}')
   text = _by_task({use.task: use.about.help for use in uses}, ' ')
   return [
     *_wrapped(f'{head}: {text}', '  '),

@@ -3,7 +3,6 @@
 It takes encoded rollouts from any model and keeps none in memory.
 """
 
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -130,7 +129,7 @@ class Export:
       + f'free {_shown(_free_space(self.path))}'
     )
 
-  def begin(self, log: Callable[[str], None]) -> None:
+  def begin(self, log: progress.Log) -> None:
     """Makes the folder and writes its plan.
 
     Args:
@@ -184,7 +183,7 @@ class Export:
 def check_space(
   folder: str,
   exports: Sequence[Export],
-  log: Callable[[str], None] | None = None,
+  log: progress.Log | None = None,
 ) -> None:
   """Checks that the disk has room for everything that exports will write.
 

@@ -17,13 +17,13 @@ A map:
 `train` and `replay` call those of the task that a run's config names.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 from typing import Any
 
 from dnc import config as config_lib
 from dnc import tasks
 from dnc.config import runs
+from dnc.system import progress
 
 if TYPE_CHECKING:
   import tensorflow as tf
@@ -33,7 +33,7 @@ def train(
   config: config_lib.Config,
   model_dir: str,
   data_dir: str | None = None,
-  log: Callable[[str], None] = print,
+  log: progress.Log = print,
   strategy: 'tf.distribute.Strategy | None' = None,
 ) -> dict[str, float] | None:
   """Trains a model of any task; see `Task.train`."""

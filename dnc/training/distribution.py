@@ -6,7 +6,6 @@ are joined, and every replica then makes the same update to its own copies. So a
 run can be stopped under one strategy and resumed under another.
 """
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
@@ -21,6 +20,7 @@ import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc.system import errors
+from dnc.system import progress
 
 # TensorFlow raises these when a worker does not answer, or when this process
 # shuts down because a worker is lost.
@@ -65,7 +65,7 @@ def assign(variable: tf.Variable, value: tf.Tensor) -> None:
 
 
 def make_strategy(
-  name: str, log: Callable[[str], None] = print
+  name: str, log: progress.Log = print
 ) -> tf.distribute.Strategy:
   """Makes a strategy; call it before any other use of TensorFlow.
 

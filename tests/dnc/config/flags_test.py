@@ -192,6 +192,11 @@ class CommandsHelpTest(parameterized.TestCase):
     self.assertIn('default dsprites: 500, repeat_copy: 1)', text)
     self.assertIn('default 5, or 1 with --preset=quick;', text)
 
+  def test_options_of_one_task(self):
+    text, _ = _help(lambda x: commands.parsed(train, x), '--help')
+    self.assertRegex(text, r'default post; only for\s+--task=dsprites\)')
+    self.assertIn('(default one in runs/, named after the settings)', text)
+
   def test_fields_that_share_a_flag_agree_on_what_is_allowed(self):
     allowed = {}
     for name in tasks.NAMES:

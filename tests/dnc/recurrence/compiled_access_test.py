@@ -37,6 +37,19 @@ def _weights(shape, seed):
   return 0.9 * tf.nn.softmax(3 * _uniform(shape, seed))
 
 
+class BarrierTest(tf.test.TestCase):
+  def test_seen_with_this_version_of_tensorflow(self):
+    # Look for a public function before naming another version here.
+    self.assertStartsWith(tf.__version__, '2.21.')
+    self.assertFalse(hasattr(tf.raw_ops, 'XlaOptimizationBarrier'))
+    barrier = tf.function(
+      lambda x: compiled_access._barrier(2 * x), jit_compile=True
+    )
+    self.assertAllEqual(barrier(tf.constant([1.0, 3.0])), [2.0, 6.0])
+    text = barrier.experimental_get_compiler_ir(tf.constant([1.0]))('hlo')
+    self.assertIn('opt-barrier', text)
+
+
 def _random(plain):
   """A random interface and state."""
   sizes = plain.sizes
