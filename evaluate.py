@@ -3,6 +3,7 @@
   python evaluate.py                    # all tests on the latest run
   python evaluate.py --test=mi          # Test 2 only
   python evaluate.py --preset=quick     # minutes, not hours
+  python evaluate.py --model_dir=A,B,C  # runs of several seeds, and their means
 
 Writes traces and reports to evaluation/ in the run's folder.
 """
@@ -47,9 +48,10 @@ class EvaluateOptions:
     settings.RUN,
     unset=_PRESETS[0],
   )
-  model_dir: str | None = settings.setting(
+  model_dir: tuple[str, ...] | None = settings.setting(
     None,
-    "The run's folder.",
+    "The run's folder; several, as in A,B,C, of runs that differ by their "
+    'seeds alone are also pooled into one report.',
     settings.RUN,
     unset=f'the latest in {runs.RUNS_DIR}/',
   )
@@ -83,8 +85,8 @@ def main(
     tests=config_lib.TESTS if options.test == _ALL else (options.test,),
     **flags_lib.read(config_lib.EvaluationConfig, flag_values),
   )
-  model_dir = options.model_dir or runs.latest()
-  task = tasks.get(runs.load(model_dir).TASK)
+  model_dirs = options.model_dir or (runs.latest(),)
+  task = tasks.get(runs.load_seeds(model_dirs)[0].TASK)
   about = settings.of(config_lib.EvaluationConfig)
   flags_lib.refuse(
     [
@@ -100,8 +102,8 @@ def main(
   command_line.load_tensorflow()
   from analysis import experiment
 
-  experiment.evaluate(
-    model_dir,
+  experiment.evaluate_all(
+    model_dirs,
     config,
     options.data_dir,
     log=progress.Console(),

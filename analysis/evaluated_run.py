@@ -9,6 +9,8 @@ import functools
 import os
 from typing import Any
 
+import numpy as np
+
 from analysis.common import tables
 from dnc import config as config_lib
 from dnc import tasks
@@ -73,6 +75,7 @@ class EvaluatedRun:
     evaluation: the settings, as `Task.evaluation_of` returns them.
     table: the sprites; None if the task has none.
     console: takes lines and progress.
+    untrained: by seed, what untrained cores hold; filled by Test 1.
   """
 
   model_dir: str
@@ -81,6 +84,9 @@ class EvaluatedRun:
   evaluation: config_lib.EvaluationConfig
   table: table_lib.SpriteTable | None
   console: progress.Console
+  untrained: dict[int, dict[str, np.ndarray]] = dataclasses.field(
+    default_factory=dict
+  )
 
   @property
   def folder(self) -> str:

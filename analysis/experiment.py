@@ -11,6 +11,9 @@ folder, under `evaluation/`:
   lesion.md, lesion.json             Test 3
   report.html, .md, .json, figures/  all results, if all tests were requested
 
+`evaluate_all` does so for runs that differ by their seeds alone, and writes the
+means over them to a folder beside theirs.
+
 Tasks without sprites have only Test 3 and the report.
 """
 
@@ -28,10 +31,12 @@ import tensorflow as tf
 from analysis import evaluated_run
 from analysis import lesion
 from analysis import mutual_information
+from analysis import pooling
 from analysis import probe
 from analysis import report
 from dnc import config as config_lib
 from dnc import dnc
+from dnc.config import runs
 from dnc.dsprites import latents
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring
@@ -80,7 +85,18 @@ def evaluate(
   """
   console = progress.as_console(log)
   run = evaluated_run.load(model_dir, config, data_dir, checkpoint, console)
-  console(f'evaluating {model_dir} after {run.trained.num_updates:,} updates')
+  return _evaluate(run, config, command)
+
+
+def _evaluate(
+  run: evaluated_run.EvaluatedRun,
+  config: config_lib.EvaluationConfig,
+  command: str,
+) -> dict[str, Any]:
+  console = run.console
+  console(
+    f'evaluating {run.model_dir} after {run.trained.num_updates:,} updates'
+  )
   if run.evaluation.tests != config.tests:
     tests = '|'.join(run.evaluation.tests)
     console(f'--task={run.task.name} has only --test={tests}')
@@ -102,6 +118,53 @@ def evaluate(
     console(line)
   _tell_where(run.folder, config, console)
   return found
+
+
+def evaluate_all(
+  model_dirs: Sequence[str],
+  config: config_lib.EvaluationConfig,
+  data_dir: str | None = None,
+  log: progress.Log = print,
+  checkpoint: str = 'newest',
+  command: str = 'analysis.experiment.evaluate_all',
+) -> pooling.PooledResult | None:
+  """Evaluates runs that differ by their seeds alone, and pools them.
+
+  Each run is evaluated as by `evaluate`. Means over the runs are written to a
+  folder beside the first. The arguments are those of `evaluate`.
+
+  Returns:
+    The pooled results; None for a single run, which there is nothing to pool
+    with.
+
+  Raises:
+    UsageError: also if the runs differ in more than their seeds, or are the
+      same run.
+  """
+  console = progress.as_console(log)
+  runs.load_seeds(model_dirs)
+  untrained, found, answers = {}, [], []
+  for model_dir in model_dirs:
+    run = evaluated_run.load(model_dir, config, data_dir, checkpoint, console)
+    run = dataclasses.replace(run, untrained=untrained)
+    found.append(_evaluate(run, config, command))
+    answers.append(report.answers(found[-1], _has_memory(run)))
+  if len(model_dirs) == 1:
+    return None
+  result = pooling.pool(found)
+  folder = runs.pooled_dir(model_dirs)
+  about = dict(
+    command=command,
+    model_dirs=list(model_dirs),
+    evaluation=dataclasses.asdict(config),
+  )
+  with files.explained_errors(folder):
+    os.makedirs(folder, exist_ok=True)
+    with files.only_writer(folder):
+      pooling.write(folder, result, answers, about)
+  path = os.path.join(folder, 'report.html')
+  console(f'report of all {len(model_dirs)} runs: {path}')
+  return result
 
 
 def _has_memory(run: evaluated_run.EvaluatedRun) -> bool:
@@ -225,6 +288,7 @@ def _run_probe(run: evaluated_run.EvaluatedRun) -> probe.ProbeResult:
     run.evaluation.offsets,
     run.evaluation.num_untrained,
     run.console,
+    run.untrained,
   )
   isolated = {}
   for latent, request in requests.isolated.items():

@@ -43,6 +43,11 @@ class EvaluateTest(parameterized.TestCase):
     ('--export=loss', '--export=loss: .*which Test 1 probes'),
     ('--dataset=/no/d.h5', '--dataset=/no/d.h5 .*No such file'),
     ('--model_dir=/nonexistent', '--model_dir=/nonexistent.*config.json'),
+    (
+      f'--model_dir={_REPEAT_COPY},{_REPEAT_COPY}',
+      'repeat_copy_run are the same run, of --seed=',
+    ),
+    ('--num_untrained=-1', '--num_untrained=-1: must be at least 0'),
     ('--model=x', 'model'),
     ('quick', '^quick: not a flag'),
   )

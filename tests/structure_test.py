@@ -70,6 +70,7 @@ _ALLOWED = {
   'analysis.common': ('dnc',),
   **dict.fromkeys(_TESTS, ('dnc', 'analysis.common')),
   'analysis.report': ('dnc', 'analysis.common', *_TESTS),
+  'analysis.pooling': ('dnc', 'analysis.common', 'analysis.report', *_TESTS),
   'analysis.evaluated_run': ('dnc', 'analysis.common'),
   'analysis.experiment': ('dnc', 'analysis'),
 }

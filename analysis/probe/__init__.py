@@ -23,6 +23,7 @@ source. Rollouts are streamed and may differ in length.
   tables.py         the results in Markdown and JSON, beside the post's
   beyond_tables.py  tables of what adds to what
   formats.py        scores as text
+  untrained_table.py  the model beside untrained cores
   figures.py        the results as figures
   naming.py         names of representations, labels and offsets
 """
@@ -30,6 +31,7 @@ source. Rollouts are streamed and may differ in length.
 from analysis.probe import figures
 from analysis.probe import naming
 from analysis.probe import tables
+from analysis.probe import untrained_table
 from analysis.probe import verdict
 from analysis.probe.probing import fit_and_score
 from analysis.probe.probing import from_traces
@@ -46,5 +48,6 @@ __all__ = (
   'naming',
   'sprite_inputs',
   'tables',
+  'untrained_table',
   'verdict',
 )

@@ -27,41 +27,48 @@ _FAMILIES = (
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
-  """A trained model's gain beside those of untrained cores.
+  """The gains of trained models beside those of untrained cores.
 
   Attributes:
-    trained: gain of the exact probe from the trained model.
+    trained: gain of the exact probe from each trained model.
     untrained: its gain from each untrained core.
-    p_value: of the trained model holding more than one more untrained core,
-      after Holm's correction; None with fewer than `LEAST_CORES` of them.
+    p_value: of one model holding more than one more untrained core or, for
+      several models, of their mean being higher; after Holm's correction. None
+      with fewer than `LEAST_CORES` untrained cores.
   """
 
-  trained: float
+  trained: tuple[float, ...]
   untrained: tuple[float, ...]
   p_value: float | None
 
   @property
   def is_more(self) -> bool:
-    """Whether the trained model holds more."""
+    """Whether the trained models hold more."""
     return self.p_value is not None and self.p_value < _SIGNIFICANT
+
+
+# By representation, offset and label.
+ByRepresentation = Mapping[str, Mapping[int, Mapping[str, Compared]]]
 
 
 @dataclasses.dataclass(frozen=True)
 class AgainstUntrained:
-  """What a model's representations hold, beside those of untrained cores.
+  """What models' representations hold, beside those of untrained cores.
 
   Attributes:
+    own_seeds: the seeds of the models.
     seeds: the seeds of the untrained cores.
     num_rollouts: by split, of these comparisons.
-    is_frozen: whether the model's own core was never trained.
+    is_frozen: whether the models' own cores were never trained.
     compared: by representation, offset and label. Representations too wide for
       these probes are missing, and labels that do not vary.
   """
 
+  own_seeds: tuple[int, ...]
   seeds: tuple[int, ...]
   num_rollouts: Mapping[str, int]
   is_frozen: bool
-  compared: Mapping[str, Mapping[int, Mapping[str, Compared]]]
+  compared: ByRepresentation
 
   def is_learned(self, name: str, offset: int, label: str) -> bool | None:
     """Whether a representation holds more than one more untrained core would.
@@ -78,45 +85,103 @@ class AgainstUntrained:
 
 
 def compare(
-  trained: Mapping[str, np.ndarray],
+  trained: Mapping[str, Sequence[np.ndarray]],
   untrained: Mapping[str, Sequence[np.ndarray]],
   offsets: Sequence[int],
   labels: Sequence[str],
-) -> dict[str, dict[int, dict[str, Compared]]]:
+) -> ByRepresentation:
   """Compares gains.
 
   Args:
-    trained: of the trained model, by representation: float `[offset, label]`,
+    trained: by representation, of each trained model float `[offset, label]`;
       NaN where the label does not vary.
-    untrained: of untrained cores, by representation: one such array a core.
+    untrained: the same of each untrained core.
     offsets: names the rows.
     labels: names the columns.
-
-  Returns:
-    By representation, offset and label.
   """
-  found = {
-    name: {
-      (i, k): (float(gains[i, k]), [float(x[i, k]) for x in untrained[name]])
-      for i in range(len(offsets))
-      for k in range(len(labels))
-      if np.isfinite(gains[i, k])
+
+  def of_label(name: str, *place: int) -> Compared:
+    own, others = (
+      tuple(float(gains[place]) for gains in of_models[name])
+      for of_models in (trained, untrained)
+    )
+    return Compared(own, others, None)
+
+  return _with_p_values(
+    {
+      name: {
+        offset: {
+          label: of_label(name, i, k)
+          for k, label in enumerate(labels)
+          if np.isfinite([gains[i, k] for gains in of_models]).all()
+        }
+        for i, offset in enumerate(offsets)
+      }
+      for name, of_models in trained.items()
     }
-    for name, gains in trained.items()
-  }
+  )
+
+
+def _with_p_values(compared: ByRepresentation) -> ByRepresentation:
+  """Adds the p-values, corrected for their number."""
   p_values = {}
   for family in _FAMILIES:
     raw = {
-      (name, place): statistics.more_than([gain], others)
+      (name, offset, label): statistics.more_than(x.trained, x.untrained)
       for name in family
-      for place, (gain, others) in found.get(name, {}).items()
-      if len(others) >= LEAST_CORES
+      for offset, by_label in compared.get(name, {}).items()
+      for label, x in by_label.items()
+      if len(x.untrained) >= LEAST_CORES
     }
     p_values |= zip(raw, statistics.holm(list(raw.values())).tolist())
-  compared = {name: {offset: {} for offset in offsets} for name in found}
-  for name, by_place in found.items():
-    for (i, k), (gain, others) in by_place.items():
-      compared[name][offsets[i]][labels[k]] = Compared(
-        gain, tuple(others), p_values.get((name, (i, k)))
-      )
-  return compared
+  return {
+    name: {
+      offset: {
+        label: dataclasses.replace(
+          x, p_value=p_values.get((name, offset, label))
+        )
+        for label, x in by_label.items()
+      }
+      for offset, by_label in by_offset.items()
+    }
+    for name, by_offset in compared.items()
+  }
+
+
+def pool(found: Sequence[AgainstUntrained]) -> AgainstUntrained:
+  """Pools the comparisons of models that differ by their seeds alone.
+
+  Every untrained core counts once, and a frozen core as a model only.
+  """
+  first, *_ = found
+  own = tuple(seed for each in found for seed in each.own_seeds)
+  places = {
+    seed: (run, number)
+    for run, each in enumerate(found)
+    for number, seed in enumerate(each.seeds)
+    if not (first.is_frozen and seed in own)
+  }
+
+  def pooled(name: str, offset: int, label: str) -> Compared:
+    of_runs = [each.compared[name][offset][label] for each in found]
+    return Compared(
+      tuple(gain for each in of_runs for gain in each.trained),
+      tuple(of_runs[run].untrained[k] for run, k in places.values()),
+      None,
+    )
+
+  return AgainstUntrained(
+    own_seeds=own,
+    seeds=tuple(places),
+    num_rollouts=first.num_rollouts,
+    is_frozen=first.is_frozen,
+    compared=_with_p_values(
+      {
+        name: {
+          offset: {label: pooled(name, offset, label) for label in by_label}
+          for offset, by_label in by_offset.items()
+        }
+        for name, by_offset in first.compared.items()
+      }
+    ),
+  )

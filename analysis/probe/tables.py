@@ -13,9 +13,9 @@ from analysis.probe import beyond_tables
 from analysis.probe import exact_probe
 from analysis.probe import formats
 from analysis.probe import labels as labels_lib
-from analysis.probe import learned
 from analysis.probe import naming
 from analysis.probe import results
+from analysis.probe import untrained_table
 from analysis.probe import verdict
 from dnc.dsprites import latents
 from dnc.dsprites import variation
@@ -205,52 +205,6 @@ def _comparison_table(result: results.ProbeResult) -> str:
         rows.append([what, *cells])
   header = ['', *map(naming.in_words, result.spec.names)]
   return tables.table(header, rows)
-
-
-def _untrained_parts(
-  result: results.ProbeResult, untrained: learned.AgainstUntrained
-) -> list[str]:
-  """What the model holds, beside untrained cores."""
-  rows = []
-  for name, by_offset in untrained.compared.items():
-    for offset, found in by_offset.items():
-      what = f'{naming.in_words(name)}, {naming.short_offset(offset)}'
-      cells = zip(*(_untrained_cells(found.get(x)) for x in result.spec.names))
-      for words, row in zip((what, 'untrained', 'p'), cells):
-        rows.append([words, *row])
-  counts, number = untrained.num_rollouts, len(untrained.seeds)
-  about = [
-    'Is more there than in a core that was never trained? The mean and range '
-    f'of {number} such cores, of other seeds, are below. p is the chance that '
-    'one more untrained core holds as much: its distance from their mean, by '
-    "Student's t, corrected for the number of comparisons (Holm). All are "
-    f'measured by exact probes on {counts["train"]:,} rollouts, and scored on '
-    f'{counts["test"]:,} unseen ones.'
-  ]
-  if number < learned.LEAST_CORES:
-    about.append(
-      f'With fewer than {learned.LEAST_CORES} untrained cores there is no p.'
-    )
-  if untrained.is_frozen:
-    about.append(
-      "This model's core was never trained itself: nothing in it is learned."
-    )
-  header = ['', *map(naming.in_words, result.spec.names)]
-  return [
-    '## More than untrained cores: unseen rollouts',
-    ' '.join(about),
-    tables.table(header, rows),
-  ]
-
-
-def _untrained_cells(found: learned.Compared | None) -> tuple[str, str, str]:
-  """A trained model's gain; mean and range of untrained cores; p."""
-  if found is None:
-    return (formats.DOES_NOT_VARY,) * 3
-  ends = min(found.untrained), max(found.untrained)
-  mean = formats.gain(float(np.mean(found.untrained)), ends)
-  p_value = formats.NONE if found.p_value is None else f'{found.p_value:.2g}'
-  return formats.gain(found.trained), mean, p_value
 
 
 def _isolated_table(isolated: Mapping[str, results.ProbeResult]) -> str:
@@ -445,7 +399,10 @@ def text(
   if result.beyond:
     parts += beyond_tables.parts(result)
   if result.untrained is not None and result.untrained.seeds:
-    parts += _untrained_parts(result, result.untrained)
+    parts += [
+      '## More than untrained cores: unseen rollouts',
+      untrained_table.text(result.untrained, result.spec.names),
+    ]
   if result.isolated:
     parts += _isolated_parts(result.isolated)
   parts += [_HOW_TO_READ, _ABOUT_CONTROLS]

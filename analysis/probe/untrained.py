@@ -55,6 +55,7 @@ def against_untrained(
   offsets: Sequence[int],
   num_cores: int,
   log: progress.Log | None = None,
+  known: dict[int, dict[str, np.ndarray]] | None = None,
 ) -> learned.AgainstUntrained:
   """Compares what a model holds with what untrained cores hold.
 
@@ -70,26 +71,37 @@ def against_untrained(
     offsets: how many steps ago the labelled sprites were.
     num_cores: how many untrained cores; with 0, nothing is compared.
     log: takes a line of progress.
+    known: by seed, what `Gauge.gains` found for untrained cores; those measured
+      here are added. For models that differ by their seeds alone.
   """
+  known = {} if known is None else known
   first = int(config.freeze_core)
   seeds = tuple(
     (config.seed + k) % _MAX_SEED for k in range(first, first + num_cores)
   )
   if not num_cores:
-    return learned.AgainstUntrained((), {}, config.freeze_core, {})
+    return learned.AgainstUntrained(
+      (config.seed,), (), {}, config.freeze_core, {}
+    )
   gauge = Gauge(config, table, splits, names, offsets)
   with progress.Stage(log, 'untrained cores', num_cores + 1, 'cores') as stage:
-    trained, untrained = gauge.gains(model), {name: [] for name in gauge.widths}
+    trained = gauge.gains(model)
     for number, seed in enumerate(seeds):
       stage.done(1 + number)
-      core = model_lib.SpritePredictor(dataclasses.replace(config, seed=seed))
-      for name, gains in gauge.gains(core).items():
-        untrained[name].append(gains)
+      if seed not in known:
+        untrained = dataclasses.replace(config, seed=seed)
+        known[seed] = gauge.gains(model_lib.SpritePredictor(untrained))
   return learned.AgainstUntrained(
+    own_seeds=(config.seed,),
     seeds=seeds,
     num_rollouts=gauge.num_rollouts,
     is_frozen=config.freeze_core,
-    compared=learned.compare(trained, untrained, offsets, gauge.labels),
+    compared=learned.compare(
+      {name: [gains] for name, gains in trained.items()},
+      {name: [known[seed][name] for seed in seeds] for name in trained},
+      offsets,
+      gauge.labels,
+    ),
   )
 
 

@@ -1,6 +1,7 @@
 """A run's folder: its config and its lock; the latest run."""
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 import contextlib
 import dataclasses
 import glob
@@ -104,6 +105,47 @@ def check_same(
       f'--model_dir={model_dir} holds another run ({"; ".join(differ)}); '
       'give the same flags to resume it, or another folder'
     )
+
+
+def load_seeds(model_dirs: Sequence[str]) -> list[training.Config]:
+  """Reads the configs of runs that differ by their seeds alone.
+
+  Raises:
+    UsageError: if a run cannot be read, two runs differ in another field, or
+      have the same seed and so are the same run.
+  """
+  configs = [load(model_dir) for model_dir in model_dirs]
+  shown = f'--model_dir={",".join(model_dirs)}'
+  first, by_seed = _fields(configs[0]), {}
+  for model_dir, config in zip(model_dirs, configs):
+    for name, value in _fields(config).items():
+      if name != 'seed' and value != first.get(name):
+        raise errors.UsageError(
+          f'{shown}: runs must differ by --seed alone; {model_dir} has '
+          f'--{name}={checks.shown(value)}, {model_dirs[0]} '
+          f'{checks.shown(first.get(name))}'
+        )
+    if config.seed in by_seed:
+      raise errors.UsageError(
+        f'{shown}: {by_seed[config.seed]} and {model_dir} are the same run, of '
+        f'--seed={config.seed}; give each run once'
+      )
+    by_seed[config.seed] = model_dir
+  return configs
+
+
+def _fields(config: training.Config) -> dict[str, Any]:
+  """Task and settings that decide a run's numbers."""
+  return {'task': config.TASK, **config.identity()}
+
+
+def pooled_dir(model_dirs: Sequence[str]) -> str:
+  """The folder, beside the first, of what `load_seeds`' runs have in common."""
+  configs = load_seeds(model_dirs)
+  name = dataclasses.replace(configs[0], seed=0).name().replace('_seed0', '')
+  seeds = '-'.join(str(config.seed) for config in configs)
+  beside = os.path.dirname(os.path.normpath(model_dirs[0]))
+  return os.path.join(beside, f'pooled_{name}_seeds{seeds}')
 
 
 @contextlib.contextmanager

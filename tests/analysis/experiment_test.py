@@ -17,11 +17,14 @@ from analysis import evaluated_run
 from analysis import experiment
 from analysis.report import composer
 from dnc import config as config_lib
+from dnc import tasks
 from dnc import unroll
+from dnc.config import runs
 from dnc.dsprites import latents
 from dnc.next_sprite import training
 from dnc.system import errors
 from dnc.traces import reading
+from tests.analysis.pooling import examples as pooling_examples
 from tests.support import testing_data
 
 _SMALL = dict(
@@ -185,7 +188,7 @@ class ConfinedTest(tf.test.TestCase):
     for offset, of_offset in untrained.compared['memory'].items():
       self.assertNotIn('x_position', of_offset)
       self.assertAllClose(
-        of_offset['scale'].trained,
+        of_offset['scale'].trained[0],
         result.scores['test']['memory'][offset]['scale']['exact']['r2'],
         rtol=1e-3,
       )
@@ -342,6 +345,61 @@ class WithoutMemoryTest(tf.test.TestCase):
       errors.UsageError, 'representations=memory.* it has controller_hidden'
     ):
       self._evaluate(tests=('probe',), representations=('memory',))
+
+
+class EvaluateAllTest(tf.test.TestCase):
+  """Several runs; what is found of each is an example."""
+
+  def setUp(self):
+    super().setUp()
+    self._lines, self._seen = [], []
+    self._model_dirs = []
+    for seed in range(2):
+      self._model_dirs.append(os.path.join(self.get_temp_dir(), f'run{seed}'))
+      os.makedirs(self._model_dirs[-1], exist_ok=True)
+      runs.save(config_lib.TrainingConfig(seed=seed), self._model_dirs[-1])
+
+  def _load(self, model_dir, evaluation, data_dir, checkpoint, console):
+    del data_dir, checkpoint
+    trained = tasks.TrainedModel(runs.load(model_dir), None, None, 3)
+    task = tasks.get(tasks.NEXT_SPRITE)
+    return evaluated_run.EvaluatedRun(
+      model_dir, task, trained, evaluation, None, console
+    )
+
+  def _evaluate(self, run, config, command):
+    del config, command
+    self._seen.append(run)
+    return pooling_examples.run(len(self._seen))
+
+  def _evaluate_all(self, model_dirs):
+    with (
+      mock.patch.object(evaluated_run, 'load', self._load),
+      mock.patch.object(experiment, '_evaluate', self._evaluate),
+    ):
+      return experiment.evaluate_all(
+        model_dirs, config_lib.EvaluationConfig(), log=self._lines.append
+      )
+
+  def test_pools_what_was_found_of_each(self):
+    result = self._evaluate_all(self._model_dirs)
+    self.assertEqual(result.prediction['loss'].values, (101.0, 102.0))
+    self.assertEqual([x.model_dir for x in self._seen], self._model_dirs)
+    # Untrained cores are measured once for all.
+    self.assertIs(self._seen[0].untrained, self._seen[1].untrained)
+    folder = runs.pooled_dir(self._model_dirs)
+    path = os.path.join(folder, 'report.html')
+    self.assertEqual(self._lines[-1], f'report of all 2 runs: {path}')
+    self.assertTrue(os.path.exists(path))
+
+  def test_one_run_is_not_pooled(self):
+    self.assertIsNone(self._evaluate_all(self._model_dirs[:1]))
+    self.assertEmpty(self._lines)
+
+  def test_runs_that_do_not_belong_together_are_not_evaluated(self):
+    with self.assertRaisesRegex(errors.UsageError, 'are the same run'):
+      self._evaluate_all(self._model_dirs[:1] * 2)
+    self.assertEmpty(self._seen)
 
 
 if __name__ == '__main__':

@@ -84,8 +84,9 @@ def scores(gains):
 
 def against_untrained(p_value=1.0, number=3, is_frozen=False):
   """A memory with this p-value for every label, held against untrained ones."""
-  compared = learned.Compared(0.3, (0.0, 0.01, 0.05)[:number], p_value)
+  compared = learned.Compared((0.3,), (0.0, 0.01, 0.05)[:number], p_value)
   return learned.AgainstUntrained(
+    own_seeds=(0,),
     seeds=(0, 1, 2)[:number],
     num_rollouts={'train': 50, 'test': 20},
     is_frozen=is_frozen,

@@ -13,7 +13,7 @@ _OFFSETS, _LABELS = (-1, 5), ('shape', 'scale')
 def _compare(trained, untrained):
   """Of one representation: `[offset, label]`, `[core, offset, label]`."""
   return learned.compare(
-    {'memory': np.array(trained)}, {'memory': untrained}, _OFFSETS, _LABELS
+    {'memory': [np.array(trained)]}, {'memory': untrained}, _OFFSETS, _LABELS
   )['memory']
 
 
@@ -35,7 +35,7 @@ class CompareTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(found[-1]['scale'].p_value, 2 * single[0, 1])
     self.assertEqual(found[5]['shape'].p_value, 0.5)
     self.assertEqual(found[5]['shape'].untrained, (1.0, 2.0, 3.0))
-    self.assertEqual(found[5]['shape'].trained, 2.0)
+    self.assertEqual(found[5]['shape'].trained, (2.0,))
     self.assertEqual(
       [found[k][x].is_more for k in _OFFSETS for x in _LABELS],
       [True, False, False, True],
@@ -46,7 +46,7 @@ class CompareTest(parameterized.TestCase, tf.test.TestCase):
     others = np.arange(1.0, 6.0)[:, np.newaxis, np.newaxis] * np.ones((2, 2))
     names = ('read_words', 'memory', 'controller_hidden')
     found = learned.compare(
-      dict.fromkeys(names, gains),
+      dict.fromkeys(names, [gains]),
       dict.fromkeys(names, others),
       _OFFSETS,
       _LABELS,
@@ -99,8 +99,9 @@ class CompareTest(parameterized.TestCase, tf.test.TestCase):
 class AgainstUntrainedTest(tf.test.TestCase):
   def _against(self, number, is_frozen=False):
     untrained = [np.full([2, 2], 0.1 * k) for k in range(number)]
-    gains = {'memory': np.full([2, 2], 9.0)}
+    gains = {'memory': [np.full([2, 2], 9.0)]}
     return learned.AgainstUntrained(
+      own_seeds=(0,),
       seeds=tuple(range(number)),
       num_rollouts=dict(train=20, test=4),
       is_frozen=is_frozen,
@@ -123,6 +124,38 @@ class AgainstUntrainedTest(tf.test.TestCase):
   def test_a_frozen_core_has_learned_nothing(self):
     against = self._against(3, is_frozen=True)
     self.assertIs(against.is_learned('memory', 5, 'scale'), False)
+
+
+class PoolTest(tf.test.TestCase):
+  def _of_seed(self, own, seeds, gain, is_frozen=False):
+    """An untrained core of seed s has the gain s / 10."""
+    found = learned.Compared((gain,), tuple(0.1 * k for k in seeds), 0.5)
+    compared = {'memory': {0: {'scale': found}}}
+    return learned.AgainstUntrained((own,), seeds, {}, is_frozen, compared)
+
+  def test_every_core_counts_once(self):
+    pooled = learned.pool(
+      [self._of_seed(0, (0, 1, 2), 4.0), self._of_seed(1, (1, 2, 3), 5.0)]
+    )
+    self.assertEqual(pooled.own_seeds, (0, 1))
+    self.assertEqual(pooled.seeds, (0, 1, 2, 3))
+    found = pooled.compared['memory'][0]['scale']
+    self.assertEqual(found.trained, (4.0, 5.0))
+    self.assertAllClose(found.untrained, (0.0, 0.1, 0.2, 0.3))
+    welch = stats.ttest_ind(
+      found.trained, found.untrained, equal_var=False, alternative='greater'
+    )
+    self.assertAllClose(found.p_value, welch.pvalue)
+
+  def test_frozen_cores_are_held_against_others(self):
+    pooled = learned.pool(
+      [
+        self._of_seed(0, (1, 2, 3, 4), 0.0, is_frozen=True),
+        self._of_seed(1, (2, 3, 4, 5), 0.1, is_frozen=True),
+      ]
+    )
+    self.assertEqual(pooled.seeds, (2, 3, 4, 5))
+    self.assertTrue(pooled.is_frozen)
 
 
 if __name__ == '__main__':

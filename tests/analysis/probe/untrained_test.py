@@ -93,7 +93,7 @@ class UntrainedTest(tf.test.TestCase):
   def test_cores_are_of_the_seeds_that_follow_the_models_own(self):
     config = dataclasses.replace(_CONFIG, seed=5)
     found = self._against(_with_seed(0), config)
-    self.assertEqual(found.seeds, (5, 6, 7))
+    self.assertEqual((found.own_seeds, found.seeds), ((5,), (5, 6, 7)))
     self.assertEqual(found.num_rollouts, dict(train=40, test=6))
     own = self._gauge.gains(_with_seed(6))['memory'][1]
     of_memory = found.compared['memory'][0]
@@ -101,6 +101,18 @@ class UntrainedTest(tf.test.TestCase):
     for label, gain in zip(self._gauge.labels, own):
       self.assertEqual(of_memory[label].untrained[1], gain)
       self.assertLessEqual(of_memory[label].p_value, 1)
+
+  def test_cores_that_are_known_are_not_measured_again(self):
+    shape = (len(_OFFSETS), len(self._gauge.labels))
+    known = {1: {name: np.full(shape, 0.5) for name in _NAMES}}
+    arguments = (self._table, _SPLITS, _NAMES, _OFFSETS, 2)
+    found = untrained.against_untrained(
+      _with_seed(9), _CONFIG, *arguments, known=known
+    )
+    self.assertEqual(list(known), [1, 0])
+    gains = found.compared['memory'][0]['scale'].untrained
+    self.assertEqual(gains[1], 0.5)
+    self.assertNotEqual(gains[0], 0.5)
 
   def test_a_frozen_core_is_one_more_untrained_core(self):
     config = dataclasses.replace(_CONFIG, freeze_core=True)

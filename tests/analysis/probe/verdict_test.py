@@ -38,7 +38,9 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
     )
     compared = result.untrained.compared['memory']
     for offset in (0, 5):
-      compared[offset]['scale'] = learned.Compared(0.2, (0.0, 0.1, 0.0), 0.04)
+      compared[offset]['scale'] = learned.Compared(
+        (0.2,), (0.0, 0.1, 0.0), 0.04
+      )
     said = verdict.text(result)
     self.assertStartsWith(said, 'Yes: ')
     self.assertIn('(2 of 3 more than from untrained cores', said)

@@ -176,5 +176,68 @@ class RunsTest(parameterized.TestCase):
     self.assertEqual(runs.latest(), os.path.join('runs', 'a'))
 
 
+class SeveralRunsTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self._folder = self.enterContext(tempfile.TemporaryDirectory())
+
+  def _runs(self, *configs):
+    """Writes runs; returns their folders."""
+    model_dirs = []
+    for number, config in enumerate(configs):
+      model_dirs.append(os.path.join(self._folder, f'run{number}'))
+      os.makedirs(model_dirs[-1], exist_ok=True)
+      runs.save(config, model_dirs[-1])
+    return model_dirs
+
+  def test_runs_that_differ_by_seed_and_reporting(self):
+    configs = [
+      config_lib.make_training('quick', seed=3, report_interval=7),
+      config_lib.make_training('quick', seed=5),
+    ]
+    model_dirs = self._runs(*configs)
+    self.assertEqual(runs.load_seeds(model_dirs), configs)
+    name = config_lib.make_training('quick').name().replace('_seed0', '')
+    self.assertEqual(
+      runs.pooled_dir(model_dirs),
+      os.path.join(self._folder, f'pooled_{name}_seeds3-5'),
+    )
+
+  def test_one_run(self):
+    config = config_lib.make_training('quick')
+    self.assertEqual(runs.load_seeds(self._runs(config)), [config])
+
+  def test_runs_that_differ_in_more(self):
+    for other, said in (
+      (
+        config_lib.TrainingConfig(seed=1, hidden_size=9),
+        'hidden_size=9, .* 256',
+      ),
+      (config_lib.TrainingConfig(fixed={'shape': 2}), 'varying=.*run0 shape,'),
+      (config_lib.RepeatCopyConfig(), 'task=repeat_copy, .*run0 dsprites$'),
+    ):
+      model_dirs = self._runs(config_lib.TrainingConfig(), other)
+      with self.assertRaisesRegex(
+        errors.UsageError, f'--seed alone; .*run1 has --{said}'
+      ):
+        runs.load_seeds(model_dirs)
+
+  def test_the_same_run_twice(self):
+    config = config_lib.TrainingConfig(seed=4)
+    one, copy = self._runs(config, config)
+    for given in ([one, copy], [one, one]):
+      with self.assertRaisesRegex(
+        errors.UsageError, f'{given[0]} and {given[1]} are the same .*seed=4;'
+      ):
+        runs.load_seeds(given)
+
+  def test_a_missing_run(self):
+    (one,) = self._runs(config_lib.TrainingConfig())
+    with self.assertRaisesRegex(
+      errors.UsageError, '--model_dir=/none: no conf'
+    ):
+      runs.load_seeds([one, '/none'])
+
+
 if __name__ == '__main__':
   absltest.main()

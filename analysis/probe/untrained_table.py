@@ -1,0 +1,75 @@
+"""What models hold beside untrained cores, as a table."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from analysis.common import statistics
+from analysis.common import tables
+from analysis.probe import formats
+from analysis.probe import learned
+from analysis.probe import naming
+
+
+def text(untrained: learned.AgainstUntrained, labels: Sequence[str]) -> str:
+  """Returns the table in Markdown, and how to read it.
+
+  Args:
+    untrained: what was compared.
+    labels: names the columns.
+  """
+  rows = []
+  for name, by_offset in untrained.compared.items():
+    for offset, found in by_offset.items():
+      what = f'{naming.in_words(name)}, {naming.short_offset(offset)}'
+      cells = zip(*(_cells(found.get(label)) for label in labels))
+      for words, row in zip((what, 'untrained', 'p'), cells):
+        rows.append([words, *row])
+  header = ['', *map(naming.in_words, labels)]
+  return f'{_about(untrained)}\n\n{tables.table(header, rows)}'
+
+
+def _about(untrained: learned.AgainstUntrained) -> str:
+  counts, number = untrained.num_rollouts, len(untrained.seeds)
+  sentences = [
+    'Is more there than in a core that was never trained? Below each gain are '
+    f'the mean and the range of {number} such cores, of other seeds.'
+  ]
+  if len(untrained.own_seeds) == 1:
+    sentences.append(
+      'p is the chance that one more untrained core holds as much: the '
+      "distance from their mean, by Student's t."
+    )
+  else:
+    sentences.append(
+      'The mean over the models, with its 95 % interval, is compared with '
+      "theirs by Welch's test."
+    )
+  sentences.append(
+    'p is corrected for the number of comparisons (Holm). All are measured by '
+    f'exact probes on {counts["train"]:,} rollouts, and scored on '
+    f'{counts["test"]:,} unseen ones.'
+  )
+  if number < learned.LEAST_CORES:
+    sentences.append(
+      f'With fewer than {learned.LEAST_CORES} untrained cores there is no p.'
+    )
+  if untrained.is_frozen:
+    sentences.append(
+      'The core of the model was itself never trained: nothing in it is '
+      'learned.'
+    )
+  return ' '.join(sentences)
+
+
+def _cells(found: learned.Compared | None) -> tuple[str, str, str]:
+  """The models' gain; mean and range of untrained cores; p."""
+  if found is None:
+    return (formats.DOES_NOT_VARY,) * 3
+  ends = min(found.untrained), max(found.untrained)
+  p_value = formats.NONE if found.p_value is None else f'{found.p_value:.2g}'
+  return (
+    formats.gain(*statistics.mean_interval(found.trained)),
+    formats.gain(float(np.mean(found.untrained)), ends),
+    p_value,
+  )
