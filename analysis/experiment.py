@@ -277,6 +277,7 @@ def _run_probe(run: evaluated_run.EvaluatedRun) -> probe.ProbeResult:
     run.traces(requests.trained),
     run.evaluation.offsets,
     inputs=probe.sprite_inputs(run.table, spec),
+    num_slots=run.trained.config.memory_size if _has_memory(run) else None,
     **settings,
   )
   untrained = probe.against_untrained(

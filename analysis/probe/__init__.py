@@ -8,6 +8,7 @@ source. Rollouts are streamed and may differ in length.
   streams.py        rollouts with representations and labels
   controls.py       random inputs, and a planted memory
   planted.py        that memory: the labels in noise, which must be found
+  orders.py         the memory with its slots in order of writing or reading
   labels.py         the labels at offsets, true and shuffled
   normalisation.py  mean and deviation by time step
   keras_probe.py    the post's probe, trained by Adam for one epoch

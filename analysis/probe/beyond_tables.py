@@ -13,11 +13,15 @@ _ABOUT = (
   'linear discriminant. A linear function of what is given adds 0. *Alone*: '
   'nothing is given. *Inputs*: the image and the action that go into the step; '
   'as the image is wide, these probes are fitted to the first steps only, like '
-  'its exact probe. *Controller*: its hidden and cell state together. '
-  '*Orientation (cos, sin)*: the angle as a point that goes around a circle '
-  'once for every turn after which the sprite looks the same: a quarter for '
-  'squares, a half for ellipses, a whole for hearts. The raw angle jumps where '
-  'a turn ends, so no linear map has it.'
+  'its exact probe. *Controller*: its hidden and cell state together. *Angle*: '
+  'the orientation as a point (cos, sin) that goes around a circle once for '
+  'every turn after which the sprite looks the same: a quarter for squares, a '
+  'half for ellipses, a whole for hearts. The raw orientation jumps where a '
+  'turn ends, so no linear map has it. *By writing*, *by reading*: with slots '
+  'in order of when each was last written, or of the weight with which it is '
+  'read; a sprite that moves from slot to slot is then in one place. The '
+  'planted rotating memory keeps the last 16 sprites, each in the next slot: '
+  'it must be found by writing, and not with fixed slots.'
 )
 
 
@@ -41,4 +45,11 @@ def _table(result: results.ProbeResult, offset: int) -> str:
         formats.gain_cell(x.difference, x.interval) for x in labels.values()
       ]
       rows.append([what, *cells])
+  if 'memory' in result.beyond:
+    # Traces may lack the weights by which slots are sorted.
+    rows += [
+      [naming.in_words(name), *[formats.NONE] * len(labels)]
+      for name in (f'memory{order}' for order in naming.ORDERS)
+      if name not in result.beyond
+    ]
   return tables.table(['', *map(naming.in_words, labels)], rows)

@@ -4,11 +4,14 @@ import numpy as np
 
 from analysis.probe import exact_probe
 from analysis.probe import naming
+from analysis.probe import orders
 from analysis.probe import planted
 from analysis.probe import streams
 
 # Keeps these draws apart from others of the same seed and index.
 _INPUTS = 3
+# The planted memory whose slots rotate: with fixed slots, and in order.
+ROTATING = (naming.ROTATING, f'{naming.ROTATING}{naming.BY_WRITING}')
 
 
 def random_inputs(
@@ -37,6 +40,8 @@ class Controlled:
   Attributes:
     widths: width of each representation, controls included.
     copies: number of copies of each representation.
+    ordered: width of each memory with its slots in another order, and of the
+      planted memory whose slots rotate.
     planted: the planted memory; None if there is none.
   """
 
@@ -75,6 +80,11 @@ class Controlled:
     if taken:
       raise ValueError(f'{taken.pop()} is the name of a control')
     self.widths = {**stream.widths, **of_controls}
+    self.ordered = dict(stream.ordered)
+    self._rotating = planted.RotatingMemory(seed, *stream.scale)
+    if stream.ordered:
+      width = self._rotating.width
+      self.ordered.update(dict.fromkeys(ROTATING, width))
     self.copies = dict.fromkeys(self.widths, 1)
     for name in self._random:
       if self.widths[name] <= exact_probe.MAX_WIDTH:
@@ -89,6 +99,13 @@ class Controlled:
     if name in self._random:
       num_steps, width = len(rollout.labels), self.widths[name]
       return random_inputs(self._seed, rollout.index, num_steps, width, copy)
+    if name in ROTATING:
+      outputs = self._spec.as_outputs(rollout.labels)
+      memory, weights = self._rotating.features(rollout.index, outputs)
+      if name == naming.ROTATING:
+        return memory
+      number = self._rotating.NUM_SLOTS
+      return orders.reordered(naming.BY_WRITING, memory, weights, number)
     # Labels are wrapped around the ends. This does not matter: steps whose
     # label lies outside the rollout are never scored.
     labels = np.roll(rollout.labels, self._offset, axis=0)

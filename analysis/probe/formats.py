@@ -32,4 +32,5 @@ def error_cell(
 
 def named(result: results.ProbeResult, name: str) -> str:
   """Returns a representation and its width: 'memory (256)'."""
-  return f'{naming.in_words(name)} ({result.widths[name]})'
+  width = {**result.widths, **result.ordered}[name]
+  return f'{naming.in_words(name)} ({width})'

@@ -8,11 +8,23 @@ PLANTED = 'planted_'
 # The inputs of a model of sprites.
 MODEL_INPUTS = ('image', 'action')
 
+# Suffixes of a memory whose slots are in another order.
+BY_WRITING = '_by_writing'
+BY_READING = '_by_reading'
+# The planted memory whose slots rotate.
+ROTATING = f'{PLANTED}rotating'
+
+# These orders, in text.
+ORDERS = {
+  BY_WRITING: 'by writing',
+  BY_READING: 'by reading',
+}
 _IN_WORDS = {
+  ROTATING: 'planted rotating memory',
   'image': 'input image',
   'x_position': 'x',
   'y_position': 'y',
-  'orientation_angle': 'orientation (cos, sin)',
+  'orientation_angle': 'angle',
 }
 _CONTROLS = {RANDOM: 'random inputs', PLANTED: 'planted memory'}
 
@@ -24,10 +36,15 @@ def is_control(name: str) -> bool:
 
 def in_words(name: str) -> str:
   """Returns the name of a representation or a label in text."""
+  for suffix, words in ORDERS.items():
+    if name.endswith(suffix):
+      return f'{in_words(name.removesuffix(suffix))}, {words}'
+  if name in _IN_WORDS:
+    return _IN_WORDS[name]
   for prefix, words in _CONTROLS.items():
     if name.startswith(prefix):
       return words
-  return _IN_WORDS.get(name, tables.title(name))
+  return tables.title(name)
 
 
 def when(offset: int) -> str:

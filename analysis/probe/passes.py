@@ -143,6 +143,9 @@ class _Passes:
       for name, number in self._inputs.copies.items()
       for copy in range(number)
     ]
+    # The last jobs are for the exact probes of `beyond.py` alone.
+    self._num_trained = len(self._jobs)
+    self._jobs += [(name, 0) for name in self._inputs.ordered]
 
   def _map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     return list(self._pool.map(work, items))
@@ -179,6 +182,7 @@ class _Passes:
       attainable=self._attainable(covariance),
       scores=scores,
       comparisons=comparisons,
+      ordered=self._inputs.ordered,
       beyond=added,
     )
 
@@ -284,7 +288,7 @@ class _Passes:
       work = functools.partial(prepare, rollout, sampled)
       features = self._map(work, self._jobs)
       added.add(self._by_name(features), rollout.labels, sampled, self._map)
-      yield keras_probe.Examples(features, labels)
+      yield keras_probe.Examples(features[: self._num_trained], labels)
 
   def _by_name(self, features: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """The first copy of each representation, from those of all jobs."""
@@ -302,7 +306,10 @@ class _Passes:
       inputs.widths, spec, num_tasks, statistics.num_steps, settings.seed
     )
     added = beyond.Beyond(
-      self._given, inputs.widths, self._stream.extended, settings.offsets
+      self._given,
+      {**inputs.widths, **inputs.ordered},
+      self._stream.extended,
+      settings.offsets,
     )
     probe = keras_probe.LinearProbe(
       inputs.widths,

@@ -1,14 +1,16 @@
-"""A planted memory: it holds the labels, weakly and linearly, in noise.
+"""Planted memories: they hold a known amount of each label, to be found.
 
-It holds a known amount of each label, which a probe must find. If the test
-misses this, finding nothing in a trained memory means nothing.
+`PlantedMemory` holds the labels weakly and linearly, in noise; a probe must
+find them. `RotatingMemory` keeps the last sprites, each in the next slot; a
+probe must find them with slots in order of writing, not with fixed slots. If
+the test misses this, finding nothing in a trained memory means nothing.
 """
 
 import dataclasses
 
 import numpy as np
 
-_MIXING, _NOISE = 5, 6
+_MIXING, _NOISE, _ROTATING = 5, 6, 9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,3 +76,56 @@ class PlantedMemory:
     variance = np.diag(covariance)
     nothing = np.full(len(variance), np.nan)
     return np.divide(explained, variance, out=nothing, where=variance > 1e-12)
+
+
+@dataclasses.dataclass(frozen=True)
+class RotatingMemory:
+  """Slots that are written in turn, each with the labels of one sprite.
+
+  A slot holds the standardised labels and a little normal noise, until it is
+  written again. Of one sprite's slot, a linear map recovers 1 / (1 + NOISE^2)
+  of the variance; of all slots, not knowing which, a share of 1 / NUM_SLOTS.
+
+  Attributes:
+    seed: the seed of the noise.
+    mean: float `[output]`, subtracted from `LabelSpec.as_outputs`.
+    deviation: float `[output]`, the divisor; outputs where it is 0 are left
+      out.
+  """
+
+  NUM_SLOTS = 16
+  NOISE = 0.07
+
+  seed: int
+  mean: np.ndarray
+  deviation: np.ndarray
+
+  @property
+  def width(self) -> int:
+    """Numbers per step."""
+    return self.NUM_SLOTS * int((self.deviation > 0).sum())
+
+  def features(
+    self, index: int, outputs: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the contents of the memory in a rollout, and the write weights.
+
+    Args:
+      index: index of the rollout; the noise depends on it.
+      outputs: `[time, output]`, see `LabelSpec.as_outputs`.
+
+    Returns:
+      float32 `[time, width]`, slot by slot, and `[time, slot]`.
+    """
+    varies = self.deviation > 0
+    words = (outputs - self.mean) / np.where(varies, self.deviation, 1)
+    words = words[:, varies]
+    rng = np.random.default_rng((self.seed, index, _ROTATING))
+    words = words + self.NOISE * rng.standard_normal(words.shape)
+    steps, slots = np.arange(len(words)), np.arange(self.NUM_SLOTS)
+    # The step at which each slot was last written; negative: not yet.
+    ago = (steps[:, np.newaxis] - slots) % self.NUM_SLOTS
+    written = steps[:, np.newaxis] - ago
+    memory = words[written] * (written >= 0)[:, :, np.newaxis]
+    weights = (ago == 0).astype(np.float32)
+    return memory.reshape([len(words), -1]).astype(np.float32), weights

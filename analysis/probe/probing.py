@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis.probe import beyond
+from analysis.probe import controls
 from analysis.probe import naming
 from analysis.probe import passes
 from analysis.probe import results
@@ -36,6 +37,7 @@ def from_traces(
   asked: Sequence[str] = latents.NAMES,
   plant: bool = True,
   centred: bool = False,
+  num_slots: int | None = None,
 ) -> results.ProbeResult:
   """Runs Test 1 on traces, streamed from disk in three passes.
 
@@ -57,13 +59,16 @@ def from_traces(
     plant: whether to probe a planted memory, a control.
     centred: whether to subtract from each number its mean over the rollout.
       Where only one latent varies, this mean reveals the others.
+    num_slots: slots of the memory, to probe it with these in other orders, too.
 
   Raises:
     errors.UsageError: if the traces lack a representation or the split 'train',
       are damaged, or hold numbers that are not finite; if rollouts are shorter
       than the offsets, or an unseen one is longer than all training rollouts.
   """
-  stream = streams.TraceStream(traces, representations, asked, inputs, centred)
+  stream = streams.TraceStream(
+    traces, representations, asked, inputs, centred, num_slots
+  )
   compare = {
     one: [other for other in _OF_CONTROLLER if other in stream.widths]
     for one in _OF_MEMORY
@@ -73,7 +78,9 @@ def from_traces(
     tuple(offsets), seed, num_seeds, batch_size, 1e-3, plant, log
   )
   with stream.explained_errors():
-    return passes.probe_stream(stream, settings, compare, _given(stream))
+    # Centred rollouts are a control: nothing further is asked of them.
+    given = {} if centred else _given(stream)
+    return passes.probe_stream(stream, settings, compare, given)
 
 
 def _given(stream: streams.TraceStream) -> dict[str, dict[str, Sequence[str]]]:
@@ -84,14 +91,20 @@ def _given(stream: streams.TraceStream) -> dict[str, dict[str, Sequence[str]]]:
     'inputs': naming.MODEL_INPUTS,
     'controller': _OF_CONTROLLER,
   }
-  return {
+  found = {
     name: {
       given: names
       for given, names in sets.items()
       if set(names) <= set(stream.widths) - {name}
     }
-    for name in stream.probed
+    for name in (*stream.probed, *stream.ordered)
   }
+  for name in stream.ordered:
+    # Sums with the image cost too much for more than what is probed.
+    found[name].pop('inputs', None)
+  if stream.ordered:
+    found.update(dict.fromkeys(controls.ROTATING, {beyond.ALONE: ()}))
+  return found
 
 
 def fit_and_score(

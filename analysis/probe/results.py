@@ -152,6 +152,8 @@ class ProbeResult:
     scores: by split, representation, offset and label.
     comparisons: by representation, representation it is compared with, offset
       and label, on unseen rollouts.
+    ordered: width of each memory with its slots in another order, which only
+      `beyond` has.
     beyond: by representation, what is given (`alone`: nothing), offset and
       label: what the representation adds, on unseen rollouts. Its labels are
       those of `spec`, and the orientation as a point.
@@ -173,6 +175,7 @@ class ProbeResult:
   comparisons: dict[str, dict[str, Differences]] = dataclasses.field(
     default_factory=dict
   )
+  ordered: dict[str, int] = dataclasses.field(default_factory=dict)
   beyond: dict[str, dict[str, Differences]] = dataclasses.field(
     default_factory=dict
   )

@@ -15,11 +15,15 @@ from typing import Protocol
 
 import numpy as np
 
+from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
+from analysis.probe import orders
 from dnc import traces as traces_lib
 from dnc.dsprites import latents
 from dnc.dsprites import table as table_lib
 from dnc.next_sprite import rollouts
+
+_MEMORY = 'memory'
 
 
 class ProbedRollout(NamedTuple):
@@ -47,6 +51,8 @@ class Stream(Protocol):
       `beyond.py` predict.
     widths: width of each representation.
     probed: representations that are not controls themselves.
+    ordered: width of each memory with its slots in another order, which only
+      the exact probes of `beyond.py` read.
     num_rollouts: by split.
     scale: rough mean and deviation of `LabelSpec.as_outputs`, float64
       `[output]` each.
@@ -57,6 +63,7 @@ class Stream(Protocol):
   extended: labels_lib.LabelSpec
   widths: dict[str, int]
   probed: list[str]
+  ordered: dict[str, int]
   num_rollouts: dict[str, int]
   scale: tuple[np.ndarray, np.ndarray]
 
@@ -113,6 +120,7 @@ class TraceStream:
     asked: Sequence[str] = latents.NAMES,
     inputs: ModelInputs | None = None,
     centred: bool = False,
+    num_slots: int | None = None,
   ):
     """Constructs the stream.
 
@@ -123,6 +131,8 @@ class TraceStream:
       inputs: the inputs of the model, to be probed as well.
       centred: whether to subtract from each number its mean over the rollout;
         not from `inputs`.
+      num_slots: slots of the memory, to sort them by the weights in the traces;
+        None: they are not sorted.
 
     Raises:
       errors.UsageError: if the traces lack a representation.
@@ -137,6 +147,16 @@ class TraceStream:
     self._traces = traces
     self._inputs = inputs
     self._centred = centred
+    self._num_slots = num_slots
+    self._weights = {}
+    if num_slots and _MEMORY in self.probed:
+      self._weights = {
+        f'{_MEMORY}{order}': (order, weights)
+        for order, weights in orders.WEIGHTS.items()
+        if weights in traces.widths
+        and traces.width(_MEMORY) <= exact_probe.MAX_WIDTH
+      }
+    self.ordered = {name: traces.width(_MEMORY) for name in self._weights}
     self.widths = {name: traces.width(name) for name in self.probed}
     if inputs is not None:
       self.widths.update(inputs.widths)
@@ -155,11 +175,16 @@ class TraceStream:
   def rollouts(self, split: str) -> Iterator[ProbedRollout]:
     """See `Stream`."""
     names = [*self.probed, 'index', 'classes']
+    names += [weights for _, weights in self._weights.values()]
     for rollout in _read(self._traces, split, names):
       index = int(rollout['index'])
       features = {name: rollout[name] for name in self.probed}
       if self._centred:
         features = {k: x - x.mean(axis=0) for k, x in features.items()}
+      for name, (order, weights) in self._weights.items():
+        features[name] = orders.reordered(
+          order, features[_MEMORY], rollout[weights], self._num_slots
+        )
       if self._inputs is not None:
         features.update(self._inputs.of_rollout(index))
       labels = labels_lib.of_classes(rollout['classes'], self.extended)
@@ -212,6 +237,7 @@ class ArrayStream:
         )
     self.widths = {name: x[0].shape[1] for name, x in features.items()}
     self.probed = list(features)
+    self.ordered = {}
     if not 1 <= num_train <= len(lengths):
       raise ValueError(
         f'num_train is {num_train}: must be in 1 to {len(lengths)}, the number '

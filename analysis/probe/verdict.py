@@ -12,7 +12,9 @@ of the planted memory is found.
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+from analysis.probe import beyond
 from analysis.probe import naming
+from analysis.probe import planted
 from analysis.probe import results
 from dnc.system import wording
 
@@ -102,6 +104,21 @@ class _Unseen:
             there = self._result.attainable.get(label)
             there = '' if there is None else f' of R^2 {there:.3f}'
             yield f'too little of the planted memory is found: {shown}{there}'
+    if not all(self._rotating(naming.BY_WRITING)):
+      yield 'the rotating memory is not found with slots by last writing'
+    if any(self._rotating('')):
+      yield 'the rotating memory is found with fixed slots'
+
+  def _rotating(self, order: str) -> Iterator[bool]:
+    """Whether a label of the planted rotating memory is found, for each."""
+    by_given = self._result.beyond.get(f'{naming.ROTATING}{order}', {})
+    spec = self._result.spec
+    for offset, labels in by_given.get(beyond.ALONE, {}).items():
+      # It keeps the current sprite and those just before.
+      if 0 <= offset < planted.RotatingMemory.NUM_SLOTS:
+        for label in self.labels(offset):
+          most = 1 - spec.chance[label] if label in spec.classes else 1
+          yield labels[label].difference >= _LEAST_FOUND * most
 
   def _is_found(self, name: str, label: str) -> bool:
     """Whether enough of a planted label is found."""

@@ -16,6 +16,8 @@ class BeyondTablesTest(absltest.TestCase):
       self.assertStartsWith(
         table['memory (256), alone'][0], '+0.300 [+0.290, +0.310]'
       )
+      # There were no weights to sort the slots by.
+      self.assertEqual(table['memory, by reading'], ['-'] * 5)
       row = table['memory (256), beyond controller']
       self.assertLen(row, 5)
       for cell in row:

@@ -8,6 +8,9 @@ import tensorflow as tf
 from analysis.probe import beyond
 from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
+from analysis.probe import naming
+from analysis.probe import orders
+from analysis.probe import planted
 
 _SPEC = labels_lib.LabelSpec({'sign': 2}, ('place',), {'sign': 0.5})
 _WIDTHS = {
@@ -113,6 +116,42 @@ class BeyondTest(tf.test.TestCase):
         for name in ('trace', 'echo', 'noise'):
           found = self._added(name, given, label, offset=5)
           self.assertLess(found.difference, 0.005)
+
+
+class RotatingTest(tf.test.TestCase):
+  def test_what_moves_from_slot_to_slot_is_found_in_order_of_writing(self):
+    spec = labels_lib.LabelSpec({}, ('place',), {})
+    memory = planted.RotatingMemory(0, np.zeros([1]), np.ones([1]))
+    widths = dict.fromkeys(('fixed', 'ordered'), 16)
+    alone = {beyond.ALONE: ()}
+    offsets = (0, 5, 10)
+    added = beyond.Beyond(dict.fromkeys(widths, alone), widths, spec, offsets)
+    exact = exact_probe.ExactProbes(widths, spec, 3, 200 * 120, seed=0)
+    for index in range(300):
+      labels = np.random.default_rng((7, index)).standard_normal((120, 1))
+      labels = labels.astype(np.float32)
+      fixed, weights = memory.features(index, labels)
+      features = {
+        'fixed': fixed,
+        'ordered': orders.reordered(naming.BY_WRITING, fixed, weights, 16),
+      }
+      if index < 200:
+        tasks = [labels_lib.at_offset(labels, x, 120) for x in offsets]
+        added.add(features, labels, exact.begin(np.stack(tasks, axis=1)))
+      elif index == 200:
+        added.fit(exact)
+      else:
+        added.score(features, labels)
+    found = added.result(seed=0)
+    for offset in offsets:
+      ordered, fixed = (
+        found[name][beyond.ALONE][offset]['place'].difference
+        for name in ('ordered', 'fixed')
+      )
+      # 1 / (1 + NOISE^2), but for the first steps, which lack some slots.
+      self.assertNear(ordered, 0.995, 0.002)
+      # 1 / 16, and more while fewer slots are filled.
+      self.assertBetween(fixed, 0.05, 0.09)
 
 
 class LeftOutTest(tf.test.TestCase):

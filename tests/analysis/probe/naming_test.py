@@ -9,10 +9,13 @@ from analysis.probe import naming
 class NamingTest(parameterized.TestCase):
   @parameterized.parameters(
     ('x_position', 'x'),
-    ('orientation_angle', 'orientation (cos, sin)'),
+    ('orientation_angle', 'angle'),
     ('read_words', 'read words'),
     ('random_256', 'random inputs'),
     ('planted_16', 'planted memory'),
+    ('memory_by_writing', 'memory, by writing'),
+    ('planted_rotating', 'planted rotating memory'),
+    ('planted_rotating_by_reading', 'planted rotating memory, by reading'),
   )
   def test_names_in_words(self, name, words):
     self.assertEqual(naming.in_words(name), words)

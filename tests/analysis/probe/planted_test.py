@@ -61,5 +61,28 @@ class PlantedMemoryTest(tf.test.TestCase):
     self.assertNear(np.std(features(0, 3) - features(0, 4)), 2**0.5, 0.06)
 
 
+class RotatingMemoryTest(tf.test.TestCase):
+  def test_slots_are_written_in_turn_and_keep_what_they_have(self):
+    rng = np.random.default_rng(0)
+    outputs = rng.standard_normal((40, 3)) + 2
+    outputs[:, 1] = 5
+    memory = planted.RotatingMemory(0, outputs.mean(0), np.array([2, 0, 1]))
+    self.assertEqual(memory.width, 32)
+    found, weights = memory.features(0, outputs)
+    self.assertAllEqual(weights.argmax(1), np.arange(40) % 16)
+    self.assertAllEqual(weights.sum(1), np.ones([40]))
+    words = found.reshape([40, 16, 2])
+    expected = (outputs - outputs.mean(0))[:, ::2] / [2, 1]
+    for step in (0, 5, 39):
+      for slot in range(16):
+        written = step - (step - slot) % 16
+        if written < 0:
+          self.assertAllEqual(words[step, slot], [0, 0])
+        else:
+          self.assertAllClose(words[step, slot], expected[written], atol=0.4)
+    # The noise stays as well.
+    self.assertAllEqual(words[16, 5], words[5, 5])
+
+
 if __name__ == '__main__':
   tf.test.main()

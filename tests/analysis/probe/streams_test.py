@@ -51,6 +51,27 @@ class TraceStreamTest(tf.test.TestCase):
     self.assertAllClose(rollout.features['memory'], memory - memory.mean(0))
     self.assertAllEqual(rollout.features['action'], np.ones([9, 5]))
 
+  def test_slots_are_sorted_by_the_weights_in_the_traces(self):
+    widths = {'memory': 8, 'write_weights': 4, 'read_weights': 8}
+    found = random_traces.rollout(3, 9, widths)
+    path = os.path.join(self.get_temp_dir(), self.id())
+    random_traces.write(path, {'train': [found]}, widths, metadata={})
+    traces = traces_lib.open_traces(path)
+    stream = streams.TraceStream(traces, ['memory'], num_slots=4)
+    names = ['memory_by_writing', 'memory_by_reading']
+    self.assertEqual(stream.ordered, dict.fromkeys(names, 8))
+    (rollout,) = stream.rollouts('train')
+    most_read = found['read_weights'].reshape([9, 2, 4]).sum(1).argmax(1)
+    words = found['memory'].reshape([9, 4, 2])
+    self.assertAllEqual(
+      rollout.features['memory_by_reading'][:, :2],
+      words[np.arange(9), most_read],
+    )
+
+  def test_slots_are_not_sorted_without_weights(self):
+    stream = streams.TraceStream(self._traces('some', (1,)), num_slots=4)
+    self.assertEqual(stream.ordered, {})
+
   def test_unknown_representation_is_refused(self):
     with self.assertRaisesRegex(errors.UsageError, "'usage', only memory"):
       streams.TraceStream(self._traces('some', (1,)), ['usage'])

@@ -165,6 +165,18 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
       f'Could M_t or r_t augment h_t and c_t? {answer}',
     )
 
+  @parameterized.parameters(
+    (0.06, 0.99, 'No'),
+    (0.06, 0.4, 'Cannot tell: the rotating memory is not found with slots by'),
+    (0.6, 0.99, 'Cannot tell: the rotating memory is found with fixed slots'),
+  )
+  def test_rotating_slots_are_found_in_order_alone(self, fixed, ordered, said):
+    result = examples.result()
+    for order, gain in (('', fixed), ('_by_writing', ordered)):
+      found = {'alone': examples.differences(gain)}
+      result.beyond[f'planted_rotating{order}'] = found
+    self.assertStartsWith(verdict.text(result), said)
+
   def test_that_is_not_asked_without_both(self):
     result = dataclasses.replace(examples.result(), beyond={})
     self.assertEqual(verdict.augments(result), '')
