@@ -74,10 +74,13 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_any_length_is_right_and_compiled_once(self):
     folder = self.get_temp_dir()
-    flags = f'--xla_dump_to={folder} --xla_dump_hlo_as_text'
+    flags = dict(
+      XLA_FLAGS=f'--xla_dump_to={folder} --xla_dump_hlo_as_text',
+      TF_XLA_FLAGS='',  # What other processes have compiled is not used.
+    )
     command = [sys.executable, '-m', 'tests.dnc.recurrence.compiled_test']
     subprocess.run(
-      [*command, _ANY_LENGTH], env=dict(os.environ, XLA_FLAGS=flags), check=True
+      [*command, _ANY_LENGTH], env={**os.environ, **flags}, check=True
     )
     modules = [
       name
