@@ -20,7 +20,7 @@ source. Rollouts are streamed and may differ in length.
   learned.py        whether the model holds more than untrained cores
   scoring.py        errors, gains over knowing nothing, intervals
   results.py        results, as dataclasses
-  verdict.py        the answer in a sentence
+  verdict.py        the answer in a sentence and a small table
   tables.py         the results in Markdown and JSON, beside the post's
   beyond_tables.py  tables of what adds to what
   formats.py        scores as text

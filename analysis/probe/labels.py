@@ -2,9 +2,8 @@
 
 A `LabelSpec` names the labels. `Labels` holds the labels of a split's rollouts,
 task by task. A task is an offset in time, with the labels of the rollout itself
-or, as a control, of another rollout: Hewitt and Liang, "Designing and
-Interpreting Probes with Control Tasks" (2019). A representation says nothing
-about another rollout's labels, so a probe cannot read them from it.
+or, as a control, of another rollout. A representation says nothing about
+another rollout's labels, so a probe cannot read them from it.
 """
 
 from collections.abc import Mapping

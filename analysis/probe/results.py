@@ -69,13 +69,13 @@ class ProbeScore(TaskScore):
 
   Attributes:
     shuffled: the score with shuffled labels.
-    selectivity: `gain` minus the gain of `shuffled`.
-    selectivity_interval: its 95 % confidence interval.
+    above_shuffled: `gain` minus the gain of `shuffled`.
+    above_shuffled_interval: its 95 % confidence interval.
   """
 
   shuffled: TaskScore
-  selectivity: float | None
-  selectivity_interval: MaybeInterval
+  above_shuffled: float | None
+  above_shuffled_interval: MaybeInterval
 
 
 @dataclasses.dataclass(frozen=True)

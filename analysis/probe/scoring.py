@@ -7,8 +7,8 @@ intervals too. An interval says how much the score would change with other
 unseen rollouts, not with a probe trained on other rollouts.
 
 The gain of a value is R^2: one minus the error divided by the variance of these
-labels. The gain of a class is the accuracy above that of guessing. Selectivity
-is the gain with true labels minus the gain with shuffled ones (`labels.py`).
+labels. The gain of a class is the accuracy above that of guessing. A probe of
+shuffled labels (`labels.py`) finds nothing that is there.
 """
 
 from collections.abc import Mapping
@@ -242,12 +242,12 @@ class SplitScores:
       )
       for i in range(2)
     )
-    selectivity = gain[:, 0] - gain[:, 1]
+    above_shuffled = gain[:, 0] - gain[:, 1]
     return results.ProbeScore(
       **vars(true),
       shuffled=shuffled,
-      selectivity=_number(selectivity[0]),
-      selectivity_interval=self._interval(selectivity),
+      above_shuffled=_number(above_shuffled[0]),
+      above_shuffled_interval=self._interval(above_shuffled),
     )
 
   def difference(self, one: str, other: str) -> results.Differences:

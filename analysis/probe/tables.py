@@ -41,6 +41,12 @@ _SPLITS = {
   'test': 'rollouts the probes have not seen',
   'train': 'rollouts the probes were trained on, as in the post',
 }
+_ABOUT_SUMMARY = (
+  'A cell names the label that is held best, with its R^2 (for shape, the '
+  'accuracy above chance), and says of how many labels anything is held. '
+  '*Beyond*: what is added to what goes into the step, or to the controller, '
+  'if its interval lies above 0.01.'
+)
 _HOW_TO_READ = (
   'How to read the tables: for classes, such as the shape, a cell has the '
   'share of wrong answers and, in parentheses, the accuracy above guessing. '
@@ -49,14 +55,13 @@ _HOW_TO_READ = (
   'gain; its 95 % confidence interval, over resampled rollouts, is in square '
   'brackets. A representation holds a label if, on rollouts the probes have '
   'not seen, this interval lies above 0, above that of random inputs of the '
-  'same width, and above that of labels shuffled across rollouts (selectivity '
-  'is the gain minus the gain with shuffled labels). The Keras probe is '
-  'trained for one epoch, as in the post; with few rollouts it finds less than '
-  'there is. The exact probe is the best linear map for these steps or, for '
-  'wide representations such as the input image, for the first of them. It is '
-  'least squares for values. For classes it is multinomial logistic regression '
-  'or, where that is fitted to only a sample of the steps, the linear '
-  'discriminant of all steps.'
+  'same width, and above that of labels shuffled across rollouts. The Keras '
+  'probe is trained for one epoch, as in the post; with few rollouts it finds '
+  'less than there is. The exact probe is the best linear map for these steps '
+  'or, for wide representations such as the input image, for the first of '
+  'them. It is least squares for values. For classes the heading says what it '
+  'is: multinomial logistic regression or, where that is fitted to only a '
+  'sample of the steps, the linear discriminant of all steps.'
 )
 _ABOUT_CONTROLS = (
   'Controls: random inputs hold nothing. The input image and the action, which '
@@ -109,11 +114,14 @@ def _score_cell(score: results.TaskScore | None) -> str:
   return formats.error_cell(score.error, score.gain, score.interval)
 
 
-def _header(spec: labels_lib.LabelSpec) -> list[str]:
+def _header(spec: labels_lib.LabelSpec, probe: str = '') -> list[str]:
+  """Names the labels, and for classes the probe, if it is given."""
+  of_classes = f', {probe}: error' if probe else ' error'
   header = ['']
   for label in spec.names:
-    score = 'error (above chance' if label in spec.classes else 'mse (R^2'
-    header.append(f'{naming.in_words(label)} {score} [95 %])')
+    is_class = label in spec.classes
+    score = f'{of_classes} (above chance' if is_class else ' mse (R^2'
+    header.append(f'{naming.in_words(label)}{score} [95 %])')
   return header
 
 
@@ -161,9 +169,11 @@ def _exact_table(
 ) -> str:
   """The exact probes; for classes, the second one in columns at the end."""
   spec = result.spec
-  is_sample = result.num_logistic_steps < result.num_steps
-  beside = 'logistic regression' if is_sample else 'discriminant'
-  header = _header(spec) + [
+  kinds = ['logistic regression', 'discriminant']
+  if result.num_logistic_steps < result.num_steps:
+    kinds.reverse()
+  exact, beside = kinds
+  header = _header(spec, exact) + [
     f'{naming.in_words(x)}, {beside}' for x in spec.classes
   ]
   found = []
@@ -176,17 +186,18 @@ def _exact_table(
   return tables.table(header, found + [[*row, *blank] for row in rows])
 
 
-def _selectivity_table(result: results.ProbeResult, offset: int) -> str:
-  """Selectivity of the probe with the higher gain."""
+def _shuffled_table(result: results.ProbeResult, offset: int) -> str:
+  """Gain above that with shuffled labels, of the better probe."""
   rows = []
   for name, by_offset in result.scores['test'].items():
     best = [score.best for score in by_offset[offset].values()]
     cells = [
-      formats.gain_cell(x.selectivity, x.selectivity_interval) for x in best
+      formats.gain_cell(x.above_shuffled, x.above_shuffled_interval)
+      for x in best
     ]
     rows.append([formats.named(result, name), *cells])
   header = [
-    f'{naming.in_words(x)} selectivity [95 %]' for x in result.spec.names
+    f'{naming.in_words(x)} above shuffled [95 %]' for x in result.spec.names
   ]
   return tables.table(['', *header], rows)
 
@@ -340,6 +351,12 @@ def _about(result: results.ProbeResult) -> str:
   return ' '.join(filter(None, sentences))
 
 
+def summary(result: results.ProbeResult) -> str:
+  """Returns the small table of the verdict, and the answer to the post."""
+  parts = [verdict.table(result), _ABOUT_SUMMARY, verdict.augments(result)]
+  return '\n\n'.join(filter(None, parts))
+
+
 def text(
   result: results.ProbeResult,
   varying: variation.Varying = latents.NAMES,
@@ -366,7 +383,7 @@ def text(
   parts = [
     '# Test 1: linear probe',
     f'**{verdict.text(result)}**',
-    *filter(None, [verdict.augments(result)]),
+    summary(result),
     _about(result),
   ]
   if varying != latents.NAMES:
@@ -385,8 +402,8 @@ def text(
       ]
       if split == 'test':
         parts += [
-          'Selectivity of the probe with the higher gain:',
-          _selectivity_table(result, offset),
+          'Above shuffled labels, of the probe with the higher gain:',
+          _shuffled_table(result, offset),
         ]
   if result.comparisons:
     parts += [

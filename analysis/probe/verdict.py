@@ -1,17 +1,22 @@
-"""The answer of Test 1 in words: does the memory hold the latents?
+"""The verdict of Test 1: can the latents be read? One sentence and a table.
 
 A representation holds a label if, on unseen rollouts, the lower end of the
 confidence interval of its gain is above 0 and above the upper ends of random
 inputs of the same width and of shuffled labels. The better of the exact and the
 Keras probe decides. Each can fail: Adam may stop short, and least squares may
 overrate numbers that varied little in training but vary much in unseen
-rollouts. There is no answer if random inputs hold something, or if too little
-of the planted memory is found.
+rollouts. It adds a label to others if the interval of what it adds lies above a
+hundredth. The limit is a convention; the tables have the numbers.
+
+There is no answer if random inputs hold something, if too little of a planted
+memory is found, or if one whose slots rotate is found with fixed slots.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+from analysis.common import tables
 from analysis.probe import beyond
 from analysis.probe import naming
 from analysis.probe import planted
@@ -20,14 +25,24 @@ from dnc.system import wording
 
 # With fewer, intervals over rollouts are too narrow: for pure noise, 13 % of
 # verdicts are 'Yes' with 6 rollouts, 3 % with 20.
-LEAST_UNSEEN = 20
-
-# Probes must find at least this share of what the planted memory holds.
+_LEAST_UNSEEN = 20
+# Probes must find at least this share of what a planted memory holds.
 _LEAST_FOUND = 0.5
+# What is added counts as nothing below this.
+_LEAST_ADDED = 0.01
+# Which sprites each offset is about, as in 'reads the next sprite'.
+_SPRITES: dict[str, Callable[[int], bool]] = {
+  'later': lambda offset: offset < -1,
+  'the next': lambda offset: offset == -1,
+  'the current': lambda offset: offset == 0,
+  'earlier': lambda offset: offset > 0,
+}
+# What the table asks each representation to add to.
+_ADDS_TO = ('inputs', 'controller')
 
 
-class _Unseen:
-  """The verdicts that scores on unseen rollouts support."""
+class _Held:
+  """What representations hold, by the scores on unseen rollouts."""
 
   def __init__(self, result: results.ProbeResult):
     self._result = result
@@ -45,8 +60,37 @@ class _Unseen:
       and score.best.shuffled.interval is not None
     ]
 
+  def further(self, offset: int) -> list[str]:
+    """Labels that vary and that only `beyond` has."""
+    any_of = next(iter(self._result.beyond.values()), {})
+    labels = any_of.get(beyond.ALONE, {}).get(offset, {})
+    return [
+      label
+      for label, found in labels.items()
+      if label not in self._result.spec.names and found.interval is not None
+    ]
+
+  def all(self) -> list[tuple[int, str]]:
+    """All offsets and labels that can be decided."""
+    return [
+      (offset, label)
+      for offset in self._result.offsets
+      for label in (*self.labels(offset), *self.further(offset))
+    ]
+
   def is_held(self, name: str, offset: int, label: str) -> bool:
     """Whether a representation holds a label."""
+    if self._is_scored(name, label):
+      return self._is_above_controls(name, offset, label)
+    return name in self._result.beyond and self.is_added(
+      name, beyond.ALONE, offset, label
+    )
+
+  def _is_scored(self, name: str, label: str) -> bool:
+    """Whether all probes read a label; if not, only those of `beyond` do."""
+    return name in self._scores and label in self._result.spec.names
+
+  def _is_above_controls(self, name: str, offset: int, label: str) -> bool:
     score = self._scores[name][offset][label]
     bounds = [0, score.best.shuffled.interval[1]]
     random = self._scores.get(f'{naming.RANDOM}{self._result.widths[name]}')
@@ -59,12 +103,25 @@ class _Unseen:
 
   def held(self, name: str) -> list[tuple[int, str]]:
     """Offsets and labels that a representation holds."""
-    return [
-      (offset, label)
-      for offset in self._result.offsets
-      for label in self.labels(offset)
-      if self.is_held(name, offset, label)
-    ]
+    return [each for each in self.all() if self.is_held(name, *each)]
+
+  def gain(self, name: str, offset: int, label: str) -> float:
+    """How much it holds of a label."""
+    if self._is_scored(name, label):
+      return self._scores[name][offset][label].best.gain
+    return self.added(name, beyond.ALONE, offset, label).difference
+
+  def added(
+    self, name: str, given: str, offset: int, label: str
+  ) -> results.Difference:
+    """What a representation adds to what is given."""
+    return self._result.beyond[name][given][offset][label]
+
+  def is_added(self, name: str, given: str, offset: int, label: str) -> bool:
+    """Whether it adds anything to what is given, if only a hundredth."""
+    interval = self.added(name, given, offset, label).interval
+    least = 0 if given == beyond.ALONE else _LEAST_ADDED
+    return interval is not None and interval[0] > least
 
   def is_learned(self, name: str, offset: int, label: str) -> bool | None:
     """Whether a representation holds more than those of untrained cores.
@@ -74,51 +131,26 @@ class _Unseen:
     untrained = self._result.untrained
     return untrained is None or untrained.is_learned(name, offset, label)
 
-  def _shown(self, name: str, offset: int, label: str) -> str:
-    """A label and its gain: 'x 0.205', or of classes 'shape +0.100'."""
-    gain = self._scores[name][offset][label].best.gain
-    sign = '+' if label in self._result.spec.classes else ''
-    return f'{naming.in_words(label)} {gain:{sign}.3f}'
-
-  def measures(self) -> str:
-    """What the gains measure."""
-    spec = self._result.spec
-    classes = wording.join(map(naming.in_words, spec.classes))
-    if not spec.values:
-      return 'accuracy above chance'
-    return f'R^2 (for {classes}, accuracy above chance)' if classes else 'R^2'
-
   def doubts(self) -> Iterator[str]:
     """Yields each failure of a control."""
     for name in self._scores:
       if name.startswith(naming.RANDOM):
         for offset, label in self.held(name):
           yield (
-            f'random inputs ({self._result.widths[name]}) seem to hold '
-            f'{self._shown(name, offset, label)} of {naming.when(offset)}'
+            f'random inputs seem to hold {naming.in_words(label)} of '
+            f'{sprites([offset])}'
           )
       elif name.startswith(naming.PLANTED):
         for label in self.labels(self._planted_offset):
           if not self._is_found(name, label):
-            shown = self._shown(name, self._planted_offset, label)
-            there = self._result.attainable.get(label)
-            there = '' if there is None else f' of R^2 {there:.3f}'
-            yield f'too little of the planted memory is found: {shown}{there}'
+            yield (
+              f'too little of the planted memory is found: its '
+              f'{naming.in_words(label)}'
+            )
     if not all(self._rotating(naming.BY_WRITING)):
       yield 'the rotating memory is not found with slots by last writing'
     if any(self._rotating('')):
       yield 'the rotating memory is found with fixed slots'
-
-  def _rotating(self, order: str) -> Iterator[bool]:
-    """Whether a label of the planted rotating memory is found, for each."""
-    by_given = self._result.beyond.get(f'{naming.ROTATING}{order}', {})
-    spec = self._result.spec
-    for offset, labels in by_given.get(beyond.ALONE, {}).items():
-      # It keeps the current sprite and those just before.
-      if 0 <= offset < planted.RotatingMemory.NUM_SLOTS:
-        for label in self.labels(offset):
-          most = 1 - spec.chance[label] if label in spec.classes else 1
-          yield labels[label].difference >= _LEAST_FOUND * most
 
   def _is_found(self, name: str, label: str) -> bool:
     """Whether enough of a planted label is found."""
@@ -127,131 +159,172 @@ class _Unseen:
     low = self._scores[name][offset][label].best.interval[0]
     return self.is_held(name, offset, label) and low >= _LEAST_FOUND * there
 
-  def planted(self) -> str:
-    """A sentence on how much of the planted memory is found; '' without one."""
-    found = [
-      scores[self._planted_offset][label].best.gain / there
-      for name, scores in self._scores.items()
-      if name.startswith(naming.PLANTED)
-      for label, there in self._result.attainable.items()
-      if there and label in self.labels(self._planted_offset)
-    ]
-    if not found:
-      return ''
-    return f' It finds at least {min(found):.0%} of the planted memory.'
+  def _rotating(self, order: str) -> Iterator[bool]:
+    """Whether a label of the planted rotating memory is found, for each."""
+    name, spec = f'{naming.ROTATING}{order}', self._result.spec
+    # It keeps the current sprite and those just before.
+    kept = range(planted.RotatingMemory.NUM_SLOTS)
+    for offset in kept if name in self._result.beyond else ():
+      for label in (
+        self.labels(offset) if offset in self._result.offsets else ()
+      ):
+        most = 1 - spec.chance[label] if label in spec.classes else 1
+        gain = self.added(name, beyond.ALONE, offset, label).difference
+        yield gain >= _LEAST_FOUND * most
 
-  def _more_than(
-    self, name: str, held: Sequence[tuple[int, str]]
-  ) -> Iterator[str]:
-    """Counts the labels of which a representation holds more than others."""
-    if self._result.untrained is not None:
-      number = sum(self.is_learned(name, *each) is True for each in held)
-      yield f'{number} of {len(held)} more than from untrained cores'
-    compared = self._result.comparisons.get(name)
-    if compared:
-      number = sum(
-        all(x[offset][label].interval[0] > 0 for x in compared.values())
-        for offset, label in held
-      )
-      yield f"{number} of {len(held)} more than from the controller's state"
 
-  def clause(self, name: str) -> str:
-    """Says what a representation holds."""
-    what = f'{naming.in_words(name)} ({self._result.widths[name]} numbers)'
-    held = self.held(name)
-    if not held:
-      return f'nothing from the {what}: {self._most(name)}'
-    parts = []
-    for offset in dict.fromkeys(offset for offset, _ in held):
-      labels = [label for other, label in held if other == offset]
-      shown = wording.join([self._shown(name, offset, x) for x in labels])
-      parts.append(f'{shown} of {naming.when(offset)}')
-    more = wording.join(self._more_than(name, held))
-    clause = f'from the {what} {"; ".join(parts)}'
-    return f'{clause} ({more})' if more else clause
+def sprites(offsets: Sequence[int]) -> str:
+  """Returns which sprites some offsets are about: 'the next sprite'."""
+  found = [
+    words for words, is_about in _SPRITES.items() if any(map(is_about, offsets))
+  ]
+  is_one = len(found) == 1 and found[0].startswith('the')
+  return f'{wording.join(found)} sprite{"" if is_one else "s"}'
 
-  def _most(self, name: str) -> str:
-    """The most that a representation may hold of any label, undetected."""
-    high, offset, label = max(
-      (self._scores[name][offset][label].best.interval[1], offset, label)
-      for offset in self._result.offsets
-      for label in self.labels(offset)
-    )
-    return (
-      f'with 95 % confidence at most {high:.3f}, for {naming.in_words(label)} '
-      f'of {naming.when(offset)}'
-    )
+
+def subjects(result: results.ProbeResult) -> list[str]:
+  """The representations that the verdict is about.
+
+  They are the read words and the memory or, without these, all that are not
+  controls.
+  """
+  names = [name for name in ('read_words', 'memory') if name in result.widths]
+  return names or [x for x in result.widths if not naming.is_control(x)]
+
+
+def text(result: results.ProbeResult) -> str:
+  """Says in a sentence, without numbers, whether the labels can be read.
+
+  It begins with 'Yes', 'No', 'No more than untrained cores' or 'Cannot tell',
+  and is about `subjects`.
+  """
+  if result.num_rollouts.get('test', 0) < _LEAST_UNSEEN:
+    return 'Cannot tell: there are too few unseen rollouts for an interval.'
+  unseen = _Held(result)
+  if not unseen.all():
+    return 'Cannot tell: no label varies.'
+  doubts = list(unseen.doubts())
+  if doubts:
+    more = ', and more' if len(doubts) > 1 else ''
+    return f'Cannot tell: {doubts[0]}{more}.'
+  names = subjects(result)
+  where = wording.join([naming.in_words(name) for name in names])
+  held = [(name, *each) for name in names for each in unseen.held(name)]
+  if not held:
+    asked = sprites(result.offsets)
+    return f'No: a linear layer reads nothing of {asked} from the {where}.'
+  # Labels that only `beyond` has are not compared with untrained cores.
+  compared = [each for each in held if each[2] in result.spec.names]
+  learned = [unseen.is_learned(*each) for each in compared] or [None]
+  answer = 'No more than untrained cores'
+  if any(learned):
+    answer = 'Yes'
+  elif None in learned:
+    answer = 'Yes, but there is no telling whether this is learned'
+  elif result.untrained.is_frozen:
+    answer += ', being one itself'
+  what = sprites([offset for _, offset, _ in held])
+  return f'{answer}: a linear layer reads {what} from the {where}.'
 
 
 def augments(result: results.ProbeResult) -> str:
   """Answers the post's question: could M_t or r_t augment h_t and c_t?
 
-  They do where the interval of what they add to both lies above 0.
-
   Returns:
-    Two sentences; '' if it was not asked.
+    Question and answer; '' if it was not asked.
   """
-  found = {
-    name: [
-      offset
-      for offset, labels in result.beyond[name]['controller'].items()
-      if any(x.interval and x.interval[0] > 0 for x in labels.values())
-    ]
+  names = [
+    name
     for name in ('memory', 'read_words')
     if 'controller' in result.beyond.get(name, {})
-  }
-  if not found or result.num_rollouts.get('test', 0) < LEAST_UNSEEN:
-    return ''
-  clauses = [
-    f'by the {naming.in_words(name)}, with what is there of '
-    + wording.join(list(map(naming.sprite, offsets)))
-    for name, offsets in found.items()
-    if offsets
   ]
+  if not names or result.num_rollouts.get('test', 0) < _LEAST_UNSEEN:
+    return ''
+  unseen = _Held(result)
+  clauses = []
+  for name in names:
+    offsets = [
+      offset
+      for offset, label in unseen.all()
+      if unseen.is_added(name, 'controller', offset, label)
+    ]
+    if offsets:
+      clauses.append(f'the {naming.in_words(name)}, by {sprites(offsets)}')
   answer = f'Yes: {"; ".join(clauses)}' if clauses else 'No'
   return f'Could M_t or r_t augment h_t and c_t? {answer}.'
 
 
-def text(result: results.ProbeResult) -> str:
-  """Returns the answer of Test 1, with the numbers that it rests on.
+def table(result: results.ProbeResult) -> str:
+  """Returns the small table of what each representation holds, in Markdown.
 
-  It begins with 'Yes', 'No', 'No more than untrained cores' or 'Cannot tell',
-  and is about read words and memory or, without these, about all
-  representations that are not controls.
+  A cell names the label with the highest gain among those that are held, or
+  added, and how many of all labels these are.
   """
-  names = [name for name in ('read_words', 'memory') if name in result.widths]
-  names = names or [x for x in result.widths if not naming.is_control(x)]
-  if result.num_rollouts.get('test', 0) < LEAST_UNSEEN:
-    return (
-      f'Cannot tell: there are fewer than {LEAST_UNSEEN} unseen rollouts, too '
-      'few for an interval.'
-    )
-  unseen = _Unseen(result)
-  if not any(unseen.labels(offset) for offset in result.offsets):
-    return 'Cannot tell: no label varies.'
-  doubts = list(unseen.doubts())
-  if doubts:
-    more = f' (and {len(doubts) - 1} more)' if len(doubts) > 1 else ''
-    return f'Cannot tell: {doubts[0]}{more}.'
-  held = [(name, *each) for name in names for each in unseen.held(name)]
-  answer = 'No'
-  if held:
-    learned = [unseen.is_learned(*each) for each in held]
-    answer = 'No more than untrained cores'
-    if any(learned):
-      answer = 'Yes'
-    elif None in learned:
-      answer = 'Yes, but there is no telling whether this is learned'
-    elif result.untrained.is_frozen:
-      answer += ', being one itself'
-  asked = len(names) * sum(
-    len(unseen.labels(offset)) for offset in result.offsets
-  )
-  where = wording.join([naming.in_words(name) for name in names])
-  clauses = '; and '.join(unseen.clause(name) for name in names)
-  return (
-    f'{answer}: a linear layer reads {len(held)} of {asked} labels from the '
-    f'{where}. Beyond random inputs and shuffled labels, it reads {clauses}.'
-    f'{unseen.planted()} Scores are {unseen.measures()} on '
-    f'{result.num_rollouts["test"]:,} unseen rollouts.'
-  )
+  unseen = _Held(result)
+  about = {
+    words: chosen
+    for words, is_about in _SPRITES.items()
+    if (chosen := [each for each in unseen.all() if is_about(each[0])])
+  }
+  adds_to = [
+    given
+    for given in _ADDS_TO
+    if any(given in by_given for by_given in result.beyond.values())
+  ]
+  rows = []
+  for name in (*result.widths, *result.ordered):
+    if not naming.is_control(name):
+      row = {'': naming.in_words(name)}
+      for words, asked in about.items():
+        row[words.removeprefix('the ')] = _held_cell(unseen, name, asked)
+      for given in adds_to:
+        is_asked = given in result.beyond.get(name, {})
+        row[f'beyond {given}'] = (
+          _added_cell(unseen, name, given) if is_asked else '-'
+        )
+      if result.untrained is not None:
+        row['more than untrained'] = _learned_cell(unseen, result, name)
+      rows.append(row)
+  return tables.table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _held_cell(
+  unseen: _Held, name: str, asked: Sequence[tuple[int, str]]
+) -> str:
+  held = [each for each in asked if unseen.is_held(name, *each)]
+  gains = {each: unseen.gain(name, *each) for each in held}
+  return _best(gains, asked, '')
+
+
+def _added_cell(unseen: _Held, name: str, given: str) -> str:
+  asked = unseen.all()
+  added = [each for each in asked if unseen.is_added(name, given, *each)]
+  gains = {each: unseen.added(name, given, *each).difference for each in added}
+  return _best(gains, asked, '+')
+
+
+def _learned_cell(unseen: _Held, result: results.ProbeResult, name: str) -> str:
+  """Of the labels that it holds, of how many an untrained core holds less."""
+  learned = [
+    unseen.is_learned(name, *each)
+    for each in unseen.held(name)
+    if each[1] in result.spec.names
+  ]
+  if None in learned or name in result.ordered:
+    return '-'
+  return f'{sum(learned)}/{len(learned)}'
+
+
+def _best(
+  gains: dict[tuple[int, str], float],
+  asked: Sequence[tuple[int, str]],
+  sign: str,
+) -> str:
+  """The highest of several gains, as in 'x 0.061 t-5, 8/12'."""
+  if not gains:
+    return f'0/{len(asked)}'
+  offset, label = max(gains, key=gains.get)
+  best = f'{naming.in_words(label)} {gains[offset, label]:{sign}.3f}'
+  if len({offset for offset, _ in asked}) > 1:
+    best += f' {naming.short_offset(offset)}'
+  return f'{best}, {len(gains)}/{len(asked)}'

@@ -65,6 +65,7 @@ _TESTS = {
     probe.verdict.text,
     sections_lib.add_probe,
     lambda result: result.scores['test'],
+    probe.tables.summary,
   ),
   'mi': _Test(
     'Test 2, does a single number of its {held} follow the x position?',

@@ -51,8 +51,8 @@ def label_score(label, gain, width=0.01):
   exact = results.ProbeScore(
     **vars(true),
     shuffled=score(None if gain is None else 0.0),
-    selectivity=gain,
-    selectivity_interval=true.interval,
+    above_shuffled=gain,
+    above_shuffled_interval=true.interval,
   )
   return results.LabelScore(
     **vars(exact),

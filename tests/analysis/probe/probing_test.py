@@ -97,7 +97,7 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
           if offset == at:
             least = 0.64 if latent == 'shape' else most
             self.assertGreater(found.gain, least)
-            self.assertGreater(found.selectivity_interval[0], 0.6)
+            self.assertGreater(found.above_shuffled_interval[0], 0.6)
             self.assertLess(found.shuffled.gain, 0.05)
           else:
             self.assertLess(found.gain, 0.05)

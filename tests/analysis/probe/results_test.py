@@ -9,7 +9,7 @@ from dnc.system import json_values
 from tests.analysis.probe import examples
 
 _KEYS = ['error', 'interval', 'error_interval']
-_SELECTIVITY = ['shuffled', 'selectivity', 'selectivity_interval']
+_SHUFFLED = ['shuffled', 'above_shuffled', 'above_shuffled_interval']
 
 
 class ScoreTest(tf.test.TestCase):
@@ -25,7 +25,7 @@ class ScoreTest(tf.test.TestCase):
 
   def test_json_has_these_names_in_order(self):
     found = json_values.clean(examples.label_score('shape', 0.3))
-    of_probe = ['error', results.ACCURACY, *_KEYS[1:], *_SELECTIVITY]
+    of_probe = ['error', results.ACCURACY, *_KEYS[1:], *_SHUFFLED]
     self.assertEqual(list(found), [*of_probe, 'range', 'exact', 'beside'])
     self.assertEqual(list(found['exact']), of_probe)
     self.assertEqual(list(found['shuffled']), of_probe[:4])

@@ -150,7 +150,7 @@ class SplitScoresTest(tf.test.TestCase):
       scores['size'].shuffled.gain, gain[0, :2, 1, 1].mean(), 1e-9
     )
     self.assertNear(
-      scores['size'].selectivity,
+      scores['size'].above_shuffled,
       scores['size'].gain - scores['size'].shuffled.gain,
       1e-9,
     )
@@ -161,8 +161,8 @@ class SplitScoresTest(tf.test.TestCase):
     for score in (kind, kind.shuffled, scores['place'].exact):
       low, high = score.error_interval
       self.assertBetween(score.error, low, high)
-    low, high = scores['size'].selectivity_interval
-    self.assertBetween(scores['size'].selectivity, low, high)
+    low, high = scores['size'].above_shuffled_interval
+    self.assertBetween(scores['size'].above_shuffled, low, high)
 
   def test_difference_is_of_the_same_resamples(self):
     rollouts = []

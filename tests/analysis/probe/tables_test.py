@@ -20,10 +20,10 @@ from tests.support import markdown_tables
 class TablesTest(tf.test.TestCase):
   def test_tables_of_each_split_and_offset_beside_the_post(self):
     text = tables.text(examples.result({(0, 'shape'): 0.25}, beyond=0.03))
-    found = markdown_tables.rows(text)
+    _, *found = markdown_tables.rows(text)
     # Training rollouts have tables of Keras and exact probes; unseen ones also
-    # of selectivity. Then come two comparisons, with the controller and with
-    # untrained cores, and what adds to what.
+    # above shuffled labels. Then come two comparisons, with the controller and
+    # with untrained cores, and what adds to what.
     self.assertLen(found, 3 * 3 + 3 * 2 + 2 + 3)
     self.assertEqual(
       found[15]['memory - controller cell, 5 steps before'],
@@ -33,7 +33,7 @@ class TablesTest(tf.test.TestCase):
       found[17]['memory (256), beyond controller'],
       ['+0.030 [+0.020, +0.040]'] * 5,
     )
-    keras, exact, selectivity = found[:3]
+    keras, exact, above = found[:3]
     for table in (keras, exact):
       self.assertEqual(
         table['predicting the mean (exact)'][:5],
@@ -55,7 +55,7 @@ class TablesTest(tf.test.TestCase):
     )
     self.assertEqual(exact['input image (4096)'], ['-'] * 6)
     self.assertLen(exact[''], 6)
-    self.assertEqual(selectivity['memory (256)'][0], '+0.250 [+0.240, +0.260]')
+    self.assertEqual(above['memory (256)'][0], '+0.250 [+0.240, +0.260]')
     post = keras['post, training rollouts: Model A, read words (256)']
     # PROTOCOL: R^2 = 0.70 for x, 0.86 for y.
     self.assertEqual(post[0], '0.573040 (+0.094)')
@@ -78,6 +78,8 @@ class TablesTest(tf.test.TestCase):
     self.assertIn('no exact probes of input image (4096): wider than', text)
     self.assertIn('attains an R^2 of scale 0.500', text)
     self.assertIn(f'**{verdict.text(examples.result())}**', text)
+    self.assertIn(verdict.table(examples.result()), text)
+    self.assertIn(verdict.augments(examples.result()), text)
 
   def test_untrained_cores_stand_below(self):
     result = examples.result(p_value=0.02)
@@ -146,7 +148,8 @@ class TablesTest(tf.test.TestCase):
     text = tables.text(result, **kind)
     self.assertIn('x_position varies from sprite to sprite; shape is of', text)
     self.assertNotRegex(text, r'\| post, |\bnan\b|\binf\b')
-    for table in markdown_tables.rows(text):
+    # The first table is that of the verdict.
+    for table in markdown_tables.rows(text)[1:]:
       for row in list(table.values())[2:]:  # After header and rule.
         if row[0] != '-':
           self.assertEqual(row[:2], ['does not vary'] * 2)

@@ -6,44 +6,74 @@ from absl.testing import parameterized
 import tensorflow as tf
 
 from analysis.probe import learned
+from analysis.probe import results
 from analysis.probe import verdict
 from dnc.dsprites import latents
 from tests.analysis.probe import examples
+from tests.support import markdown_tables
+
+
+def _cells(result):
+  """The memory's row of the table, by column."""
+  (table,) = markdown_tables.rows(verdict.table(result))
+  return dict(zip(table[''], table['memory']))
 
 
 class VerdictTest(parameterized.TestCase, tf.test.TestCase):
   def test_yes(self):
     result = examples.result(
-      {(0, 'x_position'): 0.3, (5, 'shape'): 0.1}, more=0.2, p_value=0.01
+      {(0, 'x_position'): 0.3, (5, 'shape'): 0.1}, p_value=0.01
     )
     self.assertEqual(
       verdict.text(result),
-      'Yes: a linear layer reads 2 of 15 labels from the memory. Beyond random '
-      'inputs and shuffled labels, it reads from the memory (256 numbers) x '
-      '0.300 of the current step; shape +0.100 of 5 steps before (2 of 2 more '
-      "than from untrained cores and 2 of 2 more than from the controller's "
-      'state). It finds at least 100% '
-      'of the planted memory. Scores are R^2 (for shape, accuracy above '
-      'chance) on 30 unseen rollouts.',
+      'Yes: a linear layer reads the current and earlier sprites from the '
+      'memory.',
     )
 
   def test_yes_but_untrained_cores_hold_as_much(self):
-    said = verdict.text(examples.result({(0, 'x_position'): 0.3}))
-    self.assertStartsWith(said, 'No more than untrained cores: a linear')
-    self.assertIn('(0 of 1 more than from untrained cores and 0 of 1', said)
+    self.assertEqual(
+      verdict.text(examples.result({(-1, 'x_position'): 0.3})),
+      'No more than untrained cores: a linear layer reads the next sprite from '
+      'the memory.',
+    )
 
   def test_some_of_it_more_than_untrained_cores(self):
-    result = examples.result(
-      {(0, 'x_position'): 0.3, (0, 'scale'): 0.2, (5, 'scale'): 0.2}
-    )
+    result = examples.result({(0, 'x_position'): 0.3, (0, 'scale'): 0.2})
     compared = result.untrained.compared['memory']
-    for offset in (0, 5):
-      compared[offset]['scale'] = learned.Compared(
-        (0.2,), (0.0, 0.1, 0.0), 0.04
-      )
-    said = verdict.text(result)
-    self.assertStartsWith(said, 'Yes: ')
-    self.assertIn('(2 of 3 more than from untrained cores', said)
+    compared[0]['scale'] = learned.Compared((0.2,), (0.0, 0.1, 0.0), 0.04)
+    self.assertStartsWith(verdict.text(result), 'Yes: ')
+    self.assertEqual(_cells(result)['more than untrained'], '1/2')
+
+  def test_one_sentence_of_thirty_words_without_numbers(self):
+    everything = {(offset, 'scale'): 0.3 for offset in examples.OFFSETS}
+    result = examples.result(everything)
+    for split in result.scores.values():
+      split['read_words'] = split['memory']
+    result.widths['read_words'] = 256
+    few = examples.against_untrained(None, 2)
+    for said in (
+      verdict.text(dataclasses.replace(result, untrained=few)),
+      verdict.text(examples.result()),
+      verdict.text(examples.result(random=everything, planted=0.0)),
+    ):
+      self.assertLessEqual(len(said.split()), 30)
+      self.assertNotRegex(said, r'\d')
+      self.assertEqual(said.count('.'), 1)
+
+  def test_a_label_that_is_read_beside_the_posts(self):
+    result = examples.result({(0, 'scale'): 0.3}, p_value=0.01)
+    found = results.Difference(0.4, (0.3, 0.5))
+    for by_offset in result.beyond['memory'].values():
+      for labels in by_offset.values():
+        labels['orientation_angle'] = found
+    self.assertStartsWith(verdict.text(result), 'Yes: ')
+    cells = _cells(result)
+    self.assertEqual(cells['current'], 'angle 0.400, 2/6')
+    self.assertEqual(cells['beyond controller'], 'angle +0.400 t-0, 3/18')
+    self.assertEqual(cells['more than untrained'], '1/1')
+    alone = examples.result(p_value=0.01)
+    alone = dataclasses.replace(alone, beyond=result.beyond)
+    self.assertStartsWith(verdict.text(alone), 'Yes, but there is no telling')
 
   def test_a_frozen_core_has_learned_nothing(self):
     untrained = examples.against_untrained(0.001, is_frozen=True)
@@ -67,14 +97,10 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.parameters(0.0, 0.005, -0.3)
   def test_no(self, gain):
     said = verdict.text(examples.result({(0, 'scale'): gain}))
-    self.assertStartsWith(said, 'No: ')
-    self.assertIn('reads nothing from the memory (256 numbers): with 95', said)
-
-  def test_no_says_how_much_might_be_there(self):
-    # The upper end of the highest interval.
-    self.assertIn(
-      'with 95 % confidence at most 0.015, for scale of 5 steps before.',
-      verdict.text(examples.result({(5, 'scale'): 0.005})),
+    self.assertEqual(
+      said,
+      'No: a linear layer reads nothing of the next, the current and earlier '
+      'sprites from the memory.',
     )
 
   def test_must_be_above_random_inputs_and_shuffled_labels(self):
@@ -101,11 +127,11 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
       scores['random_256'][0][label] = dataclasses.replace(score, exact=exact)
     for label, score in scores['memory'][0].items():
       scores['memory'][0][label] = dataclasses.replace(score, exact=None)
-    self.assertIn('reads nothing from the memory', verdict.text(result))
+    self.assertStartsWith(verdict.text(result), 'No: ')
     scores['memory'][0]['scale'] = examples.with_gain(
       scores['memory'][0]['scale'], 0.25, (0.2, 0.3)
     )
-    self.assertIn('scale 0.250 of the current step', verdict.text(result))
+    self.assertEqual(_cells(result)['current'], 'scale 0.250, 1/5')
 
   def test_the_probe_that_reads_more_counts(self):
     result = examples.result()
@@ -119,19 +145,22 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
     ):
       exact = examples.with_gain(keras.exact, gain, interval)
       of_memory['scale'] = dataclasses.replace(keras, exact=exact)
-      self.assertIn(said, verdict.text(result))
+      self.assertEqual(_cells(result)['current'], f'{said}, 1/5')
 
   def test_half_of_what_was_planted_must_be_found(self):
     # The lower ends are 0.251 and 0.245; 0.5 is attainable.
     self.assertStartsWith(verdict.text(examples.result(planted=0.261)), 'No')
     self.assertStartsWith(
       verdict.text(examples.result(planted=0.255)),
-      'Cannot tell: too little of the planted memory is found: scale 0.255 of',
+      'Cannot tell: too little of the planted memory is found: its scale',
     )
 
   @parameterized.parameters(
-    (dict(random={(5, 'scale'): 0.2}), r'random inputs \(256\) seem to hold'),
-    (dict(planted=0.005), r'planted memory is found: shape .* \(and 4 more\)'),
+    (
+      dict(random={(5, 'scale'): 0.2}),
+      'random inputs seem to hold scale of earlier sprites',
+    ),
+    (dict(planted=0.005), 'planted memory is found: its shape, and more'),
   )
   def test_cannot_tell_if_controls_fail(self, gains, why):
     said = verdict.text(examples.result(**gains))
@@ -141,7 +170,7 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
   def test_cannot_tell_from_few_unseen_rollouts(self, **num_rollouts):
     result = dataclasses.replace(examples.result(), num_rollouts=num_rollouts)
     self.assertStartsWith(
-      verdict.text(result), 'Cannot tell: there are fewer than 20'
+      verdict.text(result), 'Cannot tell: there are too few unseen rollouts'
     )
 
   def test_cannot_tell_if_nothing_varies(self):
@@ -153,11 +182,8 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(verdict.text(result), 'Cannot tell: no label varies.')
 
   @parameterized.parameters(
-    (
-      0.03,
-      'Yes: by the memory, with what is there of the sprite 5 steps before.',
-    ),
-    (0.009, 'No.'),
+    (0.03, 'Yes: the memory, by earlier sprites.'),
+    (0.019, 'No.'),
   )
   def test_whether_the_memory_augments_the_controller(self, beyond, answer):
     self.assertEqual(
@@ -180,6 +206,34 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
   def test_that_is_not_asked_without_both(self):
     result = dataclasses.replace(examples.result(), beyond={})
     self.assertEqual(verdict.augments(result), '')
+
+  def test_the_table_has_a_row_for_what_the_model_holds(self):
+    result = examples.result(
+      {(5, 'x_position'): 0.061, (5, 'scale'): 0.05}, beyond=0.03
+    )
+    (table,) = markdown_tables.rows(verdict.table(result))
+    self.assertEqual(list(table)[2:], ['memory', 'controller cell'])
+    self.assertEqual(
+      _cells(result),
+      {
+        'next': '0/5',
+        'current': '0/5',
+        'earlier': 'x 0.061, 2/5',
+        'beyond controller': 'shape +0.030 t-5, 5/15',
+        'more than untrained': '0/2',
+      },
+    )
+    self.assertEqual(table['controller cell'][-2:], ['-', '0/0'])
+
+  def test_a_memory_in_another_order_has_its_row(self):
+    result = examples.result()
+    result.ordered['memory_by_writing'] = 256
+    result.beyond['memory_by_writing'] = {'alone': examples.differences(0.2)}
+    (table,) = markdown_tables.rows(verdict.table(result))
+    self.assertEqual(
+      table['memory, by writing'],
+      ['shape 0.200, 5/5'] * 3 + ['-', '-'],
+    )
 
 
 if __name__ == '__main__':
