@@ -30,8 +30,8 @@ from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring as next_sprite_scoring
 from dnc.system import progress
 
-# The most rollouts of each split.
-MOST_ROLLOUTS = {'train': 500, 'test': 50}
+# The most rollouts of each split: the time goes into running the cores.
+MOST_ROLLOUTS = {'train': 100, 'test': 50}
 # Rollouts are fewer where the steps in memory would take more bytes.
 MAX_BYTES = 256 << 20
 _BATCH_SIZE = 16

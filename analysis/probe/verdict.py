@@ -305,6 +305,8 @@ def _added_cell(unseen: _Held, name: str, given: str) -> str:
 
 def _learned_cell(unseen: _Held, result: results.ProbeResult, name: str) -> str:
   """Of the labels that it holds, of how many an untrained core holds less."""
+  if result.untrained.is_frozen:
+    return 'untrained itself'
   learned = [
     unseen.is_learned(name, *each)
     for each in unseen.held(name)

@@ -61,13 +61,13 @@ class CompareTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual([list(x) for x in found.values()], [['scale'], ['scale']])
 
   @parameterized.parameters(
-    (lambda x: x, 0.02, 0.08),
+    (lambda x: x, 0.01, 0.045),
     # A skewness of 1, more than most gains of untrained cores have. A law
     # skewed to the right is found more often.
-    (lambda x: np.exp(0.31 * x), 0.04, 0.12),
-    (lambda x: -np.exp(0.31 * x), 0.0, 0.05),
+    (lambda x: np.exp(0.31 * x), 0.02, 0.09),
+    (lambda x: -np.exp(0.31 * x), 0.0, 0.025),
   )
-  def test_one_more_untrained_core_is_found_in_one_of_twenty(
+  def test_one_more_untrained_core_is_found_in_one_of_forty(
     self, law, least, most
   ):
     draws = law(np.random.default_rng(3).standard_normal((400, 6)))
@@ -88,7 +88,7 @@ class CompareTest(parameterized.TestCase, tf.test.TestCase):
       (400, 6, 2, 2)
     )
     share = np.mean([_is_found(_compare(x[0], x[1:])) for x in draws])
-    self.assertBetween(share, 0.005, 0.08)
+    self.assertBetween(share, 0.002, 0.045)
 
   def test_a_trained_core_is_found(self):
     for draw in np.random.default_rng(5).standard_normal((20, 6, 2, 2)):

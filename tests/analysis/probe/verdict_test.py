@@ -40,7 +40,7 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
   def test_some_of_it_more_than_untrained_cores(self):
     result = examples.result({(0, 'x_position'): 0.3, (0, 'scale'): 0.2})
     compared = result.untrained.compared['memory']
-    compared[0]['scale'] = learned.Compared((0.2,), (0.0, 0.1, 0.0), 0.04)
+    compared[0]['scale'] = learned.Compared((0.2,), (0.0, 0.1, 0.0), 0.02)
     self.assertStartsWith(verdict.text(result), 'Yes: ')
     self.assertEqual(_cells(result)['more than untrained'], '1/2')
 
@@ -82,6 +82,7 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
     self.assertStartsWith(
       verdict.text(result), 'No more than untrained cores, being one itself: '
     )
+    self.assertEqual(_cells(result)['more than untrained'], 'untrained itself')
 
   def test_few_untrained_cores_cannot_tell_what_is_learned(self):
     result = examples.result({(0, 'x_position'): 0.3})
