@@ -44,7 +44,8 @@ class PooledResult:
     number: how many models there are.
     prediction: by score; empty for a task without sprites.
     gains: of Test 1's better probe on unseen rollouts, by representation,
-      offset and label. Empty, as the following, without that test.
+      offset and label, without controls. Empty, as the following, without that
+      test.
     beyond: what a representation adds, by representation, what is given, offset
       and label.
     untrained: these models' exact probes beside those of untrained cores.
@@ -106,6 +107,7 @@ def _gains(
     }
     for first in found[:1]
     for name, by_offset in first.scores['test'].items()
+    if not probe.naming.is_control(name)
   }
 
 
@@ -125,6 +127,7 @@ def _beyond(found: Sequence[probe.ProbeResult]) -> dict[str, Any]:
     }
     for first in found[:1]
     for name, by_given in first.beyond.items()
+    if not probe.naming.is_control(name)
   }
 
 

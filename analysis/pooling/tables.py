@@ -62,13 +62,13 @@ def text(
   if result.nats:
     parts += [
       '## Test 2: most nats of one number, above chance',
-      _grid(result.nats, tables.title, 'lag {}'.format, '{:.3f}'),
+      _grid(result.nats, tables.title, 'lag {}'.format, '{:z.3f}'),
     ]
   if result.lost:
     parts += [
       '## Test 3: what lesions cost',
       'As a share of the gain over a constant prediction.',
-      _grid(result.lost, result.lesions.get, str, '{:.1%}'),
+      _grid(result.lost, result.lesions.get, str, '{:z.1%}'),
     ]
   runs = '\n'.join(f'- `{model_dir}`' for model_dir in about['model_dirs'])
   parts += ['## What was run', f'`{about["command"]}`', runs]
@@ -119,7 +119,7 @@ def _probe_parts(result: models.PooledResult) -> list[str]:
     rows = {name: found[offset] for name, found in result.gains.items()}
     parts += [
       f'### {probe.naming.short_offset(offset)}',
-      _grid(rows, probe.naming.in_words, probe.naming.in_words, '{:+.3f}'),
+      _grid(rows, probe.naming.in_words, probe.naming.in_words, '{:+z.3f}'),
     ]
   for offset in next(iter(result.gains.values())) if result.beyond else ():
     rows = {
@@ -130,7 +130,7 @@ def _probe_parts(result: models.PooledResult) -> list[str]:
     }
     parts += [
       f'### What it adds, {probe.naming.short_offset(offset)}',
-      _grid(rows, str, probe.naming.in_words, '{:+.3f}'),
+      _grid(rows, str, probe.naming.in_words, '{:+z.3f}'),
     ]
   untrained = result.untrained
   if untrained is not None and untrained.seeds:

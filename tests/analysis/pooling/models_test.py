@@ -33,6 +33,7 @@ class PoolTest(tf.test.TestCase):
     self.assertAllClose(scale.mean, 0.3)
     self.assertAllClose(scale.interval, _interval(0.3, 0.1))
     self.assertEqual(self._result.gains['memory'][5]['scale'].mean, 0.0)
+    self.assertEqual(list(self._result.gains), ['memory', 'controller_cell'])
     added = self._result.beyond['memory']['controller'][5]['x_position']
     self.assertAllClose(added.mean, 0.01)
     self.assertAllClose(added.interval, _interval(0.01, 0.01))
