@@ -8,6 +8,7 @@ mutual_information/  Test 2: each memory location against a sequence
 lesion/              Test 3: a model with its memory cut
 pooling/             means over runs that differ by their seeds
 report/              all results on one page, as HTML and in TensorBoard
+results/             trains and evaluates what docs/RESULTS.md compares
 common/              tables, figures and statistics that the tests share
 
 No test imports another test, the report or the experiment.

@@ -26,7 +26,6 @@ from dnc.system import progress
 from dnc.traces import writing
 from dnc.training import checkpoints
 
-EVALUATION_DIR = 'evaluation'
 _TRACES_DIR = 'traces'
 # Fewest unseen rollouts of Test 1: an interval needs more than one.
 _MIN_UNSEEN, _MIN_UNSEEN_ISOLATED = 2, 20
@@ -91,7 +90,7 @@ class EvaluatedRun:
   @property
   def folder(self) -> str:
     """The folder of the results."""
-    return os.path.join(self.model_dir, EVALUATION_DIR)
+    return os.path.join(self.model_dir, runs.EVALUATION_DIR)
 
   def about(self) -> dict[str, Any]:
     """Describes model, data and settings, for the JSON of the results."""

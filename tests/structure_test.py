@@ -71,6 +71,7 @@ _ALLOWED = {
   **dict.fromkeys(_TESTS, ('dnc', 'analysis.common')),
   'analysis.report': ('dnc', 'analysis.common', *_TESTS),
   'analysis.pooling': ('dnc', 'analysis.common', 'analysis.report', *_TESTS),
+  'analysis.results': ('dnc', 'analysis.common', 'analysis.probe'),
   'analysis.evaluated_run': ('dnc', 'analysis.common'),
   'analysis.experiment': ('dnc', 'analysis'),
 }

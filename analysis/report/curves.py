@@ -14,6 +14,7 @@ import os
 from absl import flags
 
 from analysis.common import figures
+from dnc.config import runs
 from dnc.system import command_line
 from dnc.system import errors
 from dnc.system import files
@@ -45,7 +46,7 @@ def read(model_dirs: Sequence[str]) -> dict[str, dict[str, figures.Points]]:
     ]
     if not rows or 'iou' not in rows[0]['validation']:
       raise errors.UsageError(
-        f'{model_dir}: no {session.METRICS_FILE} of a training on sprites'
+        f'{model_dir}: no {runs.METRICS_FILE} of a training on sprites'
       )
     name = os.path.basename(os.path.normpath(model_dir))
     if name in panels['loss']:

@@ -16,11 +16,15 @@ from dnc.system import errors
 from dnc.system import files
 
 CONFIG_FILE = 'config.json'
+# A line of JSON for each report and each validation.
+METRICS_FILE = 'metrics.jsonl'
 # The scores of the last validation; written when a run is finished.
 RESULT_FILE = 'training.json'
 # Where train.py puts runs and evaluate.py looks for the latest.
 RUNS_DIR = 'runs'
 CHECKPOINT_DIR = 'checkpoints'
+# The results of evaluate.py.
+EVALUATION_DIR = 'evaluation'
 
 
 def save(config: training.Config, model_dir: str) -> None:

@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 from dnc import config as config_lib
+from dnc.config import runs
 from dnc.system import errors
 from dnc.system import files
 from dnc.system import json_values
@@ -22,8 +23,6 @@ from dnc.system import progress
 from dnc.system import wording
 from dnc.training import summaries as summaries_lib
 from dnc.training import trainer as trainer_lib
-
-METRICS_FILE = 'metrics.jsonl'
 
 
 class _Speed:
@@ -65,7 +64,7 @@ class MetricsFile:
 
   def __init__(self, model_dir: str, num_updates: int):
     """Opens the file and drops lines of updates after `num_updates`."""
-    self._path = os.path.join(model_dir, METRICS_FILE)
+    self._path = os.path.join(model_dir, runs.METRICS_FILE)
     kept = [
       row for row in read_metrics(model_dir) if row['update'] <= num_updates
     ]
@@ -88,7 +87,7 @@ def read_metrics(model_dir: str) -> list[dict[str, Any]]:
   Raises:
     UsageError: if another line is damaged.
   """
-  rows, path = [], os.path.join(model_dir, METRICS_FILE)
+  rows, path = [], os.path.join(model_dir, runs.METRICS_FILE)
   with contextlib.suppress(FileNotFoundError):
     with open(path, 'rb') as file:
       lines = [line for line in file if line.endswith(b'\n')]

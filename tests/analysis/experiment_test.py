@@ -72,7 +72,7 @@ class ConfinedTest(tf.test.TestCase):
     # Later evaluations overwrite these files.
     cls._texts = {}
     for path in glob.glob(
-      os.path.join(cls._model_dir, evaluated_run.EVALUATION_DIR, '*.[jm]*')
+      os.path.join(cls._model_dir, runs.EVALUATION_DIR, '*.[jm]*')
     ):
       with open(path, encoding='utf-8') as file:
         cls._texts[os.path.basename(path)] = file.read()
@@ -94,9 +94,7 @@ class ConfinedTest(tf.test.TestCase):
 
   def _folder(self, name):
     """The one folder of traces whose name matches."""
-    folder = os.path.join(
-      self._model_dir, evaluated_run.EVALUATION_DIR, 'traces'
-    )
+    folder = os.path.join(self._model_dir, runs.EVALUATION_DIR, 'traces')
     (path,) = glob.glob(os.path.join(folder, name))
     return path
 
@@ -322,9 +320,7 @@ class WithoutMemoryTest(tf.test.TestCase):
       list(found['probe'].untrained.compared),
       ['controller_hidden', 'controller_cell'],
     )
-    path = os.path.join(
-      self._model_dir, evaluated_run.EVALUATION_DIR, 'report.md'
-    )
+    path = os.path.join(self._model_dir, runs.EVALUATION_DIR, 'report.md')
     with open(path, encoding='utf-8') as file:
       text = file.read()
     self.assertIn('the memory: a control.', text)

@@ -6,6 +6,7 @@ import tempfile
 
 import tensorflow as tf
 
+from dnc.config import runs
 from dnc.system import errors
 from dnc.system import files
 from dnc.training import session
@@ -15,7 +16,7 @@ class MetricsFileTest(tf.test.TestCase):
   def setUp(self):
     super().setUp()
     self._folder = self.enterContext(tempfile.TemporaryDirectory())
-    self._path = os.path.join(self._folder, session.METRICS_FILE)
+    self._path = os.path.join(self._folder, runs.METRICS_FILE)
 
   def _rows(self):
     return [

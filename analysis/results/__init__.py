@@ -1,0 +1,10 @@
+"""docs/RESULTS.md: trains and evaluates what it reports, and writes its tables.
+
+  python -m analysis.results
+
+kinds.py    which models: each kind has its flags and its number of seeds
+running.py  runs the trainings and evaluations that are missing
+reading.py  the numbers of an evaluated run, from its JSON
+tables.py   means over the models of each kind, as Markdown
+page.py     the part of docs/RESULTS.md that is written anew
+"""

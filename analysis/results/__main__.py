@@ -1,0 +1,77 @@
+"""Trains and evaluates what docs/RESULTS.md compares, and writes its tables.
+
+  python -m analysis.results                   # all; hours
+  python -m analysis.results --kinds=model_b   # a part; then the tables of all
+  python -m analysis.results --kinds=          # the tables of what is there
+
+What is trained and evaluated is kept in runs/ and not run again. After Ctrl-C,
+the same command goes on.
+"""
+
+from collections.abc import Sequence
+import sys
+
+from absl import flags
+
+from analysis.results import kinds as kinds_lib
+from analysis.results import page
+from analysis.results import running
+from dnc.system import command_line
+from dnc.system import errors
+
+_PROGRAM = 'python -m analysis.results'
+
+
+def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
+  """Defines the command's flags."""
+  flags.DEFINE_list(
+    'kinds',
+    [*kinds_lib.KINDS],
+    'The kinds of models to train and evaluate; the tables have all that were.',
+    flag_values=flag_values,
+  )
+  flags.DEFINE_integer(
+    'num_models',
+    5,
+    'Number of seeds of each kind, from 0 on; kinds of truncation have one.',
+    lower_bound=1,
+    flag_values=flag_values,
+  )
+
+
+def main(
+  argv: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS
+) -> None:
+  """Runs what is missing, then writes the tables."""
+  del argv
+  names, num_models = flag_values.kinds, flag_values.num_models
+  for name in names:
+    if name not in kinds_lib.KINDS:
+      raise errors.UsageError(
+        f'--kinds={name}: must be some of {", ".join(kinds_lib.KINDS)}'
+      )
+  page.split()
+  for line in running.plan(names, num_models):
+    print(line, flush=True)
+  running.run_missing(names, num_models)
+
+  # TensorFlow takes seconds to load, and memory that the runs may need.
+  command_line.load_tensorflow()
+  from analysis.results import tables
+
+  found = {
+    name: [
+      numbers
+      for seed in range(kind.number(num_models))
+      if (numbers := running.read(kind, seed)) is not None
+    ]
+    for name, kind in kinds_lib.KINDS.items()
+  }
+  page.write(tables.text(found))
+  print(f'\ntables: {page.PATH}')
+
+
+if __name__ == '__main__':
+  define_flags()
+  sys.argv[0] = _PROGRAM
+  command_line.run(main)

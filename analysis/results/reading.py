@@ -1,0 +1,137 @@
+"""The numbers of an evaluated run, from the JSON that evaluate.py wrote.
+
+Nothing is computed anew, and TensorFlow is not needed.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+import dataclasses
+import json
+import os
+from typing import Any
+
+from dnc import config as config_lib
+from dnc.config import runs
+
+# What a number is about; the first word is one of the constants below.
+Key = tuple[str | int, ...]
+
+# (PREDICTION, score)
+PREDICTION = 'prediction'
+# (HELD, representation, offset, label): gain of the better probe.
+HELD = 'held'
+# (ADDED, representation, given, offset, label)
+ADDED = 'added'
+# (NATS, representation, lag): of the number that has most.
+NATS = 'nats'
+# (LOST, lesion, part): share of the gain, `jolt` or `lasting`.
+LOST = 'lost'
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluatedNumbers:
+  """The numbers of one evaluated run.
+
+  Attributes:
+    numbers: by key; None where there is nothing to measure.
+    untrained: the JSON of `learned.AgainstUntrained`.
+    versions: of the packages that evaluated it.
+  """
+
+  numbers: Mapping[Key, float | None]
+  untrained: Mapping[str, Any]
+  versions: Mapping[str, str]
+
+
+def read(
+  model_dir: str,
+  training: config_lib.TrainingConfig,
+  evaluation: config_lib.EvaluationConfig,
+) -> EvaluatedNumbers | None:
+  """Reads what the evaluation of a run found.
+
+  Args:
+    model_dir: the run's folder.
+    training: its config.
+    evaluation: the settings that its evaluation must have.
+
+  Returns:
+    The numbers. None if there is no finished evaluation of the run's last
+    update, or only one with other settings or by an older version.
+  """
+  names = ['prediction', 'probe', 'mutual_information']
+  if training.core == config_lib.DNC:
+    names.append('lesion')
+  folder = os.path.join(model_dir, runs.EVALUATION_DIR)
+  try:
+    about = _load(os.path.join(folder, 'report.json'))['about']
+    found = {
+      name: _load(os.path.join(folder, f'{name}.json')) for name in names
+    }
+    wanted = dataclasses.asdict(evaluation.for_run(training))
+    wanted = json.loads(json.dumps(wanted))  # In the types of JSON.
+    last = _metrics(model_dir)[-1]['update']
+    for config in (about, *(data['config'] for data in found.values())):
+      if (config['evaluation'], config['num_updates']) != (wanted, last):
+        return None
+    return EvaluatedNumbers(
+      dict(_numbers(found)), found['probe']['untrained'], about['versions']
+    )
+  except (FileNotFoundError, KeyError):
+    return None
+
+
+def training_seconds(model_dir: str) -> float:
+  """How long a finished training took, by the speeds that it reported."""
+  seconds, before = 0.0, 0
+  for row in _metrics(model_dir):
+    if row['kind'] == 'report':
+      steps = row['num_steps'] - before
+      seconds += steps / row['training']['steps_per_second']
+      before = row['num_steps']
+  return seconds
+
+
+def _load(path: str) -> Any:
+  with open(path, encoding='utf-8') as file:
+    return json.load(file)
+
+
+def _metrics(model_dir: str) -> list[dict[str, Any]]:
+  path = os.path.join(model_dir, runs.METRICS_FILE)
+  with open(path, encoding='utf-8') as file:
+    return [json.loads(line) for line in file]
+
+
+def _numbers(found: Mapping[str, Any]) -> Iterator[tuple[Key, float | None]]:
+  for name, value in found['prediction']['means'].items():
+    yield (PREDICTION, name), value
+  of_probe = found['probe']
+  for name, by_offset in of_probe['scores']['test'].items():
+    for offset, by_label in by_offset.items():
+      for label, score in by_label.items():
+        yield (HELD, name, int(offset), label), _gain(score)
+  for name, by_given in of_probe['beyond'].items():
+    for given, by_offset in by_given.items():
+      for offset, by_label in by_offset.items():
+        for label, added in by_label.items():
+          yield (ADDED, name, given, int(offset), label), added['difference']
+  for name, result in found['mutual_information']['results'].items():
+    most = result['summary']['max_excess_by_lag']
+    for lag, nats in zip(result['lags'], most, strict=True):
+      yield (NATS, name, lag), nats
+  for name, course in found.get('lesion', {'courses': {}})['courses'].items():
+    for part in ('jolt', 'lasting'):
+      compared = course[part]
+      yield (LOST, name, part), compared and compared['share']
+
+
+def _gain(score: Mapping[str, Any]) -> float | None:
+  """The gain of the better probe, as `LabelScore.best` has it."""
+  gains = [
+    each[measure]
+    for each in (score, score['exact'] or {})
+    for measure in ('r2', 'accuracy_above_chance')
+    if each.get(measure) is not None
+  ]
+  return max(gains, default=None)

@@ -1,0 +1,98 @@
+"""Runs the trainings and evaluations that are missing, one after the other.
+
+Each is a process of train.py or evaluate.py, so Ctrl-C and a later run of the
+same command lose nothing.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+import os
+import shlex
+import signal
+import subprocess
+import sys
+
+from analysis.results import kinds as kinds_lib
+from analysis.results import reading
+from dnc import config as config_lib
+from dnc.config import runs
+from dnc.system import command_line
+from dnc.system import errors
+from dnc.system import progress
+
+
+def read(kind: kinds_lib.Kind, seed: int) -> reading.EvaluatedNumbers | None:
+  """The numbers of a model; None if it has not been trained and evaluated."""
+  if not _is_trained(kind.model_dir(seed)):
+    return None
+  evaluation = config_lib.make_evaluation(kinds_lib.PRESET)
+  return reading.read(kind.model_dir(seed), kind.training(seed), evaluation)
+
+
+def plan(names: Sequence[str], num_models: int) -> Iterator[str]:
+  """Says what is there, in a line for each kind, and what is to be run."""
+  to_train, to_evaluate = set(), set()  # Kinds may share runs.
+  for name in names:
+    kind = kinds_lib.KINDS[name]
+    seeds = range(kind.number(num_models))
+    model_dirs = [kind.model_dir(seed) for seed in seeds]
+    trained = [x for x in model_dirs if _is_trained(x)]
+    evaluated = [kind.model_dir(x) for x in seeds if read(kind, x) is not None]
+    line = (
+      f'{name}: {len(trained)} of {len(seeds)} trained, {len(evaluated)} '
+      'evaluated'
+    )
+    if trained:
+      seconds = sum(map(reading.training_seconds, trained)) / len(trained)
+      line += f'; a training takes {progress.duration(seconds)}'
+    yield line
+    to_train |= {*model_dirs} - {*trained}
+    to_evaluate |= {*model_dirs} - {*evaluated}
+  yield f'to run: {len(to_train)} trainings, {len(to_evaluate)} evaluations'
+
+
+def run_missing(names: Sequence[str], num_models: int) -> None:
+  """Trains and evaluates what is missing, the first seed of all kinds first.
+
+  Raises:
+    UsageError: if a process fails.
+    KeyboardInterrupt: after Ctrl-C or SIGTERM, once the process has ended.
+  """
+  for seed in range(num_models):
+    for kind in (kinds_lib.KINDS[name] for name in names):
+      if seed >= kind.number(num_models):
+        continue
+      model_dir = kind.model_dir(seed)
+      if not _is_trained(model_dir):
+        _run('train.py', *kind.flags(), f'--seed={seed}')
+      if read(kind, seed) is None:
+        preset = f'--preset={kinds_lib.PRESET}'
+        _run('evaluate.py', preset, f'--model_dir={model_dir}')
+        if read(kind, seed) is None:
+          raise errors.UsageError(f'{model_dir}: its evaluation lacks numbers')
+
+
+def _is_trained(model_dir: str) -> bool:
+  return os.path.exists(os.path.join(model_dir, runs.RESULT_FILE))
+
+
+def _run(*words: str) -> None:
+  """Runs one of our scripts in this folder."""
+  shown = shlex.join(['python', *words])
+  print(f'\n{shown}', flush=True)
+  # SIGTERM ends the process, too; the default would leave it running.
+  before = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+  # In a process group of its own, it is signalled once, by this process.
+  process = subprocess.Popen([sys.executable, *words], process_group=0)
+  try:
+    status = process.wait()
+  except KeyboardInterrupt:
+    process.send_signal(signal.SIGINT)
+    process.wait()
+    raise
+  finally:
+    signal.signal(signal.SIGTERM, before)
+  if status == command_line.EXIT_INTERRUPTED:
+    raise KeyboardInterrupt
+  if status:
+    raise errors.UsageError(f'{shown} ended with status {status}')

@@ -1,0 +1,202 @@
+"""The tables of docs/RESULTS.md: means over the models of each kind."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from analysis import probe
+from analysis.common import statistics
+from analysis.common import tables
+from analysis.probe import learned
+from analysis.results import kinds
+from analysis.results import reading
+
+# By kind, its evaluated models.
+Found = Mapping[str, Sequence[reading.EvaluatedNumbers]]
+
+_ABOUT = """\
+Each cell has the mean over models of different seeds and, after ±, half of its
+95 % interval, by Student's t. A single model has no interval."""
+_ABOUT_HELD = """\
+R² on unseen rollouts, by the better of two linear probes: of the next sprite,
+which is to be predicted, of the current one, and of the one 5 steps before."""
+_ABOUT_LEARNED = """\
+Of how many latents, at all offsets, these models hold more than untrained
+cores."""
+_ABOUT_ADDED = """\
+How much R² rises if a linear probe of the controller, hidden and cell state, is
+also given the memory or the words read."""
+_ABOUT_NATS = """\
+Nats about x, above chance, of the single number that has most."""
+_ABOUT_LOST = """\
+What a lesion costs, as a share of the gain over predicting the mean image. The
+*jolt* is the first three steps after a cut, *lasting* the later ones."""
+_NOT_YET = 'none yet'
+_NONE = '-'
+
+# Where the sprite of an offset or a lag stands.
+_SPRITES = {-1: 'next', 0: 'current', 5: '5 before'}
+_POSITIONS = ('x_position', 'y_position')
+_BY_WRITING = f'memory{probe.naming.BY_WRITING}'
+_HELD_BY = ('memory', 'read_words', 'controller_hidden', 'controller_cell')
+# Lesions that decide Test 3, and the part of their course that does.
+_LESIONS = {
+  ('read_words_other', 'lasting'): 'words of another rollout',
+  ('read_words_mean', 'lasting'): 'mean words',
+  ('exchanged_memory', 'jolt'): 'memory of another: jolt',
+  ('exchanged_memory', 'lasting'): 'lasting',
+  ('frozen_memory', 'lasting'): 'frozen memory',
+}
+
+
+def text(found: Found) -> str:
+  """Returns all tables in Markdown."""
+  parts = [_ABOUT, _prediction(found)]
+  parts += ['### Test 1: what is held', _ABOUT_HELD]
+  for name in _HELD_BY:
+    parts += _titled(name, _positions(found, reading.HELD, name))
+  parts += _titled(
+    _BY_WRITING, _positions(found, reading.ADDED, _BY_WRITING, 'alone')
+  )
+  parts += ['### Test 1: more than untrained', _ABOUT_LEARNED, _learned(found)]
+  parts += ['### Test 1: beyond the controller', _ABOUT_ADDED]
+  for name in ('memory', 'read_words'):
+    parts += _titled(name, _positions(found, reading.ADDED, name, 'controller'))
+  parts += ['### Test 2: what a single number tells', _ABOUT_NATS]
+  for name in ('memory', 'read_words', 'controller_hidden', 'action'):
+    columns = {
+      words: (reading.NATS, name, lag) for lag, words in _SPRITES.items()
+    }
+    parts += _titled(name, _rows(found, columns, _three_digits))
+  lost = {words: (reading.LOST, *key) for key, words in _LESIONS.items()}
+  parts += ['### Test 3: what lesions cost', _ABOUT_LOST]
+  parts += _titled('', _rows(found, lost, '{:.2%}'.format))
+  return '\n\n'.join([*parts, _versions(found)])
+
+
+def _prediction(found: Found) -> str:
+  """How well the models predict; the only table with kinds not run yet."""
+  rows = []
+  for name, models in found.items():
+    kind = kinds.KINDS[name]
+    rows.append(
+      [
+        kind.title,
+        f'`{" ".join(kind.flags())}`',
+        str(len(models) or _NOT_YET),
+        _cell(models, (reading.PREDICTION, 'loss'), '{:.1f}'.format),
+        _cell(models, (reading.PREDICTION, 'iou'), _three_digits),
+      ]
+    )
+  return tables.table(['', 'flags', 'models', 'loss, nats', 'IoU'], rows)
+
+
+def _positions(found: Found, *start: str) -> list[list[str]]:
+  """Rows about x and y at all offsets; `start` begins the numbers' keys."""
+  columns = {
+    f'{probe.naming.in_words(label)}, {words}': (*start, offset, label)
+    for offset, words in _SPRITES.items()
+    for label in _POSITIONS
+  }
+  return _rows(found, columns, _three_digits)
+
+
+def _rows(
+  found: Found,
+  columns: Mapping[str, reading.Key],
+  form: Callable[[float], str],
+) -> list[list[str]]:
+  """The header, and a row for each kind that has any of these numbers."""
+  rows = [['', *columns]]
+  for name, models in found.items():
+    cells = [_cell(models, key, form) for key in columns.values()]
+    if set(cells) != {_NONE}:
+      rows.append([kinds.KINDS[name].title, *cells])
+  return rows
+
+
+def _cell(
+  models: Sequence[reading.EvaluatedNumbers],
+  key: reading.Key,
+  form: Callable[[float], str],
+) -> str:
+  """The mean of a number, and half of its interval."""
+  values = [each.numbers.get(key) for each in models]
+  values = [value for value in values if value is not None]
+  if not values:
+    return _NONE
+  mean, interval = statistics.mean_interval(values)
+  shown = form(mean)
+  return f'{shown} ± {form(interval[1] - mean)}' if interval else shown
+
+
+def _three_digits(value: float) -> str:
+  # Adding 0.0 turns -0.0 to 0.0.
+  return f'{round(value, 3) + 0.0:.3f}'
+
+
+def _titled(name: str, rows: Sequence[Sequence[str]]) -> list[str]:
+  """A table with its title in the first cell; nothing without rows."""
+  (_, *columns), *others = rows
+  header = [probe.naming.in_words(name), *columns]
+  return [tables.table(header, others)] if others else []
+
+
+def _learned(found: Found) -> str:
+  """A table of how much is more than in untrained cores."""
+  rows = []
+  for name, models in found.items():
+    if models:
+      pooled = learned.pool([_against_untrained(each) for each in models])
+      cells = [_count(pooled, each) for each in _HELD_BY]
+      rows.append([kinds.KINDS[name].title, *cells])
+  return tables.table(['', *map(probe.naming.in_words, _HELD_BY)], rows)
+
+
+def _against_untrained(
+  model: reading.EvaluatedNumbers,
+) -> learned.AgainstUntrained:
+  """From JSON."""
+  compared = {
+    name: {
+      offset: {
+        label: learned.Compared(
+          tuple(each['trained']), tuple(each['untrained']), each['p_value']
+        )
+        for label, each in by_label.items()
+      }
+      for offset, by_label in by_offset.items()
+    }
+    for name, by_offset in model.untrained['compared'].items()
+  }
+  return learned.AgainstUntrained(
+    own_seeds=tuple(model.untrained['own_seeds']),
+    seeds=tuple(model.untrained['seeds']),
+    num_rollouts=model.untrained['num_rollouts'],
+    is_frozen=model.untrained['is_frozen'],
+    compared=compared,
+  )
+
+
+def _count(pooled: learned.AgainstUntrained, name: str) -> str:
+  if pooled.is_frozen:
+    return 'untrained itself'
+  asked = [
+    (offset, label)
+    for offset, by_label in pooled.compared.get(name, {}).items()
+    for label in by_label
+  ]
+  more = [pooled.is_learned(name, *each) for each in asked]
+  # With too few untrained cores there is no telling.
+  return f'{sum(more)}/{len(more)}' if more and None not in more else _NONE
+
+
+def _versions(found: Found) -> str:
+  """The versions of all packages that took part."""
+  names = dict.fromkeys(
+    f'{package} {version}'
+    for models in found.values()
+    for each in models
+    for package, version in each.versions.items()
+  )
+  return f'Evaluated with {", ".join(names)}.' if names else ''

@@ -1,0 +1,110 @@
+"""Runs as train.py and evaluate.py leave them, with planted numbers."""
+
+import dataclasses
+import json
+import os
+
+from analysis.results import kinds as kinds_lib
+from dnc import config as config_lib
+from dnc.config import runs
+from dnc.system import files
+
+# The last update, and how long the training took.
+NUM_UPDATES = 20
+SECONDS = 30.0
+
+
+def _write_rows(path, rows):
+  files.write_text(path, ''.join(json.dumps(row) + '\n' for row in rows))
+
+
+def write_training(model_dir):
+  """Writes what a finished training leaves, for `running` and `reading`."""
+  rows = [
+    dict(
+      kind='report',
+      update=update,
+      num_steps=100 * update,
+      training=dict(steps_per_second=speed),
+    )
+    # Ten seconds, then twenty.
+    for update, speed in ((10, 100.0), (NUM_UPDATES, 50.0))
+  ]
+  rows.append(dict(kind='validation', update=NUM_UPDATES, num_steps=2000))
+  _write_rows(os.path.join(model_dir, runs.METRICS_FILE), rows)
+  files.write_json(os.path.join(model_dir, runs.RESULT_FILE), {})
+
+
+def _score(gain):
+  return dict(r2=gain, exact=dict(r2=gain - 0.1))
+
+
+def evaluation_of(kind, seed):
+  """The JSON of an evaluation, by file; the numbers grow with the seed."""
+  training = kind.training(seed)
+  evaluation = config_lib.make_evaluation(kinds_lib.PRESET).for_run(training)
+  config = dict(
+    num_updates=NUM_UPDATES, evaluation=dataclasses.asdict(evaluation)
+  )
+  gain = 0.1 + 0.2 * seed
+  positions = ('x_position', 'y_position')
+  offsets = (-1, 0, 5)
+  added = {
+    offset: {label: dict(difference=0.01 * gain) for label in positions}
+    for offset in offsets
+  }
+  compared = dict(
+    trained=[gain], untrained=[0.01, 0.02, 0.03, 0.02], p_value=None
+  )
+  found = {
+    'report': dict(about={**config, 'versions': {'numpy': '2.4.6'}}),
+    'prediction': dict(means=dict(loss=100.0 + seed, iou=0.5)),
+    'probe': dict(
+      scores=dict(
+        test={
+          'controller_hidden': {
+            offset: {label: _score(gain) for label in positions}
+            for offset in offsets
+          }
+        }
+      ),
+      beyond={'read_words': {'controller': added}},
+      untrained=dict(
+        own_seeds=[seed],
+        seeds=[seed, seed + 1, seed + 2, seed + 3],
+        num_rollouts=dict(train=50, test=20),
+        is_frozen=training.freeze_core,
+        compared={'controller_hidden': {'0': {'x_position': compared}}},
+      ),
+    ),
+    'mutual_information': dict(
+      results={
+        'controller_hidden': dict(
+          lags=offsets, summary=dict(max_excess_by_lag=[0.1, gain, 0.0])
+        )
+      }
+    ),
+  }
+  if training.core == config_lib.DNC:
+    course = dict(jolt=dict(share=0.5), lasting=dict(share=0.04))
+    frozen = dict(jolt=None, lasting=None)
+    found['lesion'] = dict(
+      courses=dict(exchanged_memory=course, frozen_memory=frozen)
+    )
+  for name, data in found.items():
+    if name != 'report':
+      data['config'] = config
+  return found
+
+
+def write_evaluation(folder, kind, seed):
+  """Writes the JSON of an evaluation to a folder."""
+  for name, data in evaluation_of(kind, seed).items():
+    files.write_json(os.path.join(folder, f'{name}.json'), data)
+
+
+def write_run(kind, seed):
+  """Writes a trained and evaluated run where its kind has it."""
+  model_dir = kind.model_dir(seed)
+  write_training(model_dir)
+  write_evaluation(os.path.join(model_dir, runs.EVALUATION_DIR), kind, seed)

@@ -1,0 +1,42 @@
+"""Tests for analysis.results.kinds."""
+
+import os
+
+from absl.testing import absltest
+from absl.testing import parameterized
+
+from analysis.results import kinds
+from dnc import config as config_lib
+from dnc.config import flags as flags_lib
+from tests.support import commands
+import train
+
+
+class KindsTest(parameterized.TestCase):
+  @parameterized.parameters(*kinds.KINDS)
+  def test_train_py_puts_the_run_there(self, name):
+    kind = kinds.KINDS[name]
+    flag_values = commands.parsed(train, *kind.flags(), '--seed=3')
+    self.assertEqual(flag_values.preset, kinds.PRESET)
+    config = config_lib.make_training(
+      kinds.PRESET, **flags_lib.read(config_lib.TrainingConfig, flag_values)
+    )
+    self.assertEqual(config, kind.training(3))
+    self.assertEqual(kind.model_dir(3), os.path.join('runs', config.name()))
+
+  def test_the_models_are_those_of_the_post_and_its_controls(self):
+    of = {name: kind.training(0) for name, kind in kinds.KINDS.items()}
+    for name, size in dict(model_b=(16, 16), model_a=(256, 64)).items():
+      self.assertEqual((of[name].memory_size, of[name].word_size), size)
+    self.assertEqual(of['lstm'].core, config_lib.LSTM)
+    self.assertTrue(of['frozen'].freeze_core)
+    for length in (5, 15, 50):
+      self.assertEqual(of[f'truncation_{length}'].tbptt_length, length)
+
+  def test_one_seed_of_each_truncation(self):
+    numbers = [kind.number(5) for kind in kinds.KINDS.values()]
+    self.assertEqual(numbers, [5, 5, 5, 5, 1, 1, 1])
+
+
+if __name__ == '__main__':
+  absltest.main()

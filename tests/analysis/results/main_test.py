@@ -1,0 +1,65 @@
+"""Tests of `python -m analysis.results`; running_test runs scripts."""
+
+import contextlib
+import io
+import os
+import tempfile
+
+from absl.testing import absltest
+
+from analysis.results import __main__ as results_main
+from analysis.results import kinds
+from analysis.results import page
+from dnc.system import errors
+from dnc.system import files
+from tests.analysis.results import examples
+from tests.support import commands
+
+
+class MainTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.enterContext(
+      contextlib.chdir(self.enterContext(tempfile.TemporaryDirectory()))
+    )
+
+  def _run(self, *flags):
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+      commands.run(results_main, *flags)
+    return output.getvalue()
+
+  def _page(self):
+    with open(page.PATH, encoding='utf-8') as file:
+      return file.read()
+
+  def test_where_all_is_there_the_tables_are_written_anew(self):
+    files.write_text(page.PATH, f'before\n{page._BEGIN}{page._END}after\n')
+    for seed in range(2):
+      examples.write_run(kinds.KINDS['model_b'], seed)
+    output = self._run('--kinds=model_b,truncation_15', '--num_models=2')
+    self.assertStartsWith(output, 'model_b: 2 of 2 trained, 2 evaluated; a tr')
+    self.assertIn('\nto run: 0 trainings, 0 evaluations\n', output)
+    self.assertEndsWith(output, f'tables: {page.PATH}\n')
+    text = self._page()
+    self.assertIn('| 100.5 ± 6.4 |', text)
+    self.assertStartsWith(text, 'before\n')
+    self.assertEndsWith(text, 'after\n')
+    self._run('--kinds=', '--num_models=2')
+    self.assertEqual(self._page(), text)
+    # The other seed is left out.
+    self._run('--kinds=', '--num_models=1')
+    self.assertNotIn('±', self._page().split('###')[1])
+
+  def test_mistakes(self):
+    for flag, pattern in (
+      ('--kinds=model_c', '--kinds=model_c: must be some of model_b, model_a,'),
+      ('--num_models=0', 'num_models=0.*positive'),
+      ('--kinds=', f'{os.path.join("docs", "RESULTS.md")} cannot be read'),
+    ):
+      with self.assertRaisesRegex(errors.UsageError, pattern) as caught:
+        self._run(flag)
+      self.assertNotIn('\n', str(caught.exception))
+
+
+if __name__ == '__main__':
+  absltest.main()

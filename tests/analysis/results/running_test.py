@@ -1,0 +1,158 @@
+"""Tests for analysis.results.running, with scripts in place of ours."""
+
+import contextlib
+import json
+import os
+import signal
+import tempfile
+import threading
+import time
+
+from absl.testing import absltest
+from absl.testing import parameterized
+
+from analysis.results import kinds
+from analysis.results import running
+from dnc.config import runs
+from dnc.system import errors
+from dnc.system import files
+from tests.analysis.results import examples
+
+# Puts a planted folder where the flags would put theirs.
+_FAKE = """\
+import json, shutil, sys
+words = ' '.join(sys.argv)
+with open('calls.txt', 'a') as file:
+  file.write(words + '\\n')
+with open('folders.json') as file:
+  shutil.copytree(*json.load(file)[words], dirs_exist_ok=True)
+"""
+_WAITS_FOR_CTRL_C = """\
+import signal, sys, time
+def stop(number, frame):
+  open('saved', 'w').close()
+  sys.exit(130)
+signal.signal(signal.SIGINT, stop)
+open('started', 'w').close()
+time.sleep(60)
+"""
+_LSTM, _SHORT = kinds.KINDS['lstm'], kinds.KINDS['truncation_5']
+
+
+class RunningTest(parameterized.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.enterContext(
+      contextlib.chdir(self.enterContext(tempfile.TemporaryDirectory()))
+    )
+    files.write_text('train.py', _FAKE)
+    files.write_text('evaluate.py', _FAKE)
+
+  def _plant(self, kind, seed):
+    """Plants a run; returns the two commands that make it."""
+    model_dir = kind.model_dir(seed)
+    planted = os.path.join('planted', model_dir)
+    examples.write_training(planted)
+    of_evaluation = os.path.join('planted', 'evaluation', model_dir)
+    examples.write_evaluation(of_evaluation, kind, seed)
+    train = ' '.join(['train.py', *kind.flags(), f'--seed={seed}'])
+    evaluate = f'evaluate.py --preset=quick --model_dir={model_dir}'
+    folders = {}
+    with contextlib.suppress(FileNotFoundError), open('folders.json') as file:
+      folders = json.load(file)
+    folders[train] = planted, model_dir
+    folders[evaluate] = (
+      of_evaluation,
+      os.path.join(model_dir, runs.EVALUATION_DIR),
+    )
+    files.write_json('folders.json', folders)
+    return [train, evaluate]
+
+  def _calls(self):
+    with open('calls.txt') as file:
+      return file.read().splitlines()
+
+  def test_only_what_is_missing_is_run(self):
+    first, short, second = (
+      self._plant(*each) for each in ((_LSTM, 0), (_SHORT, 0), (_LSTM, 1))
+    )
+    names = ('lstm', 'truncation_5')
+    self.assertEqual(
+      list(running.plan(names, 2)),
+      [
+        'lstm: 0 of 2 trained, 0 evaluated',
+        'truncation_5: 0 of 1 trained, 0 evaluated',
+        'to run: 3 trainings, 3 evaluations',
+      ],
+    )
+    running.run_missing(names, 2)
+    # The first seed of all kinds comes first.
+    self.assertEqual(self._calls(), [*first, *short, *second])
+    self.assertEqual(
+      running.read(_LSTM, 1).numbers['prediction', 'loss'], 101.0
+    )
+
+    running.run_missing(names, 2)
+    self.assertLen(self._calls(), 6)
+    path = os.path.join(_LSTM.model_dir(0), runs.EVALUATION_DIR, 'report.json')
+    os.remove(path)
+    self.assertEqual(
+      list(running.plan(names, 2)),
+      [
+        'lstm: 2 of 2 trained, 1 evaluated; a training takes 0:00:30',
+        'truncation_5: 1 of 1 trained, 1 evaluated; a training takes 0:00:30',
+        'to run: 0 trainings, 1 evaluations',
+      ],
+    )
+    running.run_missing(names, 2)
+    self.assertEqual(self._calls()[6:], first[1:])
+
+  def test_kinds_share_runs(self):
+    names = ('model_b', 'truncation_15')
+    *_, line = running.plan(names, 1)
+    self.assertEqual(line, 'to run: 1 trainings, 1 evaluations')
+    self._plant(kinds.KINDS['model_b'], 0)
+    running.run_missing(names, 1)
+    self.assertLen(self._calls(), 2)
+
+  def test_a_script_fails(self):
+    files.write_text('train.py', 'raise SystemExit(3)')
+    with self.assertRaisesRegex(
+      errors.UsageError, 'train.py --preset=quick --seed=0 ended with status 3'
+    ):
+      running.run_missing(['model_b'], 1)
+
+  def test_an_evaluation_without_numbers(self):
+    self._plant(_LSTM, 0)
+    files.write_text('evaluate.py', '')
+    with self.assertRaisesRegex(errors.UsageError, 'runs/lstm.* lacks numbers'):
+      running.run_missing(['lstm'], 1)
+
+  @parameterized.parameters(signal.SIGINT, signal.SIGTERM)
+  def test_a_signal_ends_the_script_in_its_own_way(self, number):
+    files.write_text('train.py', _WAITS_FOR_CTRL_C)
+    handlers = [signal.getsignal(x) for x in (signal.SIGINT, signal.SIGTERM)]
+
+    def interrupt():
+      while not os.path.exists('started'):
+        time.sleep(0.01)
+      os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with self.assertRaises(KeyboardInterrupt):
+      running.run_missing(['model_b'], 1)
+    thread.join()
+    self.assertTrue(os.path.exists('saved'))
+    self.assertEqual(
+      [signal.getsignal(x) for x in (signal.SIGINT, signal.SIGTERM)], handlers
+    )
+
+  def test_a_script_that_was_interrupted_itself(self):
+    files.write_text('train.py', 'raise SystemExit(130)')
+    with self.assertRaises(KeyboardInterrupt):
+      running.run_missing(['model_b'], 1)
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,99 @@
+"""Tests for analysis.results.tables."""
+
+import contextlib
+import tempfile
+
+import tensorflow as tf
+
+from analysis.results import kinds
+from analysis.results import running
+from analysis.results import tables
+from tests.analysis.results import examples
+from tests.support import markdown_tables
+
+
+class TablesTest(tf.test.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    planted = dict(model_b=2, lstm=1, frozen=2)
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+      for name, number in planted.items():
+        for seed in range(number):
+          examples.write_run(kinds.KINDS[name], seed)
+      found = {
+        name: [running.read(kind, k) for k in range(planted.get(name, 0))]
+        for name, kind in kinds.KINDS.items()
+      }
+    cls._text = tables.text(found)
+    cls._tables = {}
+    for table in markdown_tables.rows(cls._text):
+      title, columns = next(iter(table.items()))
+      # Tables may have the same title.
+      cls._tables[title, len(cls._tables)] = columns, table
+
+  def _table(self, title, number=0):
+    """The columns and the rows of the table with a title."""
+    return [x for (name, _), x in self._tables.items() if name == title][number]
+
+  def test_means_and_what_is_missing(self):
+    columns, rows = self._table('')
+    self.assertEqual(columns, ['flags', 'models', 'loss, nats', 'IoU'])
+    # Half of the interval of two models: 12.7062 times 1 / 2.
+    self.assertEqual(
+      rows['Model B'],
+      ['`--preset=quick`', '2', '100.5 ± 6.4', '0.500 ± 0.000'],
+    )
+    self.assertEqual(rows['no memory (LSTM)'][1:], ['1', '100.0', '0.500'])
+    self.assertEqual(rows['Model A'][1:], ['none yet', '-', '-'])
+    self.assertIn('Evaluated with numpy 2.4.6.', self._text)
+
+  def test_what_is_held(self):
+    columns, rows = self._table('controller hidden')
+    self.assertEqual(columns[:3], ['x, next', 'y, next', 'x, current'])
+    # 0.1 and 0.3; the exact probe reads less.
+    self.assertEqual(rows['Model B'], ['0.200 ± 1.271'] * 6)
+    self.assertEqual(rows['no memory (LSTM)'], ['0.100'] * 6)
+    self.assertNotIn('Model A', rows)
+    # No run has them.
+    self.assertNotIn('| memory, by writing', self._text)
+
+  def test_more_than_untrained(self):
+    columns, rows = self._table('', 1)
+    self.assertEqual(columns[2], 'controller hidden')
+    # One number of one model is far beyond the spread of untrained cores; the
+    # mean of two models as different as 0.1 and 0.3 is not.
+    self.assertEqual(rows['no memory (LSTM)'], ['-', '-', '1/1', '-'])
+    self.assertEqual(rows['Model B'], ['-', '-', '0/1', '-'])
+    self.assertEqual(rows['Model B, frozen core'], ['untrained itself'] * 4)
+
+  def test_beyond_the_controller(self):
+    _, rows = self._table('read words')
+    self.assertEqual(rows['Model B'], ['0.002 ± 0.013'] * 6)
+
+  def test_single_numbers(self):
+    columns, rows = self._table('controller hidden', 1)
+    self.assertEqual(columns, ['next', 'current', '5 before'])
+    self.assertEqual(
+      rows['Model B'], ['0.100 ± 0.000', '0.200 ± 1.271', '0.000 ± 0.000']
+    )
+
+  def test_lesions(self):
+    columns, rows = self._table('', 2)
+    self.assertEqual(columns[2], 'memory of another: jolt')
+    self.assertEqual(
+      rows['Model B'],
+      ['-', '-', '50.00% ± 0.00%', '4.00% ± 0.00%', '-'],
+    )
+    self.assertNotIn('no memory (LSTM)', rows)
+
+  def test_nothing_yet(self):
+    text = tables.text({name: [] for name in kinds.KINDS})
+    rows = markdown_tables.rows(text)[0]
+    for kind in kinds.KINDS.values():
+      self.assertEqual(rows[kind.title][1:], ['none yet', '-', '-'])
+    self.assertNotIn('Evaluated with', text)
+
+
+if __name__ == '__main__':
+  tf.test.main()
