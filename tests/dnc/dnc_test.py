@@ -272,7 +272,7 @@ class GradientTest(tf.test.TestCase, parameterized.TestCase):
       axis=0,
     )
 
-    @tf.function
+    @tf.function(autograph=False)
     def stopped():
       results = _step_by_step(core, tensors(inputs), tensors(state), written)
       return _project(*results, cotangents)
@@ -300,7 +300,7 @@ class ManyStepsTest(tf.test.TestCase):
     cores.sharpen(core)
     inputs = cores.normal([300, 1, cores.INPUT_SIZE], 2, tf.float32)
 
-    @tf.function
+    @tf.function(autograph=False)
     def train():
       return cores.with_gradients(
         lambda *sequence: snt.dynamic_unroll(core, *sequence),

@@ -137,7 +137,8 @@ class GoldenTest(tf.test.TestCase, parameterized.TestCase):
     golden = golden_lib.Golden(name)
     core = golden.core(tf.float64)
     unrolled = tf.function(
-      lambda *sequence: unroll.unroll(core, *sequence, compiled=compiled)
+      lambda *sequence: unroll.unroll(core, *sequence, compiled=compiled),
+      autograph=False,
     )
     outputs, state, _ = unrolled(
       tf.constant(golden.arrays['inputs'], tf.float64),

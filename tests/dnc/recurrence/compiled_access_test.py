@@ -136,7 +136,7 @@ def _compiled(memory_size, num_writes):
     **_sizes(memory_size, num_writes)
   )
 
-  @tf.function(jit_compile=True)
+  @tf.function(jit_compile=True, autograph=False)
   def step(flat, state, d_words, weights):
     (words, new_state), (d_flat, d_state) = _gradients(
       module,
@@ -189,7 +189,7 @@ class CompiledMemoryAccessTest(tf.test.TestCase, parameterized.TestCase):
     flat, state = cores.extreme_interfaces(core, np.random.default_rng(1))
     module = compiled_access.CompiledMemoryAccess(**core.access.sizes)
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def step(flat, state):
       with tf.GradientTape() as tape:
         tape.watch([flat, state])

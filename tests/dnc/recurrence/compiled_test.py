@@ -50,6 +50,7 @@ def _function(core, way, dtype=tf.float64):
         lambda x: tf.TensorSpec(x.shape, x.dtype), core.initial_state(_BATCH)
       ),
     ],
+    autograph=False,
   )
 
 
@@ -107,6 +108,7 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
         tf.TensorSpec([None, None, cores.INPUT_SIZE], tf.float64),
         cores.batch_free_spec(state),
       ],
+      autograph=False,
     )
     half = tf.nest.map_structure(lambda x: x[:2], state)
     arguments = inputs[:, :2], half
@@ -141,7 +143,8 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
         return outputs, (last_state, recorded)
 
       return tf.function(
-        lambda: cores.with_gradients(with_recorded, core, inputs, state)
+        lambda: cores.with_gradients(with_recorded, core, inputs, state),
+        autograph=False,
       )()
 
     outputs, (last_state, recorded), gradients = unroll_recorded(True)
@@ -164,7 +167,9 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
         loss = tf.reduce_sum(outputs**2) + tf.reduce_sum(last_state[0])
       return outputs, tape.gradient(loss, [inputs, *core.trainable_variables])
 
-    actual = tf.function(lambda: gradient(_compiled), jit_compile=True)()
+    actual = tf.function(
+      lambda: gradient(_compiled), jit_compile=True, autograph=False
+    )()
     self._assert_same(actual, gradient(snt.dynamic_unroll))
 
   def test_float32_and_two_thousand_steps(self):
@@ -173,8 +178,11 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
     inputs, state = _inputs(_K + 2, dtype=dtype), _carried(core, dtype)
     function = _function(core, _compiled, dtype)
     *actual, gradients = function(inputs, state)
-    *expected, expected_gradients = _function(core, snt.dynamic_unroll, dtype)(
-      inputs, state
+    *expected, expected_gradients = cores.with_gradients(
+      lambda *sequence: snt.dynamic_unroll(core, *sequence),
+      core,
+      inputs,
+      state,
     )
     self._assert_same(actual, expected, rtol=0, atol=1e-5)
     for a, b in zip(*map(tf.nest.flatten, (gradients, expected_gradients))):
