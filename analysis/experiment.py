@@ -116,6 +116,8 @@ def _evaluate(
         _write_report(run, found, command)
   for line in report.answers(found, _has_memory(run)):
     console(line)
+  for line in report.overview.lines(found):
+    console(line)
   _tell_where(run.folder, config, console)
   return found
 

@@ -41,7 +41,8 @@ _SPLITS = {
   'test': 'rollouts the probes have not seen',
   'train': 'rollouts the probes were trained on, as in the post',
 }
-_ABOUT_SUMMARY = (
+# How to read the table of the verdict.
+ABOUT_SUMMARY = (
   'A cell names the label that is held best, with its R^2 (for shape, the '
   'accuracy above chance), and says of how many labels anything is held. '
   '*Beyond*: what is added to what goes into the step, or to the controller, '
@@ -353,7 +354,7 @@ def _about(result: results.ProbeResult) -> str:
 
 def summary(result: results.ProbeResult) -> str:
   """Returns the small table of the verdict, and the answer to the post."""
-  parts = [verdict.table(result), _ABOUT_SUMMARY, verdict.augments(result)]
+  parts = [verdict.table(result), ABOUT_SUMMARY, verdict.augments(result)]
   return '\n\n'.join(filter(None, parts))
 
 

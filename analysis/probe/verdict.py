@@ -254,11 +254,12 @@ def augments(result: results.ProbeResult) -> str:
   return f'Could M_t or r_t augment h_t and c_t? {answer}.'
 
 
-def table(result: results.ProbeResult) -> str:
-  """Returns the small table of what each representation holds, in Markdown.
+def rows(result: results.ProbeResult) -> dict[str, dict[str, str]]:
+  """Returns the cells of the small table, by representation.
 
-  A cell names the label with the highest gain among those that are held, or
-  added, and how many of all labels these are.
+  A cell says what is held of some sprites, what is added to others, or what is
+  more than in untrained cores. It names the label with the highest gain among
+  those that are held, or added, and how many of all labels these are.
   """
   unseen = _Held(result)
   about = {
@@ -271,10 +272,10 @@ def table(result: results.ProbeResult) -> str:
     for given in _ADDS_TO
     if any(given in by_given for by_given in result.beyond.values())
   ]
-  rows = []
+  found = {}
   for name in (*result.widths, *result.ordered):
     if not naming.is_control(name):
-      row = {'': naming.in_words(name)}
+      row = found[name] = {}
       for words, asked in about.items():
         row[words.removeprefix('the ')] = _held_cell(unseen, name, asked)
       for given in adds_to:
@@ -284,8 +285,16 @@ def table(result: results.ProbeResult) -> str:
         )
       if result.untrained is not None:
         row['more than untrained'] = _learned_cell(unseen, result, name)
-      rows.append(row)
-  return tables.table(list(rows[0]), [list(row.values()) for row in rows])
+  return found
+
+
+def table(result: results.ProbeResult) -> str:
+  """Returns the small table of what each representation holds, in Markdown."""
+  found = rows(result)
+  header = ['', *next(iter(found.values()))]
+  return tables.table(
+    header, [[naming.in_words(k), *row.values()] for k, row in found.items()]
+  )
 
 
 def _held_cell(

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import dataclasses
 import os
 import platform
-import re
 import shutil
 from typing import Any
 from typing import NamedTuple
@@ -23,6 +22,7 @@ import tensorflow as tf
 from analysis import lesion
 from analysis import mutual_information
 from analysis import probe
+from analysis.report import overview
 from analysis.report import page
 from analysis.report import sections as sections_lib
 from dnc import tasks
@@ -49,14 +49,12 @@ class _Test(NamedTuple):
     verdict: returns the answer, from the test's result.
     add_section: adds the test's section.
     numbers: returns the numbers that the figures show, from the test's result.
-    summary: returns a small table below the answer, from the test's result.
   """
 
   question: str
   verdict: Callable[[Any], str]
   add_section: Callable[[sections_lib.Sections, Any], None]
   numbers: Callable[[Any], Any]
-  summary: Callable[[Any], str] | None = None
 
 
 _TESTS = {
@@ -65,14 +63,12 @@ _TESTS = {
     probe.verdict.text,
     sections_lib.add_probe,
     lambda result: result.scores['test'],
-    probe.tables.summary,
   ),
   'mi': _Test(
     'Test 2, does a single number of its {held} follow the x position?',
     mutual_information.verdict.text,
     sections_lib.add_mutual_information,
     lambda results: {name: x.summary() for name, x in results.items()},
-    mutual_information.tables.summary,
   ),
   'lesion': _Test(
     'Test 3, is the memory used?',
@@ -85,7 +81,6 @@ _TESTS = {
       }
       for name, changes in result.comparisons.items()
     },
-    lesion.tables.summary,
   ),
 }
 
@@ -123,13 +118,8 @@ def _question(test: str, has_memory: bool) -> str:
   return _TESTS[test].question.format(held=held)
 
 
-def first_sentence(text: str) -> str:
-  """Returns the answer in short: the first sentence of a verdict."""
-  return re.split(r'(?<=\.) ', text, maxsplit=1)[0]
-
-
 def answers(found: Mapping[str, Any], has_memory: bool) -> list[str]:
-  """Returns each test's question and the first sentence of its verdict.
+  """Returns each test's question and verdict.
 
   Args:
     found: as `experiment.evaluate` returns it.
@@ -137,8 +127,8 @@ def answers(found: Mapping[str, Any], has_memory: bool) -> list[str]:
   """
   found = {name: found[name] for name in _TESTS if name in found}
   return [
-    f'{_question(name, has_memory)} {first_sentence(_TESTS[name].verdict(x))}'
-    for name, x in found.items()
+    f'{_question(name, has_memory)} {_TESTS[name].verdict(result)}'
+    for name, result in found.items()
   ]
 
 
@@ -181,8 +171,7 @@ def compose(
   }
   for name, verdict in verdicts.items():
     sections.add(f'**{_question(name, has_memory)}** {verdict}')
-    if name in found and _TESTS[name].summary is not None:
-      sections.add(_TESTS[name].summary(found[name]))
+  sections.add(*filter(None, [overview.markdown(found)]))
   if 'prediction' in found:
     sections_lib.add_predictions(sections, found['prediction'], picture)
   tested = {name: test for name, test in _TESTS.items() if name in found}

@@ -166,6 +166,7 @@ def add_mutual_information(
     'The network is shown sequences in which only the x position of the '
     'sprite changes. *Mutual information* measures how much information each '
     'number, by itself, has about x; 0 is none.',
+    mutual_information.tables.summary(results),
   )
   for name, result in results.items():
     if len(result.layout) == 2 and len(result.locations) == np.prod(
@@ -229,6 +230,7 @@ def add_lesion(sections: Sections, result: lesion.LesionResult) -> None:
     'A network need not use what its memory holds. Here the memory is cut in '
     'several ways while the network runs: whatever gets worse depended on what '
     'was cut.',
+    lesion.tables.summary(result),
   )
   courses = lesion.figures.courses(result)
   if courses is not None:

@@ -1,0 +1,91 @@
+"""The overview: what the memory holds, what it adds, and what it is used for.
+
+One small table of Tests 1 and 3, for the top of the report and the terminal.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from analysis import lesion
+from analysis import probe
+from analysis.common import tables
+
+_USED = 'used'
+# The lesion that shows what each part of the memory is used for.
+_LESIONS = {'read_words': 'read_words_other', 'memory': 'exchanged_memory'}
+_ABOUT_USED = (
+  '*Used*: the share of the gain in loss that is lost with the words that '
+  'another {unit} reads, and, once the jolt has passed, with the memory of '
+  'another {unit}.'
+)
+
+
+def _used(result: lesion.LesionResult, name: str) -> str:
+  """What is lost, in the steps that count, without a part of the memory."""
+  if name not in _LESIONS:
+    return '-'
+  lasting = result.courses[_LESIONS[name]].lasting
+  if lasting is None or lasting.share is None:
+    return '-'
+  # A mean over few steps may be just below zero.
+  share = f'{lasting.share:.1%}'
+  return share.removeprefix('-') if share == '-0.0%' else share
+
+
+def _rows(found: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+  """The cells of each representation, by what they say."""
+  rows = probe.verdict.rows(found['probe'])
+  if 'lesion' in found:
+    for name, row in rows.items():
+      row[_USED] = _used(found['lesion'], name)
+  return rows
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+  """Returns the table in Markdown, and how to read it.
+
+  Args:
+    found: as `experiment.evaluate` returns it.
+
+  Returns:
+    '' if Test 1 was not run.
+  """
+  if 'probe' not in found:
+    return ''
+  rows = _rows(found)
+  header = ['', *next(iter(rows.values()))]
+  table = tables.table(
+    header,
+    [[probe.naming.in_words(k), *row.values()] for k, row in rows.items()],
+  )
+  about = [probe.tables.ABOUT_SUMMARY]
+  if 'lesion' in found:
+    about.append(_ABOUT_USED.format(unit=found['lesion'].unit))
+  parts = [table, ' '.join(about), probe.verdict.augments(found['probe'])]
+  return '\n\n'.join(filter(None, parts))
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+  """Returns the table in lines for a terminal.
+
+  Args:
+    found: as `experiment.evaluate` returns it.
+
+  Returns:
+    Columns are the representations that the verdict of Test 1 is about. None if
+    Test 1 was not run.
+  """
+  if 'probe' not in found:
+    return []
+  rows = _rows(found)
+  columns = [[*next(iter(rows.values()))]]
+  header = ['']
+  for name in probe.verdict.subjects(found['probe']):
+    header.append(probe.naming.in_words(name))
+    columns.append([*rows[name].values()])
+  cells = [header, *zip(*columns)]
+  widths = [max(map(len, column)) for column in zip(*cells)]
+  return [
+    '  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+    for row in cells
+  ]
