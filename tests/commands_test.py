@@ -3,10 +3,11 @@
 train_test and evaluate_test check their flags.
 """
 
+import contextlib
 import glob
+import io
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -99,7 +100,7 @@ class CommandsTest(tf.test.TestCase):
       self.assertLessEqual(len(line.partition('? ')[2].split()), 30)
     header, *table = lines[first + 3 : -1]
     self.assertRegex(header, '^ +read words +memory$')
-    self.assertRegex(table[-1], r'^used +-?\d+\.\d% +(-?\d+\.\d%|-)$')
+    self.assertRegex(table[-1], r'^used +\S+ +\S+$')
     self.assertLess(max(map(len, table)), 80)
     self.assertRegex(lines[-1], '^report: runs/.*/evaluation/report.html$')
 
@@ -122,22 +123,17 @@ class CommandsTest(tf.test.TestCase):
       self.assertEqual(tf.io.decode_png(file.read()).shape[-1], 1)
 
   def test_the_same_evaluation_leaves_the_same(self):
-    root = os.path.join(self._folder, 'again')
-    copy = self._shared.copy(root)
-    result = subprocess.run(
-      evaluated_run.command('evaluate.py', *evaluated_run.EVALUATION_FLAGS),
-      **{**self._options(), 'cwd': root},
-      check=False,
-    )
-    self.assertEqual(result.returncode, 0, msg=result.stderr)
-    self.assertIn('traces: reading', result.stdout)
-    self.assertNotIn('traces: writing', result.stdout)
+    copy = self._shared.copy(os.path.join(self._folder, 'again'))
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+      self._evaluate(copy)
+    self.assertIn('traces: reading', output.getvalue())
+    self.assertNotIn('traces: writing', output.getvalue())
     for name in ('report.md', 'probe.md', 'mutual_information.md', 'lesion.md'):
       texts = []
       for run in (self._shared, copy):
         with open(os.path.join(run.folder, name), encoding='utf-8') as file:
-          # Each process has its own --data_dir.
-          texts.append(re.sub(r'--data_dir=\S+', '', file.read()))
+          # What was run is another process, in another folder.
+          texts.append(file.read().partition('## What was run')[0])
       self.assertEqual(*texts)
 
   def test_nobody_reads_the_output(self):
