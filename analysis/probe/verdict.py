@@ -37,6 +37,8 @@ _SPRITES: dict[str, Callable[[int], bool]] = {
   'the current': lambda offset: offset == 0,
   'earlier': lambda offset: offset > 0,
 }
+# A longer sentence does not say which representation holds which sprites.
+_MOST_WORDS = 30
 # What the table asks each representation to add to.
 _ADDS_TO = ('inputs', 'controller')
 
@@ -196,7 +198,7 @@ def text(result: results.ProbeResult) -> str:
   """Says in a sentence, without numbers, whether the labels can be read.
 
   It begins with 'Yes', 'No', 'No more than untrained cores' or 'Cannot tell',
-  and is about `subjects`.
+  and is about `subjects`. 'Yes' names only what is learned, if that is known.
   """
   if result.num_rollouts.get('test', 0) < _LEAST_UNSEEN:
     return 'Cannot tell: there are too few unseen rollouts for an interval.'
@@ -216,15 +218,43 @@ def text(result: results.ProbeResult) -> str:
   # Labels that only `beyond` has are not compared with untrained cores.
   compared = [each for each in held if each[2] in result.spec.names]
   learned = [unseen.is_learned(*each) for each in compared] or [None]
-  answer = 'No more than untrained cores'
+  answer, read = 'No more than untrained cores', compared
   if any(learned):
     answer = 'Yes'
+    read = [each for each, is_learned in zip(compared, learned) if is_learned]
   elif None in learned:
     answer = 'Yes, but there is no telling whether this is learned'
+    read = held
   elif result.untrained.is_frozen:
     answer += ', being one itself'
-  what = sprites([offset for _, offset, _ in held])
-  return f'{answer}: a linear layer reads {what} from the {where}.'
+  start = f'{answer}: a linear layer reads'
+  said = f'{start} {_what_from_where(read)}.'
+  if len(said.split()) > _MOST_WORDS:
+    what = sprites([offset for _, offset, _ in read])
+    said = f'{start} {what} from the {where.replace(" and ", " or ")}.'
+  return said
+
+
+def _what_from_where(read: Sequence[tuple[str, int, str]]) -> str:
+  """Says which sprites are read from which representations.
+
+  Args:
+    read: representations, offsets and labels.
+
+  Returns:
+    As in 'the next sprite from the memory'. Sprites that are read from the same
+    representations stand together.
+  """
+  offsets = {}
+  for about in _SPRITES.values():
+    chosen = [(name, offset) for name, offset, _ in read if about(offset)]
+    names = tuple(dict.fromkeys(name for name, _ in chosen))
+    if names:
+      offsets.setdefault(names, []).extend(offset for _, offset in chosen)
+  return wording.join(
+    f'{sprites(about)} from the {wording.join(map(naming.in_words, names))}'
+    for names, about in offsets.items()
+  )
 
 
 def augments(result: results.ProbeResult) -> str:

@@ -44,6 +44,44 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
     self.assertStartsWith(verdict.text(result), 'Yes: ')
     self.assertEqual(_cells(result)['more than untrained'], '1/2')
 
+  def test_only_what_is_learned_is_named_and_where(self):
+    held = {(x, 'scale'): 0.3 for x in examples.OFFSETS}
+    result = examples.result(held)
+    for split in result.scores.values():
+      split['read_words'] = examples.scores({(5, 'scale'): 0.3})
+    result.widths['read_words'] = 256
+    compared = result.untrained.compared
+    compared['read_words'] = {x: dict(y) for x, y in compared['memory'].items()}
+    is_learned = learned.Compared((0.3,), (0.0, 0.1, 0.0), 0.02)
+    compared['memory'][-1]['scale'] = is_learned
+    for learned_of, said in (
+      ((), 'the next sprite from the memory'),
+      (
+        ('read_words',),
+        'the next sprite from the memory and earlier sprites from the read '
+        'words',
+      ),
+      (
+        ('read_words', 'memory'),
+        'the next sprite from the memory and earlier sprites from the read '
+        'words and memory',
+      ),
+    ):
+      for name in learned_of:
+        compared[name][5]['scale'] = is_learned
+      self.assertEqual(
+        verdict.text(result), f'Yes: a linear layer reads {said}.'
+      )
+    # Too long a sentence names all sprites, of one or the other.
+    few = dataclasses.replace(
+      result, untrained=examples.against_untrained(None, 2)
+    )
+    self.assertEndsWith(
+      verdict.text(few),
+      'reads the next, the current and earlier sprites from the read words or '
+      'memory.',
+    )
+
   def test_one_sentence_of_thirty_words_without_numbers(self):
     everything = {(offset, 'scale'): 0.3 for offset in examples.OFFSETS}
     result = examples.result(everything)
