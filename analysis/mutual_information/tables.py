@@ -25,9 +25,10 @@ _PLAIN = {
 }
 _ABOUT_TABLE = (
   'Nats above chance of the number that has most; in brackets, the share of '
-  'numbers that are significant. *Next* is the sprite to be predicted, '
-  '*current* the one that goes in, *random x* the control. The last column has '
-  'the mean over all numbers, and its 95 % interval over sequences.'
+  'numbers that are significant. In a row, sprites that no number follows have '
+  'any in at most one evaluation of twenty. *Next* is the sprite to be '
+  'predicted, *current* the one that goes in, *random x* the control. The last '
+  'column has the mean over all numbers, and its 95 % interval over sequences.'
 )
 _HOW_TO_READ = (
   'How to read it: scores are in nats, averaged over the sequences. An '

@@ -7,6 +7,7 @@ from scipy import special
 
 from analysis.common import tables
 from analysis.mutual_information import scoring
+from analysis.mutual_information import significance
 from dnc.system import wording
 
 # Fewer distinct shifts of a sequence estimate chance too poorly.
@@ -51,6 +52,26 @@ def _rows(
   return {sprites: found for sprites, found in rows.items() if found}
 
 
+def _follows(
+  result: scoring.MutualInformationResult,
+) -> Mapping[str, np.ndarray]:
+  """Which numbers follow later, the next, ... sprites, bool `[locations]`.
+
+  Corrected apart for each of them, so that sprites that many numbers follow
+  lend no significance to others. If no number follows some sprites, the chance
+  that one seems to is `scoring.LEVEL` at most, all of them together (Simes, "An
+  improved Bonferroni procedure", 1986, and Bonferroni over the sprites).
+  """
+  rows = _rows(result)
+  return {
+    sprites: (
+      significance.adjusted(result.p_values[chosen])
+      <= scoring.LEVEL / len(rows)
+    ).any(axis=0)
+    for sprites, chosen in rows.items()
+  }
+
+
 def text(results: scoring.Results) -> str:
   """Says in a sentence, without numbers, whether the memory follows x.
 
@@ -73,18 +94,25 @@ def text(results: scoring.Results) -> str:
       'Cannot tell: each sequence has too few different shifts to estimate '
       f'chance; {advice}.'
     )
-  significant = result.significant
-  found = [
-    sprites
-    for sprites, rows in _rows(result).items()
-    if significant[rows].any()
-  ]
+  found = {
+    sprites: _how_many(follows.mean())
+    for sprites, follows in _follows(result).items()
+    if follows.any()
+  }
   if not found:
     return f'No: no number {what} follows the x position at any lag.'
-  one_alone = len(found) == 1 and found[0].startswith('the')
+  one_alone = len(found) == 1 and next(iter(found)).startswith('the')
+  # 'all numbers ... of the current and earlier sprites' if all follow both,
+  # else 'numbers ... of the current (all) and earlier (some) sprites'.
+  first, *others = dict.fromkeys(found.values())
+  many = '' if others else f'{first} '
+  listed = [
+    f'{sprites} ({share})' if others else sprites
+    for sprites, share in found.items()
+  ]
   return (
-    f'Yes: {_how_many(significant.any(axis=0).mean())} numbers {what} follow '
-    f'the x position of {wording.join(found)} sprite{"" if one_alone else "s"}'
+    f'Yes: {many}numbers {what} follow the x position of '
+    f'{wording.join(listed)} sprite{"" if one_alone else "s"}'
     f'{_compared(result)}.'
   )
 
@@ -94,13 +122,13 @@ def _how_many(share: float) -> str:
 
 
 def _compared(result: scoring.MutualInformationResult) -> str:
-  """Says of which sprite, next or current, they hold more, if that is clear."""
+  """Says which sprite, next or current, they follow more, if that is clear."""
   difference = result.next_minus_current
   if difference is None or difference.low <= 0 <= difference.high:
     return ''
   if difference.mean > 0:
-    return ', and hold more of the next than of the current'
-  return ', and hold more of the current than of the next'
+    return ', the next more than the current'
+  return ', the current more than the next'
 
 
 def table(results: scoring.Results) -> str:
@@ -111,10 +139,11 @@ def table(results: scoring.Results) -> str:
   """
   rows = []
   for name, result in results.items():
+    follows = _follows(result)
     row = {'': f'{tables.title(name)} ({len(result.locations)})'}
     for sprites, chosen in _rows(result).items():
       row[sprites.removeprefix('the ')] = _cell(
-        result.excess[chosen], result.significant[chosen].any(axis=0)
+        result.excess[chosen], follows[sprites]
       )
     row['random x'] = _cell(
       result.control - result.null, result.control_q_values <= scoring.LEVEL

@@ -57,7 +57,8 @@ def next_and_current(of_next, of_current):
 
 
 def nothing(**changes):
-  return result(q_values=np.ones([2, 4]), **changes)
+  ones = np.ones([2, 4])
+  return result(p_values=ones, q_values=ones, **changes)
 
 
 def controller():
