@@ -3,11 +3,13 @@
 from analysis.lesion import comparison
 from analysis.lesion import measuring
 from analysis.lesion import naming
+from dnc import lesions
 
 # With fewer sequences, the intervals are too narrow.
 _LEAST_SEQUENCES = 10
 # Shares of the model's gain: below the first, an effect is called next to
-# nothing; below the second, a small part. The limits are a convention; the
+# nothing; below the second, a small part. The whole interval must lie below: a
+# wide one does not show that there is nothing. The limits are a convention; the
 # tables have the numbers.
 _LITTLE, _SMALL = 0.01, 0.1
 
@@ -17,37 +19,47 @@ def _harms(found: comparison.Comparison) -> bool:
   return found.interval[0] > 0
 
 
-def _is_large(found: comparison.Comparison, least: float = _LITTLE) -> bool:
-  """Whether the interval of the share lies at or above `least`."""
+def _is_large(
+  found: comparison.Comparison, least: float = _LITTLE
+) -> bool | None:
+  """Whether the share is at least `least`; None if the interval cannot tell."""
   # Late or few steps may have no share.
-  interval = found.share_interval
-  return _harms(found) and (interval is None or interval[0] >= least)
+  if found.share_interval is None:
+    return True if _harms(found) else None
+  low, high = found.share_interval
+  if low >= least:
+    return True
+  return False if high < least else None
 
 
 def _answer_on_storing(result: measuring.LesionResult) -> str:
   """The answer for a model to which the words read matter."""
   of_loss = _of_loss(result)
-  if not (
-    _is_large(of_loss['read_words_mean'])
-    or _is_large(of_loss['read_words_other'])
+  if (
+    _is_large(of_loss['read_words_mean']) is False
+    and _is_large(of_loss['read_words_other']) is False
   ):
     return 'Yes, but hardly: the words read matter very little'
   # Shortly before the end of a sequence, nothing can last.
   frozen = result.courses['frozen_memory'].lasting or of_loss['frozen_memory']
-  if _is_large(frozen, _SMALL):
-    return 'Yes: the model uses what it reads and what it stores'
   if _is_large(frozen):
-    return (
-      'Yes, but hardly to remember: the model uses what it reads, but only a '
-      'small part of its gain depends on what it stores'
-    )
+    return _answer_on_much(_is_large(frozen, _SMALL))
+  unknown = (
+    'Cannot tell whether it remembers: the model uses what it reads, but it is '
+    'uncertain how much it loses '
+  )
+  if _is_large(frozen) is None:
+    return f'{unknown}without new writes'
   exchanged = result.courses['exchanged_memory'].lasting
   if exchanged is None:
     return (
       'Yes, but hardly to remember: the model uses what it reads, but hardly '
       'needs what it writes late'
     )
-  if _is_large(exchanged):
+  needs_own = _is_large(exchanged)
+  if needs_own is None:
+    return f"{unknown}with another {result.unit}'s memory"
+  if needs_own:
     return (
       'Yes, but nothing new: the model needs its own memory rather than '
       "another's, but hardly anything that it writes late"
@@ -58,30 +70,50 @@ def _answer_on_storing(result: measuring.LesionResult) -> str:
   )
 
 
+def _answer_on_much(is_much: bool | None) -> str:
+  """The answer for a model that needs what it stores, if that `is_much`."""
+  if is_much:
+    return 'Yes: the model uses what it reads and what it stores'
+  if is_much is None:
+    return (
+      'Yes: the model uses what it reads, and at least a small part of its '
+      'gain depends on what it stores'
+    )
+  return (
+    'Yes, but hardly to remember: the model uses what it reads, but only a '
+    'small part of its gain depends on what it stores'
+  )
+
+
 def _answer(result: measuring.LesionResult) -> str:
   """The answer, for a model that is better than the baseline."""
-  of_loss = _of_loss(result)
-  other_harms = _harms(of_loss['read_words_other'])
-  mean_harms = _harms(of_loss['read_words_mean'])
+  zero, mean, other = (_of_loss(result)[x] for x in lesions.OF_READ_WORDS)
   words_of_another = f'the words that another {result.unit} reads'
-  if other_harms and mean_harms:
+  if _harms(other) and _harms(mean):
     return _answer_on_storing(result)
-  if other_harms:
+  if _harms(other) and _is_large(mean) is False:
     return (
       f'Cannot tell: {words_of_another} mislead the model, but constant words '
       'serve as well as its own'
     )
-  if mean_harms or _harms(of_loss['read_words_zero']):
+  if _harms(other) or _is_large(other) is not False:
+    return (
+      'Cannot tell whether it uses what it reads: it is uncertain how much the '
+      'model loses with other words'
+    )
+  if _harms(mean) or _harms(zero):
     return (
       'No: the model expects some words to read, but '
       f'{words_of_another} serve as well as its own'
     )
-  return 'No: the model does as well without the words read'
+  if _is_large(mean) is False and _is_large(zero) is False:
+    return 'No: the model does as well without the words read'
+  return f'No: {words_of_another} serve as well as its own'
 
 
 def _of_loss(
   result: measuring.LesionResult,
-) -> dict[str, comparison.Comparison]:
+) -> dict[str, comparison.Comparison | None]:
   """The comparisons of the loss, by lesion."""
   loss = result.metrics[0]
   return {name: found[loss] for name, found in result.comparisons.items()}
@@ -100,7 +132,7 @@ def text(result: measuring.LesionResult) -> str:
     return f'Cannot tell: there are too few {result.unit}s.'
   if _of_loss(result)['read_words_other'].share is None:
     return (
-      'Cannot tell: the intact model is not better than '
+      'Cannot tell: the intact model is not clearly better than '
       f'{naming.baseline(result)}, so there is nothing to lose.'
     )
   return f'{_answer(result)}.'

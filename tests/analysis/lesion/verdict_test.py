@@ -67,9 +67,14 @@ class VerdictTest(tf.test.TestCase, parameterized.TestCase):
     ),
     (
       'small_part',
-      {**examples.USED, 'frozen_memory': (44.0, 1.0)},
+      {**examples.USED, 'frozen_memory': (30.0, 1.0)},
       r'Yes, but hardly to remember: .* small part of its gain depends on what '
       r'it stores\.',
+    ),
+    (
+      'at_least_a_small_part',
+      {**examples.USED, 'frozen_memory': (80.0, 140.0)},
+      'Yes: the model uses what it reads, and at least a small part',
     ),
     (
       'nothing_new',
@@ -82,10 +87,43 @@ class VerdictTest(tf.test.TestCase, parameterized.TestCase):
       {
         **examples.USED,
         'frozen_memory': (0.1, 1.0),
-        'exchanged_memory': (4.0, 1.0),
+        'exchanged_memory': (3.0, 1.0),
       },
       'Yes, but not to remember: .* soon does as well with another '
       r"rollout's memory, or without new writes\.",
+    ),
+    # Shares of 0.5 % to 40 %, and of -20 % to 21 %.
+    (
+      'both_uncertain',
+      {
+        **examples.USED,
+        'frozen_memory': (88.0, 172.0),
+        'exchanged_memory': (88.0, 172.0),
+      },
+      'Cannot tell whether it remembers: .* loses without new writes',
+    ),
+    (
+      'frozen_around_nothing',
+      {**examples.USED, 'frozen_memory': (2.0, 180.0)},
+      'Cannot tell whether it remembers: .* loses without new writes',
+    ),
+    (
+      'exchanged_uncertain',
+      {
+        **examples.USED,
+        'frozen_memory': (0.1, 1.0),
+        'exchanged_memory': (88.0, 172.0),
+      },
+      r"Cannot tell whether it remembers: .* with another rollout's memory\.",
+    ),
+    (
+      'words_matter_uncertainly',
+      {
+        'read_words_mean': (60.0, 110.0),
+        'read_words_other': (60.0, 110.0),
+        'frozen_memory': (50.0, 1.0),
+      },
+      r'Yes: the model uses what it reads and what it stores\.',
     ),
     (
       'hardly',
@@ -116,6 +154,21 @@ class VerdictTest(tf.test.TestCase, parameterized.TestCase):
       'No: the model does as well without',
     ),
     ('none_at_all', {}, 'No: the model does as well without'),
+    (
+      'other_words_uncertain',
+      dict(read_words_mean=(9.0, 1.0), read_words_other=(2.0, 180.0)),
+      'Cannot tell whether it uses what it reads',
+    ),
+    (
+      'mean_words_uncertain',
+      dict(read_words_mean=(2.0, 180.0), read_words_other=(9.0, 1.0)),
+      'Cannot tell whether it uses what it reads',
+    ),
+    (
+      'other_words_serve',
+      dict(read_words_mean=(2.0, 180.0), read_words_other=(0.1, 1.0)),
+      'No: the words that another rollout reads serve as well',
+    ),
   )
   def test_answers(self, changes, pattern):
     text = verdict.text(examples.result(changes))
@@ -128,8 +181,8 @@ class VerdictTest(tf.test.TestCase, parameterized.TestCase):
     text = verdict.text(examples.result(examples.USED, baseline=129.0))
     self.assertEqual(
       text,
-      'Cannot tell: the intact model is not better than predicting the mean '
-      'image, so there is nothing to lose.',
+      'Cannot tell: the intact model is not clearly better than predicting '
+      'the mean image, so there is nothing to lose.',
     )
 
 
