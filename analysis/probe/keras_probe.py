@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent import futures
 import functools
+import gc
 import logging
 from typing import NamedTuple
 
@@ -286,6 +287,9 @@ def fit(
         probe.fit(
           batches(block, copies, seed, number, probe.num_seeds, batch_size)
         )
+        # Graphs of Keras and tf.data refer to each other and to the block, so
+        # Python would free it much later.
+        gc.collect()
         done += len(block.labels)
         stage.done(done)
   finally:

@@ -1,5 +1,8 @@
 """Tests for analysis.probe.keras_probe."""
 
+import gc
+from unittest import mock
+
 import numpy as np
 import tensorflow as tf
 
@@ -145,6 +148,34 @@ class BatchesTest(tf.test.TestCase):
     self.assertAllEqual(shared, self._batches()[0])
     self.assertAllEqual(shared[:, :1], self._batches(num_seeds=1)[0])
     self.assertNotAllEqual(shared, self._batches(seed=1)[0])
+
+
+def _num_graphs():
+  """Graphs of `keras_probe.batches`, which hold a block, in memory."""
+  return sum(
+    type(x).__name__ == 'FuncGraph' and 'take' in x.name
+    for x in gc.get_objects()
+  )
+
+
+class FitTest(tf.test.TestCase):
+  def test_a_block_is_freed_before_the_next(self):
+    features, labels = _steps(0, 400)
+    rollouts = (
+      keras_probe.Examples([features[i : i + 50]], labels[i : i + 50])
+      for i in range(0, 400, 50)
+    )
+    batches, numbers = keras_probe.batches, []
+
+    def counted(*arguments):
+      numbers.append(_num_graphs())
+      return batches(*arguments)
+
+    probe = keras_probe.LinearProbe({'x': 8}, _SPEC)
+    with mock.patch.object(keras_probe, 'batches', counted):
+      with mock.patch.object(keras_probe, '_BLOCK_STEPS', 64):
+        keras_probe.fit(probe, rollouts, [1], 0, 400, 32, None)
+    self.assertEqual(numbers[1:], [0] * 6)
 
 
 if __name__ == '__main__':
