@@ -174,9 +174,9 @@ def compose(
   sections.add(*filter(None, [overview.markdown(found)]))
   if 'prediction' in found:
     sections_lib.add_predictions(sections, found['prediction'], picture)
-  tested = {name: test for name, test in _TESTS.items() if name in found}
-  for name, test in tested.items():
-    test.add_section(sections, found[name])
+  for name, test in _TESTS.items():
+    if name in found:
+      test.add_section(sections, found[name])
   if memory is not None:
     sections_lib.add_memory(sections, *memory)
   sections_lib.add_what_was_run(sections)
@@ -184,17 +184,23 @@ def compose(
     kind = {k: about['evaluation'][k] for k in ('varying', 'fixed')}
     sections.add('## All tables of Test 1')
     sections.add_tables(probe.tables.text(found['probe'], **kind))
-  data = dict(about=about, verdicts=verdicts)
-  if 'prediction' in found:
-    data['prediction'] = dict(found['prediction'])
-  # Each test's own file has all its numbers.
-  data |= {name: test.numbers(found[name]) for name, test in tested.items()}
   return Report(
     text='\n\n'.join(sections.parts).replace('R^2', 'R²') + '\n',
     pictures=sections.pictures,
     pixels=sections.pixels,
-    data=data,
+    data=dict(about=about, verdicts=verdicts, **_numbers(found)),
   )
+
+
+def _numbers(found: Mapping[str, Any]) -> dict[str, Any]:
+  """The numbers of the figures; each test's own file has all its numbers."""
+  numbers = {}
+  if 'probe' in found:
+    numbers['augments'] = probe.verdict.augments(found['probe'])
+  if 'prediction' in found:
+    numbers['prediction'] = dict(found['prediction'])
+  tested = {name: test for name, test in _TESTS.items() if name in found}
+  return numbers | {name: x.numbers(found[name]) for name, x in tested.items()}
 
 
 def write(folder: str, report: Report, num_updates: int) -> None:

@@ -66,7 +66,7 @@ def markdown(found: Mapping[str, Any]) -> str:
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:
-  """Returns the table in lines for a terminal.
+  """Returns the table, and the answer to the post, in lines for a terminal.
 
   Args:
     found: as `experiment.evaluate` returns it.
@@ -86,6 +86,9 @@ def lines(found: Mapping[str, Any]) -> list[str]:
   cells = [header, *zip(*columns)]
   widths = [max(map(len, column)) for column in zip(*cells)]
   return [
-    '  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
-    for row in cells
+    *(
+      '  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+      for row in cells
+    ),
+    *filter(None, [probe.verdict.augments(found['probe'])]),
   ]

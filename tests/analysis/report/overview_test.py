@@ -4,6 +4,7 @@ import dataclasses
 
 from absl.testing import absltest
 
+from analysis import probe
 from analysis.report import overview
 from tests.analysis.lesion import examples as lesion_examples
 from tests.analysis.probe import examples as probe_examples
@@ -52,7 +53,10 @@ class OverviewTest(absltest.TestCase):
     self.assertEqual(_rows(found)['memory']['used'], '-')
 
   def test_for_a_terminal(self):
-    lines = overview.lines(_found())
+    found = _found()
+    *lines, last = overview.lines(found)
+    self.assertEqual(last, probe.verdict.augments(found['probe']))
+    self.assertStartsWith(last, 'Could M_t or r_t augment h_t and c_t? ')
     self.assertEqual(lines[0].split(), ['memory'])
     column = lines[0].index('memory')
     cells = {line[:column].rstrip(): line[column:] for line in lines[1:]}
