@@ -43,6 +43,7 @@ from dnc.next_sprite import scoring
 from dnc.system import errors
 from dnc.system import files
 from dnc.system import progress
+from dnc.training import checkpoints
 
 # Rollouts on which predictions are scored.
 _NUM_SCORED = 16
@@ -140,11 +141,12 @@ def evaluate_all(
     with.
 
   Raises:
-    UsageError: also if the runs differ in more than their seeds, or are the
-      same run.
+    UsageError: also if the runs differ in more than their seeds, are the same
+      run, or were not trained for the same number of updates.
   """
   console = progress.as_console(log)
   runs.load_seeds(model_dirs)
+  _check_updates(model_dirs)
   untrained, found, answers = {}, [], []
   for model_dir in model_dirs:
     run = evaluated_run.load(model_dir, config, data_dir, checkpoint, console)
@@ -167,6 +169,18 @@ def evaluate_all(
   path = os.path.join(folder, 'report.html')
   console(f'report of all {len(model_dirs)} runs: {path}')
   return result
+
+
+def _check_updates(model_dirs: Sequence[str]) -> None:
+  """Checks that no run was trained longer than another."""
+  numbers = [checkpoints.num_updates(model_dir) for model_dir in model_dirs]
+  for model_dir, number in zip(model_dirs, numbers):
+    if number != max(numbers):
+      raise errors.UsageError(
+        f'--model_dir={",".join(model_dirs)}: {model_dir} has {number} '
+        f'updates, must be {max(numbers)} as in the longest of these runs; '
+        'train it on, or leave it out'
+      )
 
 
 def _has_memory(run: evaluated_run.EvaluatedRun) -> bool:

@@ -153,6 +153,17 @@ def sound(
   return None
 
 
+def num_updates(model_dir: str) -> int:
+  """Updates of a run's newest sound checkpoint; 0 if there are none.
+
+  Raises:
+    UsageError: if all checkpoints are damaged, or cannot be read.
+  """
+  with files.explained_errors(model_dir):
+    folder = sound(model_dir, lambda line: None)
+  return int(os.path.basename(folder)) if folder else 0
+
+
 def restore_parts(
   model_dir: str,
   config: config_lib.Config,

@@ -23,6 +23,7 @@ from dnc.dsprites import latents
 from dnc.next_sprite import training
 from dnc.system import errors
 from dnc.traces import reading
+from dnc.training import checkpoints
 from tests.analysis.pooling import examples as pooling_examples
 from tests.support import testing_data
 
@@ -394,6 +395,17 @@ class EvaluateAllTest(tf.test.TestCase):
   def test_runs_that_do_not_belong_together_are_not_evaluated(self):
     with self.assertRaisesRegex(errors.UsageError, 'are the same run'):
       self._evaluate_all(self._model_dirs[:1] * 2)
+    self.assertEmpty(self._seen)
+
+  def test_an_interrupted_run_is_not_pooled_with_finished_ones(self):
+    for model_dir, number in zip(self._model_dirs, (300, 40)):
+      folder = os.path.join(model_dir, runs.CHECKPOINT_DIR, str(number))
+      checkpoints.write(folder, tf.Module())
+    with self.assertRaisesRegex(
+      errors.UsageError,
+      '^--model_dir=.*run0,.*: .*run1 has 40 updates, must be 300 .*$',
+    ):
+      self._evaluate_all(self._model_dirs)
     self.assertEmpty(self._seen)
 
 
