@@ -61,16 +61,17 @@ class CompareTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual([list(x) for x in found.values()], [['scale'], ['scale']])
 
   @parameterized.parameters(
-    (lambda x: x, 0.01, 0.045),
+    # Within three standard errors of 0.025, and of what 200,000 draws find.
+    (lambda x: x, 0.0155, 0.0355),
     # A skewness of 1, more than most gains of untrained cores have. A law
-    # skewed to the right is found more often.
-    (lambda x: np.exp(0.31 * x), 0.02, 0.09),
-    (lambda x: -np.exp(0.31 * x), 0.0, 0.025),
+    # skewed to the right is found more often: 0.047.
+    (lambda x: np.exp(0.31 * x), 0.033, 0.05),
+    (lambda x: -np.exp(0.31 * x), 0.004, 0.018),
   )
-  def test_one_more_untrained_core_is_found_in_one_of_forty(
+  def test_one_more_untrained_core_is_found_in_at_most_one_of_twenty(
     self, law, least, most
   ):
-    draws = law(np.random.default_rng(3).standard_normal((400, 6)))
+    draws = law(np.random.default_rng(3).standard_normal((2000, 6)))
     # A single comparison, for which there is nothing to correct.
     one = [[0.0, np.nan], [np.nan, np.nan]]
     share = np.mean(
