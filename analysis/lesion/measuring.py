@@ -53,10 +53,12 @@ class LesionResult:
       model reads.
     scores: by name (`lesions.INTACT`, `BASELINE`, each of `lesions.NAMES`) and
       metric, float64 `[num_sequences]`. `frozen_memory` is scored only on steps
-      from `lesion_step` on; NaN if none of them counts.
+      from `lesion_step` on. NaN if no step counts from the lesion's first cut
+      on: the sequence is never cut.
     late_scores: scores of `lesions.INTACT` and `BASELINE` on the steps from
       `lesion_step` on.
-    comparisons: by lesion and metric.
+    comparisons: by lesion and metric, of the sequences that are cut; None if
+      these are fewer than two.
     courses: by lesion, what it costs by steps since the cut. For every task
       these are means of the loss of a step.
   """
@@ -73,7 +75,7 @@ class LesionResult:
   mean_words: np.ndarray
   scores: _Scores
   late_scores: _Scores
-  comparisons: Mapping[str, Mapping[str, comparison.Comparison]]
+  comparisons: Mapping[str, Mapping[str, comparison.Comparison | None]]
   courses: Mapping[str, course.Course]
 
 
@@ -158,16 +160,18 @@ def _score_sequences(
   values: np.ndarray,
   counts: np.ndarray,
   first_step: int,
+  first_cut: int = 0,
 ) -> np.ndarray:
   """Returns a metric of each sequence, float64 `[batch]`; NaN without steps.
 
   `values` are the scores of the steps, and `counts` says which of them count,
-  both `[time, batch]`. Steps before `first_step` do not count.
+  both `[time, batch]`. Steps before `first_step` do not count. Sequences
+  without steps from `first_cut` on have no score.
   """
   scores = np.full(values.shape[1], np.nan)
   for i in range(values.shape[1]):
     steps = values[first_step:, i][counts[first_step:, i]]
-    if len(steps):
+    if len(steps) and counts[first_cut:, i].any():
       scores[i] = metric.of_sequence(steps.astype(np.float64))
   return scores
 
@@ -179,6 +183,7 @@ def _find_scores(
   num_sequences: int,
   batch_size: int,
   lesion_step: int,
+  reset_interval: int,
   log: progress.Log | None,
 ) -> _Found:
   """The second pass: runs and scores the model, intact and with each lesion."""
@@ -213,10 +218,11 @@ def _find_scores(
             for some in zip(*parts)
           )
           first = lesion_step if name == _FROZEN else 0
+          cut = lesions.first_cut(name, lesion_step, reset_interval)
           for found, step in ((scores, first), (late, lesion_step)):
             if name in found:
               own = found[name][metric.name][batch * batch_size :][:batch_size]
-              of_batch = _score_sequences(metric, values, counts, step)
+              of_batch = _score_sequences(metric, values, counts, step, cut)
               # The last batch may have sequences that only fill it.
               own[:] = of_batch[: len(own)]
           if metric.name == loss:
@@ -270,7 +276,14 @@ def measure(
   )
   means = _find_means(sequences, model, num_sequences, batch_size)
   found = _find_scores(
-    sequences, model, means, num_sequences, batch_size, lesion_step, log
+    sequences,
+    model,
+    means,
+    num_sequences,
+    batch_size,
+    lesion_step,
+    reset_interval,
+    log,
   )
   _check_late_scores(found.late_scores, sequences.unit, lesion_step)
   return LesionResult(
@@ -312,7 +325,7 @@ def _compare(
   scores: _Scores,
   late_scores: _Scores,
   seed: int,
-) -> dict[str, dict[str, comparison.Comparison]]:
+) -> dict[str, dict[str, comparison.Comparison | None]]:
   """Compares each lesion with the intact model on the same steps."""
   comparisons = {}
   for name in lesions.NAMES:
@@ -325,6 +338,8 @@ def _compare(
         metric.lower_is_better,
         seed,
       )
+      if np.isfinite(scores[name][metric.name]).sum() > 1
+      else None
       for metric in metrics
     }
   return comparisons

@@ -27,7 +27,18 @@ def metric(name: str) -> str:
 
 
 def label(name: str, result: measuring.LesionResult) -> str:
-  """Returns the name of a lesion."""
+  """Returns the name of a lesion, and how many sequences it cuts if not all."""
+  cut, every = (
+    np.isfinite(result.scores[x][result.metrics[0]]).sum()
+    for x in (name, lesions.INTACT)
+  )
+  words = _lesion(name, result)
+  if not cut:
+    return f'{words} (never cut)'
+  return words if cut == every else f'{words} ({cut} of {every} cut)'
+
+
+def _lesion(name: str, result: measuring.LesionResult) -> str:
   return {
     'read_words_zero': 'read words: zeros',
     'read_words_mean': 'read words: their mean',

@@ -40,7 +40,8 @@ _HOW_TO_READ = (
   'without usage, if it finds its words, or free slots, by other means.',
   'Right after a cut, the model also suffers because controller and memory do '
   'not match. This jolt passes, so **only what lasts shows what the memory '
-  'held**. Lesions without a cut act from the first step on.',
+  'held**. Lesions without a cut act from the first step on. A {unit} that '
+  'ends before the first cut is left out; "-": too few are cut.',
 )
 _ABOUT_SUMMARY = (
   'Change of the loss as a share of what the intact model gains over '
@@ -77,6 +78,9 @@ def _rows(result: measuring.LesionResult) -> list[list[str]]:
   def add_lesion(name):
     cells = [naming.label(name, result)]
     for metric, found in result.comparisons[name].items():
+      if found is None:
+        cells += ['-'] * (3 if metric == loss else 2)
+        continue
       cells.append(wording.number(found.lesioned))
       cells.append(naming.change(found.difference, found.interval))
       if metric == loss:

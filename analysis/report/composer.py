@@ -76,7 +76,9 @@ _TESTS = {
     sections_lib.add_lesion,
     lambda result: {
       name: {
-        **{metric: vars(change) for metric, change in changes.items()},
+        **{
+          metric: change and vars(change) for metric, change in changes.items()
+        },
         'course': dataclasses.asdict(result.courses[name]),
       }
       for name, changes in result.comparisons.items()

@@ -261,6 +261,7 @@ def _plot_changes(
       'lesion',
     )
     for name, found in result.comparisons.items()
+    if found[metric] is not None
   ]
   title = lesion.naming.metric(metric)
   references, linear, axis = [(0.0, 'intact')], None, f'change of {title}'
@@ -283,7 +284,8 @@ def _plot_changes(
     figures.intervals(rows, axis, references, linear=linear),
     f'Lesions: {title}',
     f'How the {title} on unseen {result.unit}s changes when the memory is '
-    f'cut, with 95 % intervals over {result.unit}s. No change: the network '
+    f'cut, with 95 % intervals over {result.unit}s; those that end '
+    'before the first cut are left out. No change: the network '
     'does not use what was cut. It was not trained with zeros in place of what '
     'it reads, so zeros may do harm by themselves; words of another '
     f'{result.unit} look as in training.{about_axis}',

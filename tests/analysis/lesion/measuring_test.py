@@ -81,13 +81,13 @@ class _Sequences(sequences.Sequences):
       loss=tf.reduce_sum(losses, axis=-1), iou=tf.reduce_min(right, axis=-1)
     )
 
-  def expected(self, outputs, index, first_step=0):
-    """Scores of one sequence, computed by itself."""
+  def expected(self, outputs, index, first_step=0, first_cut=0):
+    """Scores of one sequence, computed by itself; NaN if it is not cut."""
     _, targets, length = self.sequence(index)
     scores = self.scores(outputs[:, tf.newaxis], targets[:, tf.newaxis])
     first = max(1, first_step)
     loss, right = (scores[k].numpy()[first:length, 0] for k in ('loss', 'iou'))
-    if not len(loss):
+    if not len(loss) or length <= first_cut:
       return np.nan, np.nan
     return loss.mean(dtype=np.float64), right.min()
 
@@ -125,10 +125,10 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
         )
       }
 
-  def _assert_scores(self, found, outputs, first_step=0):
+  def _assert_scores(self, found, outputs, first_step=0, first_cut=0):
     """Compares scores, by metric, with scores of each sequence's outputs."""
     expected = [
-      self._sequences.expected(one, index, first_step)
+      self._sequences.expected(one, index, first_step, first_cut)
       for index, one in enumerate(outputs)
     ]
     for metric, values in zip(('loss', 'iou'), zip(*expected)):
@@ -141,7 +141,8 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
       with self.subTest(name):
         first = 5 if name == 'frozen_memory' else 0
         by_sequence = tf.unstack(found, axis=1)
-        self._assert_scores(result.scores[name], by_sequence, first)
+        cut = lesions.first_cut(name, 5, 3)
+        self._assert_scores(result.scores[name], by_sequence, first, cut)
         if name == lesions.INTACT:
           self._assert_scores(result.late_scores[name], by_sequence, 5)
     # In shorter sequences no step counts.
@@ -188,7 +189,8 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
       if name != 'read_words_mean':
         first = 4 if name == 'frozen_memory' else 0
         by_sequence = list(np.moveaxis(found, 1, 0))[:7]
-        self._assert_scores(result.scores[name], by_sequence, first)
+        cut = lesions.first_cut(name, 4, 2)
+        self._assert_scores(result.scores[name], by_sequence, first, cut)
     for name in lesions.NAMES:
       self.assertLen(result.scores[name]['iou'], 7)
 
@@ -199,6 +201,10 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
       if name == 'frozen_memory':
         reference = result.late_scores
       for metric, found in by_metric.items():
+        # No sequence has the 18 steps before an earlier memory is put back.
+        if name == 'earlier_memory':
+          self.assertIsNone(found)
+          continue
         self.assertEqual(
           found,
           lesion.compare(
@@ -210,6 +216,10 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
         )
     self.assertEqual(
       result.comparisons['frozen_memory']['iou'].num_sequences, 3
+    )
+    # Of 9 sequences of 2 to 8 steps, 5 have steps from the third on that count.
+    self.assertEqual(
+      result.comparisons['reset_memory']['loss'].num_sequences, 5
     )
     self.assertEqual(
       (result.lesion_step, result.reset_interval, result.metrics),

@@ -1,6 +1,7 @@
 """Tests of the names of lesions and of formatted numbers."""
 
 from absl.testing import parameterized
+import numpy as np
 
 from analysis.lesion import naming
 from dnc import lesions
@@ -23,6 +24,19 @@ class NamingTest(parameterized.TestCase):
     result = examples.result()
     names = {naming.label(name, result) for name in lesions.NAMES}
     self.assertLen(names, len(lesions.NAMES))
+
+  def test_says_how_many_sequences_are_cut(self):
+    result = examples.result()
+    name = naming.label('earlier_memory', result)
+    loss = np.full(examples.NUM_SEQUENCES, np.nan)
+    result.scores['earlier_memory'] = dict(loss=loss)
+    self.assertEqual(
+      naming.label('earlier_memory', result), f'{name} (never cut)'
+    )
+    loss[:3] = 1.0
+    self.assertEqual(
+      naming.label('earlier_memory', result), f'{name} (3 of 20 cut)'
+    )
 
   def test_an_interval_of_one_step(self):
     self.assertEqual(naming.steps(1), 'step')

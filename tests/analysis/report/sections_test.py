@@ -2,9 +2,14 @@
 
 import os
 import re
+from unittest import mock
 
 from absl.testing import absltest
+import numpy as np
 
+from analysis.common import figures
+from analysis.report import sections as sections_lib
+from tests.analysis.lesion import examples
 from tests.support import evaluated_run
 
 
@@ -34,6 +39,24 @@ class SectionsTest(absltest.TestCase):
         'of the sprite 1 step before',
         captions[f'mutual_information_{name}.svg'],
       )
+
+  def test_a_lesion_that_cuts_no_sequence_is_not_drawn(self):
+    result = examples.result(examples.USED)
+    for metric in result.metrics:
+      result.comparisons['earlier_memory'][metric] = None
+      result.scores['earlier_memory'][metric] = np.full(
+        examples.NUM_SEQUENCES, np.nan
+      )
+    sections = sections_lib.Sections({})
+    with mock.patch.object(
+      figures, 'intervals', wraps=figures.intervals
+    ) as drawn:
+      sections_lib.add_lesion(sections, result)
+    for call in drawn.call_args_list:
+      rows = call.args[0]
+      self.assertLen(rows, len(result.comparisons) - 1)
+      self.assertFalse([row for row in rows if 'steps ago' in row.name])
+    self.assertIn('(never cut)', '\n'.join(sections.parts))
 
 
 if __name__ == '__main__':
