@@ -22,6 +22,11 @@ from analysis.probe import labels as labels_lib
 from analysis.probe import step_sums
 
 
+# Components of what a wide representation leaves, relative to the variance
+# before: products with it are of single precision, so less is rounding.
+_LEAST_LEFT = 1e-5
+
+
 class Moments(NamedTuple):
   """Moments of the numbers of some representations, and of outputs.
 
@@ -144,18 +149,21 @@ class JointSums:
     )
 
 
-def _whitening(covariance: np.ndarray, variance: float) -> np.ndarray:
+def _whitening(covariance: np.ndarray, least: float) -> np.ndarray:
   """Returns a map to uncorrelated numbers of deviation 1: `[width, rank]`.
 
-  Directions with less than `RIDGE` of `variance` count as rounding.
+  Directions with no more variance than `least` count as rounding.
   """
   variances, directions = np.linalg.eigh(covariance)
-  kept = variances > step_sums.RIDGE * variance
+  kept = variances > least
   return directions[:, kept] / np.sqrt(variances[kept])
 
 
 def components(
-  covariance: np.ndarray, num_given: int, variances: np.ndarray | None = None
+  covariance: np.ndarray,
+  num_given: int,
+  variances: np.ndarray | None = None,
+  least: float = step_sums.RIDGE,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Finds uncorrelated components: of given numbers, then of what others add.
 
@@ -164,6 +172,7 @@ def components(
     num_given: how many of the numbers are given; they are the first.
     variances: `[width]`, of the numbers before anything was taken from them;
       of the covariance by default.
+    least: share of their mean variance below which components are rounding.
 
   Returns:
     Maps to components of deviation 1, float64 `[width, rank]`: of the given
@@ -172,14 +181,15 @@ def components(
   if variances is None:
     variances = np.diag(covariance)
   given, others = slice(None, num_given), slice(num_given, None)
+  least = least * np.asarray(variances)
   first = np.zeros([len(covariance), 0])
   left = covariance[others, others]
   if num_given:
-    white = _whitening(covariance[given, given], variances[given].mean())
+    white = _whitening(covariance[given, given], least[given].mean())
     first = np.pad(white, [(0, len(covariance) - num_given), (0, 0)])
     shared = white.T @ covariance[given, others]
     left = left - shared.T @ shared
-  white = _whitening(left, variances[others].mean())
+  white = _whitening(left, least[others].mean())
   second = np.pad(white, [(num_given, 0), (0, 0)])
   if num_given:
     second[given] = -first[given] @ (shared @ white)
@@ -187,7 +197,10 @@ def components(
 
 
 def least_squares(
-  moments: Moments, num_given: int, variances: np.ndarray | None = None
+  moments: Moments,
+  num_given: int,
+  variances: np.ndarray | None = None,
+  least: float = step_sums.RIDGE,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Least squares from given numbers, and from these and the others.
 
@@ -195,11 +208,12 @@ def least_squares(
     moments: of the numbers; the given ones are the first.
     num_given: how many are given.
     variances: see `components`.
+    least: see `components`.
 
   Returns:
     Two kernels `[width, output]`; the first is zero for what is not given.
   """
-  first, second = components(moments.covariance, num_given, variances)
+  first, second = components(moments.covariance, num_given, variances, least)
   given = first @ (first.T @ moments.cross)
   return given, given + second @ (second.T @ moments.cross)
 
@@ -247,7 +261,7 @@ class WithoutWide:
     variances = np.diag(moments.covariance)
     return tuple(
       np.concatenate([self._of_outputs - kernel @ found, found])
-      for found in least_squares(left, num_given, variances)
+      for found in least_squares(left, num_given, variances, _LEAST_LEFT)
     )
 
 

@@ -87,6 +87,21 @@ class JointSumsTest(tf.test.TestCase):
     self.assertAllEqual(given[12:], np.zeros([4, 3]))
     self.assertAllClose(both, _squares(joined, self._outputs), atol=1e-4)
 
+  def test_pixels_never_lit_and_what_repeats_the_others(self):
+    """Rounding of single precision is no component."""
+    rng = np.random.default_rng(3)
+    self._features['wide'][:, 5:] = 0
+    self._features['two'] = (
+      self._features['wide'] @ rng.standard_normal((9, 4)).astype(np.float32)
+    )
+    sums = self._sums([['wide', 'one', 'two']])
+    of_wide = step_sums.WideSums(9, _SPEC, 1)
+    of_wide.add(self._features['wide'], np.zeros([600, 1, 5]))
+    without = joint_sums.WithoutWide(sums, 'wide', of_wide.of_features)
+    given, both = without.least_squares(['one', 'two'], 3)
+    self.assertAllEqual(given[12:], both[12:])
+    self.assertAllEqual(given[:12], both[:12])
+
   def test_linear_functions_of_what_is_given_leave_nothing(self):
     rng = np.random.default_rng(1)
     # Of very different sizes, two of them equal.
