@@ -21,7 +21,6 @@ from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
 from analysis.probe import step_sums
 
-
 # Components of what a wide representation leaves, relative to the variance
 # before: products with it are of single precision, so less is rounding.
 _LEAST_LEFT = 1e-5

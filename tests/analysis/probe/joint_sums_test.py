@@ -91,9 +91,9 @@ class JointSumsTest(tf.test.TestCase):
     """Rounding of single precision is no component."""
     rng = np.random.default_rng(3)
     self._features['wide'][:, 5:] = 0
-    self._features['two'] = (
-      self._features['wide'] @ rng.standard_normal((9, 4)).astype(np.float32)
-    )
+    self._features['two'] = self._features['wide'] @ rng.standard_normal(
+      (9, 4)
+    ).astype(np.float32)
     sums = self._sums([['wide', 'one', 'two']])
     of_wide = step_sums.WideSums(9, _SPEC, 1)
     of_wide.add(self._features['wide'], np.zeros([600, 1, 5]))
