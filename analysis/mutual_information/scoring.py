@@ -138,6 +138,11 @@ class MutualInformationResult:
     return self.q_values <= LEVEL
 
   @property
+  def shown(self) -> int:
+    """The row of the figures: of the current class, as the post's, if any."""
+    return self.lags.index(CURRENT) if CURRENT in self.lags else 0
+
+  @property
   def ceiling(self) -> float:
     """The highest score that is possible."""
     bins = np.inf if self.num_bins is None else np.log(self.num_bins)

@@ -25,7 +25,9 @@ def _kind(name: str) -> str:
 def gains(
   result: results.ProbeResult, label: str
 ) -> figures.figure.Figure | None:
-  """Draws gains on unseen rollouts, at the first offset.
+  """Draws gains on unseen rollouts, at `result.shown_offset`.
+
+  The planted memory is shown at the offset of what it holds.
 
   Returns:
     The figure; None if the label does not vary.
@@ -33,7 +35,9 @@ def gains(
   spec = result.spec
   rows = []
   for name, of_offset in result.scores['test'].items():
-    score = of_offset[result.offsets[0]][label]
+    is_planted = name.startswith(naming.PLANTED)
+    offset = result.planted_offset if is_planted else result.shown_offset
+    score = of_offset[offset][label]
     if score.gain is None:
       return None
     low, high = score.interval or (score.gain, score.gain)
@@ -47,7 +51,7 @@ def gains(
         score.exact and score.exact.gain,
       )
     )
-  rows += _untrained_rows(result, label, result.offsets[:1])
+  rows += _untrained_rows(result, label, [result.shown_offset])
   most = 1 - spec.chance[label] if label in spec.classes else 1.0
   axis = 'accuracy above chance' if label in spec.classes else 'R²'
   return figures.intervals(

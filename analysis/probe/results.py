@@ -181,3 +181,13 @@ class ProbeResult:
   )
   untrained: learned.AgainstUntrained | None = None
   isolated: dict[str, 'ProbeResult'] = dataclasses.field(default_factory=dict)
+
+  @property
+  def planted_offset(self) -> int:
+    """The offset of the labels that the planted memory holds."""
+    return self.offsets[0]
+
+  @property
+  def shown_offset(self) -> int:
+    """The offset of the figures: the current sprite, as the post's, if any."""
+    return 0 if 0 in self.offsets else self.offsets[0]

@@ -347,7 +347,7 @@ def _about(result: results.ProbeResult) -> str:
     sentences.append(
       'The best linear map from the planted memory attains an R^2 of '
       + ', '.join(attainable)
-      + f' at {naming.short_offset(result.offsets[0])}.'
+      + f' at {naming.short_offset(result.planted_offset)}.'
     )
   return ' '.join(filter(None, sentences))
 

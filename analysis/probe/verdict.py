@@ -50,7 +50,7 @@ class _Held:
     self._result = result
     self._scores = result.scores['test']
     # The planted memory holds the labels of this offset.
-    self._planted_offset = result.offsets[0]
+    self._planted_offset = result.planted_offset
 
   def labels(self, offset: int) -> list[str]:
     """Labels that vary; others cannot be decided."""

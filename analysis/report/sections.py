@@ -96,14 +96,15 @@ def add_predictions(
 
 def add_probe(sections: Sections, result: probe.ProbeResult) -> None:
   """Adds Test 1, except for its full tables."""
-  sprite = probe.naming.sprite(result.offsets[0])
+  sprite = probe.naming.sprite(result.shown_offset)
+  planted = probe.naming.sprite(result.planted_offset)
   varying = sections.about['evaluation']['varying']
   sections.add(
     '## Test 1: can the latents be read?',
-    f'A linear layer, the *probe*, is trained to predict the latents of '
-    f'{sprite} from the numbers that the network holds at a step. Latents that '
-    'it can read are there in linear form. Latents that it cannot read may '
-    'still be there in another form.',
+    'A linear layer, the *probe*, is trained to predict the latents of a '
+    'sprite from the numbers that the network holds at a step. Latents that it '
+    'can read are there in linear form. Latents that it cannot read may still '
+    'be there in another form.',
   )
   post = probe.tables.post_table(result, varying)
   if post is not None:
@@ -134,9 +135,10 @@ def add_probe(sections: Sections, result: probe.ProbeResult) -> None:
       'probe, the best linear one for the same training rollouts (for the '
       'image, for the first of them). An arrow marks a value outside the '
       'figure. Blue: the memory; green: the controller; light blue: the input; '
-      'grey: controls. The planted memory holds these latents, random inputs '
-      'hold nothing, and untrained cores hold what needs no learning: mean and '
-      'range of them, by the exact probe.',
+      f'grey: controls. The planted memory holds the latents of {planted}, and '
+      'is probed for them. Random inputs hold nothing, and untrained cores '
+      'hold what needs no learning: mean and range of them, by the exact '
+      'probe.',
     )
   if len(result.offsets) > 1 and _OVER_TIME in varying:
     sections.plot(
@@ -181,7 +183,7 @@ def add_mutual_information(
       f'mutual_information_spread_{name}',
       figures.histogram(
         {
-          'true x': result.scores[0],
+          'true x': result.scores[result.shown],
           'random x': result.control,
           'shifted x': result.shifted,
         },
@@ -190,7 +192,7 @@ def add_mutual_information(
       ),
       f'Spread of mutual information: {title}',
       f'Scores of all numbers of the {title}: with the true x positions of '
-      f'{probe.naming.sprite(result.lags[0])}, with the same positions in '
+      f'{_shown(result)}, with the same positions in '
       'random order, and with the true sequence shifted in time. An estimate '
       'from a finite number of steps is above zero even where there is '
       'nothing; the random and the shifted positions show by how much.',
@@ -203,20 +205,25 @@ def add_mutual_information(
   )
 
 
+def _shown(result: mutual_information.MutualInformationResult) -> str:
+  """The sprite of the lag in the figures."""
+  return probe.naming.sprite(result.lags[result.shown])
+
+
 def _plot_locations(sections: Sections, name: str, result: Any) -> None:
   title = tables.title(name)
   row = 'slot' if name == 'memory' else 'head'
   sections.plot(
     f'mutual_information_{name}',
     figures.heat_map(
-      result.excess[0].reshape(result.layout),
-      result.significant[0].reshape(result.layout),
+      result.excess[result.shown].reshape(result.layout),
+      result.significant[result.shown].reshape(result.layout),
       'nats above chance',
       row,
     ),
     f'Mutual information: {title}',
     f'How much information each number of the {title} has about the x position '
-    f'of {probe.naming.sprite(result.lags[0])}, above its information about '
+    f'of {_shown(result)}, above its information about '
     f'the same sequence shifted in time. Each row is a {row}, each column a '
     'position in its word. Orange dots: significant after correction for all '
     f'numbers and lags. At most {result.ceiling:.2f} nats are possible.',

@@ -1,11 +1,13 @@
 """Tests for analysis.probe.figures."""
 
+import dataclasses
 from unittest import mock
 
 import tensorflow as tf
 
 from analysis.common import figures as figures_lib
 from analysis.probe import figures
+from analysis.probe import learned
 from tests.analysis.probe import examples
 
 
@@ -31,6 +33,23 @@ class FiguresTest(tf.test.TestCase):
     image = rows['input image (4096)']
     self.assertEqual((image.kind, image.other), ('input', None))
     self.assertEqual(rows['planted memory (256)'].kind, 'control')
+
+  def test_gains_are_of_the_current_sprite_and_of_what_is_planted(self):
+    result = examples.result({(-1, 'scale'): 0.3, (0, 'scale'): 0.2})
+    result = dataclasses.replace(result, offsets=(-1, 0, 5))
+    of_planted = result.scores['test']['planted_256']
+    of_planted[-1], of_planted[0] = of_planted[0], of_planted[-1]
+    of_untrained = result.untrained.compared['memory']
+    for offset, label_score in of_untrained.items():
+      label_score['scale'] = learned.Compared((0.3,), (offset, offset), 1.0)
+    rows = self._rows(figures.gains, result, 'scale')
+    self.assertEqual(rows['memory (256)'].value, 0.2)
+    self.assertEqual(rows['planted memory (256)'].value, 0.5)
+    self.assertEqual(rows['untrained: memory'].value, 0)
+    # Without the current sprite: the first offset.
+    result = dataclasses.replace(result, offsets=(-1, 5))
+    rows = self._rows(figures.gains, result, 'scale')
+    self.assertEqual(rows['memory (256)'].value, 0.3)
 
   def test_no_figure_of_a_label_that_does_not_vary(self):
     result = examples.result()

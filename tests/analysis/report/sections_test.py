@@ -10,6 +10,9 @@ import numpy as np
 from analysis.common import figures
 from analysis.report import sections as sections_lib
 from tests.analysis.lesion import examples
+from tests.analysis.mutual_information import (
+  examples as mutual_information_examples,
+)
 from tests.support import evaluated_run
 
 
@@ -30,13 +33,18 @@ class SectionsTest(absltest.TestCase):
       | {'memory_write_weights.png', 'memory_usage.png'},
       captions.keys(),
     )
+    # Not the first offset and lag: the post's.
     self.assertStartsWith(
       captions['probe_scale.svg'],
-      'How much of the scale of the sprite 5 steps before a linear probe reads',
+      'How much of the scale of the current sprite a linear probe reads',
+    )
+    self.assertIn(
+      'The planted memory holds the latents of the sprite 5 steps before,',
+      captions['probe_scale.svg'],
     )
     for name in ('memory', 'spread_memory'):
       self.assertIn(
-        'of the sprite 1 step before',
+        'of the current sprite',
         captions[f'mutual_information_{name}.svg'],
       )
 
@@ -57,6 +65,27 @@ class SectionsTest(absltest.TestCase):
       self.assertLen(rows, len(result.comparisons) - 1)
       self.assertFalse([row for row in rows if 'steps ago' in row.name])
     self.assertIn('(never cut)', '\n'.join(sections.parts))
+
+  def test_draws_the_scores_of_the_current_sprite(self):
+    for lags, row in ((-1, 0), 1), ((0, 5), 0), ((5, -1), 0):
+      result = mutual_information_examples.result(lags=lags)
+      sections = sections_lib.Sections({'evaluation': {'fixed': []}})
+      with (
+        mock.patch.object(
+          figures, 'heat_map', wraps=figures.heat_map
+        ) as heat_map,
+        mock.patch.object(
+          figures, 'histogram', wraps=figures.histogram
+        ) as histogram,
+      ):
+        sections_lib.add_mutual_information(sections, {'memory': result})
+      excess, significant = heat_map.call_args.args[:2]
+      np.testing.assert_array_equal(excess.ravel(), result.excess[row])
+      np.testing.assert_array_equal(
+        significant.ravel(), result.significant[row]
+      )
+      drawn = histogram.call_args.args[0]['true x']
+      np.testing.assert_array_equal(drawn, result.scores[row])
 
 
 if __name__ == '__main__':
