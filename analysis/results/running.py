@@ -81,13 +81,15 @@ def _run(*words: str) -> None:
   shown = shlex.join(['python', *words])
   print(f'\n{shown}', flush=True)
   # SIGTERM ends the process, too; the default would leave it running.
-  before = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+  before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+  # Shells start what runs in the background with Ctrl-C ignored.
+  ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
   # In a process group of its own, it is signalled once, by this process.
   process = subprocess.Popen([sys.executable, *words], process_group=0)
   try:
     status = process.wait()
   except KeyboardInterrupt:
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM if ignored else signal.SIGINT)
     process.wait()
     raise
   finally:

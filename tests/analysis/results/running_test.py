@@ -33,6 +33,7 @@ def stop(number, frame):
   open('saved', 'w').close()
   sys.exit(130)
 signal.signal(signal.SIGINT, stop)
+signal.signal(signal.SIGTERM, stop)
 open('started', 'w').close()
 time.sleep(60)
 """
@@ -128,9 +129,15 @@ class RunningTest(parameterized.TestCase):
     with self.assertRaisesRegex(errors.UsageError, 'runs/lstm.* lacks numbers'):
       running.run_missing(['lstm'], 1)
 
-  @parameterized.parameters(signal.SIGINT, signal.SIGTERM)
-  def test_a_signal_ends_the_script_in_its_own_way(self, number):
+  @parameterized.parameters(
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGTERM, signal.default_int_handler),
+    (signal.SIGTERM, signal.SIG_IGN),
+  )
+  def test_a_signal_ends_the_script_in_its_own_way(self, number, on_ctrl_c):
     files.write_text('train.py', _WAITS_FOR_CTRL_C)
+    before = signal.signal(signal.SIGINT, on_ctrl_c)
+    self.addCleanup(signal.signal, signal.SIGINT, before)
     handlers = [signal.getsignal(x) for x in (signal.SIGINT, signal.SIGTERM)]
 
     def interrupt():
