@@ -284,12 +284,13 @@ def fit(
   try:
     with progress.Stage(log, 'training probes', num_steps, 'steps') as stage:
       for number, block in enumerate(_ahead(blocks(rollouts, block_steps))):
+        if number:
+          # Graphs of Keras and tf.data refer to each other and to the last
+          # block, so Python would free it much later.
+          gc.collect()
         probe.fit(
           batches(block, copies, seed, number, probe.num_seeds, batch_size)
         )
-        # Graphs of Keras and tf.data refer to each other and to the block, so
-        # Python would free it much later.
-        gc.collect()
         done += len(block.labels)
         stage.done(done)
   finally:
