@@ -99,18 +99,11 @@ class Beyond:
       image: joint_sums.JointSums(widths, sets, num_outputs)
       for image, sets in wide.items()
     }
-    # By name, probes without wide representations and with them.
     self._probes, self._errors = {}, scoring.ErrorSums(spec)
-
-  @property
-  def overall(self) -> tuple[str, ...]:
-    """Representations that are needed with one normalisation for all steps."""
-    return self._narrow.names
 
   def add(
     self,
     features: Mapping[str, np.ndarray],
-    overall: Mapping[str, np.ndarray],
     labels: np.ndarray,
     sampled: exact_probe.SampledLabels,
     each: Callable[..., Any] = map,
@@ -118,20 +111,19 @@ class Beyond:
     """Adds a training rollout.
 
     Args:
-      features: by name float32 `[time, width]`, normalised at each step.
-      overall: the same, by one mean and deviation for all steps.
+      features: by name float32 `[time, width]`, normalised.
       labels: float32 `[time, label]`.
       sampled: says which steps are summed.
       each: `map`, or the same in threads.
     """
     outputs, _ = step_sums.labelled_outputs(self._spec, self._tasks(labels))
     outputs = outputs.reshape([len(outputs), -1])
-    for sums, source, rows in (
-      (self._narrow, overall, sampled.labelled),
-      *((sums, features, sampled.wide) for sums in self._wide.values()),
+    for sums, rows in (
+      (self._narrow, sampled.labelled),
+      *((sums, sampled.wide) for sums in self._wide.values()),
     ):
       if len(rows):
-        chosen = {name: source[name][rows] for name in sums.names}
+        chosen = {name: features[name][rows] for name in sums.names}
         sums.add(chosen, outputs[rows], each)
 
   def _tasks(self, labels: np.ndarray) -> np.ndarray:
@@ -153,13 +145,12 @@ class Beyond:
     }
 
     def fit(name):
-      narrow, wide = {}, {}
-      for given, names in self._asked[name].items():
-        of_wide = set(names) & set(self._wide)
-        if of_wide <= set(without):
-          found = wide if of_wide else narrow
-          found[given] = self._fitted(name, names, without)
-      return [_joined(found) for found in (narrow, wide)]
+      found = {
+        given: self._fitted(name, names, without)
+        for given, names in self._asked[name].items()
+        if set(names) & set(self._wide) <= set(without)
+      }
+      return _joined(found)
 
     self._probes = dict(zip(self._asked, each(fit, self._asked)))
 
@@ -201,7 +192,6 @@ class Beyond:
   def score(
     self,
     features: Mapping[str, np.ndarray],
-    overall: Mapping[str, np.ndarray],
     labels: np.ndarray,
     each: Callable[..., Any] = map,
   ) -> None:
@@ -209,12 +199,7 @@ class Beyond:
     tasks = self._tasks(labels)
 
     def count(name):
-      read = [
-        probes.read(source)
-        for probes, source in zip(self._probes[name], (overall, features))
-        if probes.given
-      ]
-      return self._errors.count(tasks, np.concatenate(read, axis=1))
+      return self._errors.count(tasks, self._probes[name].read(features))
 
     errors = dict(zip(self._probes, each(count, self._probes)))
     self._errors.update(tasks, errors)
@@ -232,18 +217,14 @@ class Beyond:
       _, gain = self._errors.score(name, weights)
       # Without the representation, then with it.
       before, after = gain[:, ::2], gain[:, 1::2]
-      given_sets = [given for each in probes for given in each.given]
-      unordered = {
+      found[name] = {
         given: scoring.differences(
           after[:, i] - (before[:, i] if given != ALONE else 0),
           self._offsets,
           self._spec,
           number,
         )
-        for i, given in enumerate(given_sets)
-      }
-      found[name] = {
-        x: unordered[x] for x in self._asked[name] if x in unordered
+        for i, given in enumerate(probes.given)
       }
     return found
 
@@ -252,8 +233,6 @@ def _joined(
   fitted: Mapping[str, Sequence[tuple[Mapping[str, np.ndarray], np.ndarray]]],
 ) -> _NestedProbes:
   """Puts the probes for all given sets side by side; absent kernels are 0."""
-  if not fitted:
-    return _NestedProbes((), {}, np.zeros([0]))
   probes = [probe for found in fitted.values() for probe in found]
   kernels = {}
   for i, (of_names, _) in enumerate(probes):
