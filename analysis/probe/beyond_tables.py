@@ -21,9 +21,9 @@ _ABOUT = (
   'turn ends, so no linear map of the picture has it. Angles, and memories '
   'with slots in order, are not held against random inputs. *By writing*, '
   '*by reading*: with slots in order of when each was last written, or of the '
-  'weight with which it is read; a sprite that moves from slot to slot is then in one place. The '
-  'planted rotating memory keeps the last 16 sprites, each in the next slot: '
-  'it must be found by writing, and not with fixed slots.'
+  'weight with which it is read; a sprite that moves from slot to slot is then '
+  'in one place. The planted rotating memory keeps the last 16 sprites, each '
+  'in the next slot: it must be found by writing, and not with fixed slots.'
 )
 
 
