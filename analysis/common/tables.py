@@ -30,6 +30,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
   return '\n'.join([line(header), line(rule), *map(line, rows)])
 
 
+def of_rows(rows: Sequence[Mapping[str, str]]) -> str:
+  """Returns the table of rows that have the same columns, by their names."""
+  return table([*rows[0]], [[*row.values()] for row in rows])
+
+
 def write(
   folder: str | os.PathLike[str], name: str, text: str, data: Mapping
 ) -> list[str]:

@@ -112,7 +112,7 @@ def summary(result: measuring.LesionResult) -> str:
       f'lose > {course.MUCH:.0%}': '' if much is None else f'{much:.1%}',
     }
     rows.append(row)
-  table = tables.table([*rows[0]], [[*row.values()] for row in rows])
+  table = tables.of_rows(rows)
   return f'{table}\n\n{_formatted(_ABOUT_SUMMARY, result)}'
 
 

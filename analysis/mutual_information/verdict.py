@@ -153,7 +153,7 @@ def table(results: scoring.Results) -> str:
       mean, low, high = difference
       row['next - current, mean'] = f'{mean:+.4f} ({low:+.4f} to {high:+.4f})'
     rows.append(row)
-  return tables.table(list(rows[0]), [list(row.values()) for row in rows])
+  return tables.of_rows(rows)
 
 
 def _cell(excess: np.ndarray, significant: np.ndarray) -> str:

@@ -320,10 +320,8 @@ def rows(result: results.ProbeResult) -> dict[str, dict[str, str]]:
 
 def table(result: results.ProbeResult) -> str:
   """Returns the small table of what each representation holds, in Markdown."""
-  found = rows(result)
-  header = ['', *next(iter(found.values()))]
-  return tables.table(
-    header, [[naming.in_words(k), *row.values()] for k, row in found.items()]
+  return tables.of_rows(
+    [{'': naming.in_words(k), **row} for k, row in rows(result).items()]
   )
 
 

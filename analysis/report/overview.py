@@ -27,9 +27,7 @@ def _used(result: lesion.LesionResult, name: str) -> str:
   lasting = result.courses[_LESIONS[name]].lasting
   if lasting is None or lasting.share is None:
     return '-'
-  # A mean over few steps may be just below zero.
-  share = f'{lasting.share:.1%}'
-  return share.removeprefix('-') if share == '-0.0%' else share
+  return f'{lasting.share:z.1%}'
 
 
 def _rows(found: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -52,11 +50,8 @@ def markdown(found: Mapping[str, Any]) -> str:
   """
   if 'probe' not in found:
     return ''
-  rows = _rows(found)
-  header = ['', *next(iter(rows.values()))]
-  table = tables.table(
-    header,
-    [[probe.naming.in_words(k), *row.values()] for k, row in rows.items()],
+  table = tables.of_rows(
+    [{'': probe.naming.in_words(k), **row} for k, row in _rows(found).items()]
   )
   about = [probe.tables.ABOUT_SUMMARY]
   if 'lesion' in found:
