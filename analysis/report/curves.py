@@ -18,7 +18,6 @@ from dnc.config import runs
 from dnc.system import command_line
 from dnc.system import errors
 from dnc.system import files
-from dnc.training import session
 
 _PANELS = {'iou': 'intersection over union', 'loss': 'loss'}
 
@@ -42,7 +41,7 @@ def read(model_dirs: Sequence[str]) -> dict[str, dict[str, figures.Points]]:
   }
   for model_dir in model_dirs:
     rows = [
-      row for row in session.read_metrics(model_dir) if row['kind'] == 'report'
+      row for row in runs.read_metrics(model_dir) if row['kind'] == 'report'
     ]
     if not rows or 'iou' not in rows[0]['validation']:
       raise errors.UsageError(

@@ -70,21 +70,21 @@ def read(
     }
     wanted = dataclasses.asdict(evaluation.for_run(training))
     wanted = json.loads(json.dumps(wanted))  # In the types of JSON.
-    last = _metrics(model_dir)[-1]['update']
+    last = runs.read_metrics(model_dir)[-1]['update']
     for config in (about, *(data['config'] for data in found.values())):
       if (config['evaluation'], config['num_updates']) != (wanted, last):
         return None
     return EvaluatedNumbers(
       dict(_numbers(found)), found['probe']['untrained'], about['versions']
     )
-  except (FileNotFoundError, KeyError):
+  except (FileNotFoundError, KeyError, IndexError):  # No file, or no rows.
     return None
 
 
 def training_seconds(model_dir: str) -> float:
   """How long a finished training took, by the speeds that it reported."""
   seconds, before = 0.0, 0
-  for row in _metrics(model_dir):
+  for row in runs.read_metrics(model_dir):
     if row['kind'] == 'report':
       steps = row['num_steps'] - before
       seconds += steps / row['training']['steps_per_second']
@@ -95,12 +95,6 @@ def training_seconds(model_dir: str) -> float:
 def _load(path: str) -> Any:
   with open(path, encoding='utf-8') as file:
     return json.load(file)
-
-
-def _metrics(model_dir: str) -> list[dict[str, Any]]:
-  path = os.path.join(model_dir, runs.METRICS_FILE)
-  with open(path, encoding='utf-8') as file:
-    return [json.loads(line) for line in file]
 
 
 def _numbers(found: Mapping[str, Any]) -> Iterator[tuple[Key, float | None]]:

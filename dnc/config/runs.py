@@ -165,3 +165,27 @@ def opened(config: training.Config, model_dir: str) -> Iterator[None]:
       if os.path.exists(os.path.join(model_dir, CONFIG_FILE)):
         check_same(config, load(model_dir, config.TASK), model_dir)
       yield
+
+
+def read_metrics(model_dir: str) -> list[dict[str, Any]]:
+  """Reads the rows of a run's `metrics.jsonl`; none if there is no such file.
+
+  Ignores a last line that was cut off when a process died.
+
+  Raises:
+    UsageError: if another line is damaged.
+  """
+  rows, path = [], os.path.join(model_dir, METRICS_FILE)
+  with contextlib.suppress(FileNotFoundError):
+    with open(path, 'rb') as file:
+      lines = [line for line in file if line.endswith(b'\n')]
+    for number, line in enumerate(lines):
+      try:
+        row = json.loads(line)
+        # Every row has these two.
+        rows.append(dict(kind=row['kind'], update=row['update']) | row)
+      except (KeyError, TypeError, ValueError) as e:
+        raise errors.UsageError(
+          f'{path}: line {number + 1} is damaged ({e}); restore or remove it'
+        ) from e
+  return rows

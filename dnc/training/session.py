@@ -6,7 +6,6 @@ Each task has its own `Session`; `loop.train` does not depend on the task.
 import abc
 from collections.abc import Iterator
 from collections.abc import Mapping
-import contextlib
 import json
 import math
 import os
@@ -16,7 +15,6 @@ from typing import Any
 
 from dnc import config as config_lib
 from dnc.config import runs
-from dnc.system import errors
 from dnc.system import files
 from dnc.system import json_values
 from dnc.system import progress
@@ -66,7 +64,9 @@ class MetricsFile:
     """Opens the file and drops lines of updates after `num_updates`."""
     self._path = os.path.join(model_dir, runs.METRICS_FILE)
     kept = [
-      row for row in read_metrics(model_dir) if row['update'] <= num_updates
+      row
+      for row in runs.read_metrics(model_dir)
+      if row['update'] <= num_updates
     ]
     files.write_text(self._path, ''.join(json.dumps(x) + '\n' for x in kept))
 
@@ -77,30 +77,6 @@ class MetricsFile:
       file.write(line + '\n')
       file.flush()
       os.fsync(file.fileno())
-
-
-def read_metrics(model_dir: str) -> list[dict[str, Any]]:
-  """Reads the rows of a run's `metrics.jsonl`; none if there is no such file.
-
-  Ignores a last line that was cut off when a process died.
-
-  Raises:
-    UsageError: if another line is damaged.
-  """
-  rows, path = [], os.path.join(model_dir, runs.METRICS_FILE)
-  with contextlib.suppress(FileNotFoundError):
-    with open(path, 'rb') as file:
-      lines = [line for line in file if line.endswith(b'\n')]
-    for number, line in enumerate(lines):
-      try:
-        row = json.loads(line)
-        # Every row has these two.
-        rows.append(dict(kind=row['kind'], update=row['update']) | row)
-      except (KeyError, TypeError, ValueError) as e:
-        raise errors.UsageError(
-          f'{path}: line {number + 1} is damaged ({e}); restore or remove it'
-        ) from e
-  return rows
 
 
 class Session(abc.ABC):

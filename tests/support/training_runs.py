@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc.config import runs
-from dnc.training import session
 
 # A model of a few units, trained for a few updates.
 CONFIG = config_lib.TrainingConfig(
@@ -49,7 +48,7 @@ def _newest(model_dir: str) -> tuple[str, dict[str, np.ndarray]]:
 
 
 def _metrics(model_dir: str) -> list[dict]:
-  rows = session.read_metrics(model_dir)
+  rows = runs.read_metrics(model_dir)
   for row in rows:
     row.get('training', {}).pop(_NOT_COMPARED, None)
   return rows

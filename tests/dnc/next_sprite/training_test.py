@@ -149,7 +149,7 @@ class TrainTest(_WholeRun, tf.test.TestCase):
       self.assertEqual(json.load(file), result)
     self.assertBetween(result['iou'], 0, 1)
     self.assertTrue(any('steps/s' in line for line in log.lines))
-    rows = session.read_metrics(model_dir)
+    rows = runs.read_metrics(model_dir)
     reports = [row for row in rows if row['kind'] == 'report']
     validations = [row for row in rows if row['kind'] == 'validation']
     number = rows[-1]['update']
@@ -180,14 +180,14 @@ class TrainTest(_WholeRun, tf.test.TestCase):
     ):
       losses.append(float(metrics['loss']))
       steps.append(float(metrics['num_steps']))
-    first = session.read_metrics(self._whole)[1]
+    first = runs.read_metrics(self._whole)[1]
     self.assertEqual((first['kind'], first['update']), ('report', 7))
     self.assertAllClose(
       first['training']['loss'], np.average(losses, weights=steps), rtol=1e-6
     )
 
   def test_keeps_the_last_three_and_the_best(self):
-    rows = session.read_metrics(self._whole)
+    rows = runs.read_metrics(self._whole)
     losses = {
       row['update']: row['validation']['loss']
       for row in rows
@@ -268,12 +268,12 @@ class TrainTest(_WholeRun, tf.test.TestCase):
     def written():
       return {e.name: e.stat().st_mtime_ns for e in os.scandir(folder)}
 
-    before = written(), session.read_metrics(self._whole)
+    before = written(), runs.read_metrics(self._whole)
     log = _Lines()
     self.assertEqual(self._train(self._whole, log=log), self._result)
     self.assertLen(log.lines, 1)
     self.assertIn('is already trained', log.lines[0])
-    self.assertEqual((written(), session.read_metrics(self._whole)), before)
+    self.assertEqual((written(), runs.read_metrics(self._whole)), before)
 
   def test_another_run_in_the_folder_is_refused(self):
     other = dataclasses.replace(_CONFIG, hidden_size=9, seed=1)

@@ -89,7 +89,7 @@ class LoopTest(tf.test.TestCase):
     return trainer, loop.train(under_way, checkpoints)
 
   def _updates(self, kind):
-    rows = session.read_metrics(self._model_dir)
+    rows = runs.read_metrics(self._model_dir)
     return [row['update'] for row in rows if row['kind'] == kind]
 
   def test_trains_to_the_last_update(self):

@@ -19,9 +19,7 @@ class MetricsFileTest(tf.test.TestCase):
     self._path = os.path.join(self._folder, runs.METRICS_FILE)
 
   def _rows(self):
-    return [
-      (x['update'], x['loss']) for x in session.read_metrics(self._folder)
-    ]
+    return [(x['update'], x['loss']) for x in runs.read_metrics(self._folder)]
 
   def test_rows_in_order(self):
     file = session.MetricsFile(self._folder, 0)
@@ -44,10 +42,10 @@ class MetricsFileTest(tf.test.TestCase):
       with self.assertRaisesRegex(
         errors.UsageError, f'{self._path}: line 2 is damaged'
       ):
-        session.read_metrics(self._folder)
+        runs.read_metrics(self._folder)
     # A line that was cut off when a process died.
     files.write_text(self._path, good + bad[:-1])
-    self.assertLen(session.read_metrics(self._folder), 1)
+    self.assertLen(runs.read_metrics(self._folder), 1)
 
 
 if __name__ == '__main__':
