@@ -4,11 +4,13 @@
   python -m analysis.results --kinds=model_b   # a part; then the tables of all
   python -m analysis.results --kinds=          # the tables of what is there
 
-What is trained and evaluated is kept in runs/ and not run again. After Ctrl-C,
-the same command goes on.
+What is trained and evaluated is kept in runs/, its numbers in docs/results/. It
+is not run again. After Ctrl-C, the same command goes on. With an empty
+--results_dir, models that have no run here are trained, too.
 """
 
 from collections.abc import Sequence
+import os
 import sys
 
 from absl import flags
@@ -37,6 +39,12 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     lower_bound=1,
     flag_values=flag_values,
   )
+  flags.DEFINE_string(
+    'results_dir',
+    os.path.join('docs', 'results', 'quick'),
+    'The folder that keeps the numbers of evaluated models.',
+    flag_values=flag_values,
+  )
 
 
 def main(
@@ -45,15 +53,16 @@ def main(
   """Runs what is missing, then writes the tables."""
   del argv
   names, num_models = flag_values.kinds, flag_values.num_models
+  folder = flag_values.results_dir
   for name in names:
     if name not in kinds_lib.KINDS:
       raise errors.UsageError(
         f'--kinds={name}: must be some of {", ".join(kinds_lib.KINDS)}'
       )
   page.split()
-  for line in running.plan(names, num_models):
+  for line in running.plan(names, num_models, folder):
     print(line, flush=True)
-  running.run_missing(names, num_models)
+  running.run_missing(names, num_models, folder)
 
   # TensorFlow takes seconds to load, and memory that the runs may need.
   command_line.load_tensorflow()
@@ -63,7 +72,7 @@ def main(
     name: [
       numbers
       for seed in range(kind.number(num_models))
-      if (numbers := running.read(kind, seed)) is not None
+      if (numbers := running.read(kind, seed, folder)) is not None
     ]
     for name, kind in kinds_lib.KINDS.items()
   }

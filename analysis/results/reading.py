@@ -10,6 +10,7 @@ import json
 import os
 from typing import Any
 
+from analysis.results import kinds
 from dnc import config as config_lib
 from dnc.config import runs
 
@@ -43,6 +44,36 @@ class EvaluatedNumbers:
   versions: Mapping[str, str]
 
 
+def settings(
+  training: config_lib.TrainingConfig,
+  evaluation: config_lib.EvaluationConfig | None = None,
+) -> dict[str, Any]:
+  """The settings of a training and its evaluation, in the types of JSON.
+
+  The evaluation is the preset's by default.
+  """
+  evaluation = evaluation or config_lib.make_evaluation(kinds.PRESET)
+  found = dict(
+    training=dataclasses.asdict(training),
+    evaluation=dataclasses.asdict(evaluation.for_run(training)),
+  )
+  return json.loads(json.dumps(found))
+
+
+def agrees(recorded: Any, wanted: Any) -> bool:
+  """Whether recorded settings are those wanted.
+
+  A setting that is not recorded is newer than the record, which counts as one
+  with the default.
+  """
+  if isinstance(recorded, dict) and isinstance(wanted, dict):
+    return all(
+      key in wanted and agrees(value, wanted[key])
+      for key, value in recorded.items()
+    )
+  return recorded == wanted
+
+
 def read(
   model_dir: str,
   training: config_lib.TrainingConfig,
@@ -68,11 +99,12 @@ def read(
     found = {
       name: _load(os.path.join(folder, f'{name}.json')) for name in names
     }
-    wanted = dataclasses.asdict(evaluation.for_run(training))
-    wanted = json.loads(json.dumps(wanted))  # In the types of JSON.
+    wanted = settings(training, evaluation)['evaluation']
     last = runs.read_metrics(model_dir)[-1]['update']
     for config in (about, *(data['config'] for data in found.values())):
-      if (config['evaluation'], config['num_updates']) != (wanted, last):
+      if config['num_updates'] != last:
+        return None
+      if not agrees(config['evaluation'], wanted):
         return None
     return EvaluatedNumbers(
       dict(_numbers(found)), found['probe']['untrained'], about['versions']

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 
+from analysis.results import keeping
 from analysis.results import kinds as kinds_lib
 from analysis.results import reading
 from dnc import config as config_lib
@@ -21,15 +22,27 @@ from dnc.system import errors
 from dnc.system import progress
 
 
-def read(kind: kinds_lib.Kind, seed: int) -> reading.EvaluatedNumbers | None:
-  """The numbers of a model; None if it has not been trained and evaluated."""
+def read(
+  kind: kinds_lib.Kind, seed: int, folder: str
+) -> reading.EvaluatedNumbers | None:
+  """The numbers of a model: of its run here, else those that `folder` keeps.
+
+  None if it has not been trained and evaluated. What only the run has is added
+  to the folder.
+  """
+  kept = keeping.read(folder, kind, seed)
   if not _is_trained(kind.model_dir(seed)):
-    return None
+    return kept
   evaluation = config_lib.make_evaluation(kinds_lib.PRESET)
-  return reading.read(kind.model_dir(seed), kind.training(seed), evaluation)
+  training = kind.training(seed)
+  found = reading.read(kind.model_dir(seed), training, evaluation)
+  if found is None:
+    return kept
+  keeping.write(folder, kind, seed, found)
+  return found
 
 
-def plan(names: Sequence[str], num_models: int) -> Iterator[str]:
+def plan(names: Sequence[str], num_models: int, folder: str) -> Iterator[str]:
   """Says what is there, in a line for each kind, and what is to be run."""
   to_train, to_evaluate = set(), set()  # Kinds may share runs.
   for name in names:
@@ -37,21 +50,23 @@ def plan(names: Sequence[str], num_models: int) -> Iterator[str]:
     seeds = range(kind.number(num_models))
     model_dirs = [kind.model_dir(seed) for seed in seeds]
     trained = [x for x in model_dirs if _is_trained(x)]
-    evaluated = [kind.model_dir(x) for x in seeds if read(kind, x) is not None]
+    evaluated = [
+      kind.model_dir(x) for x in seeds if read(kind, x, folder) is not None
+    ]
     line = (
-      f'{name}: {len(trained)} of {len(seeds)} trained, {len(evaluated)} '
-      'evaluated'
+      f'{name}: {len(evaluated)} of {len(seeds)} evaluated, {len(trained)} '
+      'trained here'
     )
     if trained:
       seconds = sum(map(reading.training_seconds, trained)) / len(trained)
       line += f'; a training takes {progress.duration(seconds)}'
     yield line
-    to_train |= {*model_dirs} - {*trained}
+    to_train |= {*model_dirs} - {*trained} - {*evaluated}
     to_evaluate |= {*model_dirs} - {*evaluated}
   yield f'to run: {len(to_train)} trainings, {len(to_evaluate)} evaluations'
 
 
-def run_missing(names: Sequence[str], num_models: int) -> None:
+def run_missing(names: Sequence[str], num_models: int, folder: str) -> None:
   """Trains and evaluates what is missing, the first seed of all kinds first.
 
   Raises:
@@ -62,14 +77,15 @@ def run_missing(names: Sequence[str], num_models: int) -> None:
     for kind in (kinds_lib.KINDS[name] for name in names):
       if seed >= kind.number(num_models):
         continue
+      if read(kind, seed, folder) is not None:
+        continue
       model_dir = kind.model_dir(seed)
       if not _is_trained(model_dir):
         _run('train.py', *kind.flags(), f'--seed={seed}')
-      if read(kind, seed) is None:
-        preset = f'--preset={kinds_lib.PRESET}'
-        _run('evaluate.py', preset, f'--model_dir={model_dir}')
-        if read(kind, seed) is None:
-          raise errors.UsageError(f'{model_dir}: its evaluation lacks numbers')
+      preset = f'--preset={kinds_lib.PRESET}'
+      _run('evaluate.py', preset, f'--model_dir={model_dir}')
+      if read(kind, seed, folder) is None:
+        raise errors.UsageError(f'{model_dir}: its evaluation lacks numbers')
 
 
 def _is_trained(model_dir: str) -> bool:

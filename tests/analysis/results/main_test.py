@@ -37,7 +37,7 @@ class MainTest(absltest.TestCase):
     for seed in range(2):
       examples.write_run(kinds.KINDS['model_b'], seed)
     output = self._run('--kinds=model_b,truncation_15', '--num_models=2')
-    self.assertStartsWith(output, 'model_b: 2 of 2 trained, 2 evaluated; a tr')
+    self.assertStartsWith(output, 'model_b: 2 of 2 evaluated, 2 trained here; ')
     self.assertIn('\nto run: 0 trainings, 0 evaluations\n', output)
     self.assertEndsWith(output, f'tables: {page.PATH}\n')
     text = self._page()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -11,6 +12,7 @@ import time
 from absl.testing import absltest
 from absl.testing import parameterized
 
+from analysis.results import keeping
 from analysis.results import kinds
 from analysis.results import running
 from dnc.config import runs
@@ -37,6 +39,7 @@ signal.signal(signal.SIGTERM, stop)
 open('started', 'w').close()
 time.sleep(60)
 """
+_KEPT = 'kept'
 _LSTM, _SHORT = kinds.KINDS['lstm'], kinds.KINDS['truncation_5']
 
 
@@ -79,41 +82,60 @@ class RunningTest(parameterized.TestCase):
     )
     names = ('lstm', 'truncation_5')
     self.assertEqual(
-      list(running.plan(names, 2)),
+      list(running.plan(names, 2, _KEPT)),
       [
-        'lstm: 0 of 2 trained, 0 evaluated',
-        'truncation_5: 0 of 1 trained, 0 evaluated',
+        'lstm: 0 of 2 evaluated, 0 trained here',
+        'truncation_5: 0 of 1 evaluated, 0 trained here',
         'to run: 3 trainings, 3 evaluations',
       ],
     )
-    running.run_missing(names, 2)
+    running.run_missing(names, 2, _KEPT)
     # The first seed of all kinds comes first.
     self.assertEqual(self._calls(), [*first, *short, *second])
     self.assertEqual(
-      running.read(_LSTM, 1).numbers['prediction', 'loss'], 101.0
+      running.read(_LSTM, 1, _KEPT).numbers['prediction', 'loss'], 101.0
     )
 
-    running.run_missing(names, 2)
+    running.run_missing(names, 2, _KEPT)
     self.assertLen(self._calls(), 6)
     path = os.path.join(_LSTM.model_dir(0), runs.EVALUATION_DIR, 'report.json')
     os.remove(path)
+    os.remove(keeping.path(_KEPT, _LSTM, 0))
     self.assertEqual(
-      list(running.plan(names, 2)),
+      list(running.plan(names, 2, _KEPT)),
       [
-        'lstm: 2 of 2 trained, 1 evaluated; a training takes 0:00:30',
-        'truncation_5: 1 of 1 trained, 1 evaluated; a training takes 0:00:30',
+        'lstm: 1 of 2 evaluated, 2 trained here; a training takes 0:00:30',
+        'truncation_5: 1 of 1 evaluated, 1 trained here; a training takes '
+        '0:00:30',
         'to run: 0 trainings, 1 evaluations',
       ],
     )
-    running.run_missing(names, 2)
+    running.run_missing(names, 2, _KEPT)
     self.assertEqual(self._calls()[6:], first[1:])
+
+  def test_numbers_outlive_their_runs(self):
+    self._plant(_LSTM, 0)
+    running.run_missing(['lstm'], 1, _KEPT)
+    found = running.read(_LSTM, 0, _KEPT)
+    shutil.rmtree(runs.RUNS_DIR)
+    self.assertEqual(
+      list(running.plan(['lstm'], 1, _KEPT)),
+      [
+        'lstm: 1 of 1 evaluated, 0 trained here',
+        'to run: 0 trainings, 0 evaluations',
+      ],
+    )
+    running.run_missing(['lstm'], 1, _KEPT)
+    self.assertLen(self._calls(), 2)
+    self.assertEqual(running.read(_LSTM, 0, _KEPT).numbers, found.numbers)
+    self.assertIsNone(running.read(_LSTM, 0, 'another'))
 
   def test_kinds_share_runs(self):
     names = ('model_b', 'truncation_15')
-    *_, line = running.plan(names, 1)
+    *_, line = running.plan(names, 1, _KEPT)
     self.assertEqual(line, 'to run: 1 trainings, 1 evaluations')
     self._plant(kinds.KINDS['model_b'], 0)
-    running.run_missing(names, 1)
+    running.run_missing(names, 1, _KEPT)
     self.assertLen(self._calls(), 2)
 
   def test_a_script_fails(self):
@@ -121,13 +143,13 @@ class RunningTest(parameterized.TestCase):
     with self.assertRaisesRegex(
       errors.UsageError, 'train.py --preset=quick --seed=0 ended with status 3'
     ):
-      running.run_missing(['model_b'], 1)
+      running.run_missing(['model_b'], 1, _KEPT)
 
   def test_an_evaluation_without_numbers(self):
     self._plant(_LSTM, 0)
     files.write_text('evaluate.py', '')
     with self.assertRaisesRegex(errors.UsageError, 'runs/lstm.* lacks numbers'):
-      running.run_missing(['lstm'], 1)
+      running.run_missing(['lstm'], 1, _KEPT)
 
   @parameterized.parameters(
     (signal.SIGINT, signal.default_int_handler),
@@ -148,7 +170,7 @@ class RunningTest(parameterized.TestCase):
     thread = threading.Thread(target=interrupt)
     thread.start()
     with self.assertRaises(KeyboardInterrupt):
-      running.run_missing(['model_b'], 1)
+      running.run_missing(['model_b'], 1, _KEPT)
     thread.join()
     self.assertTrue(os.path.exists('saved'))
     self.assertEqual(
@@ -158,7 +180,7 @@ class RunningTest(parameterized.TestCase):
   def test_a_script_that_was_interrupted_itself(self):
     files.write_text('train.py', 'raise SystemExit(130)')
     with self.assertRaises(KeyboardInterrupt):
-      running.run_missing(['model_b'], 1)
+      running.run_missing(['model_b'], 1, _KEPT)
 
 
 if __name__ == '__main__':

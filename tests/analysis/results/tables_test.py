@@ -22,7 +22,9 @@ class TablesTest(tf.test.TestCase):
         for seed in range(number):
           examples.write_run(kinds.KINDS[name], seed)
       found = {
-        name: [running.read(kind, k) for k in range(planted.get(name, 0))]
+        name: [
+          running.read(kind, k, 'kept') for k in range(planted.get(name, 0))
+        ]
         for name, kind in kinds.KINDS.items()
       }
     cls._text = tables.text(found)

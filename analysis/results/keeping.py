@@ -1,0 +1,91 @@
+"""The numbers of evaluated models in files of their own, a few kB each.
+
+The repository has them, so that nobody must train all models to see a number or
+to add a model. A file counts if its settings are those asked for.
+"""
+
+from collections.abc import Mapping
+import json
+import os
+from typing import Any
+
+from analysis.results import kinds as kinds_lib
+from analysis.results import reading
+from dnc.system import errors
+from dnc.system import files
+
+# Between the parts of a key.
+_SEPARATOR = '/'
+_DIGITS = 6
+
+
+def path(folder: str, kind: kinds_lib.Kind, seed: int) -> str:
+  """The file of a model; kinds that share a run share it."""
+  return os.path.join(folder, f'{kind.training(seed).name()}.json')
+
+
+def write(
+  folder: str,
+  kind: kinds_lib.Kind,
+  seed: int,
+  found: reading.EvaluatedNumbers,
+) -> None:
+  """Writes the numbers of a model; floats to six significant digits."""
+  data = dict(
+    settings=reading.settings(kind.training(seed)),
+    versions=found.versions,
+    untrained=_rounded(found.untrained),
+    numbers={
+      _SEPARATOR.join(map(str, key)): _rounded(value)
+      for key, value in found.numbers.items()
+    },
+  )
+  with files.explained_errors(folder):
+    os.makedirs(folder, exist_ok=True)
+    files.write_json(path(folder, kind, seed), data)
+
+
+def read(
+  folder: str, kind: kinds_lib.Kind, seed: int
+) -> reading.EvaluatedNumbers | None:
+  """Reads them; None if there is no file, or its settings are others.
+
+  Raises:
+    UsageError: if the file is no such file.
+  """
+  name = path(folder, kind, seed)
+  try:
+    with open(name, encoding='utf-8') as file:
+      data = json.load(file)
+    if not reading.agrees(
+      data['settings'], reading.settings(kind.training(seed))
+    ):
+      return None
+    numbers = {
+      tuple(map(_part, key.split(_SEPARATOR))): value
+      for key, value in data['numbers'].items()
+    }
+    return reading.EvaluatedNumbers(
+      numbers, data['untrained'], data['versions']
+    )
+  except FileNotFoundError:
+    return None
+  except (ValueError, KeyError, TypeError, AttributeError) as e:
+    raise errors.UsageError(
+      f'{name}: not the numbers of a model ({e}); delete it'
+    ) from e
+
+
+def _part(text: str) -> str | int:
+  """Offsets and lags are whole numbers."""
+  return int(text) if text.removeprefix('-').isdigit() else text
+
+
+def _rounded(value: Any) -> Any:
+  if isinstance(value, float):
+    return float(f'{value:.{_DIGITS}g}')
+  if isinstance(value, Mapping):
+    return {key: _rounded(each) for key, each in value.items()}
+  if isinstance(value, (list, tuple)):
+    return [_rounded(each) for each in value]
+  return value
