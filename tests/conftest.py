@@ -1,5 +1,6 @@
 """Sets the folder that all processes of a test session share."""
 
+import gc
 import os
 
 import pytest
@@ -14,3 +15,8 @@ def session_folder(tmp_path_factory):
   if 'PYTEST_XDIST_WORKER' in os.environ:
     folder = folder.parent
   evaluated_run.session_folder = str(folder)
+
+
+def pytest_collection_finish():
+  """Garbage collection need not walk through the modules again and again."""
+  gc.freeze()
