@@ -292,7 +292,7 @@ def _run_probe(run: evaluated_run.EvaluatedRun) -> probe.ProbeResult:
   result = probe.from_traces(
     run.traces(requests.trained),
     run.evaluation.offsets,
-    inputs=probe.sprite_inputs(run.table, spec),
+    inputs=probe.sprite_inputs(run.table, spec, run.evaluation.offsets),
     num_slots=run.trained.config.memory_size if _has_memory(run) else None,
     **settings,
   )

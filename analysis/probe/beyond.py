@@ -4,7 +4,8 @@ Hewitt et al., "Conditional probing: measuring usable information beyond a
 baseline" (2021). For each label: the gain of the exact probe of the given
 representations and this one together, minus that of the given ones alone, on
 unseen rollouts. Least squares and, for classes, the discriminant follow from
-`joint_sums.py`, over the steps that have the labels of all tasks. A wide
+`joint_sums.py`. They are fitted to, and scored on, the steps that have the
+labels of all offsets. A wide
 representation, such as the image, may be given, but is not asked for: the
 probes with it are fitted to the first of these steps, as its exact probe is.
 """
@@ -99,11 +100,18 @@ class Beyond:
       image: joint_sums.JointSums(widths, sets, num_outputs)
       for image, sets in wide.items()
     }
+    # By name, probes without wide representations and with them.
     self._probes, self._errors = {}, scoring.ErrorSums(spec)
+
+  @property
+  def overall(self) -> tuple[str, ...]:
+    """Representations that are needed with one normalisation for all steps."""
+    return self._narrow.names
 
   def add(
     self,
     features: Mapping[str, np.ndarray],
+    overall: Mapping[str, np.ndarray],
     labels: np.ndarray,
     sampled: exact_probe.SampledLabels,
     each: Callable[..., Any] = map,
@@ -111,19 +119,20 @@ class Beyond:
     """Adds a training rollout.
 
     Args:
-      features: by name float32 `[time, width]`, normalised.
+      features: by name float32 `[time, width]`, normalised at each step.
+      overall: the same, by one mean and deviation for all steps.
       labels: float32 `[time, label]`.
       sampled: says which steps are summed.
       each: `map`, or the same in threads.
     """
     outputs, _ = step_sums.labelled_outputs(self._spec, self._tasks(labels))
     outputs = outputs.reshape([len(outputs), -1])
-    for sums, rows in (
-      (self._narrow, sampled.labelled),
-      *((sums, sampled.wide) for sums in self._wide.values()),
+    for sums, source, rows in (
+      (self._narrow, overall, sampled.labelled),
+      *((sums, features, sampled.wide) for sums in self._wide.values()),
     ):
       if len(rows):
-        chosen = {name: features[name][rows] for name in sums.names}
+        chosen = {name: source[name][rows] for name in sums.names}
         sums.add(chosen, outputs[rows], each)
 
   def _tasks(self, labels: np.ndarray) -> np.ndarray:
@@ -145,12 +154,13 @@ class Beyond:
     }
 
     def fit(name):
-      found = {
-        given: self._fitted(name, names, without)
-        for given, names in self._asked[name].items()
-        if set(names) & set(self._wide) <= set(without)
-      }
-      return _joined(found)
+      narrow, wide = {}, {}
+      for given, names in self._asked[name].items():
+        of_wide = set(names) & set(self._wide)
+        if of_wide <= set(without):
+          found = wide if of_wide else narrow
+          found[given] = self._fitted(name, names, without)
+      return [_joined(found) for found in (narrow, wide)]
 
     self._probes = dict(zip(self._asked, each(fit, self._asked)))
 
@@ -192,14 +202,25 @@ class Beyond:
   def score(
     self,
     features: Mapping[str, np.ndarray],
+    overall: Mapping[str, np.ndarray],
     labels: np.ndarray,
     each: Callable[..., Any] = map,
   ) -> None:
-    """Adds an unseen rollout; see `add`."""
+    """Adds the steps of an unseen rollout that have all labels; see `add`.
+
+    Probes are fitted to such steps only. At the start of a rollout, where the
+    memory is still empty, they would go astray.
+    """
     tasks = self._tasks(labels)
+    tasks[~tasks[..., -1].all(axis=1)] = 0
 
     def count(name):
-      return self._errors.count(tasks, self._probes[name].read(features))
+      read = [
+        probes.read(source)
+        for probes, source in zip(self._probes[name], (overall, features))
+        if probes.given
+      ]
+      return self._errors.count(tasks, np.concatenate(read, axis=1))
 
     errors = dict(zip(self._probes, each(count, self._probes)))
     self._errors.update(tasks, errors)
@@ -217,14 +238,18 @@ class Beyond:
       _, gain = self._errors.score(name, weights)
       # Without the representation, then with it.
       before, after = gain[:, ::2], gain[:, 1::2]
-      found[name] = {
+      given_sets = [given for each in probes for given in each.given]
+      unordered = {
         given: scoring.differences(
           after[:, i] - (before[:, i] if given != ALONE else 0),
           self._offsets,
           self._spec,
           number,
         )
-        for i, given in enumerate(probes.given)
+        for i, given in enumerate(given_sets)
+      }
+      found[name] = {
+        x: unordered[x] for x in self._asked[name] if x in unordered
       }
     return found
 
@@ -233,6 +258,8 @@ def _joined(
   fitted: Mapping[str, Sequence[tuple[Mapping[str, np.ndarray], np.ndarray]]],
 ) -> _NestedProbes:
   """Puts the probes for all given sets side by side; absent kernels are 0."""
+  if not fitted:
+    return _NestedProbes((), {}, np.zeros([0]))
   probes = [probe for found in fitted.values() for probe in found]
   kernels = {}
   for i, (of_names, _) in enumerate(probes):

@@ -1,7 +1,10 @@
 """Tables of what each representation adds to others."""
 
+from collections.abc import Iterator
+
 from analysis.common import tables
 from analysis.probe import beyond
+from analysis.probe import exact_probe
 from analysis.probe import formats
 from analysis.probe import naming
 from analysis.probe import results
@@ -10,20 +13,27 @@ _ABOUT = (
   'What a representation tells beyond what is given (conditional probing, '
   'Hewitt et al., 2021): R^2 of the exact probe of both together, minus that '
   'of the given numbers alone; for classes the same with the accuracy of the '
-  'linear discriminant. A linear function of what is given adds nearly 0: '
-  'scaling step by step leaves it not quite linear. *Alone*: nothing is given. '
-  '*Inputs*: the image and the action that go into this very step; '
-  'as the image is wide, these probes are fitted to the first steps only, like '
+  'linear discriminant. They are fitted to, and scored on, the steps that '
+  'have the labels of all offsets. *Alone*: nothing is given. Each number has '
+  'one mean and deviation for all steps, so a linear function of what is given '
+  "adds 0, and *alone* differs a little from the exact probe's own score. Only "
+  'with the image they are of each step, and what is linear can add a little. '
+  '*Actions*: that of this step, and those that led to each labelled sprite '
+  'and away from it. *Inputs*: these and the image of this step; as the image '
+  'is wide, these probes are fitted to the first steps only, like '
   'its exact probe. *Controller*: its hidden and cell state together. *Angle*: '
   'the orientation as a point (cos, sin) that goes around a circle once for '
   'every turn after which the sprite looks the same: a quarter for squares, a '
   'half for ellipses, a whole for hearts. The raw orientation jumps where a '
-  'turn ends, so no linear map of the picture has it. Angles, and memories '
-  'with slots in order, are not held against random inputs. *By writing*, '
-  '*by reading*: with slots in order of when each was last written, or of the '
-  'weight with which it is read; a sprite that moves from slot to slot is then '
-  'in one place. The planted rotating memory keeps the last 16 sprites, each '
-  'in the next slot: it must be found by writing, and not with fixed slots.'
+  'turn ends, so no linear map has it from the picture alone; the actions tell '
+  'how it changes. *By writing*, *by reading*: with slots '
+  'in order of when each was last written, or of the weight with which it is '
+  'read; a sprite that moves from slot to slot is then in one place. Angles '
+  'and sorted memories count as held if the interval of *alone* is above 0: '
+  'there are no random inputs or shuffled labels for them. *Too wide*: of '
+  f'more than {exact_probe.MAX_WIDTH:,} numbers, so not asked. The '
+  'planted rotating memory keeps the last 16 sprites, each in the next slot: '
+  'it must be found by writing, and not with fixed slots.'
 )
 
 
@@ -47,11 +57,19 @@ def _table(result: results.ProbeResult, offset: int) -> str:
         formats.gain_cell(x.difference, x.interval) for x in labels.values()
       ]
       rows.append([what, *cells])
-  if 'memory' in result.beyond:
-    # Traces may lack the weights by which slots are sorted.
-    rows += [
-      [naming.in_words(name), *[formats.NONE] * len(labels)]
-      for name in (f'memory{order}' for order in naming.ORDERS)
-      if name not in result.beyond
-    ]
+  rows += [[what, *[formats.NONE] * len(labels)] for what in _left_out(result)]
   return tables.table(['', *map(naming.in_words, labels)], rows)
+
+
+def _left_out(result: results.ProbeResult) -> Iterator[str]:
+  """Yields what is not asked, and why if it is too wide."""
+  for name, width in result.widths.items():
+    is_wide = width > exact_probe.MAX_WIDTH
+    if is_wide and not naming.is_control(name):
+      yield f'{formats.named(result, name)}, too wide'
+    if name == 'memory':
+      # Traces may lack the weights by which slots are sorted.
+      for order in naming.ORDERS:
+        if f'{name}{order}' not in result.beyond:
+          words = naming.in_words(f'{name}{order}')
+          yield f'{words}, too wide' if is_wide else words

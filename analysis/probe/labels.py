@@ -16,7 +16,7 @@ from dnc.dsprites import latents
 
 # The orientation as a point on a circle: cosine and sine of k times the angle.
 # A sprite looks the same after a k-th of a turn, and both ends of [0, 2 pi] are
-# one picture, so no linear map of it has the angle itself.
+# one picture, so no linear map of the picture alone has the angle itself.
 ANGLE = 'orientation_angle'
 # All labels of a sprite, and their numbers in an array of labels.
 OF_SPRITES = (*latents.NAMES, ANGLE)

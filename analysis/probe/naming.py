@@ -5,8 +5,10 @@ from analysis.common import tables
 # Prefixes of the names of controls.
 RANDOM = 'random_'
 PLANTED = 'planted_'
-# The inputs of a model of sprites.
-MODEL_INPUTS = ('image', 'action')
+# The inputs of a model of sprites: of this step, and the actions of this and of
+# earlier steps that led to the labelled sprites and away from them.
+ACTIONS = 'actions_around'
+MODEL_INPUTS = ('image', 'action', ACTIONS)
 
 # Suffixes of a memory whose slots are in another order.
 BY_WRITING = '_by_writing'
@@ -22,6 +24,7 @@ ORDERS = {
 _IN_WORDS = {
   ROTATING: 'planted rotating memory',
   'image': 'input image',
+  ACTIONS: 'actions around the sprites',
   'x_position': 'x',
   'y_position': 'y',
   'orientation_angle': 'angle',

@@ -78,11 +78,38 @@ class StepNormaliser:
     clipped to this bound.
     """
     deviation = self.deviation
+    return self._transform(self.mean, deviation, deviation > 0, self._count)
+
+  def transform_overall(self) -> Callable[[np.ndarray], np.ndarray]:
+    """Like `transform`, with one mean and deviation of a number for all steps.
+
+    A linear function of the numbers stays one, which scaling each step by its
+    own deviation would undo. What differs only by float32's rounding does not
+    vary.
+    """
+    total = self._count.sum()
+    share = self._count / total
+    mean = (share * self.mean).sum(axis=0)
+    squares = self.deviation**2 + (self.mean - mean) ** 2
+    deviation = np.sqrt((share * squares).sum(axis=0))
+    varies = deviation > np.finfo(np.float32).eps * np.abs(mean)
+    # One row, for any number of steps.
+    rows = (x[np.newaxis] for x in (mean, deviation, varies))
+    return self._transform(*rows, np.reshape(total, [1, 1]))
+
+  @staticmethod
+  def _transform(
+    mean: np.ndarray,
+    deviation: np.ndarray,
+    varies: np.ndarray,
+    count: np.ndarray,
+  ) -> Callable[[np.ndarray], np.ndarray]:
+    """See `transform`; `[time, width]`, or one row for all steps."""
     inverse = np.zeros_like(deviation)
-    np.divide(1, deviation, out=inverse, where=deviation > 0)
+    np.divide(1, deviation, out=inverse, where=varies)
     inverse = inverse.astype(np.float32)
-    furthest = np.sqrt(self._count - 1).astype(np.float32)
-    mean = self.mean.astype(np.float32)
+    furthest = np.sqrt(count - 1).astype(np.float32)
+    mean = mean.astype(np.float32)
 
     def normalise(features: np.ndarray) -> np.ndarray:
       steps = slice(0, features.shape[-2])

@@ -66,11 +66,14 @@ class _Statistics:
   Attributes:
     num_steps: steps of all training rollouts together.
     normalise: by job, the function that normalises `[time, width]`.
+    overall: by representation, the one that does so alike for all steps; only
+      of those that are not wide.
     labels: by split.
   """
 
   num_steps: int
   normalise: Mapping[_Job, Callable[[np.ndarray], np.ndarray]]
+  overall: Mapping[str, Callable[[np.ndarray], np.ndarray]]
   labels: Mapping[str, labels_lib.Labels]
 
 
@@ -146,6 +149,7 @@ class _Passes:
     # The last jobs are for the exact probes of `beyond.py` alone.
     self._num_trained = len(self._jobs)
     self._jobs += [(name, 0) for name in self._inputs.ordered]
+    self._widths = {**self._inputs.widths, **self._inputs.ordered}
 
   def _map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     return list(self._pool.map(work, items))
@@ -221,6 +225,11 @@ class _Passes:
     if 'test' in self._stream.num_rollouts:
       found['test'] = list(self._stream.labels('test'))
     self._check(found, normalisers)
+    overall = {
+      name: normaliser.transform_overall()
+      for (name, copy), normaliser in normalisers.items()
+      if not copy and self._widths[name] <= exact_probe.MAX_WIDTH
+    }
     # Normalisers are freed as soon as they are used: those of images are large.
     normalise = {job: normalisers.pop(job).transform() for job in self._jobs}
     spec = self._stream.spec
@@ -233,7 +242,8 @@ class _Passes:
       )
       for split, of_split in found.items()
     }
-    return _Statistics(sum(map(len, found['train'])), normalise, labels)
+    num_steps = sum(map(len, found['train']))
+    return _Statistics(num_steps, normalise, overall, labels)
 
   def _check(
     self,
@@ -276,21 +286,38 @@ class _Passes:
     """Yields the training steps, and adds them to the exact probes."""
 
     def prepare(rollout, sampled, job):
+      features, overall = self._normalised(rollout, statistics, added, job)
       name, copy = job
-      features = self._inputs.features(rollout, name, copy)
-      features = statistics.normalise[job](features)
       if not copy:
         exact.add(name, features, sampled)
-      return features
+      return features, overall
 
     for rollout, labels in self._rollouts('train', statistics):
       sampled = exact.begin(labels)
       work = functools.partial(prepare, rollout, sampled)
-      features = self._map(work, self._jobs)
-      added.add(self._by_name(features), rollout.labels, sampled, self._map)
+      features, overall = zip(*self._map(work, self._jobs))
+      named = self._by_name(features), self._by_name(overall)
+      added.add(*named, rollout.labels, sampled, self._map)
       yield keras_probe.Examples(features[: self._num_trained], labels)
 
-  def _by_name(self, features: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+  def _normalised(
+    self,
+    rollout: streams.ProbedRollout,
+    statistics: _Statistics,
+    added: beyond.Beyond,
+    job: _Job,
+  ) -> tuple[np.ndarray, np.ndarray | None]:
+    """Features normalised at each step and, where `added` asks, overall."""
+    name, copy = job
+    features = self._inputs.features(rollout, name, copy)
+    overall = None
+    if not copy and name in added.overall:
+      overall = statistics.overall[name](features)
+    return statistics.normalise[job](features), overall
+
+  def _by_name(
+    self, features: Sequence[np.ndarray | None]
+  ) -> dict[str, np.ndarray | None]:
     """The first copy of each representation, from those of all jobs."""
     return {
       name: found
@@ -307,7 +334,7 @@ class _Passes:
     )
     added = beyond.Beyond(
       self._given,
-      {**inputs.widths, **inputs.ordered},
+      self._widths,
       self._stream.extended,
       settings.offsets,
     )
@@ -347,7 +374,7 @@ class _Passes:
     sums = scoring.ErrorSums(self._stream.spec)
 
     def prepare(rollout, job):
-      return statistics.normalise[job](self._inputs.features(rollout, *job))
+      return self._normalised(rollout, statistics, probes.added, job)
 
     def count(labels, features, name):
       copies = [x for job, x in zip(self._jobs, features) if job[0] == name]
@@ -355,13 +382,15 @@ class _Passes:
 
     with self._stage(f'scores on split {split}', split) as stage:
       for rollout, labels in self._rollouts(split, statistics):
-        features = self._map(functools.partial(prepare, rollout), self._jobs)
+        features, overall = zip(
+          *self._map(functools.partial(prepare, rollout), self._jobs)
+        )
         work = functools.partial(count, labels, features)
         counted = self._map(work, probes.readers)
         sums.update(labels, dict(zip(probes.readers, counted)))
         if split == 'test':
-          named = self._by_name(features)
-          probes.added.score(named, rollout.labels, self._map)
+          named = self._by_name(features), self._by_name(overall)
+          probes.added.score(*named, rollout.labels, self._map)
         stage.done(len(sums))
     return scoring.SplitScores(
       self._stream.spec,

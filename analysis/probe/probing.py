@@ -87,8 +87,8 @@ def _given(stream: streams.TraceStream) -> dict[str, dict[str, Sequence[str]]]:
   """What each representation of a model may add to."""
   sets = {
     beyond.ALONE: (),
-    'action': ('action',),
-    'inputs': naming.MODEL_INPUTS,
+    'actions': (naming.ACTIONS,),
+    'inputs': ('image', naming.ACTIONS),
     'controller': _OF_CONTROLLER,
   }
   found = {

@@ -17,6 +17,7 @@ import numpy as np
 
 from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
+from analysis.probe import naming
 from analysis.probe import orders
 from dnc import traces as traces_lib
 from dnc.dsprites import latents
@@ -88,19 +89,38 @@ class ModelInputs(NamedTuple):
 
 
 def sprite_inputs(
-  table: table_lib.SpriteTable, spec: rollouts.RolloutSpec
+  table: table_lib.SpriteTable,
+  spec: rollouts.RolloutSpec,
+  offsets: Sequence[int] = (0,),
 ) -> ModelInputs:
-  """Returns the images and actions that went into a model of sprites."""
+  """Returns the images and actions that went into a model of sprites.
+
+  Args:
+    table: the sprites.
+    spec: the kind of rollouts.
+    offsets: how many steps ago the labelled sprites were. `naming.ACTIONS` are
+      the actions that led to each of them and away from it, as far as they are
+      known by then, and this step's.
+  """
+  lags = sorted({0, *(k + i for k in offsets for i in (0, 1) if k + i >= 0)})
 
   def of_rollout(index: int) -> dict[str, np.ndarray]:
     batch = rollouts.make_batch(table, spec, [index])
     image = np.unpackbits(batch.image[:, 0], axis=-1)
+    action = batch.action[:, 0]
+    earlier = [labels_lib.at_offset(action, k, len(action)) for k in lags]
     return {
       'image': image.reshape([len(image), -1]),
-      'action': batch.action[:, 0],
+      'action': action,
+      # Without the column that says whether there is such a step.
+      naming.ACTIONS: np.concatenate([x[:, :-1] for x in earlier], axis=1),
     }
 
-  widths = {'image': rollouts.NUM_PIXELS, 'action': latents.NUM_LATENTS}
+  widths = {
+    'image': rollouts.NUM_PIXELS,
+    'action': latents.NUM_LATENTS,
+    naming.ACTIONS: latents.NUM_LATENTS * len(lags),
+  }
   return ModelInputs(widths, of_rollout)
 
 

@@ -23,6 +23,14 @@ class BeyondTablesTest(absltest.TestCase):
       for cell in row:
         self.assertStartsWith(cell, controller)
 
+  def test_a_wide_memory_is_named_with_its_orders(self):
+    result = examples.result()
+    result.widths['memory'] = 16_384
+    result.beyond['controller_cell'] = result.beyond.pop('memory')
+    table, *_ = markdown_tables.rows('\n\n'.join(beyond_tables.parts(result)))
+    for name in ('memory (16384)', 'memory, by writing', 'memory, by reading'):
+      self.assertEqual(table[f'{name}, too wide'], ['-'] * 5)
+
 
 if __name__ == '__main__':
   absltest.main()

@@ -72,10 +72,11 @@ class BeyondTest(tf.test.TestCase):
         sampled = exact.begin(tasks)
         for name, found in features.items():
           exact.add(name, found, sampled)
-        added.add(features, labels, sampled)
+        added.add(features, features, labels, sampled)
       added.fit(exact)
       for index in range(400, 500):
-        added.score(*_rollout(index))
+        features, labels = _rollout(index)
+        added.score(features, features, labels)
       cls.found = added.result(seed=0)
 
   def _added(self, name, given, label='place', offset=0):
@@ -137,11 +138,12 @@ class RotatingTest(tf.test.TestCase):
       }
       if index < 200:
         tasks = [labels_lib.at_offset(labels, x, 120) for x in offsets]
-        added.add(features, labels, exact.begin(np.stack(tasks, axis=1)))
+        sampled = exact.begin(np.stack(tasks, axis=1))
+        added.add(features, features, labels, sampled)
       elif index == 200:
         added.fit(exact)
       else:
-        added.score(features, labels)
+        added.score(features, features, labels)
     found = added.result(seed=0)
     for offset in offsets:
       ordered, fixed = (
@@ -172,9 +174,9 @@ class LeftOutTest(tf.test.TestCase):
       exact = exact_probe.ExactProbes(widths, _SPEC, 1, 60, seed=0)
       sampled = exact.begin(labels_lib.at_offset(labels, 0, 60)[:, np.newaxis])
       exact.add('wide', features['wide'], sampled)
-      added.add(features, labels, sampled)
+      added.add(features, features, labels, sampled)
       added.fit(exact)
-      added.score(features, labels)
+      added.score(features, features, labels)
       found = added.result(seed=0)
     self.assertEqual({k: list(v) for k, v in found.items()}, {'a': ['wide']})
     self.assertIsNone(found['a']['wide'][0]['place'].interval)

@@ -73,6 +73,21 @@ class StepNormaliserTest(tf.test.TestCase):
     self.assertEqual(normalised.dtype, np.float32)
     self.assertAllClose(normalised, summed.transform()(bits))
 
+  def test_one_mean_and_deviation_for_all_steps(self):
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((30, 7, 3)) * np.arange(1, 8)[:, np.newaxis]
+    features[..., 2] = 0.1
+    features = features.astype(np.float32)
+    normaliser = normalisation.StepNormaliser()
+    for rollout in features:
+      normaliser.update(rollout)
+    flat = features.reshape([-1, 3])
+    expected = (features - flat.mean(0)) / flat.std(0)
+    expected[..., 2] = 0
+    self.assertAllClose(
+      normaliser.transform_overall()(features), expected, atol=1e-5
+    )
+
 
 if __name__ == '__main__':
   tf.test.main()

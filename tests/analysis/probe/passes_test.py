@@ -43,6 +43,41 @@ class RefusedTest(parameterized.TestCase, tf.test.TestCase):
       _run(features)
 
 
+class EchoTest(tf.test.TestCase):
+  def test_a_linear_function_of_what_is_given_adds_nothing(self):
+    """Although the deviation of each number differs from step to step."""
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((60, 20, 1))
+    controller = rng.standard_normal((60, 20, 16))
+    controller *= np.exp(rng.standard_normal((20, 16)))
+    controller[..., :4] += 2 * values
+    echo = controller @ rng.standard_normal((16, 16)) + 3
+    stream = streams.ArrayStream(
+      {'controller': controller, 'echo': echo}, {}, {'v': values[..., 0]}, 40
+    )
+    settings = passes.ProbeSettings((0,), 0, 1, 64, 1e-3, False, None)
+    given = {'echo': {'alone': (), 'controller': ('controller',)}}
+    found = passes.probe_stream(stream, settings, {}, given).beyond['echo']
+    self.assertGreater(found['alone'][0]['v'].interval[0], 0.1)
+    self.assertNear(found['controller'][0]['v'].difference, 0, 1e-4)
+
+
+class FirstStepsTest(tf.test.TestCase):
+  def test_steps_that_are_not_fitted_are_not_scored(self):
+    """Where a memory is still empty, a probe of later steps goes astray."""
+    rng = np.random.default_rng(1)
+    values = rng.standard_normal((80, 20))
+    memory = values + rng.standard_normal((80, 20))
+    memory[:, :3] = 100 * rng.standard_normal((80, 3))
+    stream = streams.ArrayStream(
+      {'memory': memory[..., np.newaxis]}, {}, {'v': values}, 60
+    )
+    settings = passes.ProbeSettings((0, 3), 0, 1, 64, 1e-3, False, None)
+    given = {'memory': {'alone': ()}}
+    found = passes.probe_stream(stream, settings, {}, given).beyond['memory']
+    self.assertNear(found['alone'][0]['v'].difference, 0.5, 0.1)
+
+
 class ReaderTest(tf.test.TestCase):
   def test_keras_probes_read_a_copy_each_exact_ones_the_first(self):
     rng = np.random.default_rng(0)

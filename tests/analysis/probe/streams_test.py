@@ -81,12 +81,17 @@ class SpriteInputsTest(tf.test.TestCase):
   def test_are_those_of_the_model(self):
     table = testing_data.rendered_table()
     spec = rollouts.RolloutSpec(0, 'evaluation', 20, 20)
-    made = streams.sprite_inputs(table, spec)
+    made = streams.sprite_inputs(table, spec, offsets=(-1, 0, 5))
     inputs = made.of_rollout(41)
     fed = rollouts.model_inputs(rollouts.make_batch(table, spec, [41]))[:, 0]
     self.assertAllEqual(inputs['image'], fed[:, : rollouts.NUM_PIXELS])
     self.assertAllEqual(inputs['action'], fed[:, rollouts.NUM_PIXELS :])
     self.assertEqual({k: v.shape[1] for k, v in inputs.items()}, made.widths)
+    # This step's, the last one's, and those around the sprite 5 steps before.
+    around = inputs['actions_around'].reshape([20, 4, 5])
+    for i, lag in enumerate((0, 1, 5, 6)):
+      earlier = np.pad(inputs['action'], [(lag, 0), (0, 0)])[:20]
+      self.assertAllEqual(around[:, i], earlier)
 
 
 class ArrayStreamTest(parameterized.TestCase, tf.test.TestCase):
