@@ -12,6 +12,7 @@ probes with it are fitted to the first of these steps, as its exact probe is.
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import types
 from typing import Any
 from typing import NamedTuple
 
@@ -64,6 +65,7 @@ class Beyond:
     widths: Mapping[str, int],
     spec: labels_lib.LabelSpec,
     offsets: Sequence[int],
+    parts: Sequence[str] = (),
   ):
     """Constructs it.
 
@@ -74,6 +76,7 @@ class Beyond:
       widths: width of each representation.
       spec: the labels.
       offsets: how many steps ago the labelled sprites were.
+      parts: kinds of steps that are also scored apart.
     """
     self._widths = widths
     self._spec = spec
@@ -99,7 +102,7 @@ class Beyond:
       image: joint_sums.JointSums(widths, sets, num_outputs)
       for image, sets in wide.items()
     }
-    self._probes, self._errors = {}, scoring.ErrorSums(spec)
+    self._probes, self._errors = {}, scoring.ErrorsByPart(spec, parts)
 
   def add(
     self,
@@ -194,9 +197,13 @@ class Beyond:
     features: Mapping[str, np.ndarray],
     labels: np.ndarray,
     each: Callable[..., Any] = map,
+    parts: Mapping[str, np.ndarray] = types.MappingProxyType({}),
   ) -> None:
-    """Adds an unseen rollout; see `add`."""
-    tasks = self._tasks(labels)
+    """Adds an unseen rollout; see `add`.
+
+    `parts` has for each part, bool `[time]`, whether a step is in it.
+    """
+    tasks = labels_lib.by_part(self._tasks(labels), parts)
 
     def count(name):
       return self._errors.count(tasks, self._probes[name].read(features))
@@ -204,17 +211,21 @@ class Beyond:
     errors = dict(zip(self._probes, each(count, self._probes)))
     self._errors.update(tasks, errors)
 
-  def result(self, seed: int) -> dict[str, dict[str, results.Differences]]:
+  def result(
+    self, seed: int, part: str | None = None
+  ) -> dict[str, dict[str, results.Differences]]:
     """What each representation adds, by what is given.
 
     Args:
       seed: the seed of the resamples.
+      part: the part whose steps are scored; None for all steps.
     """
-    number = len(self._errors)
+    errors = self._errors.by_part[part]
+    number = len(errors)
     weights = scoring.resamples(seed, number, scoring.NUM_RESAMPLES)
     found = {}
     for name, probes in self._probes.items():
-      _, gain = self._errors.score(name, weights)
+      _, gain = errors.score(name, weights)
       # Without the representation, then with it.
       before, after = gain[:, ::2], gain[:, 1::2]
       found[name] = {
