@@ -86,7 +86,8 @@ def main(
     **flags_lib.read(config_lib.EvaluationConfig, flag_values),
   )
   model_dirs = options.model_dir or (runs.latest(),)
-  task = tasks.get(runs.load_seeds(model_dirs)[0].TASK)
+  training = runs.load_seeds(model_dirs)[0]
+  task = tasks.get(training.TASK)
   about = settings.of(config_lib.EvaluationConfig)
   flags_lib.refuse(
     [
@@ -97,6 +98,7 @@ def main(
     f'not a flag for a run of --task={task.name}',
     flag_values,
   )
+  task.evaluation_of(training, config)  # Refuses what does not fit the run.
 
   # TensorFlow takes seconds to load, so wrong flags are reported first.
   command_line.load_tensorflow()

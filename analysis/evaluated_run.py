@@ -130,7 +130,7 @@ class EvaluatedRun:
 
   def spec(self) -> rollouts.RolloutSpec:
     """The rollouts of Tests 1 and 3."""
-    return rollouts.evaluation_spec(self.evaluation)
+    return rollouts.evaluation_spec(self.evaluation, self.trained.config)
 
   def probed(self) -> tuple[str, ...]:
     """The representations that Test 1 probes."""
@@ -168,9 +168,8 @@ class EvaluatedRun:
     self, representations: Iterable[str]
   ) -> TraceRequest:
     """The traces of Test 2."""
-    split = rollouts.RolloutRange(
-      rollouts.moving_spec(self.evaluation), 0, self.evaluation.num_sequences
-    )
+    spec = rollouts.moving_spec(self.evaluation, self.trained.config)
+    split = rollouts.RolloutRange(spec, 0, self.evaluation.num_sequences)
     return TraceRequest('mi', dict(sequences=split), tuple(representations))
 
   def _model_traces(self, request: TraceRequest) -> recording.ModelTraces:

@@ -315,9 +315,10 @@ def _run_probe(run: evaluated_run.EvaluatedRun) -> probe.ProbeResult:
       )
   result = dataclasses.replace(result, untrained=untrained, isolated=isolated)
   kind = dict(varying=spec.varying, fixed=spec.fixed)
+  asked = -1 if spec.recall is None else spec.recall
   run.write(
     'probe',
-    probe.tables.text(result, **kind),
+    probe.tables.text(result, **kind, asked=asked),
     probe.tables.data(result, run.about(), **kind),
   )
   return result

@@ -12,6 +12,7 @@ Light to import: functions that need TensorFlow import it when they are called.
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 import dataclasses
 import importlib
 import types
@@ -75,6 +76,11 @@ class Task(abc.ABC):
   description: ClassVar[str]
   baseline: ClassVar[str]
   about_lesions: ClassVar[str]
+
+  def describe(self, training: Mapping[str, Any]) -> str:
+    """Returns `description` for the models of a run with these settings."""
+    del training
+    return self.description
 
   @property
   def _training(self) -> types.ModuleType:

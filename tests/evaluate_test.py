@@ -55,6 +55,17 @@ class EvaluateTest(parameterized.TestCase):
     with self.assertRaisesRegex(errors.UsageError, pattern):
       commands.run_to_tensorflow(evaluate, *given.split())
 
+  def test_rollouts_too_short_for_what_the_run_recalls(self):
+    with tempfile.TemporaryDirectory() as folder:
+      runs.save(config_lib.TrainingConfig(recall=9), folder)
+      short = '--offsets=0 --lags=0 --rollout_length=9'
+      with self.assertRaisesRegex(
+        errors.UsageError, '^--rollout_length=9: must be more .*--offsets, 9$'
+      ):
+        commands.run_to_tensorflow(
+          evaluate, f'--model_dir={folder}', *short.split()
+        )
+
   def test_no_run_to_evaluate(self):
     self.addCleanup(os.chdir, os.getcwd())
     os.chdir(self._model_dir)

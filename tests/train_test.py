@@ -26,6 +26,8 @@ class TrainTest(parameterized.TestCase):
     ('--core=gru', r'--core=gru.*dnc\|lstm'),
     ('--task=copy', '--task=copy.*repeat_copy'),
     ('--task=repeat_copy --fixed=shape:1', '--fixed=shape:1: not a flag of'),
+    ('--task=repeat_copy --recall=2', '--recall=2: not a flag of'),
+    ('--show_every=0', '--show_every=0: must be at least 1'),
     ('--task=repeat_copy --preset=quick', '--preset=quick: not a flag of'),
     ('--task=repeat_copy --num_epochs=1', '--num_epochs=1: not a flag of'),
     ('--task=repeat_copy --data_dir=x', '--data_dir=x: not a flag of'),

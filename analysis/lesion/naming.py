@@ -10,6 +10,8 @@ from dnc import tasks
 from dnc.system import wording
 
 _METRICS = {
+  'loss_shown': 'loss, image shown',
+  'loss_hidden': 'loss, image hidden',
   'iou': 'IoU',
   'bit_accuracy': 'bits right',
   'sequence_accuracy': 'sequences right',
@@ -24,6 +26,11 @@ def baseline(result: measuring.LesionResult) -> str:
 def metric(name: str) -> str:
   """Returns the name of a metric."""
   return _METRICS.get(name, tables.title(name))
+
+
+def is_loss(metric: str) -> bool:
+  """Whether a metric is the loss, of all steps or of some."""
+  return metric.startswith('loss')
 
 
 def label(name: str, result: measuring.LesionResult) -> str:

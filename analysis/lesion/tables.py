@@ -66,24 +66,24 @@ def _lost(found: comparison.Comparison) -> str:
 
 
 def _rows(result: measuring.LesionResult) -> list[list[str]]:
-  loss, *others = result.metrics
   rows = []
 
   def add_reference(name, scores):
-    cells = [name, naming.mean(scores[loss]), '', '']
-    for metric in others:
+    cells = [name]
+    for metric in result.metrics:
       cells += [naming.mean(scores[metric]), '']
+      cells += [''] * naming.is_loss(metric)
     rows.append(cells)
 
   def add_lesion(name):
     cells = [naming.label(name, result)]
     for metric, found in result.comparisons[name].items():
       if found is None:
-        cells += ['-'] * (3 if metric == loss else 2)
+        cells += ['-'] * (2 + naming.is_loss(metric))
         continue
       cells.append(wording.number(found.lesioned))
       cells.append(naming.change(found.difference, found.interval))
-      if metric == loss:
+      if naming.is_loss(metric):
         cells.append(_lost(found))
     rows.append(cells)
 
@@ -138,9 +138,13 @@ def text(result: measuring.LesionResult) -> str:
 
 def details(result: measuring.LesionResult) -> str:
   """Returns the table of all scores, and how to read it."""
-  header = ['', f'loss ({result.loss_unit})', 'change', 'lost']
-  for metric in result.metrics[1:]:
-    header += [naming.metric(metric), 'change']
+  header = ['']
+  for metric in result.metrics:
+    if naming.is_loss(metric):
+      unit = f' ({result.loss_unit})'
+      header += [f'{naming.metric(metric)}{unit}', 'change', 'lost']
+    else:
+      header += [naming.metric(metric), 'change']
   parts = [
     f'{result.num_sequences} unseen {result.unit}s of up to '
     f'{result.num_steps} steps, each run intact and with every lesion.',

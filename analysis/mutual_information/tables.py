@@ -26,8 +26,8 @@ _PLAIN = {
 _ABOUT_TABLE = (
   'Nats above chance of the number that has most; in brackets, the share of '
   'numbers that are significant. In a row, sprites that no number follows have '
-  'any in at most one evaluation of twenty. *Next* is the sprite to be '
-  'predicted, *current* the one that goes in, *random x* the control. The last '
+  'any in at most one evaluation of twenty. *Next* is the sprite that comes '
+  'next, *current* the one that goes in, *random x* the control. The last '
   'column has the mean over all numbers, and its 95 % interval over sequences.'
 )
 _HOW_TO_READ = (
@@ -42,7 +42,7 @@ _HOW_TO_READ = (
   'as high, after correction for the number of locations and lags '
   '(Benjamini-Hochberg); 5 % of the significant locations are expected to be '
   'false discoveries. At lag k, contents are compared with the x of k steps '
-  'before; at lag -1, with that of the sprite to be predicted.'
+  'before; at lag -1, with that of the next sprite.'
 )
 
 

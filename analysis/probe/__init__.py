@@ -23,6 +23,7 @@ source. Rollouts are streamed and may differ in length.
   verdict.py        the answer in a sentence and a small table
   tables.py         the results in Markdown and JSON, beside the post's
   beyond_tables.py  tables of what adds to what
+  parts_tables.py   tables of shown and of hidden steps apart
   formats.py        scores as text
   untrained_table.py  the model beside untrained cores
   figures.py        the results as figures

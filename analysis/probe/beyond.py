@@ -13,6 +13,7 @@ probes with it are fitted to the first of these steps, as its exact probe is.
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import types
 from typing import Any
 from typing import NamedTuple
 
@@ -65,6 +66,7 @@ class Beyond:
     widths: Mapping[str, int],
     spec: labels_lib.LabelSpec,
     offsets: Sequence[int],
+    parts: Sequence[str] = (),
   ):
     """Constructs it.
 
@@ -75,6 +77,7 @@ class Beyond:
       widths: width of each representation.
       spec: the labels.
       offsets: how many steps ago the labelled sprites were.
+      parts: kinds of steps that are also scored apart.
     """
     self._widths = widths
     self._spec = spec
@@ -101,7 +104,7 @@ class Beyond:
       for image, sets in wide.items()
     }
     # By name, probes without wide representations and with them.
-    self._probes, self._errors = {}, scoring.ErrorSums(spec)
+    self._probes, self._errors = {}, scoring.ErrorsByPart(spec, parts)
 
   @property
   def overall(self) -> tuple[str, ...]:
@@ -205,14 +208,17 @@ class Beyond:
     overall: Mapping[str, np.ndarray],
     labels: np.ndarray,
     each: Callable[..., Any] = map,
+    parts: Mapping[str, np.ndarray] = types.MappingProxyType({}),
   ) -> None:
     """Adds the steps of an unseen rollout that have all labels; see `add`.
 
     Probes are fitted to such steps only. At the start of a rollout, where the
-    memory is still empty, they would go astray.
+    memory is still empty, they would go astray. `parts` has for each part, bool
+    `[time]`, whether a step is in it.
     """
     tasks = self._tasks(labels)
     tasks[~tasks[..., -1].all(axis=1)] = 0
+    tasks = labels_lib.by_part(tasks, parts)
 
     def count(name):
       read = [
@@ -225,17 +231,21 @@ class Beyond:
     errors = dict(zip(self._probes, each(count, self._probes)))
     self._errors.update(tasks, errors)
 
-  def result(self, seed: int) -> dict[str, dict[str, results.Differences]]:
+  def result(
+    self, seed: int, part: str | None = None
+  ) -> dict[str, dict[str, results.Differences]]:
     """What each representation adds, by what is given.
 
     Args:
       seed: the seed of the resamples.
+      part: the part whose steps are scored; None for all steps.
     """
-    number = len(self._errors)
+    errors = self._errors.by_part[part]
+    number = len(errors)
     weights = scoring.resamples(seed, number, scoring.NUM_RESAMPLES)
     found = {}
     for name, probes in self._probes.items():
-      _, gain = self._errors.score(name, weights)
+      _, gain = errors.score(name, weights)
       # Without the representation, then with it.
       before, after = gain[:, ::2], gain[:, 1::2]
       given_sets = [given for each in probes for given in each.given]

@@ -156,6 +156,21 @@ def at_offset(labels: np.ndarray, offset: int, num_steps: int) -> np.ndarray:
   return moved
 
 
+def by_part(
+  labels: np.ndarray, parts: Mapping[str, np.ndarray]
+) -> dict[str | None, np.ndarray]:
+  """Returns the labels of all steps, under None, and of each part alone.
+
+  Args:
+    labels: `[time, task, label + 1]`, as from `Labels.tasks`.
+    parts: by part, bool `[time]`: whether a step is in it.
+  """
+  found = {None: labels}
+  for part, steps in parts.items():
+    found[part] = labels * steps[:, np.newaxis, np.newaxis]
+  return found
+
+
 class Labels:
   """The labels of a split's rollouts, in memory.
 

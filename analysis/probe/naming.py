@@ -10,6 +10,12 @@ PLANTED = 'planted_'
 ACTIONS = 'actions_around'
 MODEL_INPUTS = ('image', 'action', ACTIONS)
 
+# Steps in which the image from which the target follows is shown, and steps in
+# which it was shown before.
+SHOWN = 'shown'
+HIDDEN = 'hidden'
+PARTS = (SHOWN, HIDDEN)
+
 # Suffixes of a memory whose slots are in another order.
 BY_WRITING = '_by_writing'
 BY_READING = '_by_reading'

@@ -159,10 +159,10 @@ class _Passes:
     statistics = self._gather_statistics()
     mean, covariance = statistics.labels['train'].moments()
     probes = self._train(statistics, mean)
-    scores, comparisons, added = {}, {}, {}
+    scores, comparisons, added, parts = {}, {}, {}, {}
     for split in ('train', 'test'):
       if split in self._stream.num_rollouts:
-        found = self._score(split, statistics, probes)
+        found, of_parts = self._score(split, statistics, probes)
         names = list(probes.readers)
         scores[split] = dict(zip(names, self._map(found.scores, names)))
         if split == 'test':
@@ -171,6 +171,11 @@ class _Passes:
             for one, others in compare.items()
           }
           added = probes.added.result(self._settings.seed)
+          for part, own in of_parts.items():
+            parts[part] = results.PartResult(
+              dict(zip(names, self._map(own.scores, names))),
+              probes.added.result(self._settings.seed, part),
+            )
     return results.ProbeResult(
       widths=self._inputs.widths,
       offsets=self._settings.offsets,
@@ -188,6 +193,7 @@ class _Passes:
       comparisons=comparisons,
       ordered=self._inputs.ordered,
       beyond=added,
+      parts=parts,
     )
 
   def _attainable(self, covariance: np.ndarray) -> dict[str, float | None]:
@@ -337,6 +343,7 @@ class _Passes:
       self._widths,
       self._stream.extended,
       settings.offsets,
+      self._stream.parts,
     )
     probe = keras_probe.LinearProbe(
       inputs.widths,
@@ -369,9 +376,15 @@ class _Passes:
 
   def _score(
     self, split: str, statistics: _Statistics, probes: _Probes
-  ) -> scoring.SplitScores:
-    """The third pass, over the rollouts of a split."""
-    sums = scoring.ErrorSums(self._stream.spec)
+  ) -> tuple[scoring.SplitScores, dict[str, scoring.SplitScores]]:
+    """The third pass, over the rollouts of a split.
+
+    Returns:
+      The scores of all steps; and of unseen rollouts also those of each part,
+      unless all steps are in one.
+    """
+    parts = self._stream.parts if split == 'test' else ()
+    sums = scoring.ErrorsByPart(self._stream.spec, parts)
 
     def prepare(rollout, job):
       return self._normalised(rollout, statistics, probes.added, job)
@@ -385,22 +398,30 @@ class _Passes:
         features, overall = zip(
           *self._map(functools.partial(prepare, rollout), self._jobs)
         )
-        work = functools.partial(count, labels, features)
+        by_part = labels_lib.by_part(labels, rollout.parts)
+        work = functools.partial(count, by_part, features)
         counted = self._map(work, probes.readers)
-        sums.update(labels, dict(zip(probes.readers, counted)))
+        sums.update(by_part, dict(zip(probes.readers, counted)))
         if split == 'test':
           named = self._by_name(features), self._by_name(overall)
-          probes.added.score(*named, rollout.labels, self._map)
-        stage.done(len(sums))
-    return scoring.SplitScores(
-      self._stream.spec,
-      self._settings.offsets,
-      self._settings.num_seeds,
-      sums,
-      scoring.resamples(self._settings.seed, len(sums), scoring.NUM_RESAMPLES),
-      probes.exact.names,
-      probes.exact.narrow,
-    )
+          probes.added.score(*named, rollout.labels, self._map, rollout.parts)
+        stage.done(len(sums.by_part[None]))
+    number = len(sums.by_part[None])
+    found = {
+      part: scoring.SplitScores(
+        self._stream.spec,
+        self._settings.offsets,
+        self._settings.num_seeds,
+        own,
+        scoring.resamples(self._settings.seed, number, scoring.NUM_RESAMPLES),
+        probes.exact.names,
+        probes.exact.narrow,
+      )
+      for part, own in sums.by_part.items()
+    }
+    whole = found.pop(None)
+    are_all_there = all(own.errors.num_labelled for own in found.values())
+    return whole, found if are_all_there else {}
 
 
 class _Reader:

@@ -132,6 +132,19 @@ Differences = Mapping[int, Mapping[str, Difference]]
 
 
 @dataclasses.dataclass(frozen=True)
+class PartResult(_ByName):
+  """The scores on some of the steps of the unseen rollouts.
+
+  Attributes:
+    scores: by representation, offset and label.
+    beyond: see `ProbeResult`.
+  """
+
+  scores: Mapping[str, Scores]
+  beyond: Mapping[str, Mapping[str, Differences]]
+
+
+@dataclasses.dataclass(frozen=True)
 class ProbeResult:
   """The result of Test 1.
 
@@ -157,6 +170,8 @@ class ProbeResult:
     beyond: by representation, what is given (`alone`: nothing), offset and
       label: what the representation adds, on unseen rollouts. Its labels are
       those of `spec`, and the orientation as a point.
+    parts: by part, such as the steps whose image is hidden, the scores on its
+      steps alone, by the same probes. Empty if the steps are all of one kind.
     untrained: how much untrained cores hold; None if there are none.
     isolated: by latent, the result on rollouts in which only this one varies.
   """
@@ -179,6 +194,7 @@ class ProbeResult:
   beyond: dict[str, dict[str, Differences]] = dataclasses.field(
     default_factory=dict
   )
+  parts: dict[str, PartResult] = dataclasses.field(default_factory=dict)
   untrained: learned.AgainstUntrained | None = None
   isolated: dict[str, 'ProbeResult'] = dataclasses.field(default_factory=dict)
 

@@ -49,6 +49,11 @@ class ErrorSums:
   def __len__(self) -> int:
     return len(self._counts)
 
+  @property
+  def num_labelled(self) -> int:
+    """Number of steps that have a label, at most over the tasks."""
+    return int(np.max(np.sum(self._counts, axis=0)))
+
   def update(
     self, labels: np.ndarray, errors: Mapping[str, np.ndarray]
   ) -> None:
@@ -134,6 +139,35 @@ class ErrorSums:
       )
     gain[:, :, ~varies] = np.nan
     return error, gain
+
+
+class ErrorsByPart:
+  """Errors on all steps, and on the steps of each part alone.
+
+  Attributes:
+    by_part: `ErrorSums` by part, and under None of all steps.
+  """
+
+  def __init__(self, spec: labels_lib.LabelSpec, parts: Sequence[str] = ()):
+    self.by_part = {part: ErrorSums(spec) for part in (None, *parts)}
+
+  def count(
+    self, labels: Mapping[str | None, np.ndarray], predicted: np.ndarray
+  ) -> dict[str | None, np.ndarray]:
+    """See `ErrorSums.count`; `labels` are from `labels.by_part`."""
+    return {
+      part: sums.count(labels[part], predicted)
+      for part, sums in self.by_part.items()
+    }
+
+  def update(
+    self,
+    labels: Mapping[str | None, np.ndarray],
+    errors: Mapping[str, Mapping[str | None, np.ndarray]],
+  ) -> None:
+    """See `ErrorSums.update`; `errors` are from `count`."""
+    for part, sums in self.by_part.items():
+      sums.update(labels[part], {k: found[part] for k, found in errors.items()})
 
 
 def differences(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
+import types
 from typing import Any
 from typing import NamedTuple
 from typing import Protocol
@@ -23,6 +24,7 @@ from dnc import traces as traces_lib
 from dnc.dsprites import latents
 from dnc.dsprites import table as table_lib
 from dnc.next_sprite import rollouts
+from dnc.traces import records
 
 _MEMORY = 'memory'
 
@@ -35,11 +37,13 @@ class ProbedRollout(NamedTuple):
     features: by name `[time, width]`: float32, or uint8 for bits.
     labels: float32 `[time, label]`, of the current sprites: of the extended
       labels.
+    parts: by part of the stream, bool `[time]`: whether a step is in it.
   """
 
   index: int
   features: dict[str, np.ndarray]
   labels: np.ndarray
+  parts: Mapping[str, np.ndarray] = types.MappingProxyType({})
 
 
 class Stream(Protocol):
@@ -55,6 +59,7 @@ class Stream(Protocol):
     ordered: width of each memory with its slots in another order, which only
       the exact probes of `beyond.py` read.
     num_rollouts: by split.
+    parts: kinds of steps that are also scored apart.
     scale: rough mean and deviation of `LabelSpec.as_outputs`, float64
       `[output]` each.
   """
@@ -66,6 +71,7 @@ class Stream(Protocol):
   probed: list[str]
   ordered: dict[str, int]
   num_rollouts: dict[str, int]
+  parts: Sequence[str]
   scale: tuple[np.ndarray, np.ndarray]
 
   def rollouts(self, split: str) -> Iterator[ProbedRollout]:
@@ -163,6 +169,7 @@ class TraceStream:
       (*asked, labels_lib.ANGLE) if 'orientation' in asked else asked
     )
     self.num_rollouts = traces.num_rollouts
+    self.parts = naming.PARTS if traces.has_since_shown else ()
     self.probed = list(representations or traces.widths)
     self._traces = traces
     self._inputs = inputs
@@ -196,6 +203,8 @@ class TraceStream:
     """See `Stream`."""
     names = [*self.probed, 'index', 'classes']
     names += [weights for _, weights in self._weights.values()]
+    if self.parts:
+      names.append(records.SINCE_SHOWN)
     for rollout in _read(self._traces, split, names):
       index = int(rollout['index'])
       features = {name: rollout[name] for name in self.probed}
@@ -208,7 +217,11 @@ class TraceStream:
       if self._inputs is not None:
         features.update(self._inputs.of_rollout(index))
       labels = labels_lib.of_classes(rollout['classes'], self.extended)
-      yield ProbedRollout(index, features, labels)
+      parts = {}
+      if self.parts:
+        since_shown = rollout[records.SINCE_SHOWN][:, 0]
+        parts = {naming.SHOWN: since_shown == 0, naming.HIDDEN: since_shown > 0}
+      yield ProbedRollout(index, features, labels, parts)
 
   def labels(self, split: str) -> Iterator[np.ndarray]:
     """See `Stream`."""
@@ -258,6 +271,7 @@ class ArrayStream:
     self.widths = {name: x[0].shape[1] for name, x in features.items()}
     self.probed = list(features)
     self.ordered = {}
+    self.parts = ()
     if not 1 <= num_train <= len(lengths):
       raise ValueError(
         f'num_train is {num_train}: must be in 1 to {len(lengths)}, the number '

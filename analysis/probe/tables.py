@@ -14,6 +14,7 @@ from analysis.probe import exact_probe
 from analysis.probe import formats
 from analysis.probe import labels as labels_lib
 from analysis.probe import naming
+from analysis.probe import parts_tables
 from analysis.probe import results
 from analysis.probe import untrained_table
 from analysis.probe import verdict
@@ -266,11 +267,12 @@ def _post(varying: variation.Varying) -> dict[str, tuple[float, ...]]:
   return dict(zip(names, _POST_ERRORS))
 
 
-def _offset_title(offset: int, of_sprites: bool) -> str:
-  """An offset, and whether the post scored it."""
-  marks = {-1: ', the sprite to be predicted'}
+def _offset_title(offset: int, of_sprites: bool, asked: int) -> str:
+  """An offset, whether the post scored it, and whether the task asks for it."""
+  marks = {}
   if of_sprites:
     marks.update(dict.fromkeys(_POST_OFFSETS, ', which the post scored'))
+  marks[asked] = ', the sprite to be predicted'
   return naming.short_offset(offset) + marks.get(offset, '')
 
 
@@ -362,6 +364,7 @@ def text(
   result: results.ProbeResult,
   varying: variation.Varying = latents.NAMES,
   fixed: variation.Fixed = (),
+  asked: int = -1,
 ) -> str:
   """Returns the tables of Test 1 in Markdown.
 
@@ -373,6 +376,7 @@ def text(
     result: what Test 1 found.
     varying: latents that varied within the rollouts.
     fixed: latents that kept one class, see `variation.resolve`.
+    asked: the offset of the sprite that the model predicts.
   """
   of_sprites = result.spec.names == latents.NAMES
   post, mean = {}, []
@@ -395,7 +399,7 @@ def text(
       if offset == 0:
         keras += itertools.starmap(_row_of_errors, post.items())
       parts += [
-        f'## {_offset_title(offset, of_sprites)}: {_SPLITS[split]}',
+        f'## {_offset_title(offset, of_sprites, asked)}: {_SPLITS[split]}',
         'Keras probe:',
         tables.table(_header(result.spec), keras),
         'Exact probe:',
@@ -414,6 +418,8 @@ def text(
       'the higher gain.',
       _comparison_table(result),
     ]
+  if result.parts:
+    parts += parts_tables.parts(result)
   if result.beyond:
     parts += beyond_tables.parts(result)
   if result.untrained is not None and result.untrained.seeds:

@@ -164,7 +164,7 @@ def compose(
   introduction = _ABOUT_DNC if has_memory else _ABOUT_LSTM
   sections.add(
     TITLE,
-    f'{introduction} It was trained on\n{task.description}',
+    f'{introduction} It was trained on\n{task.describe(about["training"])}',
     '## The answers',
   )
   verdicts = {
@@ -184,8 +184,10 @@ def compose(
   sections_lib.add_what_was_run(sections)
   if 'probe' in found:
     kind = {k: about['evaluation'][k] for k in ('varying', 'fixed')}
+    recall = about['training'].get('recall')
+    asked = -1 if recall is None else recall
     sections.add('## All tables of Test 1')
-    sections.add_tables(probe.tables.text(found['probe'], **kind))
+    sections.add_tables(probe.tables.text(found['probe'], **kind, asked=asked))
   return Report(
     text='\n\n'.join(sections.parts).replace('R^2', 'R²') + '\n',
     pictures=sections.pictures,

@@ -88,9 +88,9 @@ def add_predictions(
     'predictions',
     picture,
     'True and predicted sprites',
-    'Above, the first ten sprites of an unseen rollout. Below, the prediction '
-    'of each, from the sprite before it and the action: the lighter a pixel, '
-    'the more probable that it is on.',
+    'Above, the first ten sprites of an unseen rollout that are to be '
+    'predicted. Below, the prediction of each: the lighter a pixel, the more '
+    'probable that it is on.',
   )
 
 
@@ -273,7 +273,7 @@ def _plot_changes(
   title = lesion.naming.metric(metric)
   references, linear, axis = [(0.0, 'intact')], None, f'change of {title}'
   about_axis = ''
-  if metric == 'loss':
+  if lesion.naming.is_loss(metric):
     axis = f'{axis}, {result.loss_unit}'
     intact, mean = (
       float(np.nanmean(result.scores[name][metric]))

@@ -9,7 +9,7 @@ from dnc import config as config_lib
 from dnc.config import checks
 from dnc.config import runs
 
-# The preset of all trainings and evaluations.
+# The preset of all evaluations, and of trainings on the post's task.
 PRESET = 'quick'
 
 
@@ -21,11 +21,20 @@ class Kind:
     title: its name in tables.
     settings: of the training, besides the preset's.
     most: the most models of this kind; None for as many as are asked for.
+    preset: of the training.
   """
 
   title: str
   settings: Mapping[str, Any]
   most: int | None = None
+  preset: str = PRESET
+
+  @property
+  def asked(self) -> int | None:
+    """The offset of what a twin of the post's task needs; None: no twin."""
+    training = self.training(0)
+    # Where the image is hidden, the place of the current sprite is needed.
+    return 0 if training.show_every > 1 else training.recall
 
   def number(self, num_models: int) -> int:
     """How many models to train if `num_models` are asked for."""
@@ -36,11 +45,11 @@ class Kind:
     given = [f'--{k}={checks.shown(v)}' for k, v in self.settings.items()]
     # A flag that is true or false is written without a value.
     given = [flag.removesuffix('=True') for flag in given]
-    return [f'--preset={PRESET}', *given]
+    return [f'--preset={self.preset}', *given]
 
   def training(self, seed: int) -> config_lib.TrainingConfig:
     """The training of a seed."""
-    return config_lib.make_training(PRESET, **self.settings, seed=seed)
+    return config_lib.make_training(self.preset, **self.settings, seed=seed)
 
   def model_dir(self, seed: int) -> str:
     """The folder in which train.py puts the run of a seed."""
@@ -51,10 +60,28 @@ def _truncated(length: int) -> Kind:
   return Kind(f'Model B, truncation at {length}', {'tbptt_length': length}, 1)
 
 
+def _twins(preset: str, words: str) -> dict[str, Kind]:
+  """A twin of the post's task, by a DNC and by two controls."""
+  settings = {
+    '': {},
+    '_lstm': {'core': config_lib.LSTM},
+    '_frozen': {'freeze_core': True},
+  }
+  titles = {'': '', '_lstm': ', no memory (LSTM)', '_frozen': ', frozen core'}
+  return {
+    f'{preset}{end}'.removeprefix('quick_'): Kind(
+      f'{words}{titles[end]}', given, preset=preset
+    )
+    for end, given in settings.items()
+  }
+
+
 KINDS = {
   'model_b': Kind('Model B', {}),
   'model_a': Kind('Model A', {'memory_size': 256, 'word_size': 64}),
   'lstm': Kind('no memory (LSTM)', {'core': config_lib.LSTM}),
   'frozen': Kind('Model B, frozen core', {'freeze_core': True}),
   **{f'truncation_{n}': _truncated(n) for n in (5, 15, 50)},
+  **_twins('quick_show_every', 'image often hidden'),
+  **_twins('quick_recall', 'earlier image asked'),
 }

@@ -23,6 +23,8 @@ PREDICTION = 'prediction'
 HELD = 'held'
 # (ADDED, representation, given, offset, label)
 ADDED = 'added'
+# The same on some steps alone: (PART, part, ...)
+PART = 'part'
 # (NATS, representation, lag): of the number that has most.
 NATS = 'nats'
 # (LOST, lesion, part): share of the gain, `jolt` or `lasting`.
@@ -133,15 +135,11 @@ def _numbers(found: Mapping[str, Any]) -> Iterator[tuple[Key, float | None]]:
   for name, value in found['prediction']['means'].items():
     yield (PREDICTION, name), value
   of_probe = found['probe']
-  for name, by_offset in of_probe['scores']['test'].items():
-    for offset, by_label in by_offset.items():
-      for label, score in by_label.items():
-        yield (HELD, name, int(offset), label), _gain(score)
-  for name, by_given in of_probe['beyond'].items():
-    for given, by_offset in by_given.items():
-      for offset, by_label in by_offset.items():
-        for label, added in by_label.items():
-          yield (ADDED, name, given, int(offset), label), added['difference']
+  yield from _held(of_probe['scores']['test'], of_probe['beyond'])
+  # Only twins of the post's task have parts.
+  for part, own in of_probe.get('parts', {}).items():
+    for key, value in _held(own['scores'], own['beyond']):
+      yield (PART, part, *key), value
   for name, result in found['mutual_information']['results'].items():
     most = result['summary']['max_excess_by_lag']
     for lag, nats in zip(result['lags'], most, strict=True):
@@ -150,6 +148,20 @@ def _numbers(found: Mapping[str, Any]) -> Iterator[tuple[Key, float | None]]:
     for part in ('jolt', 'lasting'):
       compared = course[part]
       yield (LOST, name, part), compared and compared['share']
+
+
+def _held(
+  scores: Mapping[str, Any], beyond: Mapping[str, Any]
+) -> Iterator[tuple[Key, float | None]]:
+  for name, by_offset in scores.items():
+    for offset, by_label in by_offset.items():
+      for label, score in by_label.items():
+        yield (HELD, name, int(offset), label), _gain(score)
+  for name, by_given in beyond.items():
+    for given, by_offset in by_given.items():
+      for offset, by_label in by_offset.items():
+        for label, added in by_label.items():
+          yield (ADDED, name, given, int(offset), label), added['difference']
 
 
 def _gain(score: Mapping[str, Any]) -> float | None:

@@ -31,6 +31,11 @@ Nats about x, above chance, of the single number that has most."""
 _ABOUT_LOST = """\
 What a lesion costs, as a share of the gain over predicting the mean image. The
 *jolt* is the first three steps after a cut, *lasting* the later ones."""
+_ABOUT_TWINS = """\
+Twins of the task that need a memory. R² of the x that is needed: with
+`--show_every` that of the current sprite where its image is hidden, with
+`--recall` that of the sprite asked for; and what the memory adds of it to the
+controller. *Lost*: what lasts of a lesion."""
 _NOT_YET = 'none yet'
 _NONE = '-'
 
@@ -51,7 +56,9 @@ _LESIONS = {
 
 def text(found: Found) -> str:
   """Returns all tables in Markdown."""
+  twins = {k: v for k, v in found.items() if kinds.KINDS[k].asked is not None}
   parts = [_ABOUT, _prediction(found)]
+  found = {k: v for k, v in found.items() if k not in twins}
   parts += ['### Test 1: what is held', _ABOUT_HELD]
   for name in _HELD_BY:
     parts += _titled(name, _positions(found, reading.HELD, name))
@@ -71,7 +78,9 @@ def text(found: Found) -> str:
   lost = {words: (reading.LOST, *key) for key, words in _LESIONS.items()}
   parts += ['### Test 3: what lesions cost', _ABOUT_LOST]
   parts += _titled('', _rows(found, lost, '{:.2%}'.format))
-  return '\n\n'.join([*parts, _versions(found)])
+  if any(twins.values()):
+    parts += ['### Where memory is needed', _ABOUT_TWINS, _of_twins(twins)]
+  return '\n\n'.join([*parts, _versions({**found, **twins})])
 
 
 def _prediction(found: Found) -> str:
@@ -89,6 +98,33 @@ def _prediction(found: Found) -> str:
       ]
     )
   return tables.table(['', 'flags', 'models', 'loss, nats', 'IoU'], rows)
+
+
+def _of_twins(found: Found) -> str:
+  """What the models of twins hold of what they need, and what they lose."""
+  rows = []
+  for name, models in found.items():
+    kind = kinds.KINDS[name]
+    is_hidden = kind.training(0).show_every > 1
+    part = (reading.PART, probe.naming.HIDDEN) if is_hidden else ()
+    held = {
+      'memory': (reading.HELD, 'memory'),
+      'by writing': (reading.ADDED, _BY_WRITING, 'alone'),
+      'controller hidden': (reading.HELD, 'controller_hidden'),
+      'controller cell': (reading.HELD, 'controller_cell'),
+      'memory beyond controller': (reading.ADDED, 'memory', 'controller'),
+    }
+    if models:
+      row = {'': kind.title}
+      for words, key in held.items():
+        key = (*part, *key, kind.asked, _POSITIONS[0])
+        row[words] = _cell(models, key, _three_digits)
+      for lesion in ('frozen_memory', 'exchanged_memory'):
+        key = (reading.LOST, lesion, 'lasting')
+        words = f'lost: {probe.naming.in_words(lesion)}'
+        row[words] = _cell(models, key, '{:.1%}'.format)
+      rows.append(row)
+  return tables.of_rows(rows)
 
 
 def _positions(found: Found, *start: str) -> list[list[str]]:

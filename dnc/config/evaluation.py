@@ -260,10 +260,23 @@ class EvaluationConfig(settings.Settings):
     )
 
   def for_run(self, config: training.Config) -> Self:
-    """Copies `varying` and `fixed` of a training on rollouts, unless set."""
-    if self.varying is not None:
-      return self
-    return dataclasses.replace(self, varying=config.varying, fixed=config.fixed)
+    """Fills in what is the run's own, for a training on rollouts.
+
+    These are `varying` and `fixed`, unless set. If the run recalls the image of
+    some steps before, this number is added to `offsets` and `lags`.
+
+    Raises:
+      UsageError: if the rollouts are too short for it.
+    """
+    changes = {}
+    if self.varying is None:
+      changes |= dict(varying=config.varying, fixed=config.fixed)
+    if config.recall is not None:
+      for name in ('offsets', 'lags'):
+        given = getattr(self, name)
+        if config.recall not in given:
+          changes[name] = (*given, config.recall)
+    return dataclasses.replace(self, **changes)
 
 
 make_evaluation = EvaluationConfig.make

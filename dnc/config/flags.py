@@ -235,10 +235,12 @@ def _default_text(use: _Use) -> str:
     text = str(default).lower()
   else:
     text = checks.shown(default) or 'none'
-  others = {k: v for k, v in use.default.items() if v != default}
-  return ', or '.join(
-    [text, *(f'{value} with --preset={k}' for k, value in others.items())]
-  )
+  presets = {}
+  for name, value in use.default.items():
+    if value != default:
+      presets.setdefault(value, []).append(name)
+  others = [f'{k} with --preset={"|".join(v)}' for k, v in presets.items()]
+  return ', or '.join([text, *others])
 
 
 def _wrapped(text: str, indent: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The post's task: predict the next sprite of a rollout.
+"""The post's task, predict the next sprite of a rollout, and its twins.
 
 Its modules, in the order of the data flow:
 

@@ -16,6 +16,12 @@ SIGMOID_CROSS_ENTROPY = 'sigmoid_cross_entropy'
 MEAN_SQUARED_ERROR = 'mean_squared_error'
 LOSSES = (SIGMOID_CROSS_ENTROPY, MEAN_SQUARED_ERROR)
 
+# Presets for minutes.
+_QUICK = dict(num_epochs=1, rollouts_per_epoch=1_600, tbptt_length=15)
+_SMALL = dict(
+  num_epochs=1, rollouts_per_epoch=1_600, tbptt_length=20, hidden_size=32
+)
+
 # Only a core with a memory has these.
 _OF_MEMORY = ('memory_size', 'word_size', 'num_read_heads', 'num_write_heads')
 
@@ -31,7 +37,10 @@ class TrainingConfig(training.Config):
   # 'post' is the post's schedule (section "Experiment Setup").
   PRESETS = {
     'post': {},
-    'quick': dict(num_epochs=1, rollouts_per_epoch=1_600, tbptt_length=15),
+    'quick': _QUICK,
+    # Twins of the post's task, with a controller too small to remember.
+    'quick_show_every': dict(**_SMALL, show_every=5),
+    'quick_recall': dict(**_SMALL, recall=4),
   }
   _PREFIX = 'dnc'
 
@@ -129,6 +138,23 @@ class TrainingConfig(training.Config):
     is_later=True,
   )
 
+  show_every: int = settings.count(
+    1,
+    'Show the image at every so many steps only, and zeros between. So the '
+    'place must be kept and the actions added up. 1: always, as in the post.',
+    training.DATA,
+    is_later=True,
+  )
+  recall: int | None = settings.count(
+    None,
+    'Predict the image that was shown this many steps before, 0: the one just '
+    'shown. Earlier steps do not count.',
+    training.DATA,
+    least=0,
+    unset='predict the next sprite',
+    is_later=True,
+  )
+
   def __post_init__(self):
     super().__post_init__()
     if self.core == training.LSTM:
@@ -140,11 +166,31 @@ class TrainingConfig(training.Config):
           f'left out with --core={training.LSTM}, which has no memory',
         )
     checks.require_order(self, 'min_length', 'max_length')
+    self._check_twin()
     table.check_dataset(self.dataset)
     varying, fixed = variation.resolve(self.varying, self.fixed)
     # The dataclass is frozen.
     object.__setattr__(self, 'varying', varying)
     object.__setattr__(self, 'fixed', fixed)
+
+  def _check_twin(self) -> None:
+    """Checks how far back the answer is: a gradient must reach it."""
+    bounds = {'min_length': self.min_length}
+    if self.tbptt_length:
+      bounds['tbptt_length'] = self.tbptt_length
+    name = min(bounds, key=bounds.get)
+    flag = f'--{name}={bounds[name]}'
+    checks.require(
+      self, 'show_every', self.show_every <= bounds[name], f'at most {flag}'
+    )
+    if self.recall is not None:
+      checks.require(
+        self, 'recall', self.recall < bounds[name], f'less than {flag}'
+      )
+      flag = f'--show_every={self.show_every}'
+      checks.require(
+        self, 'recall', self.show_every == 1, f'left out with {flag}'
+      )
 
   def identity(self) -> dict[str, Any]:
     """The fields that determine the run's numbers; a file counts by content."""
@@ -153,6 +199,10 @@ class TrainingConfig(training.Config):
 
   def _kind(self) -> str:
     kind = super()._kind() if self.core == training.DNC else self.core
+    if self.show_every > 1:
+      kind += f'_show{self.show_every}'
+    if self.recall is not None:
+      kind += f'_recall{self.recall}'
     return f'{kind}_frozen' if self.freeze_core else kind
 
   @property

@@ -135,6 +135,7 @@ class Recorder:
     )
     if LOSS in self._names:
       loss = self._predictor.loss(logits, rollouts.model_targets(segment))
+      loss = tf.where(segment.since_shown >= 0, loss, np.nan)
       recorded = {**recorded, LOSS: loss[:, :, tf.newaxis]}
     return recorded, state
 
@@ -189,7 +190,7 @@ class ModelTraces:
       **self.metadata,
       'model_fingerprint': checkpoints.fingerprint(self.predictor),
       'data_fingerprint': self.table.fingerprint,
-      'splits': {k: dataclasses.asdict(v) for k, v in self.splits.items()},
+      'splits': {k: v.described() for k, v in self.splits.items()},
       'representations': sorted(self.widths),
     }
 
@@ -205,9 +206,12 @@ class ModelTraces:
     Raises:
       UsageError: if the folder holds other traces.
     """
+    widths = dict(self.widths)
+    if any(split.spec.is_twin for split in self.splits.values()):
+      widths[records.SINCE_SHOWN] = 1
     return writing.Export(
       self.path,
-      self.widths,
+      widths,
       {name: _planned(split) for name, split in self.splits.items()},
       self._together,
       self._all_metadata,
@@ -345,9 +349,14 @@ def _encoded(
     for i, length in enumerate(batch.length):
       if not length:  # The last batch may not be full.
         continue
-      arrays = {name: _cut(segments, name, i, length) for name in export.widths}
+      arrays = {
+        name: _cut(segments, name, i, length)
+        for name in export.widths
+        if name != records.SINCE_SHOWN
+      }
       arrays['classes'] = [batch.classes[:length, i]]
       arrays['values'] = [batch.values[:length, i]]
+      arrays[records.SINCE_SHOWN] = [batch.since_shown[:length, i, np.newaxis]]
       record = records.encode(
         export.widths,
         int(batch.index[i]),

@@ -8,6 +8,11 @@ a_t the difference of latent values between sprites t and t - 1, and a_0 = 0,
 
 The current sprite of a step is the one whose image is the input.
 
+PROTOCOL, "Twins": two twins of this task need a memory. With `show_every` k,
+the input has the image at every k-th step only, and zeros between. With
+`recall` k, the target is the image that was the input k steps before; earlier
+steps do not count.
+
 A rollout is a pure function of (seed, stream, index): its numbers are the raw
 output of the counter-based generator Philox-4x64 under the key (seed, index),
 with the stream in the highest word of the counter. They are turned into
@@ -16,11 +21,12 @@ not the output of its distributions.
 
 From rollouts to tensors: `batch_indices` groups rollouts into batches,
 `make_batch` builds a batch, `dataset` builds batches in the background, and
-`model_inputs`, `model_targets` and `mask` unpack them in graph.
+`model_inputs`, `model_targets` and `counted` unpack them in graph.
 """
 
 from collections.abc import Sequence
 import dataclasses
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -60,11 +66,15 @@ class RolloutSpec:
       varying nor fixed are drawn once per rollout.
     fixed: names and classes of the latents that are never drawn; a mapping or
       pairs, stored as pairs.
+    show_every: the image is shown at steps that are multiples of this.
+    recall: how many steps before the target was shown; None: the target is the
+      next sprite.
 
   Raises:
     UsageError: if the seed or a length is not allowed, or if
       `variation.resolve` refuses `varying` or `fixed`.
-    ValueError: if the stream is unknown.
+    ValueError: if the stream is unknown, or `show_every` or `recall` is out of
+      range, or both are given.
   """
 
   seed: int
@@ -73,6 +83,13 @@ class RolloutSpec:
   max_length: int
   varying: variation.Varying | None = None
   fixed: variation.Fixed = ()
+  show_every: int = 1
+  recall: int | None = None
+
+  @property
+  def is_twin(self) -> bool:
+    """Whether this is a twin of the post's task."""
+    return self.show_every > 1 or self.recall is not None
 
   def __post_init__(self):
     if not 0 <= self.seed < 2**64:
@@ -86,6 +103,15 @@ class RolloutSpec:
       )
     if self.stream not in STREAMS:
       raise ValueError(f'stream must be one of {STREAMS}, got {self.stream!r}')
+    if self.show_every < 1:
+      raise ValueError(f'show_every must be at least 1, got {self.show_every}')
+    if self.recall is not None and (
+      self.show_every > 1 or not 0 <= self.recall < self.min_length
+    ):
+      raise ValueError(
+        f'recall must be in 0 to min_length - 1 = {self.min_length - 1}, '
+        f'without show_every; got {self.recall}, {self.show_every}'
+      )
     resolved = variation.resolve(self.varying, self.fixed)
     for name, value in zip(('varying', 'fixed'), resolved):
       object.__setattr__(self, name, value)
@@ -102,11 +128,14 @@ def training_spec(
     max_length=config.max_length,
     varying=config.varying,
     fixed=config.fixed,
+    **_shown_and_asked(config),
   )
 
 
-def evaluation_spec(config: config_lib.EvaluationConfig) -> RolloutSpec:
-  """The rollouts of Tests 1 and 3."""
+def evaluation_spec(
+  config: config_lib.EvaluationConfig, training: config_lib.TrainingConfig
+) -> RolloutSpec:
+  """The rollouts of Tests 1 and 3, for a model of a training."""
   return RolloutSpec(
     seed=config.seed,
     stream='evaluation',
@@ -114,10 +143,13 @@ def evaluation_spec(config: config_lib.EvaluationConfig) -> RolloutSpec:
     max_length=config.rollout_length,
     varying=config.varying,
     fixed=config.fixed,
+    **_shown_and_asked(training),
   )
 
 
-def moving_spec(config: config_lib.EvaluationConfig) -> RolloutSpec:
+def moving_spec(
+  config: config_lib.EvaluationConfig, training: config_lib.TrainingConfig
+) -> RolloutSpec:
   """The sequences of Test 2, in which only `MOVING` varies.
 
   Their lengths are between `rollout_length` and twice that.
@@ -129,7 +161,13 @@ def moving_spec(config: config_lib.EvaluationConfig) -> RolloutSpec:
     max_length=2 * config.rollout_length,
     varying=MOVING,
     fixed=[pair for pair in config.fixed if pair[0] not in MOVING],
+    **_shown_and_asked(training),
   )
+
+
+def _shown_and_asked(training: config_lib.TrainingConfig) -> dict[str, Any]:
+  """What the run's own task shows and asks for, as fields of `RolloutSpec`."""
+  return dict(show_every=training.show_every, recall=training.recall)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +184,15 @@ class RolloutRange:
   first: int
   num_rollouts: int
 
+  def described(self) -> dict[str, Any]:
+    """As a dict for metadata, without what the post's task does not have."""
+    found = dataclasses.asdict(self)
+    if self.spec.show_every == 1:
+      del found['spec']['show_every']
+    if self.spec.recall is None:
+      del found['spec']['recall']
+    return found
+
 
 class RolloutBatch(NamedTuple):
   """Rollouts side by side, padded with zeros to the longest.
@@ -154,12 +201,16 @@ class RolloutBatch(NamedTuple):
   rollouts of length 0 and index -1.
 
   Attributes:
-    image: uint8 [time, batch, 64, 8], packed image of the current sprite.
+    image: uint8 [time, batch, 64, 8], packed image of the current sprite; zeros
+      where it is not shown.
     action: float32 [time, batch, 5], latent values of the sprite to predict
       minus those of the current one.
     target: uint8 [time, batch, 64, 8], packed image to predict.
     classes: int32 [time, batch, 5], classes of the current sprite.
     values: float32 [time, batch, 5], latent values of the current sprite.
+    since_shown: int32 [time, batch], how many steps before this one an image
+      was last shown from which the target follows; -1 where the step does not
+      count: it has no target, or is padding.
     length: int32 [batch], number of steps.
     index: int64 [batch], which rollout of the stream.
   """
@@ -169,6 +220,7 @@ class RolloutBatch(NamedTuple):
   target: np.ndarray | tf.Tensor
   classes: np.ndarray | tf.Tensor
   values: np.ndarray | tf.Tensor
+  since_shown: np.ndarray | tf.Tensor
   length: np.ndarray | tf.Tensor
   index: np.ndarray | tf.Tensor
 
@@ -224,10 +276,35 @@ def sample_classes(spec: RolloutSpec, index: int) -> np.ndarray:
   return drawn[1:]
 
 
+def asked_sprites(
+  num_steps: int, show_every: int = 1, recall: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+  """Which sprite each step of a rollout asks for.
+
+  Args:
+    num_steps: steps of the rollout.
+    show_every: see `RolloutSpec`.
+    recall: see `RolloutSpec`.
+
+  Returns:
+    int64 [num_steps] each: the number of the sprite in the rollout, and
+    `RolloutBatch.since_shown`. Both are -1 where nothing is asked.
+  """
+  steps = np.arange(num_steps)
+  if recall is None:
+    return steps, steps % show_every
+  # In step 0, sprite 0 is both the input and the next sprite.
+  asked = np.maximum(steps - recall - 1, 0)
+  is_asked = steps >= recall
+  return np.where(is_asked, asked, -1), np.where(is_asked, recall, -1)
+
+
 def batch_from_classes(
   table: table_lib.SpriteTable,
   rollouts: Sequence[np.ndarray],
   index: Sequence[int] | None = None,
+  show_every: int = 1,
+  recall: int | None = None,
 ) -> RolloutBatch:
   """Lays out given rollouts as a batch.
 
@@ -236,6 +313,8 @@ def batch_from_classes(
     rollouts: for each rollout the classes of its sprites, int [length, 5];
       lengths may differ and be 0.
     index: index of each rollout; by default they are numbered from 0.
+    show_every: see `RolloutSpec`.
+    recall: see `RolloutSpec`.
 
   Returns:
     A batch of NumPy arrays, as long as the longest rollout.
@@ -249,21 +328,26 @@ def batch_from_classes(
     target=np.zeros(packed, np.uint8),
     classes=np.zeros([steps, size, latents.NUM_LATENTS], np.int32),
     values=np.zeros([steps, size, latents.NUM_LATENTS], np.float32),
+    since_shown=np.full([steps, size], -1, np.int32),
     length=lengths,
     index=np.asarray(np.arange(size) if index is None else index, np.int64),
   )
   for i, (classes, end) in enumerate(zip(rollouts, lengths)):
     if not end:
       continue
-    # In step 0, sprite 0 is both the input and the target.
+    # In step 0, sprite 0 is both the input and the next sprite.
     current = np.maximum(np.arange(end) - 1, 0)
+    asked, since_shown = asked_sprites(end, show_every, recall)
     bits = table.bits[latents.classes_to_index(classes)]
     values = latents.class_values(classes)
-    batch.image[:end, i] = bits[current]
+    shown = slice(0, end, show_every)
+    batch.image[shown, i] = bits[current[shown]]
     batch.action[:end, i] = values - values[current]
-    batch.target[:end, i] = bits
+    is_asked = asked >= 0
+    batch.target[:end, i][is_asked] = bits[asked[is_asked]]
     batch.classes[:end, i] = classes[current]
     batch.values[:end, i] = values[current]
+    batch.since_shown[:end, i] = since_shown
   return batch
 
 
@@ -285,7 +369,9 @@ def make_batch(
     nothing if index < 0 else sample_classes(spec, int(index))
     for index in indices
   ]
-  return batch_from_classes(table, rollouts, indices)
+  return batch_from_classes(
+    table, rollouts, indices, spec.show_every, spec.recall
+  )
 
 
 def batch_indices(
@@ -353,6 +439,7 @@ def batch_spec(batch_size: int | None = None) -> RolloutBatch:
     target=tf.TensorSpec(packed, tf.uint8),
     classes=tf.TensorSpec(vector, tf.int32),
     values=tf.TensorSpec(vector, tf.float32),
+    since_shown=tf.TensorSpec([None, batch_size], tf.int32),
     length=tf.TensorSpec([batch_size], tf.int32),
     index=tf.TensorSpec([batch_size], tf.int64),
   )
@@ -413,21 +500,13 @@ def model_targets(batch: RolloutBatch) -> tf.Tensor:
   return unpack(batch.target)
 
 
-def mask(
-  lengths: tf.Tensor, num_steps: int | tf.Tensor, offset: int | tf.Tensor = 0
-) -> tf.Tensor:
-  """Tells real steps from padding.
-
-  Args:
-    lengths: int32 [batch], number of steps of each rollout.
-    num_steps: number of steps in the mask.
-    offset: the first of these steps.
+def counted(batch: RolloutBatch) -> tf.Tensor:
+  """Tells the steps that count from padding and from steps without a target.
 
   Returns:
-    float32 [num_steps, batch]: 1 where offset + step < length, else 0.
+    float32 [time, batch]: 1 where the step counts, else 0.
   """
-  steps = tf.range(offset, offset + num_steps)
-  return tf.cast(steps[:, None] < lengths[None, :], tf.float32)
+  return tf.cast(batch.since_shown >= 0, tf.float32)
 
 
 def segment(
@@ -435,8 +514,7 @@ def segment(
 ) -> RolloutBatch:
   """Cuts out steps [start, stop).
 
-  `length` and `index` remain those of the whole rollouts, so the mask of the
-  segment is `mask(batch.length, stop - start, offset=start)`.
+  `length` and `index` remain those of the whole rollouts.
   """
   *time_major, lengths, index = batch
   return RolloutBatch(*(x[start:stop] for x in time_major), lengths, index)

@@ -33,14 +33,14 @@ Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class ScoreSums(NamedTuple):
-  """Scores of images, summed over the real steps of a batch; scalars.
+  """Scores of images, summed over the steps of a batch that count; scalars.
 
   Attributes:
     loss: summed over an image's pixels.
     pixel_error: share of pixels on the wrong side of probability 0.5.
     iou: intersection over union of the sprite's pixels, true and predicted
       (probability above 0.5).
-    num_steps: number of real steps.
+    num_steps: number of steps that count.
   """
 
   loss: tf.Tensor
@@ -88,16 +88,16 @@ def step_scores(
 def sum_scores(
   logits: tf.Tensor,
   targets: tf.Tensor,
-  mask: tf.Tensor,
+  counted: tf.Tensor,
   loss: Loss = model_lib.image_loss,
 ) -> ScoreSums:
-  """Sums `step_scores` over the real steps: those with 1 in `mask`."""
+  """Sums `step_scores` over the steps with 1 in `counted`."""
   # Padded steps may hold anything, even NaN.
   sums = {
-    name: tf.reduce_sum(tf.where(mask > 0, value, 0.0))
+    name: tf.reduce_sum(tf.where(counted > 0, value, 0.0))
     for name, value in step_scores(logits, targets, loss).items()
   }
-  return ScoreSums(**sums, num_steps=tf.reduce_sum(mask))
+  return ScoreSums(**sums, num_steps=tf.reduce_sum(counted))
 
 
 class PredictionScorer:
@@ -121,11 +121,14 @@ class PredictionScorer:
     self._predictor = predictor
     self._table = table
     self._batch = rollouts.make_batch(table, spec, range(num_rollouts))
-    steps = np.linspace(0, self._batch.length.min() - 1, _STEPS_READ_BACK)
+    shortest = self._batch.length.min()
+    asked, _ = rollouts.asked_sprites(shortest, spec.show_every, spec.recall)
+    self._first_asked = spec.recall or 0
+    steps = np.linspace(self._first_asked, shortest - 1, _STEPS_READ_BACK)
     self._steps_read_back = np.unique(steps.astype(np.int64))
     self._true_classes = np.stack(
       [
-        rollouts.sample_classes(spec, index)[self._steps_read_back]
+        rollouts.sample_classes(spec, index)[asked[self._steps_read_back]]
         for index in range(num_rollouts)
       ],
       axis=1,
@@ -139,17 +142,16 @@ class PredictionScorer:
           lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype),
           predictor.initial_state(1),
         ),
-        tf.TensorSpec([], tf.int32),
       ],
       autograph=False,
     )
 
-  def _predict_segment(self, segment, state, start):
-    """Scores, logits and last state of a segment that begins at `start`."""
+  def _predict_segment(self, segment, state):
+    """Scores, logits and last state of a segment."""
     logits, state, _ = self._predictor(rollouts.model_inputs(segment), state)
     targets = rollouts.model_targets(segment)
-    mask = rollouts.mask(segment.length, tf.shape(logits)[0], offset=start)
-    sums = sum_scores(logits, targets, mask, self._predictor.loss)
+    counted = rollouts.counted(segment)
+    sums = sum_scores(logits, targets, counted, self._predictor.loss)
     return sums, logits, state
 
   def _segments(
@@ -159,7 +161,7 @@ class PredictionScorer:
     state = self._predictor.initial_state(len(batch.length))
     for start in range(0, len(batch.image), SEGMENT_LENGTH):
       segment = rollouts.segment(batch, start, start + SEGMENT_LENGTH)
-      sums, logits, state = self._predict(segment, state, start)
+      sums, logits, state = self._predict(segment, state)
       yield start, sums, logits
 
   def score(self) -> dict[str, float]:
@@ -205,17 +207,17 @@ class PredictionScorer:
     return self._tracer(inputs), sprites.reshape([-1, *_IMAGE_SHAPE])
 
   def picture(self) -> np.ndarray:
-    """Draws the first steps of the first rollout.
+    """Draws the first steps of the first rollout that have a target.
 
     Returns:
       uint8 `[height, width, 1]`: true sprites above, predicted ones below, one
       column per step, separated by grey.
     """
-    batch = rollouts.segment(self._batch, 0, _NUM_SHOWN)
-    ((_, _, logits),) = self._segments(batch)
-    rows = np.stack(
-      [rollouts.model_targets(batch)[:, 0], tf.sigmoid(logits[:, 0])]
-    )
+    drawn = slice(self._first_asked, self._first_asked + _NUM_SHOWN)
+    batch = rollouts.segment(self._batch, 0, drawn.stop)
+    logits = [logits[:, 0] for _, _, logits in self._segments(batch)]
+    targets = rollouts.model_targets(batch)[:, 0]
+    rows = np.stack([targets, tf.sigmoid(tf.concat(logits, 0))])[:, drawn]
     sprites = (255 * rows).astype(np.uint8)
     framed = np.pad(
       sprites.reshape([*rows.shape[:2], *_IMAGE_SHAPE]),

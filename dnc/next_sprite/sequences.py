@@ -1,6 +1,8 @@
 """Rollouts as Test 3 runs them, scored as next-sprite prediction."""
 
 from collections.abc import Iterator
+import itertools
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -19,13 +21,24 @@ _LOSS_UNITS = {
   model.squared_error: 'squared error an image',
 }
 
+# Which steps count for each metric, given `RolloutBatch.since_shown`.
+_COUNTED = {
+  'loss': lambda since_shown: since_shown >= 0,
+  'iou': lambda since_shown: since_shown >= 0,
+  'loss_shown': lambda since_shown: since_shown == 0,
+  'loss_hidden': lambda since_shown: since_shown > 0,
+}
+_OF_PARTS = ('loss_shown', 'loss_hidden')
+
 
 class SpriteSequences:
   """Next-sprite prediction, scored by `scoring.step_scores`.
 
-  Loss and IoU of a rollout are means over its steps. By default, lesions freeze
-  the memory halfway through the longest rollout, or reset or replace it every
-  ten steps.
+  Loss and IoU of a rollout are means over its steps that count. If some images
+  are hidden, the loss of steps with a shown and with a hidden image is also
+  scored apart. By default, lesions freeze the memory halfway through the
+  longest rollout, or reset or replace it every ten steps, or more: no factor
+  is shared with `show_every`, so that cuts meet shown and hidden images alike.
   """
 
   def __init__(
@@ -45,14 +58,17 @@ class SpriteSequences:
     self.core = predictor.core
     self.input_size = rollouts.INPUT_SIZE
     self.num_steps = spec.max_length
-    self.metrics = (
-      sequences.Metric('loss', np.mean, lower_is_better=True),
-      sequences.Metric('iou', np.mean),
+    self.metrics = tuple(
+      sequences.Metric(name, np.mean, lower_is_better=name != 'iou')
+      for name in _COUNTED
+      if spec.show_every > 1 or name not in _OF_PARTS
     )
     self.loss_unit = _LOSS_UNITS[predictor.loss]
     self.unit = 'rollout'
     self.lesion_step = spec.max_length // 2
-    self.reset_interval = 10
+    self.reset_interval = next(
+      n for n in itertools.count(10) if math.gcd(n, spec.show_every) == 1
+    )
     self._table = table
     self._spec = spec
     self._loss = predictor.loss
@@ -75,10 +91,14 @@ class SpriteSequences:
         inputs=rollouts.model_inputs(part),
         targets=rollouts.model_targets(part),
         is_real=is_real,
-        counts={metric.name: is_real for metric in self.metrics},
+        counts={
+          metric.name: _COUNTED[metric.name](part.since_shown)
+          for metric in self.metrics
+        },
       )
 
   def _scores(self, outputs, targets):
     """Scores each step by each metric: float tensors `[time, batch]`."""
     found = scoring.step_scores(outputs, targets, self._loss)
+    found |= dict.fromkeys(_OF_PARTS, found['loss'])
     return {metric.name: found[metric.name] for metric in self.metrics}

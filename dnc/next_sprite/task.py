@@ -8,9 +8,16 @@ _DESCRIPTION = """\
 sequences ("rollouts") of sprites, small white shapes on black. At each step it
 is shown the image of the current sprite and an *action*, which says how the
 next sprite will differ from it. It must predict the image of that next sprite.
-Five *latents* determine how a sprite looks: its shape (square, ellipse or
+{twin}Five *latents* determine how a sprite looks: its shape (square, ellipse or
 heart), scale, orientation, and x and y position. The network is never told the
 latents. Does it hold them nevertheless, and does it use what it holds?"""
+_SHOW_EVERY = """\
+In this twin of the task, the image is shown once in {show_every} steps only.
+Between, the network must know from its state where the sprite is, and add up
+the actions. """
+_RECALL = """\
+In this twin of the task, it must predict the image that it was shown {recall}
+steps before instead. """
 _ABOUT_LESIONS = """\
 The positive control of this test is a network that has learned to copy
 sequences, which needs a memory: `python train.py --task=repeat_copy
@@ -26,12 +33,21 @@ class NextSprite(tasks.Task):
   config_class = config.TrainingConfig
   tests = config_lib.TESTS
   options = ('preset', 'data_dir', 'strategy')
-  description = _DESCRIPTION
+  description = _DESCRIPTION.format(twin='')
   baseline = 'predicting the mean image'
   about_lesions = _ABOUT_LESIONS
 
+  def describe(self, training):
+    """Says what a twin of the task shows and asks for."""
+    twin = ''
+    if training.get('recall') is not None:
+      twin = _RECALL.format(**training)
+    elif training.get('show_every', 1) > 1:
+      twin = _SHOW_EVERY.format(**training)
+    return _DESCRIPTION.format(twin=twin)
+
   def evaluation_of(self, training, evaluation):
-    """By default the same latents vary as in training."""
+    """By default the same latents vary as in training; see `for_run`."""
     return evaluation.for_run(training)
 
   def load_table(self, training, evaluation, data_dir):
@@ -46,7 +62,9 @@ class NextSprite(tasks.Task):
     from dnc.next_sprite import sequences
 
     return sequences.SpriteSequences(
-      trained.model, table, rollouts.evaluation_spec(evaluation)
+      trained.model,
+      table,
+      rollouts.evaluation_spec(evaluation, trained.config),
     )
 
 

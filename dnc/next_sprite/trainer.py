@@ -94,8 +94,8 @@ class SpriteTrainer(trainer.Trainer):
       stop: whether this process wants to stop.
 
     Returns:
-      Scalars: `loss`, mean per image over the segment's real steps;
-      `grad_norm`, before clipping; `num_steps`, real steps; `finite`, whether
+      Scalars: `loss`, mean per image over the segment's steps that count;
+      `grad_norm`, before clipping; `num_steps`, these steps; `finite`, whether
       both are finite: if not, nothing was changed; `finished`, whether this was
       the batch's last segment; and, with several replicas, `stop`, whether any
       process wants to stop.
@@ -115,15 +115,15 @@ class SpriteTrainer(trainer.Trainer):
     def find(batch, stop):
       """Runs in each replica on its part; all replicas return the same."""
       part = distribution.Part()
-      segment, mask, state, stop_at = self._next_segment(batch, part)
-      num_steps = tf.reduce_sum(mask)
+      segment, counted, state, stop_at = self._next_segment(batch, part)
+      num_steps = tf.reduce_sum(counted)
       # No gradient is computed for frozen variables.
       with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)
         logits, state, _ = self.predictor(rollouts.model_inputs(segment), state)
         losses = self.predictor.loss(logits, rollouts.model_targets(segment))
         # This replica's share of the mean over the whole batch.
-        loss = tf.reduce_sum(losses * part.take(mask, axis=1)) / num_steps
+        loss = tf.reduce_sum(losses * part.take(counted, axis=1)) / num_steps
       *gradients, loss, stop = part.sum(
         [*tape.gradient(loss, variables), loss, tf.cast(stop, tf.float32)]
       )
@@ -171,15 +171,15 @@ class SpriteTrainer(trainer.Trainer):
     """A replica's part of the next segment.
 
     Returns:
-      The segment; the mask of the whole batch, `[time, batch]`; the state
-      before the segment; and the step after the segment.
+      The segment; `rollouts.counted` of the whole batch; the state before the
+      segment; and the step after the segment.
     """
     start = self.start.read_value()
     stop_at = tf.minimum(
       start + self._config.segment_length, tf.reduce_max(batch.length)
     )
-    mask = rollouts.mask(batch.length, stop_at - start, offset=start)
     segment = rollouts.segment(batch, start, stop_at)
+    counted = rollouts.counted(segment)
     segment = rollouts.RolloutBatch(
       *(part.take(x, axis=min(x.shape.rank - 1, 1)) for x in segment)
     )
@@ -187,7 +187,7 @@ class SpriteTrainer(trainer.Trainer):
       self._initial_state,
       [part.take(x.read_value(), axis=0) for x in self._carried],
     )
-    return segment, mask, state, stop_at
+    return segment, counted, state, stop_at
 
   def _scheduled_learning_rate(self) -> tf.Tensor:
     """The learning rate, linear from the first batch of the run to the last."""

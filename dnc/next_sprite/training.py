@@ -157,7 +157,9 @@ class SpriteSession(session_lib.Session):
   ) -> float:
     del updates_per_second
     config = self.config
+    # The steps before there is a target do not count.
     mean_length = (config.min_length + config.max_length) / 2
+    mean_length -= config.recall or 0
     done = int(self.trainer.tally.num_steps.numpy())
     return (config.num_rollouts * mean_length - done) / steps_per_second
 

@@ -15,9 +15,12 @@ one rollout:
   - 'read_weights' `[time, R * N]` and 'write_weights' `[time, heads * N]`, head
     by head;
   - 'loss' `[time, 1]`: the training loss of the step's image, in nats, or the
-    squared error;
+    squared error; NaN where the step does not count;
 - `classes` int32 and `values` float32, both `[time, 5]`: the latents of each
-  step's current sprite, in the order of `dnc.dsprites.latents.NAMES`.
+  step's current sprite, in the order of `dnc.dsprites.latents.NAMES`;
+- `since_shown` int32 `[time, 1]`, only if the task is a twin of the post's: how
+  many steps before this one an image was last shown from which the target
+  follows; -1 where the step does not count.
 
 `metadata.json` identifies the model and the data.
 
@@ -61,7 +64,12 @@ from dnc.system import quiet
 from dnc.traces import records
 from dnc.traces import shards as shards_lib
 
-_NOT_RECORDED = (records.INDEX, records.FINGERPRINT, *records.LABELS)
+_NOT_RECORDED = (
+  records.INDEX,
+  records.FINGERPRINT,
+  *records.LABELS,
+  records.SINCE_SHOWN,
+)
 _AGAIN = 'run evaluate.py again, which rewrites only that part'
 
 
@@ -73,6 +81,7 @@ class Traces:
     metadata: describes the model, the data and the rollouts.
     widths: numbers per step, for each representation.
     num_rollouts: number of rollouts in each split.
+    has_since_shown: whether there is the label `since_shown`.
   """
 
   def __init__(
@@ -91,6 +100,7 @@ class Traces:
       for name, feature in sorted(builder.info.features.items())
       if name not in _NOT_RECORDED
     }
+    self.has_since_shown = records.SINCE_SHOWN in builder.info.features
     self.num_rollouts = {
       name: split.num_examples for name, split in builder.info.splits.items()
     }
@@ -105,7 +115,7 @@ class Traces:
 
     Args:
       split: name of the split.
-      names: features to read: representations, 'index', 'classes', 'values'.
+      names: features to read: representations, 'index' and labels.
 
     Returns:
       Dicts from name to tensor; the module's docstring gives shapes and dtypes.

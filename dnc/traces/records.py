@@ -22,6 +22,9 @@ from dnc.dsprites import latents
 
 # Every trace has these beside the representations.
 LABELS = {'classes': np.dtype(np.int32), 'values': np.dtype(np.float32)}
+# One number a step, only in traces of a twin of the post's task. Where it is,
+# `widths` has it beside the representations.
+SINCE_SHOWN = 'since_shown'
 INDEX = 'index'
 FINGERPRINT = 'fingerprint'
 _REPRESENTATION = np.dtype(np.float32)
@@ -41,6 +44,8 @@ _MAX_BYTES = 2**31 - 1
 
 
 def _dtype(name: str) -> np.dtype:
+  if name == SINCE_SHOWN:
+    return np.dtype(np.int32)
   return LABELS.get(name, _REPRESENTATION)
 
 
@@ -159,8 +164,9 @@ def encode(
     index: of the rollout.
     digits: its `fingerprint`.
     arrays: for each representation float32 `[time, widths[name]]`, and
-      'classes' int32 and 'values' float32 `[time, 5]`. Each is a sequence of
-      pieces of any number of steps. The numbers of a step must be contiguous.
+      'classes' int32 and 'values' float32 `[time, 5]`; 'since_shown' is int32.
+      Each is a sequence of pieces of any number of steps. The numbers of a step
+      must be contiguous.
     into: a record that is no longer needed. It is overwritten if its size fits:
       allocating tens of MB takes longer than filling them.
 

@@ -42,6 +42,7 @@ _TRAINING = config_lib.TrainingConfig(
   word_size=4,
   varying=('scale', 'y_position'),
   fixed={'shape': 2, 'x_position': 4},
+  show_every=3,
 )
 _EVALUATION = dict(
   num_rollouts=12,
@@ -55,7 +56,10 @@ _EVALUATION = dict(
 
 
 class ConfinedTest(tf.test.TestCase):
-  """Hearts that grow and move vertically; one angle for each rollout."""
+  """Hearts that grow and move vertically; one angle for each rollout.
+
+  They are shown at every third step.
+  """
 
   @classmethod
   def setUpClass(cls):
@@ -220,6 +224,29 @@ class ConfinedTest(tf.test.TestCase):
       for scores in (result.scores, result.null, result.p_values):
         self.assertTrue(np.isfinite(scores).all())
 
+  def test_shown_and_hidden_images_are_scored_apart(self):
+    parts = self._found['probe'].parts
+    self.assertEqual(list(parts), ['shown', 'hidden'])
+    # Nothing can be read from a hidden image.
+    gains = {
+      part: found.scores['image'][0]['y_position'].best.gain
+      for part, found in parts.items()
+    }
+    self.assertGreater(gains['shown'], 0.5)
+    self.assertLess(gains['hidden'], 0.1)
+    self.assertIn('memory_by_writing', parts['hidden'].beyond)
+    self.assertIn('## Shown and hidden images', self._texts['probe.md'])
+    lesion = self._found['lesion']
+    self.assertEqual(
+      lesion.metrics, ('loss', 'iou', 'loss_shown', 'loss_hidden')
+    )
+    all_steps, shown, hidden = (
+      lesion.scores['intact'][x] for x in ('loss', 'loss_shown', 'loss_hidden')
+    )
+    self.assertAllClose(all_steps, (5 * shown + 10 * hidden) / 15)
+    self.assertIn('loss, image hidden', self._texts['lesion.md'])
+    self.assertIn('shown once in 3 steps only', self._texts['report.md'])
+
   def test_fewer_representations_read_the_same_traces(self):
     found, lines = self._evaluate(
       tests=('probe',), representations=('read_words',), num_isolated=0
@@ -276,7 +303,10 @@ class ConfinedTest(tf.test.TestCase):
 
 
 class WithoutMemoryTest(tf.test.TestCase):
-  """A core without a memory: only its controller can be probed."""
+  """A core without a memory: only its controller can be probed.
+
+  It has learned to recall what was shown two steps before.
+  """
 
   @classmethod
   def setUpClass(cls):
@@ -284,7 +314,7 @@ class WithoutMemoryTest(tf.test.TestCase):
     folder = cls.enterClassContext(tempfile.TemporaryDirectory())
     cls._model_dir = os.path.join(folder, 'run')
     config = config_lib.TrainingConfig(
-      **_SMALL, core='lstm', loss='mean_squared_error'
+      **_SMALL, core='lstm', loss='mean_squared_error', recall=2
     )
     training.train(
       config, cls._model_dir, testing_data.data_dir(), log=lambda line: None
@@ -324,6 +354,12 @@ class WithoutMemoryTest(tf.test.TestCase):
     with open(path, encoding='utf-8') as file:
       text = file.read()
     self.assertIn('the memory: a control.', text)
+    self.assertIn('shown 2\nsteps before instead', text)
+    self.assertIn('### t-2, the sprite to be predicted: ', text)
+    self.assertEqual(found['probe'].offsets, (-1, 0, 5, 10, 2))
+    self.assertEqual(found['mi']['action'].lags, (-1, 0, 5, 10, 2))
+    # It is always asked for what is no longer shown.
+    self.assertEmpty(found['probe'].parts)
     self.assertIn('can the latents be read from its state?', text)
     self.assertIn('this network has no memory', text)
     self.assertTrue(any('squared error' in line for line in lines))

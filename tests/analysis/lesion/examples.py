@@ -38,9 +38,9 @@ def _course(name, found):
   )
 
 
-def result(changes=(), task='dsprites', baseline=568.0):
+def result(changes=(), task='dsprites', baseline=568.0, more_metrics=()):
   """A result; `changes` has by lesion (mean change of the loss, its width)."""
-  metrics = dict(dsprites=('loss', 'iou'))
+  metrics = dict(dsprites=('loss', 'iou', *more_metrics))
   metrics = metrics.get(task, ('loss', 'bit_accuracy', 'sequence_accuracy'))
   changes = dict(changes)
   intact = _spread(130.0, 5.0)

@@ -65,6 +65,29 @@ class TablesTest(tf.test.TestCase):
     self.assertIn(verdict.text(examples.result(examples.USED)), text)
     self.assertNotIn('Repeat-copy', text)
 
+  def test_losses_of_shown_and_hidden_images(self):
+    more = ('loss_shown', 'loss_hidden')
+    _, table = markdown_tables.rows(
+      tables.text(examples.result(examples.USED, more_metrics=more))
+    )
+    header = table['']
+    self.assertLen(header, 3 + 2 + 2 * 3)
+    self.assertEqual(
+      header[5:],
+      [
+        'loss, image shown (nats an image)',
+        'change',
+        'lost',
+        'loss, image hidden (nats an image)',
+        'change',
+        'lost',
+      ],
+    )
+    # In this example both losses are 0.75, or 0.5 with any lesion.
+    self.assertEqual(table['intact'][8:], ['0.75', '', ''])
+    self.assertEqual(table['no links'][8], '0.5')
+    self.assertStartsWith(table['no links'][9], '-0.2500')
+
   def test_table_of_repeat_copy(self):
     result = examples.result(examples.USED, task='repeat_copy')
     text = tables.text(result)

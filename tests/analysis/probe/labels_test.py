@@ -113,6 +113,16 @@ class LabelsTest(parameterized.TestCase, tf.test.TestCase):
           if there:
             self.assertEqual(tasks[step, task, 2], source[step - offset, 2])
 
+  def test_labels_of_parts(self):
+    labels = labels_lib.Labels(_SPEC, _rollouts([5, 5]), offsets=(0, 1))
+    tasks = labels.tasks(0)
+    first = np.arange(5) < 2
+    found = labels_lib.by_part(tasks, {'first': first, 'rest': ~first})
+    self.assertAllEqual(found[None], tasks)
+    self.assertAllEqual(found['first'][:2], tasks[:2])
+    self.assertAllEqual(found['first'][2:], np.zeros_like(tasks[2:]))
+    self.assertAllEqual(found['first'] + found['rest'], tasks)
+
   def test_a_single_rollout_has_no_shuffled_labels(self):
     labels = labels_lib.Labels(_SPEC, _rollouts([5]))
     tasks = labels.tasks(0)

@@ -51,7 +51,20 @@ def _rollout(seed, index, num_steps):
     'late': code[:-6],
     'next': code[6:],
     'noise': rng.standard_normal((num_steps, 16)).astype(np.float32),
+    **_off_and_on(rng, index, code[5:-1]),
   }
+
+
+def _off_and_on(rng, index, code):
+  """A code that is there at two steps of three, and when it was last there.
+
+  The first steps of a rollout are in no part.
+  """
+  since_shown = ((np.arange(len(code)) + index) % 3 // 2).astype(np.int32)
+  since_shown[:2] = -1
+  noise = rng.standard_normal(code.shape).astype(np.float32)
+  held = np.where(since_shown[:, np.newaxis] > 0, noise, code)
+  return {'since_shown': since_shown[:, np.newaxis], 'off_and_on': held}
 
 
 def _export(path, splits, names):
@@ -75,7 +88,7 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
     cls.traces = _export(
       os.path.join(folder, 'traces'),
       {k: [_rollout(0, i, 60 - i % 3) for i in v] for k, v in _SPLITS.items()},
-      ('now', 'late', 'next', 'noise'),
+      ('now', 'late', 'next', 'noise', 'off_and_on', 'since_shown'),
     )
     cls.lines = []
     cls.result = cls.run_probe(
@@ -101,6 +114,28 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
             self.assertLess(found.shuffled.gain, 0.05)
           else:
             self.assertLess(found.gain, 0.05)
+
+  def test_shown_and_hidden_steps_are_scored_apart(self):
+    shown, hidden = (self.result.parts[part] for part in ('shown', 'hidden'))
+    for latent in latents.NAMES[1:]:
+      for found, name, least, most in (
+        (shown, 'now', 0.95, 1.0),
+        (hidden, 'now', 0.95, 1.0),
+        # What is there two times of three is read with a bias at all times.
+        (shown, 'off_and_on', 0.6, 1.0),
+        (hidden, 'off_and_on', -1.0, 0.05),
+        (shown, 'late', -0.2, 0.05),
+      ):
+        score = found.scores[name][0][latent]
+        self.assertBetween(score.best.gain, least, most, msg=(name, latent))
+        alone = found.beyond[name]['alone'][0][latent].difference
+        self.assertAllClose(alone, score.exact.gain, atol=0.1)
+    # All steps but the first two of each rollout are in one of them.
+    high, low, whole = (
+      scores['off_and_on'][0]['scale'].best.gain
+      for scores in (shown.scores, hidden.scores, self.result.scores['test'])
+    )
+    self.assertBetween(whole, low, high)
 
   def test_exact_is_at_least_as_good_where_it_was_fitted(self):
     for by_offset in self.result.scores['train'].values():
@@ -140,7 +175,8 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
     self.assertLess(scores[0]['scale'].exact.gain, 0.05)
 
   def test_says_what_it_did(self):
-    names = ('late', 'next', 'noise', 'now', 'random_16', 'planted_16')
+    names = ('late', 'next', 'noise', 'now', 'off_and_on')
+    names += ('random_16', 'planted_16')
     self.assertEqual(self.result.widths, dict.fromkeys(names, 16))
     self.assertEqual(self.result.num_rollouts, {'train': 60, 'test': 30})
     self.assertEqual(self.result.num_steps, 3_540)

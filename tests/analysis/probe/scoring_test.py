@@ -55,6 +55,29 @@ class ErrorSumsTest(tf.test.TestCase):
     self.assertAllClose(gain[0, 0, 0, :2], [1 / 3, 1 - (4 / 3) / (8 / 9)])
     self.assertTrue(np.isnan(gain[0, 0, 0, 2]))
 
+  def test_errors_of_a_part_are_those_of_its_steps_alone(self):
+    by_part = scoring.ErrorsByPart(_SPEC, ['even', 'none'])
+    even = []
+    for labels, predictions in _random_rollouts(0, 12):
+      steps = np.arange(len(labels))
+      parts = {'even': steps % 2 == 0, 'none': steps < 0}
+      own = labels_lib.by_part(labels, parts)
+      counted = {k: by_part.count(own, x) for k, x in predictions.items()}
+      by_part.update(own, counted)
+      even.append((labels[::2], {k: x[::2] for k, x in predictions.items()}))
+    weights = scoring.resamples(0, 12, 5)
+    for part, rollouts in (
+      (None, list(_random_rollouts(0, 12))),
+      ('even', even),
+    ):
+      expected = _sum_errors(rollouts)
+      sums = by_part.by_part[part]
+      self.assertEqual(sums.num_labelled, expected.num_labelled)
+      self.assertAllClose(
+        sums.score('x', weights), expected.score('x', weights)
+      )
+    self.assertEqual(by_part.by_part['none'].num_labelled, 0)
+
   def test_a_label_of_two_numbers_sums_errors_and_variances(self):
     spec = labels_lib.LabelSpec({}, ('point', 'point', 'place'), {})
     # The point's numbers have variances 1 and 4, and errors 1 and 1.

@@ -69,6 +69,10 @@ class TablesTest(tf.test.TestCase):
       '## t+1, the sprite to be predicted: ',
     ):
       self.assertIn(title, text)
+    self.assertIn(
+      '## t-5, the sprite to be predicted: ',
+      tables.text(examples.result(), asked=5),
+    )
 
   def test_says_what_probes_were_fitted_to(self):
     text = tables.text(examples.result())

@@ -39,6 +39,25 @@ def _score(gain):
   return dict(r2=gain, exact=dict(r2=gain - 0.1))
 
 
+def _add_twin(found, asked, gain, has_parts):
+  """Adds how much x a twin's memory holds of what is needed; less if shown."""
+
+  def by_label(gain):
+    return {
+      'scores': {'memory': {asked: {'x_position': _score(gain)}}},
+      'beyond': {
+        'memory': {'controller': {asked: {'x_position': dict(difference=0.3)}}}
+      },
+    }
+
+  own = by_label(gain)
+  if has_parts:
+    found['parts'] = dict(hidden=own, shown=by_label(0.0))
+  else:
+    found['scores']['test'] |= own['scores']
+    found['beyond'] |= own['beyond']
+
+
 def evaluation_of(kind, seed):
   """The JSON of an evaluation, by file; the numbers grow with the seed."""
   training = kind.training(seed)
@@ -85,6 +104,8 @@ def evaluation_of(kind, seed):
       }
     ),
   }
+  if kind.asked is not None:
+    _add_twin(found['probe'], kind.asked, gain, training.show_every > 1)
   if training.core == config_lib.DNC:
     course = dict(jolt=dict(share=0.5), lasting=dict(share=0.04))
     frozen = dict(jolt=None, lasting=None)

@@ -1,5 +1,6 @@
 """Tests for analysis.results.kinds."""
 
+import dataclasses
 import os
 
 from absl.testing import absltest
@@ -17,9 +18,9 @@ class KindsTest(parameterized.TestCase):
   def test_train_py_puts_the_run_there(self, name):
     kind = kinds.KINDS[name]
     flag_values = commands.parsed(train, *kind.flags(), '--seed=3')
-    self.assertEqual(flag_values.preset, kinds.PRESET)
+    self.assertEqual(flag_values.preset, kind.preset)
     config = config_lib.make_training(
-      kinds.PRESET, **flags_lib.read(config_lib.TrainingConfig, flag_values)
+      kind.preset, **flags_lib.read(config_lib.TrainingConfig, flag_values)
     )
     self.assertEqual(config, kind.training(3))
     self.assertEqual(kind.model_dir(3), os.path.join('runs', config.name()))
@@ -35,7 +36,22 @@ class KindsTest(parameterized.TestCase):
 
   def test_one_seed_of_each_truncation(self):
     numbers = [kind.number(5) for kind in kinds.KINDS.values()]
-    self.assertEqual(numbers, [5, 5, 5, 5, 1, 1, 1])
+    self.assertEqual(numbers, [5, 5, 5, 5, 1, 1, 1, *[5] * 6])
+
+  def test_twins_of_the_task_have_the_same_controls(self):
+    of = {name: kind.training(0) for name, kind in kinds.KINDS.items()}
+    for name in ('show_every', 'recall'):
+      for end, changes in (
+        ('lstm', dict(core='lstm')),
+        ('frozen', dict(freeze_core=True)),
+      ):
+        self.assertEqual(
+          of[f'{name}_{end}'], dataclasses.replace(of[name], **changes)
+        )
+    asked = {name: kind.asked for name, kind in kinds.KINDS.items()}
+    self.assertEqual(asked['recall_lstm'], of['recall'].recall)
+    self.assertEqual(asked['show_every'], 0)
+    self.assertIsNone(asked['model_b'])
 
 
 if __name__ == '__main__':

@@ -16,7 +16,7 @@ class TablesTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    planted = dict(model_b=2, lstm=1, frozen=2)
+    planted = dict(model_b=2, lstm=1, frozen=2, show_every=2, recall=1)
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
       for name, number in planted.items():
         for seed in range(number):
@@ -88,6 +88,26 @@ class TablesTest(tf.test.TestCase):
       ['-', '-', '50.00% ± 0.00%', '4.00% ± 0.00%', '-'],
     )
     self.assertNotIn('no memory (LSTM)', rows)
+
+  def test_twins_stand_apart(self):
+    columns, rows = self._table('', 3)
+    self.assertEqual(
+      columns[:2] + columns[-3:],
+      [
+        'memory',
+        'by writing',
+        'memory beyond controller',
+        'lost: frozen memory',
+        'lost: exchanged memory',
+      ],
+    )
+    # Of hidden steps alone, 0.1 and 0.3.
+    self.assertEqual(rows['image often hidden'][0], '0.200 ± 1.271')
+    asked = rows['earlier image asked']
+    self.assertEqual(
+      asked[:2] + asked[-3:], ['0.100', '-', '0.300', '-', '4.0%']
+    )
+    self.assertNotIn('earlier image asked', self._table('controller hidden')[1])
 
   def test_nothing_yet(self):
     text = tables.text({name: [] for name in kinds.KINDS})

@@ -87,6 +87,24 @@ class EvaluationConfigTest(parameterized.TestCase):
     self.assertNotIn('scale', given.varying)
     self.assertIn('shape', given.varying)
 
+  def test_what_a_run_recalls_is_among_the_offsets(self):
+    training = config_lib.TrainingConfig(recall=7)
+    found = config_lib.make_evaluation('quick').for_run(training)
+    self.assertEqual(found.offsets, (-1, 0, 5, 10, 7))
+    self.assertEqual(found.lags, (-1, 0, 5, 10, 7))
+    given = config_lib.EvaluationConfig(offsets=(7, 0), lags=(3,))
+    found = given.for_run(training)
+    self.assertEqual((found.offsets, found.lags), ((7, 0), (3, 7)))
+    short = dict(offsets=(0,), lags=(0,))
+    config_lib.EvaluationConfig(**short, rollout_length=11).for_run(training)
+    for length, message in (
+      (7, '--rollout_length=7: .* --offsets, 7'),
+      (10, '--lags=0,7: must be in -1 to 6 with --rollout_length=10'),
+    ):
+      given = config_lib.EvaluationConfig(**short, rollout_length=length)
+      with self.assertRaisesRegex(errors.UsageError, message):
+        given.for_run(training)
+
   def test_offsets(self):
     config_lib.EvaluationConfig(
       tests=('probe',), offsets=(0,), rollout_length=1

@@ -190,7 +190,10 @@ class CommandsHelpTest(parameterized.TestCase):
   def test_defaults_of_both_tasks(self):
     text, _ = _help(lambda x: commands.parsed(train, x), '--help')
     self.assertIn('default dsprites: 500, repeat_copy: 1)', text)
-    self.assertIn('default 5, or 1 with --preset=quick;', text)
+    self.assertIn(
+      'or 1600 with --preset=quick|quick_show_every|quick_recall; only',
+      ' '.join(text.split()),
+    )
 
   def test_options_of_one_task(self):
     text, _ = _help(lambda x: commands.parsed(train, x), '--help')

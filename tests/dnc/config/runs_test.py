@@ -68,6 +68,8 @@ class RunsTest(parameterized.TestCase):
           freeze_core=False,
           loss='sigmoid_cross_entropy',
           optimizer='adam',
+          show_every=1,
+          recall=None,
         ).items()
       ),
     )

@@ -55,6 +55,7 @@ class TrainingConfigTest(parameterized.TestCase):
     (dict(seed=3, batch_size=8), 'dnc_16x16_seed3_88866d0c'),
     (dict(clip_value=3.5), 'dnc_16x16_seed0_505d8188'),
     (dict(report_interval=7), 'dnc_16x16_seed0_e20846fa'),
+    (dict(show_every=1), 'dnc_16x16_seed0_e20846fa'),
   )
   def test_names_stay(self, changes, name):
     # Pinned: folders and checkpoints of earlier versions have these names.
@@ -71,6 +72,7 @@ class TrainingConfigTest(parameterized.TestCase):
         'core': {'core': 'lstm'},
         'loss': {'loss': 'mean_squared_error'},
         'optimizer': {'optimizer': 'rmsprop'},
+        'recall': {'recall': 0},
       }.get(field.name) or {field.name: getattr(config, field.name) + 1}
       names.add(dataclasses.replace(config, **changes).name())
     # Two fields change only the reports.
@@ -112,6 +114,42 @@ class TrainingConfigTest(parameterized.TestCase):
     shown = variation.shown(value) if isinstance(value, tuple) else value
     with self.assertRaisesRegex(errors.UsageError, f'--{name}={shown}'):
       config_lib.TrainingConfig(**{name: value})
+
+  @parameterized.parameters(
+    (dict(show_every=0), '--show_every=0: must be at least 1'),
+    (dict(show_every=-3), '--show_every=-3: must be at least 1'),
+    (dict(show_every=26), '--show_every=26: must be at most --tbptt_length=25'),
+    (
+      dict(show_every=501, tbptt_length=0),
+      '--show_every=501: must be at most --min_length=500',
+    ),
+    (dict(recall=-1), '--recall=-1: must be at least 0'),
+    (dict(recall=25), '--recall=25: must be less than --tbptt_length=25'),
+    (
+      dict(recall=500, tbptt_length=0),
+      '--recall=500: must be less than --min_length=500',
+    ),
+    (
+      dict(recall=8, min_length=8),
+      '--recall=8: must be less than --min_length=8',
+    ),
+    (
+      dict(recall=2, show_every=3),
+      '--recall=2: must be left out with --show_every=3',
+    ),
+  )
+  def test_twins_that_are_not_allowed(self, changes, message):
+    with self.assertRaisesRegex(errors.UsageError, f'^{message}$'):
+      config_lib.TrainingConfig(**changes)
+
+  @parameterized.parameters(
+    (dict(show_every=25), 'dnc_16x16_show25_seed0_'),
+    (dict(recall=0), 'dnc_16x16_recall0_seed0_'),
+    (dict(recall=24, core='lstm'), 'lstm_recall24_seed0_'),
+    (dict(show_every=4, freeze_core=True), 'dnc_16x16_show4_frozen_seed0_'),
+  )
+  def test_names_of_twins(self, changes, start):
+    self.assertStartsWith(config_lib.make_training(**changes).name(), start)
 
   def test_an_lstm_has_no_memory(self):
     with self.assertRaisesRegex(

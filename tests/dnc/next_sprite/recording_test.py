@@ -1,5 +1,6 @@
 """Tests of recording: what is recorded, and that all of it is written."""
 
+import dataclasses
 import os
 from unittest import mock
 
@@ -154,6 +155,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
     traces = self._export()
     self.assertEqual(traces.num_rollouts, dict(train=10, test=3))
     self.assertEqual(traces.widths, _WIDTHS)
+    self.assertFalse(traces.has_since_shown)
     self.assertLen([x for x in os.listdir(self.path) if 'tfrecord' in x], 4)
     names = [*_WIDTHS, 'index', 'classes', 'values']
     found = [
@@ -178,6 +180,27 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllClose(
           rollout[name], expected[name][:, 0], rtol=1e-5, atol=1e-5
         )
+
+  def test_a_twin_has_its_label(self):
+    spec = dataclasses.replace(self._spec, recall=4)
+    splits = dict(test=rollouts.RolloutRange(spec, 0, 2))
+    widths = dict(loss=1, read_words=_WIDTHS['read_words'])
+    with mock.patch.object(self, '_splits', splits):
+      traces = self._export(widths=widths)
+    self.assertTrue(traces.has_since_shown)
+    self.assertEqual(traces.widths, widths)
+    names = ['index', 'loss', 'since_shown']
+    for rollout in traces.dataset('test', names).as_numpy_iterator():
+      batch = rollouts.make_batch(self._table, spec, [rollout['index']])
+      since_shown = rollout['since_shown']
+      self.assertEqual(since_shown.dtype, np.int32)
+      self.assertAllEqual(since_shown, batch.since_shown)
+      self.assertAllEqual(since_shown[:5, 0], [-1, -1, -1, -1, 4])
+      # Steps without a target have no loss.
+      self.assertAllEqual(np.isnan(rollout['loss']), since_shown < 0)
+    # Of the post's task, these would be other traces.
+    with self.assertRaisesRegex(errors.UsageError, "'recall': 4"):
+      self._export(widths=widths)
 
   def test_written_once(self):
     self._export()

@@ -1,5 +1,6 @@
 """Tests of dnc.next_sprite.rollouts."""
 
+import dataclasses
 import hashlib
 import os
 import subprocess
@@ -162,9 +163,40 @@ class SampleClassesTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex(errors.UsageError, message):
       rollouts.RolloutSpec(**{**fields, **changes})
 
-  def test_programming_mistakes(self):
-    with self.assertRaisesRegex(ValueError, "'test'"):
-      rollouts.RolloutSpec(0, 'test', 1, 1)
+  @parameterized.parameters(
+    ({'stream': 'test'}, "'test'"),
+    ({'show_every': 0}, 'show_every must be at least 1, got 0'),
+    ({'recall': -1}, 'recall must be in 0 to min_length - 1 = 19,'),
+    ({'recall': 20}, 'recall must be in 0 to min_length - 1 = 19,'),
+    ({'recall': 2, 'show_every': 2}, 'without show_every; got 2, 2'),
+  )
+  def test_programming_mistakes(self, changes, message):
+    with self.assertRaisesRegex(ValueError, message):
+      dataclasses.replace(TRAIN, **changes)
+
+  def test_metadata_of_the_posts_rollouts_stays(self):
+    found = rollouts.RolloutRange(TRAIN, 3, 4).described()
+    # Pinned: traces of earlier versions have it.
+    self.assertEqual(
+      found,
+      dict(
+        spec=dict(
+          seed=7,
+          stream='train',
+          min_length=20,
+          max_length=40,
+          varying=latents.NAMES,
+          fixed=(),
+        ),
+        first=3,
+        num_rollouts=4,
+      ),
+    )
+    for twin in (dict(show_every=3), dict(recall=0)):
+      spec = dataclasses.replace(TRAIN, **twin)
+      self.assertTrue(spec.is_twin)
+      described = rollouts.RolloutRange(spec, 3, 4).described()
+      self.assertEqual(described['spec'], {**found['spec'], **twin})
 
 
 # Draws rollout 7,123 of an epoch like the post's.
@@ -184,7 +216,9 @@ def _digest(batch, index):
   (i,) = np.flatnonzero(batch.index == index)
   end = batch.length[i]
   digest = hashlib.sha256()
-  for array in [a[:end, i] for a in batch[:5]] + [a[i] for a in batch[5:]]:
+  # `since_shown` came later than the digest.
+  of_steps = [array[:end, i] for array in batch[:5]]
+  for array in (*of_steps, batch.length[i], batch.index[i]):
     little_endian = array.astype(array.dtype.newbyteorder('<'))
     digest.update(f'{array.dtype.name} {array.shape}'.encode())
     digest.update(little_endian.tobytes())
@@ -321,7 +355,7 @@ class BatchTest(tf.test.TestCase):
     def one(indices, i):
       batch = rollouts.make_batch(self.table, TRAIN, indices)
       end = batch.length[i]
-      return [a[:end, i] for a in batch[:5]] + [a[i] for a in batch[5:]]
+      return [a[:end, i] for a in batch[:6]] + [a[i] for a in batch[6:]]
 
     alone = one([11], 0)
     for company in (one([11, 3], 0), one([-1, 9, 2, 11], 3)):
@@ -336,6 +370,8 @@ class BatchTest(tf.test.TestCase):
     for i, end in enumerate(batch.length):
       for array in batch[:5]:
         self.assertFalse(array[end:, i].any())
+      self.assertAllEqual(batch.since_shown[:end, i], np.zeros([end]))
+      self.assertTrue((batch.since_shown[end:, i] == -1).all())
       self.assertEqual(batch.target[:end, i].any(axis=(1, 2)).sum(), end)
 
   def test_dataset(self):
@@ -349,6 +385,95 @@ class BatchTest(tf.test.TestCase):
         expected = rollouts.make_batch(self.table, TRAIN, indices)
         for first, second in zip(expected, batch):
           self.assertAllEqual(first, second)
+
+
+class TwinTest(tf.test.TestCase, parameterized.TestCase):
+  """By hand, on rollouts of six and of four steps; x is the sprite's number."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.table = testing_data.rendered_table()
+    cls.classes = [[(2, 5, 7, x, 9) for x in range(n)] for n in (6, 4)]
+
+  def _batch(self, **twin):
+    return rollouts.batch_from_classes(
+      self.table, [np.array(x) for x in self.classes], **twin
+    )
+
+  def _sprites(self, images, sprite=0):
+    """The x of each image of the first rollout; None if it is blank."""
+    images = np.unpackbits(images[:, sprite], axis=-1)
+    known = [render.render_images(np.array([c]))[0] for c in self.classes[0]]
+    found = []
+    for image in images:
+      same = [x for x, of in enumerate(known) if (image == of).all()]
+      self.assertEqual(len(same), image.any())
+      found.append(same[0] if same else None)
+    return found
+
+  @parameterized.parameters(
+    # Without a twin, sprites 0 0 1 2 3 4 go in.
+    ({}, [0, 0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 5], [0] * 6),
+    (
+      dict(show_every=2),
+      [0, None, 1, None, 3, None],
+      [0, 1, 2, 3, 4, 5],
+      [0, 1, 0, 1, 0, 1],
+    ),
+    (
+      dict(show_every=4),
+      [0, None, None, None, 3, None],
+      [0, 1, 2, 3, 4, 5],
+      [0, 1, 2, 3, 0, 1],
+    ),
+    (dict(recall=0), [0, 0, 1, 2, 3, 4], [0, 0, 1, 2, 3, 4], [0] * 6),
+    (
+      dict(recall=1),
+      [0, 0, 1, 2, 3, 4],
+      [None, 0, 0, 1, 2, 3],
+      [-1, 1, 1, 1, 1, 1],
+    ),
+    (
+      dict(recall=3),
+      [0, 0, 1, 2, 3, 4],
+      [None, None, None, 0, 0, 1],
+      [-1, -1, -1, 3, 3, 3],
+    ),
+  )
+  def test_by_hand(self, twin, shown, asked, since_shown):
+    batch, plain = self._batch(**twin), self._batch()
+    self.assertEqual(self._sprites(batch.image), shown)
+    self.assertEqual(self._sprites(batch.target), asked)
+    self.assertAllEqual(batch.since_shown[:, 0], since_shown)
+    # The second rollout is shorter, and otherwise the same.
+    self.assertEqual(self._sprites(batch.target, 1)[:4], asked[:4])
+    self.assertAllEqual(batch.since_shown[:, 1], [*since_shown[:4], -1, -1])
+    counted = [[x >= 0 for x in of] for of in batch.since_shown]
+    self.assertAllEqual(rollouts.counted(batch), counted)
+    # Labels and actions are the post's, also where the image is hidden.
+    for name in ('action', 'classes', 'values', 'length', 'index'):
+      self.assertAllEqual(getattr(batch, name), getattr(plain, name))
+
+  def test_the_place_follows_from_what_was_shown(self):
+    spec = dataclasses.replace(TRAIN, show_every=7)
+    batch = rollouts.make_batch(self.table, spec, [0])
+    steps = np.arange(batch.length[0])
+    shown = steps - batch.since_shown[:, 0]
+    sums = batch.action[:, 0].astype(np.float64).cumsum(axis=0)
+    # The sprite that was shown, and all actions since, that step's included.
+    before = sums[shown] - batch.action[shown, 0]
+    found = batch.values[shown, 0] + sums - before
+    targets = latents.class_values(rollouts.sample_classes(spec, 0))
+    self.assertAllClose(found, targets, atol=1e-4)
+
+  def test_recalled_images_are_those_that_were_shown(self):
+    spec = dataclasses.replace(TRAIN, recall=5)
+    batch = rollouts.make_batch(self.table, spec, [0, 1])
+    plain = rollouts.make_batch(self.table, TRAIN, [0, 1])
+    for i, end in enumerate(batch.length):
+      self.assertAllEqual(batch.image[:end, i], plain.image[:end, i])
+      self.assertAllEqual(batch.target[5:end, i], batch.image[: end - 5, i])
 
 
 class BatchIndicesTest(tf.test.TestCase, parameterized.TestCase):
@@ -436,32 +561,15 @@ class InGraphTest(tf.test.TestCase, parameterized.TestCase):
       rollouts.model_targets(self.batch), targets.reshape(steps, 4, 4096)
     )
 
-  def test_mask(self):
-    lengths = tf.constant([0, 2, 5])
-    self.assertAllEqual(
-      rollouts.mask(lengths, 5),
-      np.transpose([[0, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 1, 1]]),
-    )
-    self.assertAllEqual(
-      rollouts.mask(lengths, tf.constant(3), offset=tf.constant(1)),
-      np.transpose([[0, 0, 0], [1, 0, 0], [1, 1, 1]]),
-    )
-
   def test_segments_make_up_the_batch(self):
-    steps = self.batch.image.shape[0]
     pieces = [rollouts.segment(self.batch, s, s + 15) for s in (0, 15, 30)]
-    for i in range(5):
+    for i in range(6):
       self.assertAllEqual(
         tf.concat([piece[i] for piece in pieces], 0), self.batch[i]
       )
-    masks = [
-      rollouts.mask(piece.length, len(piece.image), offset=15 * i)
-      for i, piece in enumerate(pieces)
-    ]
-    self.assertAllEqual(
-      tf.concat(masks, 0), rollouts.mask(self.batch.length, steps)
-    )
-    self.assertAllEqual(tf.reduce_sum(masks[0], 0) > 0, [1, 1, 0, 1])
+    counted = tf.concat([rollouts.counted(piece) for piece in pieces], 0)
+    steps = np.arange(self.batch.image.shape[0])[:, np.newaxis]
+    self.assertAllEqual(counted, steps < self.batch.length)
 
 
 if __name__ == '__main__':

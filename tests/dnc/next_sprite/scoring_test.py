@@ -78,7 +78,7 @@ class PredictionScorerTest(tf.test.TestCase):
     expected = scoring.sum_scores(
       self._logits,
       rollouts.model_targets(self._batch),
-      rollouts.mask(self._batch.length, steps),
+      rollouts.counted(self._batch),
     )
     self.assertEqual(expected.num_steps, self._batch.length.sum())
     self.assertAllClose(self._scorer.score(), expected.means(), rtol=1e-5)
@@ -124,6 +124,47 @@ class PredictionScorerTest(tf.test.TestCase):
       )
     expected = 255 * tf.sigmoid(self._logits[2, 0]).numpy().reshape(64, 64)
     self.assertAllClose(picture[66:, 132:196, 0], expected, atol=1)
+
+
+class _Recaller:
+  """Predicts the image that was the input some steps before, as a shift."""
+
+  loss = staticmethod(model.image_loss)
+
+  def __init__(self, steps):
+    self._steps = steps
+
+  def initial_state(self, batch_size):
+    return tf.zeros([batch_size, self._steps, rollouts.NUM_PIXELS])
+
+  def __call__(self, inputs, state, record=()):
+    images = inputs[:, :, : rollouts.NUM_PIXELS]
+    kept = tf.concat([tf.transpose(state, [1, 0, 2]), images], axis=0)
+    number = tf.shape(images)[0]
+    state = tf.transpose(kept[number:], [1, 0, 2])
+    return 100 * kept[:number] - 50, state, {}
+
+
+class RecallTest(tf.test.TestCase):
+  """One who remembers is right, in all scores; others are not."""
+
+  def test_an_oracle(self):
+    table = testing_data.rendered_table()
+    spec = rollouts.RolloutSpec(3, 'evaluation', 103, 109, recall=4)
+    found = {}
+    for steps in (3, 4):
+      scorer = scoring.PredictionScorer(_Recaller(steps), table, spec, 2)
+      found[steps] = scorer.score(), scorer.sprite_errors(), scorer.picture()
+    means, of_sprites, picture = found[4]
+    self.assertAllClose(means, dict(loss=0, pixel_error=0, iou=1))
+    # The ends of the range of orientations are one picture.
+    self.assertAllClose(of_sprites, dict.fromkeys(of_sprites, 0), atol=0.1)
+    # From the first step that has a target on.
+    self.assertAllEqual(picture[:64], picture[66:])
+    self.assertTrue(picture[:64, :64].any())
+    means, of_sprites, picture = found[3]
+    self.assertLess(means['iou'], 0.3)
+    self.assertGreater(of_sprites['position_error'], 5)
 
 
 if __name__ == '__main__':

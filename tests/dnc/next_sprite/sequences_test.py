@@ -1,5 +1,7 @@
 """Tests of rollouts as Test 3 runs them."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -39,8 +41,8 @@ class SpriteSequencesTest(tf.test.TestCase):
         rollouts.model_inputs(alone), self._predictor.initial_state(1)
       )
       targets = rollouts.model_targets(alone)
-      mask = rollouts.mask(alone.length, len(alone.image))
-      means = scoring.sum_scores(logits, targets, mask).means()
+      counted = rollouts.counted(alone)
+      means = scoring.sum_scores(logits, targets, counted).means()
       for name in ('loss', 'iou'):
         self.assertAllClose(
           result.scores[lesions.INTACT][name][i], means[name], rtol=1e-5
@@ -71,12 +73,48 @@ class SpriteSequencesTest(tf.test.TestCase):
     )
     self.assertAllEqual(
       np.concatenate([s.is_real for s in segments]),
-      rollouts.mask(self._batch.length, len(self._batch.image)) > 0,
+      rollouts.counted(self._batch) > 0,
     )
     second = next(self._sequences.segments(1, 2))
     self.assertAllEqual(
       second.targets, rollouts.model_targets(self._batch)[:50, 2:]
     )
+
+  def test_shown_and_hidden_images_are_scored_apart(self):
+    spec = dataclasses.replace(self._spec, show_every=5)
+    found = sequences.SpriteSequences(self._predictor, self._table, spec)
+    # Cuts every ten steps would always meet a shown image.
+    self.assertEqual(found.reset_interval, 11)
+    names = [metric.name for metric in found.metrics]
+    self.assertEqual(names, ['loss', 'iou', 'loss_shown', 'loss_hidden'])
+    self.assertEqual(
+      [metric.lower_is_better for metric in found.metrics],
+      [True, False, True, True],
+    )
+    segment = next(found.segments(0, 2))
+    is_shown = np.arange(50)[:, np.newaxis] % 5 == 0
+    real = segment.is_real
+    self.assertAllEqual(segment.counts['loss'], real)
+    self.assertAllEqual(segment.counts['loss_shown'], real & is_shown)
+    self.assertAllEqual(segment.counts['loss_hidden'], real & ~is_shown)
+    images = segment.inputs[:, :, : rollouts.NUM_PIXELS]
+    self.assertAllEqual(
+      tf.reduce_any(images > 0, axis=2), np.tile(is_shown, [1, 2]) & real
+    )
+    scores = found.scores(segment.targets, segment.targets)
+    self.assertAllEqual(scores['loss_hidden'], scores['loss'])
+
+  def test_recalled_images(self):
+    spec = dataclasses.replace(self._spec, recall=5)
+    found = sequences.SpriteSequences(self._predictor, self._table, spec)
+    self.assertEqual([x.name for x in found.metrics], ['loss', 'iou'])
+    self.assertEqual(found.reset_interval, 10)
+    segment = next(found.segments(0, 2))
+    self.assertTrue(segment.is_real[:30].all())
+    for counts in segment.counts.values():
+      self.assertAllEqual(counts[:30], np.tile(np.arange(30) >= 5, [2, 1]).T)
+    images = segment.inputs[:, :, : rollouts.NUM_PIXELS]
+    self.assertAllEqual(segment.targets[5:30], images[:25])
 
 
 if __name__ == '__main__':

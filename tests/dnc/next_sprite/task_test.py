@@ -23,6 +23,18 @@ class NextSpriteTest(tf.test.TestCase):
       table.fingerprint, testing_data.rendered_table().fingerprint
     )
 
+  def test_a_twin_says_what_it_shows_and_asks_for(self):
+    plain = self._task.description
+    for settings in (dict(seed=0), dict(show_every=1, recall=None)):
+      self.assertEqual(self._task.describe(settings), plain)
+    for settings, said in (
+      (dict(show_every=4, recall=None), 'image is shown once in 4 steps only'),
+      (dict(show_every=1, recall=0), 'shown 0\nsteps before'),
+    ):
+      text = self._task.describe(settings)
+      self.assertIn('In this twin of the task', text)
+      self.assertIn(said.replace('\n', ' '), text.replace('\n', ' '))
+
   def test_sequences_are_those_of_the_evaluation(self):
     config = config_lib.TrainingConfig(
       memory_size=3, word_size=2, num_read_heads=2, hidden_size=4

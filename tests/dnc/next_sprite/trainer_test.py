@@ -67,7 +67,9 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
     padded = plain._replace(
       **{
         name: np.pad(
-          value, time + [(0, 0)] * (value.ndim - 1), constant_values=7
+          value,
+          time + [(0, 0)] * (value.ndim - 1),
+          constant_values=-1 if name == 'since_shown' else 7,
         )
         for name, value in plain._asdict().items()
         if name not in ('length', 'index')
@@ -106,11 +108,26 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
       rollouts.model_inputs(batch), predictor.initial_state(2)
     )
     expected = scoring.sum_scores(
-      logits, rollouts.model_targets(batch), rollouts.mask(batch.length, end)
+      logits, rollouts.model_targets(batch), rollouts.counted(batch)
     )
     self.assertAllClose(sum(losses), expected.loss, rtol=1e-5)
     # And it starts from zeros again with the next batch.
     self.assertAllClose(trainer.update(batch)['loss'] * 16, losses[0])
+
+  def test_steps_before_there_is_a_target_do_not_count(self):
+    config = dataclasses.replace(_CONFIG, recall=3)
+    batch = self._batch([0, 1], config)
+    # Only the data differ, so the graph is that of the post's task.
+    trainer = self._trainer(learning_rate=1e-30, final_learning_rate=1e-30)
+    metrics = trainer.update(batch)
+    self.assertAllEqual(metrics['num_steps'], 2 * (8 - 3))
+    predictor = trainer.predictor
+    segment = rollouts.segment(batch, 0, 8)
+    logits, _, _ = predictor(
+      rollouts.model_inputs(segment), predictor.initial_state(2)
+    )
+    losses = predictor.loss(logits, rollouts.model_targets(segment))
+    self.assertAllClose(metrics['loss'], tf.reduce_mean(losses[3:]))
 
   def test_a_gradient_that_is_not_finite_changes_nothing(self):
     trainer = self._trainer()
