@@ -6,6 +6,7 @@ import numpy as np
 from dnc.dsprites import latents
 from dnc.dsprites import render
 from dnc.dsprites import spec as spec_lib
+from dnc.system import own_settings
 
 _MAX_COLUMNS = 10
 # Inches.
@@ -31,6 +32,7 @@ def _sweeps(spec: spec_lib.SpriteSpec) -> list[np.ndarray]:
   return rows
 
 
+@own_settings.drawing()
 def draw(spec: spec_lib.SpriteSpec = spec_lib.DSPRITES) -> figure.Figure:
   """Draws a contact sheet of a set of sprites.
 
