@@ -14,6 +14,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import importlib
+import os
 import types
 from typing import TYPE_CHECKING
 from typing import Any
@@ -83,8 +84,8 @@ class Task(abc.ABC):
   def train(
     self,
     config: config_lib.Config,
-    model_dir: str,
-    data_dir: str | None = None,
+    model_dir: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
     log: progress.Log = print,
     strategy: tf.distribute.Strategy | None = None,
   ) -> dict[str, float] | None:
@@ -112,7 +113,7 @@ class Task(abc.ABC):
 
   def restore(
     self,
-    model_dir: str,
+    model_dir: str | os.PathLike[str],
     checkpoint: str = 'newest',
     log: progress.Log = print,
   ) -> TrainedModel:
@@ -130,7 +131,9 @@ class Task(abc.ABC):
     return self._training.restore(model_dir, checkpoint, log)
 
   def replay(
-    self, model_dir: str, data_dir: str | None = None
+    self,
+    model_dir: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
   ) -> dict[str, Any]:
     """Repeats the update at which a run diverged.
 

@@ -1,5 +1,7 @@
 """A contact sheet: every latent of a set of sprites, swept along a row."""
 
+from typing import BinaryIO
+
 from matplotlib import figure
 import numpy as np
 
@@ -57,3 +59,9 @@ def draw(spec: spec_lib.SpriteSpec = spec_lib.DSPRITES) -> figure.Figure:
     for axes in grid[i, len(images) :]:
       axes.remove()
   return drawn
+
+
+@own_settings.drawing()
+def write(file: BinaryIO) -> None:
+  """Writes the contact sheet of dSprites as PNG."""
+  draw().savefig(file, format='png')

@@ -61,8 +61,6 @@ def load_tensorflow(initialize: bool = True) -> None:
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2' if initialize else '3')
   # The Keras probe works on TensorFlow's tensors and datasets.
   os.environ['KERAS_BACKEND'] = 'tensorflow'
-  # We show no windows; Matplotlib refuses to load with an unknown backend.
-  os.environ['MPLBACKEND'] = 'agg'
   with _without_notices():
     import tensorflow as tf
 
@@ -175,6 +173,8 @@ def run(
       sys.exit(error_status)
 
   _prepare_streams()
+  # We show no windows; Matplotlib refuses to load with an unknown backend.
+  os.environ['MPLBACKEND'] = 'agg'
   signal.signal(signal.SIGINT, _interrupt)
   signal.signal(signal.SIGALRM, _interrupt)
   app.run(guarded, flags_parser=guarded_parse)

@@ -37,7 +37,8 @@ _NOT_COMPARED = 'steps_per_second'
 
 def _newest(model_dir: str) -> tuple[str, dict[str, np.ndarray]]:
   """The newest checkpoint's name and values."""
-  folder = max(glob.glob(os.path.join(model_dir, runs.CHECKPOINT_DIR, '0*')))
+  parent = os.path.join(glob.escape(model_dir), runs.CHECKPOINT_DIR)
+  folder = max(glob.glob(os.path.join(parent, '0*')))
   reader = tf.train.load_checkpoint(os.path.join(folder, 'trainer'))
   values = {
     name: reader.get_tensor(name)
