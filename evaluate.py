@@ -29,7 +29,7 @@ _PRESETS = tuple(config_lib.EvaluationConfig.PRESETS)
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateOptions:
+class EvaluateOptions(settings.Settings):
   """Options of evaluate.py besides the evaluation's config."""
 
   test: str = settings.choice(
@@ -48,8 +48,7 @@ class EvaluateOptions:
     settings.RUN,
     unset=_PRESETS[0],
   )
-  model_dir: tuple[str, ...] | None = settings.setting(
-    None,
+  model_dir: tuple[str, ...] | None = settings.folder(
     "The run's folder; several, as in A,B,C, of runs that differ by their "
     'seeds alone are also pooled into one report.',
     settings.RUN,

@@ -30,7 +30,7 @@ _PRESETS = tuple(
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainOptions:
+class TrainOptions(settings.Settings):
   """Options of train.py besides the run's config."""
 
   task: str = settings.choice(
@@ -49,8 +49,7 @@ class TrainOptions:
     settings.RUN,
     unset=_PRESETS[0],
   )
-  model_dir: str | None = settings.setting(
-    None,
+  model_dir: str | None = settings.folder(
     "The run's folder.",
     settings.RUN,
     unset=f'one in {runs.RUNS_DIR}/, named after the settings',

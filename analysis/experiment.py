@@ -42,6 +42,7 @@ from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring
 from dnc.system import errors
 from dnc.system import files
+from dnc.system import own_settings
 from dnc.system import progress
 from dnc.training import checkpoints
 
@@ -54,10 +55,11 @@ _LOSSES = {
 }
 
 
+@own_settings.computing()
 def evaluate(
-  model_dir: str,
+  model_dir: str | os.PathLike[str],
   config: config_lib.EvaluationConfig,
-  data_dir: str | None = None,
+  data_dir: str | os.PathLike[str] | None = None,
   log: progress.Log = print,
   checkpoint: str = 'newest',
   command: str = 'analysis.experiment.evaluate',
@@ -85,6 +87,7 @@ def evaluate(
       model's, or the folder cannot be written.
   """
   console = progress.as_console(log)
+  model_dir = runs.folder(model_dir)
   run = evaluated_run.load(model_dir, config, data_dir, checkpoint, console)
   return _evaluate(run, config, command)
 
@@ -123,10 +126,11 @@ def _evaluate(
   return found
 
 
+@own_settings.computing()
 def evaluate_all(
-  model_dirs: Sequence[str],
+  model_dirs: Sequence[str | os.PathLike[str]],
   config: config_lib.EvaluationConfig,
-  data_dir: str | None = None,
+  data_dir: str | os.PathLike[str] | None = None,
   log: progress.Log = print,
   checkpoint: str = 'newest',
   command: str = 'analysis.experiment.evaluate_all',
@@ -145,6 +149,7 @@ def evaluate_all(
       run, or were not trained for the same number of updates.
   """
   console = progress.as_console(log)
+  model_dirs = [runs.folder(model_dir) for model_dir in model_dirs]
   runs.load_seeds(model_dirs)
   _check_updates(model_dirs)
   untrained, found, answers = {}, [], []

@@ -20,6 +20,7 @@ as in `dnc/memory_access/read_keys/w`.
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -27,6 +28,7 @@ import tensorflow as tf
 from dnc import access
 from dnc import dnc
 from dnc.system import errors
+from dnc.system import paths
 
 _PREFIX = 'weights.'
 
@@ -137,7 +139,9 @@ def assign(
   _assign(core, weights, label=str)
 
 
-def load_checkpoint(core: dnc.DNC, checkpoint_path: str) -> None:
+def load_checkpoint(
+  core: dnc.DNC, checkpoint_path: str | os.PathLike[str]
+) -> None:
   """Sets the variables of `core` from a checkpoint of DeepMind's `train.py`.
 
   Creates them first if needed. Sets either all weights or none. Ignores the
@@ -155,16 +159,24 @@ def load_checkpoint(core: dnc.DNC, checkpoint_path: str) -> None:
     UsageError: (a `ValueError`) if the checkpoint cannot be read, or a variable
       is missing or misshapen; names it.
   """
+  path = paths.local(checkpoint_path, 'checkpoint_path')
   names = {name: _tf1_name(name) for name in _shapes(core, input_size=0)}
+  folder, prefix = os.path.split(path)
+  if os.path.isdir(path):
+    state = tf.train.get_checkpoint_state(path)
+    # It may name the folder in which it was written.
+    latest = state.model_checkpoint_path if state else ''
+    folder, prefix = path, os.path.basename(latest)
   try:
-    reader = tf.train.load_checkpoint(checkpoint_path)
-    weights = {
-      name: np.asarray(reader.get_tensor(tf1_name))
-      for name, tf1_name in names.items()
-      if reader.has_tensor(tf1_name)
-    }
+    with paths.without_wildcards(folder) as plain:
+      reader = tf.train.load_checkpoint(os.path.join(plain, prefix))
+      weights = {
+        name: np.asarray(reader.get_tensor(tf1_name))
+        for name, tf1_name in names.items()
+        if reader.has_tensor(tf1_name)
+      }
   # A truncated data file raises IndexError.
-  except (tf.errors.OpError, ValueError, IndexError) as e:
+  except (tf.errors.OpError, OSError, ValueError, IndexError) as e:
     raise errors.UsageError(
       f'{checkpoint_path} cannot be read as a TensorFlow checkpoint; give its '
       f'name without an extension, as in model.ckpt-3000, or its folder: {e}'

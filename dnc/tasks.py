@@ -15,6 +15,7 @@ import abc
 from collections.abc import Mapping
 import dataclasses
 import importlib
+import os
 import types
 from typing import TYPE_CHECKING
 from typing import Any
@@ -89,8 +90,8 @@ class Task(abc.ABC):
   def train(
     self,
     config: config_lib.Config,
-    model_dir: str,
-    data_dir: str | None = None,
+    model_dir: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
     log: progress.Log = print,
     strategy: tf.distribute.Strategy | None = None,
   ) -> dict[str, float] | None:
@@ -118,7 +119,7 @@ class Task(abc.ABC):
 
   def restore(
     self,
-    model_dir: str,
+    model_dir: str | os.PathLike[str],
     checkpoint: str = 'newest',
     log: progress.Log = print,
   ) -> TrainedModel:
@@ -136,7 +137,9 @@ class Task(abc.ABC):
     return self._training.restore(model_dir, checkpoint, log)
 
   def replay(
-    self, model_dir: str, data_dir: str | None = None
+    self,
+    model_dir: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
   ) -> dict[str, Any]:
     """Repeats the update at which a run diverged.
 

@@ -42,6 +42,12 @@ class EvaluateTest(parameterized.TestCase):
     ('--export=x', '--export=x: .*read_words.*loss'),
     ('--export=loss', '--export=loss: .*which Test 1 probes'),
     ('--dataset=/no/d.h5', '--dataset=/no/d.h5 .*No such file'),
+    (
+      '--model_dir=gs://b/run',
+      '--model_dir=gs://b/run: must be a path on this',
+    ),
+    ('--model_dir=', '--model_dir=: must not be empty'),
+    ('--data_dir=gs://b', '--data_dir=gs://b: must be a path on this machine'),
     ('--model_dir=/nonexistent', '--model_dir=/nonexistent.*config.json'),
     (
       f'--model_dir={_REPEAT_COPY},{_REPEAT_COPY}',

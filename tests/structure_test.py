@@ -66,7 +66,10 @@ _ALLOWED = {
     'dnc.training',
     *_CORE,
   ),
-  **dict.fromkeys(_CORE, ('dnc.recurrence', 'dnc.system.errors', *_CORE)),
+  **dict.fromkeys(
+    _CORE,
+    ('dnc.recurrence', 'dnc.system.errors', 'dnc.system.paths', *_CORE),
+  ),
   'analysis.common': ('dnc',),
   **dict.fromkeys(_TESTS, ('dnc', 'analysis.common')),
   'analysis.report': ('dnc', 'analysis.common', *_TESTS),

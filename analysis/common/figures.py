@@ -9,13 +9,14 @@ import contextlib
 import io
 from typing import NamedTuple
 
-import matplotlib
 from matplotlib import axes as axes_lib
 from matplotlib import axis as axis_lib
 from matplotlib import figure
 from matplotlib import ticker
 from matplotlib.backends import backend_agg
 import numpy as np
+
+from dnc.system import own_settings
 
 # Distinct for every kind of colour vision (Okabe and Ito).
 _COLOURS = {
@@ -65,14 +66,14 @@ class Row(NamedTuple):
 @contextlib.contextmanager
 def _drawing(height: float):
   """Yields a figure of the usual width, while the usual settings apply."""
-  with matplotlib.rc_context(_SETTINGS):
+  with own_settings.drawing(_SETTINGS):
     yield figure.Figure(figsize=(_WIDTH, height), layout='constrained')
 
 
 def to_svg(drawn: figure.Figure) -> bytes:
   """Returns a figure as SVG, with text as outlines: it needs no fonts."""
   file = io.BytesIO()
-  with matplotlib.rc_context(_SETTINGS):
+  with own_settings.drawing(_SETTINGS):
     drawn.savefig(file, format='svg', metadata={'Date': None})
   return file.getvalue()
 
@@ -81,7 +82,8 @@ def to_pixels(drawn: figure.Figure) -> np.ndarray:
   """Returns a figure as pixels, uint8 `[height, width, 3]`."""
   drawn.set_dpi(_DPI)
   canvas = backend_agg.FigureCanvasAgg(drawn)
-  canvas.draw()
+  with own_settings.drawing(_SETTINGS):
+    canvas.draw()
   return np.array(canvas.buffer_rgba())[:, :, :3]
 
 

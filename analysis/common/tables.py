@@ -3,13 +3,24 @@
 from collections.abc import Mapping
 from collections.abc import Sequence
 import os
+import re
 
 from dnc.system import files
+from dnc.system import wording
 
 
 def title(name: str) -> str:
   """Returns a name as text: 'read words' for `read_words`."""
   return name.replace('_', ' ')
+
+
+def code(text: str) -> str:
+  """Returns a text as code in Markdown, whatever its characters mean there."""
+  text = wording.one_line(text)
+  longest = max(map(len, re.findall('`+', text)), default=0)
+  marks = '`' * (longest + 1)
+  space = ' ' if longest else ''
+  return f'{marks}{space}{text}{space}{marks}'
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

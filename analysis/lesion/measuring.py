@@ -19,6 +19,7 @@ from analysis.lesion import course
 from analysis.lesion import side_by_side
 from dnc import lesions
 from dnc.system import errors
+from dnc.system import own_settings
 from dnc.system import progress
 from dnc.training import sequences as sequences_lib
 
@@ -240,6 +241,7 @@ def _check(flag: str, value: int, least: int, most: int) -> None:
     )
 
 
+@own_settings.computing()
 def measure(
   sequences: sequences_lib.Sequences,
   num_sequences: int,

@@ -44,6 +44,7 @@ from dnc import config as config_lib
 from dnc import traces as traces_lib
 from dnc.dsprites import latents
 from dnc.system import errors
+from dnc.system import own_settings
 from dnc.system import progress
 
 _X = latents.NAMES.index('x_position')
@@ -358,6 +359,7 @@ class Scorer:
     )
 
 
+@own_settings.computing()
 def score(
   contents: np.ndarray | Sequence[np.ndarray],
   sequences: np.ndarray | Sequence[np.ndarray],

@@ -70,8 +70,8 @@ def text(
       'As a share of the gain over a constant prediction.',
       _grid(result.lost, result.lesions.get, str, '{:z.1%}'),
     ]
-  runs = '\n'.join(f'- `{model_dir}`' for model_dir in about['model_dirs'])
-  parts += ['## What was run', f'`{about["command"]}`', runs]
+  runs = '\n'.join(f'- {tables.code(x)}' for x in about['model_dirs'])
+  parts += ['## What was run', tables.code(about['command']), runs]
   return '\n\n'.join(parts).replace('R^2', 'R²') + '\n'
 
 

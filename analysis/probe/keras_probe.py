@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent import futures
+import contextlib
 import functools
 import gc
 import logging
@@ -25,6 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 from analysis.probe import labels as labels_lib
+from dnc.system import errors
 from dnc.system import progress
 
 _SHUFFLE = 3
@@ -76,6 +78,22 @@ def _loss(
   return tf.reduce_sum(tf.math.divide_no_nan(total, number))
 
 
+@contextlib.contextmanager
+def _float32() -> Iterator[None]:
+  """While it lasts, Keras computes in float32; then again as the user set.
+
+  A layer, a loss and an optimizer each follow another of Keras's settings.
+  """
+  policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
+  keras.config.set_dtype_policy('float32')
+  keras.config.set_floatx('float32')
+  try:
+    yield
+  finally:
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(policy)
+
+
 class LinearProbe:
   """Linear layers from representations to labels, one for each task and seed.
 
@@ -86,6 +104,7 @@ class LinearProbe:
       `[batch, representation, seed, task, output]`.
   """
 
+  @_float32()
   def __init__(
     self,
     widths: Mapping[str, int],
@@ -104,7 +123,15 @@ class LinearProbe:
       num_seeds: copies of each layer; each sees the steps in another order.
       bias: float `[output]`, the initial bias; zeros if None.
       learning_rate: Adam's learning rate.
+
+    Raises:
+      UsageError: if Keras does not run on TensorFlow.
     """
+    if keras.config.backend() != 'tensorflow':
+      raise errors.UsageError(
+        f'KERAS_BACKEND={keras.config.backend()}: must be tensorflow, in the '
+        'environment or in keras.json'
+      )
     self.widths = widths
     self.num_seeds = num_seeds
     self._shape = (num_seeds, num_tasks, spec.num_outputs)
@@ -130,6 +157,7 @@ class LinearProbe:
       jit_compile=False,
     )
 
+  @_float32()
   def fit(self, dataset: tf.data.Dataset) -> None:
     """Trains once on every step; call it again to train on more steps.
 

@@ -18,6 +18,7 @@ from analysis.probe import results
 from analysis.probe import streams
 from dnc import traces as traces_lib
 from dnc.dsprites import latents
+from dnc.system import own_settings
 from dnc.system import progress
 
 # The parts of the memory that are compared with parts of the controller.
@@ -107,6 +108,7 @@ def _given(stream: streams.TraceStream) -> dict[str, dict[str, Sequence[str]]]:
   return found
 
 
+@own_settings.computing()
 def fit_and_score(
   features: Mapping[str, Any] | Any,
   classes: Mapping[str, Any] | Any | None = None,

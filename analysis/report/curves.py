@@ -18,11 +18,14 @@ from dnc.config import runs
 from dnc.system import command_line
 from dnc.system import errors
 from dnc.system import files
+from dnc.system import paths
 
 _PANELS = {'iou': 'intersection over union', 'loss': 'loss'}
 
 
-def read(model_dirs: Sequence[str]) -> dict[str, dict[str, figures.Points]]:
+def read(
+  model_dirs: Sequence[str | os.PathLike[str]],
+) -> dict[str, dict[str, figures.Points]]:
   """Reads the learning curves of runs on sprites.
 
   Args:
@@ -39,7 +42,7 @@ def read(model_dirs: Sequence[str]) -> dict[str, dict[str, figures.Points]]:
   panels: dict[str, dict[str, figures.Points]] = {
     title: {} for title in _PANELS.values()
   }
-  for model_dir in model_dirs:
+  for model_dir in map(runs.folder, model_dirs):
     rows = [
       row for row in runs.read_metrics(model_dir) if row['kind'] == 'report'
     ]
@@ -47,7 +50,7 @@ def read(model_dirs: Sequence[str]) -> dict[str, dict[str, figures.Points]]:
       raise errors.UsageError(
         f'{model_dir}: no {runs.METRICS_FILE} of a training on sprites'
       )
-    name = os.path.basename(os.path.normpath(model_dir))
+    name = os.path.basename(os.path.abspath(model_dir))
     if name in panels['loss']:
       raise errors.UsageError(f'{model_dir}: another run is also called {name}')
     for score, title in _PANELS.items():
@@ -71,10 +74,11 @@ def main(argv: Sequence[str]) -> None:
   """Draws the learning curves of the runs that are named."""
   if len(argv) < 2:
     raise errors.UsageError('give the folders of one or more runs')
+  path = paths.local(_OUT.value, '--out')
   picture = draw(read(argv[1:]))
-  with files.explained_errors(_OUT.value), files.atomic_file(_OUT.value) as f:
-    f.write(picture)
-  print(_OUT.value)
+  with files.explained_errors(path), files.atomic_file(path) as file:
+    file.write(picture)
+  print(path)
 
 
 if __name__ == '__main__':

@@ -327,8 +327,8 @@ def add_what_was_run(sections: Sections) -> None:
     return ', '.join(f'{k} {v}' for k, v in fields.items() if v is not None)
 
   rows = {
-    'command': f'`{about["command"]}`',
-    'run': about['model_dir'],
+    'command': tables.code(about['command']),
+    'run': tables.code(about['model_dir']),
     'training': settings(about['training']),
     'updates': f'{about["num_updates"]:,}',
     'evaluation': settings(about['evaluation']),

@@ -13,6 +13,7 @@ from typing import Any
 from analysis.results import kinds
 from dnc import config as config_lib
 from dnc.config import runs
+from dnc.system import files
 
 # What a number is about; the first word is one of the constants below.
 Key = tuple[str | int, ...]
@@ -97,9 +98,10 @@ def read(
     names.append('lesion')
   folder = os.path.join(model_dir, runs.EVALUATION_DIR)
   try:
-    about = _load(os.path.join(folder, 'report.json'))['about']
+    about = files.read_json(os.path.join(folder, 'report.json'))['about']
     found = {
-      name: _load(os.path.join(folder, f'{name}.json')) for name in names
+      name: files.read_json(os.path.join(folder, f'{name}.json'))
+      for name in names
     }
     wanted = settings(training, evaluation)['evaluation']
     last = runs.read_metrics(model_dir)[-1]['update']
@@ -124,11 +126,6 @@ def training_seconds(model_dir: str) -> float:
       seconds += steps / row['training']['steps_per_second']
       before = row['num_steps']
   return seconds
-
-
-def _load(path: str) -> Any:
-  with open(path, encoding='utf-8') as file:
-    return json.load(file)
 
 
 def _numbers(found: Mapping[str, Any]) -> Iterator[tuple[Key, float | None]]:

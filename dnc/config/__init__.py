@@ -1,5 +1,6 @@
 """Configs of trainings and evaluations: dataclasses with every number.
 
+  values       converts values to the plain types of fields
   settings     fields with their help texts and allowed values; presets
   checks       allowed values, and the error that names a wrong one
   training     `Config`, the base of all tasks' configs, and shared settings

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import sys
 import textwrap
-import types
 import typing
 from typing import Any
 from typing import NamedTuple
@@ -20,8 +19,10 @@ from absl import flags
 
 from dnc.config import checks
 from dnc.config import settings
+from dnc.config import values
 from dnc.dsprites import variation
 from dnc.system import errors
+from dnc.system import paths
 
 # Flags belong to the command that calls `define`.
 flags.disclaim_key_flags()
@@ -63,8 +64,8 @@ def read(
 ) -> dict[str, Any]:
   """Returns the given flags of a dataclass's settings, by name."""
   names = settings.of(settings_class)
-  values = {name: flag_values[name].value for name in names}
-  return {name: value for name, value in values.items() if value is not None}
+  given = {name: flag_values[name].value for name in names}
+  return {name: value for name, value in given.items() if value is not None}
 
 
 def refuse(
@@ -105,16 +106,9 @@ def _uses(classes: Iterable[type]) -> dict[str, list[_Use]]:
     for name, about in settings.of(settings_class).items():
       default = {'': getattr(settings_class, name)}
       default |= {k: v[name] for k, v in presets.items() if name in v}
-      use = _Use(task, _without_none(hints[name]), default, about)
+      use = _Use(task, values.without_none(hints[name]), default, about)
       uses.setdefault(name, []).append(use)
   return uses
-
-
-def _without_none(hint: Any) -> Any:
-  """The type T of a hint `T` or `T | None`."""
-  if isinstance(hint, types.UnionType):
-    (hint,) = (t for t in typing.get_args(hint) if t is not types.NoneType)
-  return hint
 
 
 class _ValueParser(flags.ArgumentParser):
@@ -161,6 +155,9 @@ def _define(name: str, use: _Use, flag_values: flags.FlagValues) -> None:
     flags.DEFINE_boolean(name, None, help_text, flag_values)
   elif names:
     flags.DEFINE_enum(name, None, names, help_text, flag_values)
+  elif use.about.is_path and use.type is not str:
+    parser = _ValueParser(paths.several, 'paths')
+    flags.DEFINE(parser, name, None, help_text, flag_values)
   else:
     flags.DEFINE(_PARSERS[use.type], name, None, help_text, flag_values)
 

@@ -14,6 +14,7 @@ from dnc.config import checks
 from dnc.config import training
 from dnc.system import errors
 from dnc.system import files
+from dnc.system import paths
 
 CONFIG_FILE = 'config.json'
 # A line of JSON for each report and each validation.
@@ -25,6 +26,11 @@ RUNS_DIR = 'runs'
 CHECKPOINT_DIR = 'checkpoints'
 # The results of evaluate.py.
 EVALUATION_DIR = 'evaluation'
+
+
+def folder(model_dir: str | os.PathLike[str]) -> str:
+  """The path of a run's folder, by the rule of `paths.local`."""
+  return paths.local(model_dir, '--model_dir')
 
 
 def save(config: training.Config, model_dir: str) -> None:
@@ -39,7 +45,9 @@ def _from_json(task: str, **fields: Any) -> training.Config:
   return tasks.get(task).config_class(**fields)
 
 
-def load(model_dir: str, task: str | None = None) -> training.Config:
+def load(
+  model_dir: str | os.PathLike[str], task: str | None = None
+) -> training.Config:
   """Reads `config.json` from a run's folder.
 
   Args:
@@ -49,10 +57,10 @@ def load(model_dir: str, task: str | None = None) -> training.Config:
   Raises:
     UsageError: if the file is missing, unreadable or of another task.
   """
+  model_dir = folder(model_dir)
   path = os.path.join(model_dir, CONFIG_FILE)
   try:
-    with open(path, encoding='utf-8') as file:
-      config = _from_json(**json.load(file))
+    config = _from_json(**files.read_json(path))
   except FileNotFoundError as e:
     raise errors.UsageError(
       f'--model_dir={model_dir}: no {CONFIG_FILE} there; give a folder that '
@@ -118,6 +126,7 @@ def load_seeds(model_dirs: Sequence[str]) -> list[training.Config]:
     UsageError: if a run cannot be read, two runs differ in another field, or
       have the same seed and so are the same run.
   """
+  model_dirs = [folder(model_dir) for model_dir in model_dirs]
   configs = [load(model_dir) for model_dir in model_dirs]
   shown = f'--model_dir={",".join(model_dirs)}'
   first, by_seed = _fields(configs[0]), {}
@@ -148,7 +157,7 @@ def pooled_dir(model_dirs: Sequence[str]) -> str:
   configs = load_seeds(model_dirs)
   name = dataclasses.replace(configs[0], seed=0).name().replace('_seed0', '')
   seeds = '-'.join(str(config.seed) for config in configs)
-  beside = os.path.dirname(os.path.normpath(model_dirs[0]))
+  beside = os.path.normpath(os.path.join(model_dirs[0], os.pardir))
   return os.path.join(beside, f'pooled_{name}_seeds{seeds}')
 
 
@@ -167,7 +176,7 @@ def opened(config: training.Config, model_dir: str) -> Iterator[None]:
       yield
 
 
-def read_metrics(model_dir: str) -> list[dict[str, Any]]:
+def read_metrics(model_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
   """Reads the rows of a run's `metrics.jsonl`; none if there is no such file.
 
   Ignores a last line that was cut off when a process died.
@@ -175,8 +184,12 @@ def read_metrics(model_dir: str) -> list[dict[str, Any]]:
   Raises:
     UsageError: if another line is damaged.
   """
+  model_dir = folder(model_dir)
   rows, path = [], os.path.join(model_dir, METRICS_FILE)
-  with contextlib.suppress(FileNotFoundError):
+  with (
+    files.explained_errors(path),
+    contextlib.suppress(FileNotFoundError, NotADirectoryError),
+  ):
     with open(path, 'rb') as file:
       lines = [line for line in file if line.endswith(b'\n')]
     for number, line in enumerate(lines):

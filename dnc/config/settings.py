@@ -7,12 +7,18 @@ are all made from the fields' `Setting`s.
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import functools
+import typing
 from typing import Any
 from typing import ClassVar
 from typing import Self
 
 from dnc.config import checks
+from dnc.config import values
 from dnc.dsprites import published_file
+from dnc.system import errors
+from dnc.system import paths
+from dnc.system import wording
 
 # The first heading of `--help`.
 RUN = 'General'
@@ -33,6 +39,7 @@ class Setting:
     is_reporting: whether it affects only what a run reports and saves, not its
       numbers.
     is_later: whether older runs lack it; if so, a run's name omits its default.
+    is_path: whether it is a path, or paths, on this machine.
   """
 
   help: str
@@ -42,6 +49,7 @@ class Setting:
   tests: tuple[str, ...] = ()
   is_reporting: bool = False
   is_later: bool = False
+  is_path: bool = False
 
 
 def setting(default: Any, help: str, group: str, **details: Any) -> Any:
@@ -66,10 +74,14 @@ def choice(
   return setting(default, help, group, allowed=allowed, **details)
 
 
+def folder(help: str, group: str, **details: Any) -> Any:
+  """A `setting` that is a folder, or folders; None by default."""
+  return setting(None, help, group, is_path=True, **details)
+
+
 def data_dir() -> Any:
   """The `setting` of both commands for the folder of the table of sprites."""
-  return setting(
-    None,
+  return folder(
     'Where the table of all sprites (377 MB) is kept.',
     RUN,
     unset="TFDS's folder",
@@ -85,8 +97,14 @@ def of(config_class: type) -> dict[str, Setting]:
   }
 
 
+# Hints are costly to read.
+_hints = functools.cache(typing.get_type_hints)
+
+
 class Settings:
   """Base of the frozen dataclasses whose fields are settings.
+
+  Values are converted to the plain types of their fields.
 
   Attributes:
     PRESETS: fields that differ from the defaults, by the preset's name.
@@ -106,20 +124,51 @@ class Settings:
       **overrides: fields of the config; None leaves the preset's value.
 
     Raises:
-      UsageError: if a value is not allowed, or the file cannot be read.
+      UsageError: if a preset, field or value is not allowed, or the file cannot
+        be read.
     """
+    presets = [None, *cls.PRESETS]
+    if preset not in presets:
+      raise errors.UsageError(
+        f'--preset={preset}: must be one of {", ".join(map(str, presets))}'
+      )
+    known = [field.name for field in dataclasses.fields(cls)]
+    for name in overrides:
+      if name not in known:
+        raise errors.UsageError(
+          f'--{name}: no such setting; must be one of {", ".join(known)}'
+        )
     given = {k: v for k, v in overrides.items() if v is not None}
     defaults = {} if preset is None else cls.PRESETS[preset]
     config = cls(**{**defaults, **given})
     if given.get('dataset') is None:
       return config
     # The file may be large, so it is read only after all other checks.
-    dataset = published_file.identify(given['dataset'])
+    dataset = published_file.identify(config.dataset)
     return dataclasses.replace(config, dataset=dataset)
 
   def __post_init__(self):
-    for name, about in of(type(self)).items():
-      value = getattr(self, name)
-      if about.allowed is not None and value is not None:
+    hints = _hints(type(self))
+    for field in dataclasses.fields(self):
+      about = field.metadata.get(_KEY)
+      value = getattr(self, field.name)
+      try:
+        value = values.convert(value, hints[field.name])
+      except ValueError as e:
+        raise errors.UsageError(
+          f'--{field.name}={wording.one_line(value, 80)}: must be {e}'
+        ) from e
+      if about is not None and about.is_path and value is not None:
+        value = _local(field.name, value)
+      # The dataclass is frozen.
+      object.__setattr__(self, field.name, value)
+      if about is not None and about.allowed is not None and value is not None:
         holds = about.allowed.holds(value)
-        checks.require(self, name, holds, about.allowed.text)
+        checks.require(self, field.name, holds, about.allowed.text)
+
+
+def _local(name: str, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+  """Applies the rule of paths to a path, or to each of several."""
+  if isinstance(value, str):
+    return paths.local(value, f'--{name}')
+  return tuple(paths.local(path, f'--{name}') for path in value)

@@ -10,11 +10,11 @@ from absl import flags
 
 from dnc.dsprites import published_file
 from dnc.dsprites import render
-from dnc.dsprites import sheet
 from dnc.dsprites import verify
 from dnc.system import command_line
 from dnc.system import errors
 from dnc.system import files
+from dnc.system import paths
 
 _PROGRAM = 'python -m dnc.dsprites'
 # Exit statuses, as in cmp and diff.
@@ -103,12 +103,14 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _sheet(arguments: argparse.Namespace) -> int:
-  path = os.path.expanduser(arguments.out)
+  from dnc.dsprites import sheet  # Matplotlib is slow to import.
+
+  path = paths.local(arguments.out, '--out')
   if os.path.splitext(path)[1].lower() != '.png':
     raise errors.UsageError(f'--out={path}: must end in .png')
   try:
     with files.atomic_file(path) as file:
-      sheet.draw().savefig(file, format='png')
+      sheet.write(file)
   except OSError as e:
     raise errors.UsageError(
       f'--out={path} cannot be written: {e.strerror or e}'

@@ -23,6 +23,7 @@ import numpy as np
 from dnc.dsprites import latents
 from dnc.dsprites import render
 from dnc.system import errors
+from dnc.system import paths
 from dnc.system import wording
 
 SUFFIXES = ('.npz', '.hdf5', '.h5')
@@ -96,7 +97,7 @@ def identify(dataset: str) -> str:
   path, checksum = _split(dataset)
   if checksum or not is_file(path):
     return dataset
-  path = os.path.abspath(os.path.expanduser(path))
+  path = os.path.abspath(paths.local(path, '--dataset'))
   try:
     return f'{path}@sha256:{_checksum(path)}'
   except OSError as error:
@@ -111,8 +112,9 @@ def content(dataset: str) -> str:
   return f'sha256:{checksum}' if checksum else dataset
 
 
-def _split(dataset: str) -> tuple[str, str]:
+def _split(dataset: str | os.PathLike[str]) -> tuple[str, str]:
   """Splits a name into path and checksum; the checksum may be ''."""
+  dataset = os.fspath(dataset)
   match = _IDENTIFIED.fullmatch(dataset)
   return match.groups() if match else (dataset, '')
 
@@ -160,7 +162,7 @@ def read_bits(path: str | os.PathLike[str]) -> np.ndarray:
     UsageError: if the file cannot be read, is truncated or corrupt, or is not
       dSprites: it has other arrays, shapes, dtypes, pixels or latents.
   """
-  path = os.path.expanduser(os.fspath(path))
+  path = paths.local(path, 'file')
   try:
     # zipfile and h5py report a wrong path less clearly.
     with open(path, 'rb'):

@@ -1,11 +1,14 @@
 """A contact sheet: every latent of a set of sprites, swept along a row."""
 
+from typing import BinaryIO
+
 from matplotlib import figure
 import numpy as np
 
 from dnc.dsprites import latents
 from dnc.dsprites import render
 from dnc.dsprites import spec as spec_lib
+from dnc.system import own_settings
 
 _MAX_COLUMNS = 10
 # Inches.
@@ -31,6 +34,7 @@ def _sweeps(spec: spec_lib.SpriteSpec) -> list[np.ndarray]:
   return rows
 
 
+@own_settings.drawing()
 def draw(spec: spec_lib.SpriteSpec = spec_lib.DSPRITES) -> figure.Figure:
   """Draws a contact sheet of a set of sprites.
 
@@ -55,3 +59,9 @@ def draw(spec: spec_lib.SpriteSpec = spec_lib.DSPRITES) -> figure.Figure:
     for axes in grid[i, len(images) :]:
       axes.remove()
   return drawn
+
+
+@own_settings.drawing()
+def write(file: BinaryIO) -> None:
+  """Writes the contact sheet of dSprites as PNG."""
+  draw().savefig(file, format='png')

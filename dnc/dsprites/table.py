@@ -11,12 +11,12 @@ moved file keeps its table and a changed file gets another one.
 from collections.abc import Iterator
 import contextlib
 import dataclasses
-import fcntl
 import glob
 import hashlib
 import json
 import math
 import os
+import tempfile
 from typing import BinaryIO
 
 from absl import logging
@@ -28,6 +28,7 @@ from dnc.dsprites import render
 from dnc.dsprites import tfds_dsprites
 from dnc.system import errors
 from dnc.system import files
+from dnc.system import paths
 
 RENDERED = 'dsprites_rendered'
 ORIGINAL = 'dsprites'
@@ -36,6 +37,7 @@ DATASETS = (RENDERED, ORIGINAL)
 _SHAPE = (latents.NUM_SPRITES, render.IMAGE_SIZE, render.ROW_BYTES)
 _NUM_BYTES = math.prod(_SHAPE)
 _HEADER_BYTES = 4096
+_FOLDER = 'dsprites_packed'
 _FORMAT = 1
 
 
@@ -74,10 +76,34 @@ class SpriteTable:
 
 
 def default_data_dir() -> str:
-  """Returns TFDS's default: $TFDS_DATA_DIR or ~/tensorflow_datasets."""
-  return os.environ.get('TFDS_DATA_DIR') or os.path.join(
-    '~', 'tensorflow_datasets'
+  """Returns TFDS's default: $TFDS_DATA_DIR or ~/tensorflow_datasets.
+
+  Without a home folder that can be written, it is a temporary folder of this
+  user's, and there is a warning.
+  """
+  name, given = 'tensorflow_datasets', os.environ.get('TFDS_DATA_DIR')
+  if given:
+    return paths.local(given, 'TFDS_DATA_DIR')
+  if paths.has_home():
+    folder = os.path.expanduser(os.path.join('~', name))
+    if _may_hold(folder):
+      return folder
+  folder = os.path.join(tempfile.gettempdir(), f'{name}_{os.getuid()}')
+  logging.warning(
+    'No home folder to write to: the table of sprites is kept in %s; '
+    '--data_dir or TFDS_DATA_DIR names another folder.',
+    folder,
   )
+  return folder
+
+
+def _may_hold(folder: str) -> bool:
+  """Whether a folder has tables, or this process may make some there."""
+  if os.path.isdir(os.path.join(folder, _FOLDER)):
+    return True
+  while not os.path.exists(folder):
+    folder = os.path.dirname(folder)
+  return os.access(folder, os.W_OK | os.X_OK)
 
 
 def _checksum(bits: np.ndarray) -> str:
@@ -134,12 +160,17 @@ def _open_if_sound(path: str, dataset: str) -> SpriteTable | None:
 
 @contextlib.contextmanager
 def _only_builder(path: str) -> Iterator[None]:
-  """Waits until no other process builds the same table, then locks it."""
+  """Waits until no other process builds the same table, then locks it.
+
+  Where there are no locks, several may build it; each replaces it as a whole.
+  """
   os.makedirs(os.path.dirname(path), exist_ok=True)
   lock = path + '.lock'
   while True:
     with open(lock, 'wb') as file:
-      fcntl.flock(file, fcntl.LOCK_EX)
+      if not files.lock(file, wait=True):
+        yield
+        return
       # The previous holder has removed this lock file; a new one may be in use.
       if not _is_at(file, lock):
         continue
@@ -189,7 +220,8 @@ def _build(dataset: str, data_dir: str) -> np.ndarray:
 
 
 def load_table(
-  dataset: str = RENDERED, data_dir: str | os.PathLike[str] | None = None
+  dataset: str | os.PathLike[str] = RENDERED,
+  data_dir: str | os.PathLike[str] | None = None,
 ) -> SpriteTable:
   """Opens the table of a dataset; builds it first if there is none.
 
@@ -207,15 +239,11 @@ def load_table(
       cannot be used.
   """
   check_dataset(dataset)
-  dataset = published_file.identify(dataset)
-  data_dir = os.fspath(data_dir or default_data_dir())
-  if '://' in data_dir:
-    raise errors.UsageError(
-      f'--data_dir={data_dir} must be a folder on this machine, because the '
-      'table of sprites is mapped into memory'
-    )
-  data_dir = os.path.abspath(os.path.expanduser(data_dir))
-  path = os.path.join(data_dir, 'dsprites_packed', _table_name(dataset))
+  dataset = published_file.identify(os.fspath(dataset))
+  if data_dir is None:
+    data_dir = default_data_dir()
+  data_dir = os.path.abspath(paths.local(data_dir, '--data_dir'))
+  path = os.path.join(data_dir, _FOLDER, _table_name(dataset))
   try:
     table = _open_if_sound(path, dataset)
     if table is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+import os
 import threading
 from typing import Any
 
@@ -18,6 +19,7 @@ from dnc.next_sprite import scoring
 from dnc.next_sprite import trainer as trainer_lib
 from dnc.system import errors
 from dnc.system import files
+from dnc.system import own_settings
 from dnc.system import progress
 from dnc.training import checkpoints as checkpoints_lib
 from dnc.training import distribution
@@ -168,10 +170,11 @@ class SpriteSession(session_lib.Session):
     return f'IoU {scores["iou"]:.3f}'
 
 
+@own_settings.computing()
 def train(
   config: config_lib.TrainingConfig,
-  model_dir: str,
-  data_dir: str | None = None,
+  model_dir: str | os.PathLike[str],
+  data_dir: str | os.PathLike[str] | None = None,
   log: progress.Log = print,
   strategy: tf.distribute.Strategy | None = None,
 ) -> dict[str, float] | None:
@@ -189,6 +192,7 @@ def train(
     UsageError: also if the data cannot be read, another worker is lost, or the
       workers differ in their flags or in the updates they find.
   """
+  model_dir = runs.folder(model_dir)
   strategy = strategy or tf.distribute.get_strategy()
   machine.check_memory(
     config,
@@ -270,9 +274,12 @@ def _follow(
 
 
 def restore(
-  model_dir: str, checkpoint: str = 'newest', log: progress.Log = print
+  model_dir: str | os.PathLike[str],
+  checkpoint: str = 'newest',
+  log: progress.Log = print,
 ) -> tasks.TrainedModel:
   """Rebuilds the predictor of a run; see `tasks.Task.restore`."""
+  model_dir = runs.folder(model_dir)
   config = runs.load(model_dir, tasks.NEXT_SPRITE)
   predictor = model_lib.SpritePredictor(config)
   tally = tally_lib.Tally()
@@ -284,8 +291,13 @@ def restore(
   )
 
 
-def replay(model_dir: str, data_dir: str | None = None) -> dict[str, Any]:
+@own_settings.computing()
+def replay(
+  model_dir: str | os.PathLike[str],
+  data_dir: str | os.PathLike[str] | None = None,
+) -> dict[str, Any]:
   """Repeats the update at which a run diverged; see `tasks.Task.replay`."""
+  model_dir = runs.folder(model_dir)
   config = runs.load(model_dir, tasks.NEXT_SPRITE)
   folder, cause = loop.diverged(model_dir)
   table = table_lib.load_table(config.dataset, data_dir)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+import os
 import threading
 from typing import Any
 
@@ -12,6 +13,7 @@ from dnc import tasks
 from dnc.config import runs
 from dnc.repeat_copy import data
 from dnc.repeat_copy import trainer as trainer_lib
+from dnc.system import own_settings
 from dnc.system import progress
 from dnc.training import checkpoints as checkpoints_lib
 from dnc.training import loop
@@ -73,10 +75,11 @@ class CopySession(session.Session):
     )
 
 
+@own_settings.computing()
 def train(
   config: config_lib.RepeatCopyConfig,
-  model_dir: str,
-  data_dir: str | None = None,
+  model_dir: str | os.PathLike[str],
+  data_dir: str | os.PathLike[str] | None = None,
   log: progress.Log = print,
   strategy: tf.distribute.Strategy | None = None,
 ) -> dict[str, float] | None:
@@ -87,6 +90,7 @@ def train(
     `sequence_accuracy`. None if the training was stopped early.
   """
   del data_dir, strategy  # Sequences are drawn in the graph, on one device.
+  model_dir = runs.folder(model_dir)
   console = progress.as_console(log)
   machine.check_memory(
     config,
@@ -109,9 +113,12 @@ def train(
 
 
 def restore(
-  model_dir: str, checkpoint: str = 'newest', log: progress.Log = print
+  model_dir: str | os.PathLike[str],
+  checkpoint: str = 'newest',
+  log: progress.Log = print,
 ) -> tasks.TrainedModel:
   """Rebuilds the core of a run; see `tasks.Task.restore`."""
+  model_dir = runs.folder(model_dir)
   config = runs.load(model_dir, tasks.REPEAT_COPY)
   core, tally = trainer_lib.make_core(config), tally_lib.Tally()
   checkpoints_lib.restore_parts(
@@ -120,9 +127,14 @@ def restore(
   return tasks.TrainedModel(config, core, core, int(tally.num_updates.numpy()))
 
 
-def replay(model_dir: str, data_dir: str | None = None) -> dict[str, Any]:
+@own_settings.computing()
+def replay(
+  model_dir: str | os.PathLike[str],
+  data_dir: str | os.PathLike[str] | None = None,
+) -> dict[str, Any]:
   """Repeats the update at which a run diverged; see `tasks.Task.replay`."""
   del data_dir
+  model_dir = runs.folder(model_dir)
   config = runs.load(model_dir, tasks.REPEAT_COPY)
   folder = loop.diverged(model_dir)[0]
   trainer = trainer_lib.CopyTrainer(config)

@@ -1,8 +1,10 @@
 """Files, the terminal and errors. Imports no other package of this project.
 
 errors         the exception that commands print as one line
+paths          the rule for all paths that users give
 files          files that appear whole or not at all; locks
 quiet          hides the logs of libraries
+own_settings   settings of libraries that are ours while we need them
 progress       reports the progress of long work
 wording        lists, numbers and one-line texts in messages
 json_values    converts values to the types of JSON

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
+import io
 import os
 import re
 import signal
 import sys
-import tempfile
 import types
 from typing import Any
 from typing import NoReturn
@@ -34,7 +34,7 @@ _NOTICE = re.compile(
 @contextlib.contextmanager
 def _without_notices() -> Iterator[None]:
   """Holds back what is written to stderr, then prints it without notices."""
-  with tempfile.TemporaryFile() as held:
+  with os.fdopen(os.memfd_create('stderr'), 'w+b') as held:
     sys.stderr.flush()
     stderr = os.dup(2)
     os.dup2(held.fileno(), 2)
@@ -66,6 +66,20 @@ def load_tensorflow(initialize: bool = True) -> None:
 
     if initialize:
       tf.config.list_logical_devices()
+
+
+def _prepare_streams() -> None:
+  """Makes standard input and outputs safe to use, whatever they are."""
+  # If one is closed, the next file that is opened would get its descriptor.
+  while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+    pass
+  os.close(descriptor)
+  sys.stdout = sys.stdout or open(os.devnull, 'w')  # noqa: SIM115
+  sys.stderr = sys.stderr or open(os.devnull, 'w')  # noqa: SIM115
+  for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):
+      # Characters that it does not have become ?.
+      stream.reconfigure(errors='replace')
 
 
 def _fail(message: object, status: int) -> NoReturn:
@@ -158,6 +172,9 @@ def run(
       os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
       sys.exit(error_status)
 
+  _prepare_streams()
+  # We show no windows; Matplotlib refuses to load with an unknown backend.
+  os.environ['MPLBACKEND'] = 'agg'
   signal.signal(signal.SIGINT, _interrupt)
   signal.signal(signal.SIGALRM, _interrupt)
   app.run(guarded, flags_parser=guarded_parse)

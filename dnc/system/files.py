@@ -1,12 +1,15 @@
 """Files and folders that appear whole or not at all, and locks on folders.
 
 They are written under a temporary name in the same folder, flushed to disk with
-fsync, and then renamed.
+fsync, and then renamed. Where a file system has no fsync of folders or no locks
+(some network ones), work goes on, with one warning.
 """
 
 from collections.abc import Iterator
 import contextlib
+import errno
 import fcntl
+import functools
 import json
 import os
 import re
@@ -14,6 +17,9 @@ import shutil
 import tempfile
 from typing import Any
 from typing import BinaryIO
+from typing import TextIO
+
+from absl import logging
 
 from dnc.system import errors
 
@@ -22,12 +28,83 @@ from dnc.system import errors
 _FILE_ERRORS = ('ResourceExhaustedError', 'PermissionDeniedError')
 
 
-def _fsync(path: str) -> None:
+# What operating systems say of operations that a file system does not have.
+_MISSING = (
+  errno.EINVAL,
+  errno.ENOLCK,
+  errno.ENOSYS,
+  errno.ENOTTY,
+  errno.EOPNOTSUPP,
+)
+
+
+@functools.cache  # Once for each message.
+def _warn(message: str) -> None:
+  logging.warning('%s', message)
+
+
+def sync(file: int | BinaryIO | TextIO) -> None:
+  """Flushes an open file, or its descriptor, to disk.
+
+  Raises:
+    OSError: if it cannot be written. Where there is no fsync, only warns.
+  """
+  try:
+    os.fsync(file)
+  except OSError as e:
+    if e.errno not in _MISSING:
+      raise
+    _warn(
+      f'This file system cannot flush files to disk ({e.strerror}); what was '
+      'written last may be lost if the machine fails.'
+    )
+
+
+def _sync_path(path: str) -> None:
   descriptor = os.open(path, os.O_RDONLY)
   try:
-    os.fsync(descriptor)
+    sync(descriptor)
   finally:
     os.close(descriptor)
+
+
+def _sync_folder(path: str) -> None:
+  """Flushes the names of a folder's files to disk, or warns."""
+  try:
+    _sync_path(path)
+  # The files are there, whole; whatever happens here is no reason to stop.
+  except OSError as e:
+    _warn(
+      f'{path}: its list of files cannot be flushed to disk ({e.strerror}); '
+      'what was written last may be lost if the machine fails.'
+    )
+
+
+def lock(file: BinaryIO, wait: bool) -> bool:
+  """Locks an open file against other processes, until it is closed.
+
+  Args:
+    file: the file.
+    wait: whether to wait until no other process holds the lock.
+
+  Returns:
+    Whether it is locked; False where there are no locks, after a warning.
+
+  Raises:
+    BlockingIOError: if another process holds the lock.
+  """
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+  except OSError as e:
+    if e.errno not in _MISSING:
+      raise
+    folder = os.path.dirname(os.path.abspath(file.name))
+    _warn(
+      f'{folder}: this file system has no locks ({e.strerror}); let only one '
+      'process at a time use this folder.'
+    )
+    return False
+  return True
 
 
 def _umask() -> int:
@@ -54,17 +131,18 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
   try:
     try:
       yield partial
-      os.fsync(descriptor)
+      sync(descriptor)
     finally:
       os.close(descriptor)
     # mkstemp makes private files; a finished file should follow the umask.
-    os.chmod(partial, 0o666 & ~_umask())
+    with contextlib.suppress(PermissionError):  # Some disks have no modes.
+      os.chmod(partial, 0o666 & ~_umask())
     os.replace(partial, path)
   except BaseException:
     with contextlib.suppress(FileNotFoundError):
       os.unlink(partial)
     raise
-  _fsync(folder)
+  _sync_folder(folder)
 
 
 @contextlib.contextmanager
@@ -89,6 +167,17 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
   write_text(path, json.dumps(value, indent=2, allow_nan=False) + '\n')
 
 
+def read_json(path: str | os.PathLike[str]) -> Any:
+  """Reads a file of JSON; editors may have put a byte-order mark before it.
+
+  Raises:
+    OSError: if it cannot be read.
+    ValueError: if it is not JSON.
+  """
+  with open(path, 'rb') as file:
+    return json.loads(file.read())
+
+
 @contextlib.contextmanager
 def atomic_directory(path: str | os.PathLike[str]) -> Iterator[str]:
   """Yields an empty folder that becomes `path` after the block.
@@ -110,13 +199,13 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[str]:
     yield partial
     for folder, _, names in os.walk(partial):
       for name in names:
-        _fsync(os.path.join(folder, name))
-      _fsync(folder)
+        _sync_path(os.path.join(folder, name))
+      _sync_folder(folder)
     os.rename(partial, path)
   except BaseException:
     shutil.rmtree(partial, ignore_errors=True)
     raise
-  _fsync(os.path.dirname(path))
+  _sync_folder(os.path.dirname(path))
 
 
 @contextlib.contextmanager
@@ -154,15 +243,15 @@ def only_writer(folder: str | os.PathLike[str]) -> Iterator[None]:
   """Locks `folder` against other processes that call this function.
 
   The operating system releases the lock when the process ends, even if it is
-  killed.
+  killed. Where there are no locks, it only warns.
 
   Raises:
     UsageError: if another process holds the lock.
   """
   folder = os.fspath(folder)
-  with open(os.path.join(folder, '.lock'), 'ab') as lock:
+  with open(os.path.join(folder, '.lock'), 'ab') as file:
     try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      lock(file, wait=False)
     except BlockingIOError as e:
       raise errors.UsageError(
         f'{folder} is in use by another process; wait for it or choose '

@@ -10,6 +10,7 @@ None for silence. They report progress with a `Stage`:
 """
 
 from collections.abc import Callable
+import io
 import shutil
 import sys
 import textwrap
@@ -50,7 +51,8 @@ class Console:
       log: takes each line instead of the stream.
       stream: where to write; standard output by default.
     """
-    self._stream = stream or sys.stdout
+    # Python has no stdout if its descriptor was closed.
+    self._stream = stream or sys.stdout or io.StringIO()
     self._log = log
     self.is_terminal = log is None and self._stream.isatty()
     self.stages: list[str] = []
@@ -61,12 +63,12 @@ class Console:
     """Writes a line that stays; on a terminal, wraps it between words."""
     self._last = time.monotonic()
     if self._log is not None:
-      self._log(line)
+      _write(self._log, line)
       return
     if self.is_terminal:
       line = _wrapped(line)
-    print(f'{_CLEAR if self._status else ""}{line}', file=self._stream)
-    self._stream.write(self._status)
+    clear = _CLEAR if self._status else ''
+    _write(self._stream.write, f'{clear}{line}\n{self._status}')
     self._stream.flush()
 
   def show(self, text: str) -> None:
@@ -76,7 +78,7 @@ class Console:
       return
     self._last = time.monotonic()
     self._status = text[: shutil.get_terminal_size().columns - 1]
-    self._stream.write(_CLEAR + self._status)
+    _write(self._stream.write, _CLEAR + self._status)
     self._stream.flush()
 
   def status(self, text: str) -> None:
@@ -92,6 +94,14 @@ class Console:
     if self._status:
       print(file=self._stream, flush=True)
       self._status = ''
+
+
+def _write(write: Callable[[str], object], text: str) -> None:
+  """Writes a text, with ? for characters that the terminal does not have."""
+  try:
+    write(text)
+  except UnicodeEncodeError as e:
+    write(text.encode(e.encoding, 'replace').decode(e.encoding))
 
 
 def _wrapped(text: str) -> str:

@@ -40,8 +40,8 @@ PROTOCOL: 'Logged at every evaluation step'. Without TFDS, read them like this:
     classes = tf.io.decode_raw(found['classes'], tf.int32)
     return {**arrays, 'classes': tf.reshape(classes, [-1, 5])}
 
-  shards = sorted(tf.io.gfile.glob(f'{path}/*-train.tfrecord-*-of-?????'))
-  dataset = tf.data.TFRecordDataset(shards).map(parse)
+  shards = sorted(pathlib.Path(path).glob('*-train.tfrecord-*-of-?????'))
+  dataset = tf.data.TFRecordDataset([*map(str, shards)]).map(parse)
 
 `widths`, the numbers per step, are in `features.json`. Every number takes four
 bytes, little-endian.
@@ -60,6 +60,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from dnc.system import errors
+from dnc.system import paths
 from dnc.system import quiet
 from dnc.traces import records
 from dnc.traces import shards as shards_lib
@@ -221,7 +222,7 @@ def open_traces(
     errors.UsageError: if the folder is missing, holds no traces or traces with
       other metadata, or is unfinished, incomplete or damaged.
   """
-  path = os.fspath(path)
+  path = paths.local(path, 'path')
   shards, metadata = shards_lib.read_plan(path)
   shards_lib.check_metadata(path, metadata, expected or {})
   missing = shards_lib.missing(path, shards)

@@ -205,8 +205,7 @@ def read_plan(path: str) -> tuple[list[Shard], dict[str, Any]]:
   for name in (_METADATA, _SHARDS):
     file = os.path.join(path, name)
     try:
-      with open(file, encoding='utf-8') as opened:
-        found.append(json.load(opened))
+      found.append(files.read_json(file))
     except (FileNotFoundError, NotADirectoryError) as error:
       raise errors.UsageError(
         f'{path}: no traces here ({name} is missing); name another folder, or '

@@ -17,6 +17,7 @@ A map:
 `train` and `replay` call those of the task that a run's config names.
 """
 
+import os
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 def train(
   config: config_lib.Config,
-  model_dir: str,
-  data_dir: str | None = None,
+  model_dir: str | os.PathLike[str],
+  data_dir: str | os.PathLike[str] | None = None,
   log: progress.Log = print,
   strategy: 'tf.distribute.Strategy | None' = None,
 ) -> dict[str, float] | None:
@@ -42,7 +43,10 @@ def train(
   )
 
 
-def replay(model_dir: str, data_dir: str | None = None) -> dict[str, Any]:
+def replay(
+  model_dir: str | os.PathLike[str],
+  data_dir: str | os.PathLike[str] | None = None,
+) -> dict[str, Any]:
   """Repeats the update at which a run diverged; see `Task.replay`."""
   config = runs.load(model_dir)
   return tasks.get(config.TASK).replay(model_dir, data_dir)

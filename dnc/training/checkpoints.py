@@ -8,7 +8,6 @@ temporary name, synced and renamed. Damage is noticed before it is read.
 import contextlib
 import glob
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -20,6 +19,7 @@ from dnc import config as config_lib
 from dnc.config import runs
 from dnc.system import errors
 from dnc.system import files
+from dnc.system import paths
 from dnc.system import progress
 from dnc.training import trainer as trainer_lib
 
@@ -57,8 +57,7 @@ def write(folder: str, trackable: snt.Module) -> None:
 def _damage(folder: str) -> str | None:
   """Says what is wrong with a checkpoint's files; None if they are sound."""
   try:
-    with open(os.path.join(folder, _CHECKSUMS), encoding='utf-8') as file:
-      checksums = json.load(file)
+    checksums = files.read_json(os.path.join(folder, _CHECKSUMS))
     for name, checksum in checksums.items():
       if _checksum(os.path.join(folder, name)) != checksum:
         return f'{name} has changed since it was written'
@@ -89,11 +88,12 @@ def read(
   checkpoint = tf.train.Checkpoint(trainer=trackable)
   problem = None
   try:
-    status = checkpoint.read(os.path.join(folder, _PREFIX))
-    if partially:
-      status.expect_partial().assert_existing_objects_matched()
-    else:
-      status.assert_consumed()
+    with paths.without_wildcards(folder) as name:
+      status = checkpoint.read(os.path.join(name, _PREFIX))
+      if partially:
+        status.expect_partial().assert_existing_objects_matched()
+      else:
+        status.assert_consumed()
     found = trackable.run_name.numpy().decode()
     if found != config.name():
       problem = f'it belongs to {found}, {runs.CONFIG_FILE} to {config.name()}'
@@ -138,7 +138,12 @@ def sound(
 
   Raises:
     UsageError: if all checkpoints are damaged.
+    ValueError: if there is no such kind.
   """
+  if kind not in config_lib.CHECKPOINTS:
+    raise ValueError(
+      f'checkpoint {kind!r}: must be one of {", ".join(config_lib.CHECKPOINTS)}'
+    )
   folders = _numbered(model_dir, _BEST if kind == 'best' else '')
   for _, folder in folders:
     damage = _damage(folder)

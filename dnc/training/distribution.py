@@ -104,13 +104,9 @@ def check_tf_config() -> dict[str, Any]:
   text = os.environ.get('TF_CONFIG', '')
   try:
     found = json.loads(text)
-    workers = found['cluster']['worker']
-    task = found['task']
-    if task['type'] not in ('chief', 'worker') or (
-      task['type'] == 'worker' and not 0 <= task['index'] < len(workers)
-    ):
+    if not _is_cluster(found['cluster'], **found['task']):
       raise ValueError
-  except (KeyError, TypeError, ValueError) as e:
+  except (AttributeError, KeyError, TypeError, ValueError) as e:
     example = dict(
       cluster=dict(worker=['host1:12345', 'host2:12345']),
       task=dict(type='worker', index=0),
@@ -121,6 +117,22 @@ def check_tf_config() -> dict[str, Any]:
       f'this is, e.g. {json.dumps(example)}'
     ) from e
   return found
+
+
+def _is_cluster(cluster: dict[str, Any], type: str, index: Any = 0) -> bool:
+  """Whether a cluster has workers, and this process is one or the chief."""
+  addresses = [address for job in cluster.values() for address in job]
+  return (
+    len(cluster['worker']) > 0
+    # A text is no list: its letters would be addresses.
+    and all(isinstance(job, list) for job in cluster.values())
+    and all(re.fullmatch(r'\S+:\d{1,5}', address) for address in addresses)
+    and len(addresses) == len(set(addresses))
+    and type in ('chief', 'worker')
+    and isinstance(index, int)
+    and not isinstance(index, bool)
+    and 0 <= index < len(cluster[type])
+  )
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
-import json
 import os
+import shlex
 import shutil
 import signal
 import threading
@@ -85,7 +85,8 @@ def train(
   elif trainer.num_updates:
     log(f'resuming {model_dir} after {trainer.num_updates:,} updates')
   else:
-    log(f'training in {model_dir}; to watch: tensorboard --logdir={model_dir}')
+    watch = shlex.join(['tensorboard', f'--logdir={model_dir}'])
+    log(f'training in {model_dir}; to watch: {watch}')
   try:
     with stop_requests(log) as stop_requested:
       stopped = _update(session, checkpoints, stop_requested)
@@ -165,7 +166,7 @@ def _tell_diverged(
   raise errors.UsageError(
     f'training diverged: update {number + 1} has loss {loss} and gradient norm '
     f'{norm} and was not applied; {folder} has the state before it and names '
-    f"its data; dnc.training.replay('{session.model_dir}') repeats it, as does "
+    f'its data; dnc.training.replay({session.model_dir!r}) repeats it, as does '
     'the same command; try a lower --learning_rate or --max_grad_norm in '
     'another --model_dir'
   )
@@ -184,7 +185,6 @@ def diverged(model_dir: str) -> tuple[str, dict[str, Any]]:
   """
   folder = os.path.join(model_dir, DIVERGED_DIR)
   try:
-    with open(os.path.join(folder, CAUSE_FILE), encoding='utf-8') as file:
-      return folder, json.load(file)
+    return folder, files.read_json(os.path.join(folder, CAUSE_FILE))
   except FileNotFoundError as e:
     raise errors.UsageError(f'{folder}: no run diverged there') from e

@@ -76,7 +76,7 @@ class MetricsFile:
     with open(self._path, 'a', encoding='utf-8') as file:
       file.write(line + '\n')
       file.flush()
-      os.fsync(file.fileno())
+      files.sync(file)
 
 
 class Session(abc.ABC):

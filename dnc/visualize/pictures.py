@@ -22,6 +22,7 @@ from matplotlib.backends import backend_agg
 import numpy as np
 
 from dnc.dsprites import render
+from dnc.system import own_settings
 from dnc.visualize import memory_trace
 
 # A memory of at most this many numbers is drawn with one row per number.
@@ -181,7 +182,7 @@ def _ticks(num_columns: int, column_width: int) -> range:
   )
 
 
-@matplotlib.rc_context(_SETTINGS)
+@own_settings.drawing(_SETTINGS)
 def _draw(
   panels: Sequence[_Panel],
   colours: _Colours,
@@ -304,7 +305,7 @@ def gates(
   return _draw(panels, _SHARES, sprites=sprites)
 
 
-@matplotlib.rc_context(_SETTINGS)
+@own_settings.drawing(_SETTINGS)
 def links(trace: memory_trace.MemoryTrace) -> np.ndarray:
   """Draws link matrices: steps from left to right, heads from top to bottom."""
   num_links, num_writes, num_slots, _ = trace.link.shape

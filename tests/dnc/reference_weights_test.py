@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 
 from absl.testing import parameterized
 import numpy as np
@@ -162,6 +163,14 @@ class LoadCheckpointTest(tf.test.TestCase, parameterized.TestCase):
     core = _checkpoint_core()
     reference_weights.load_checkpoint(core, os.path.dirname(path))
     np.testing.assert_array_equal(core.output_linear.b, bias)
+    # After a move to a folder whose name TensorFlow takes for a pattern.
+    folder = pathlib.Path(f'{os.path.dirname(path)} lr=[1e-2]*')
+    os.rename(os.path.dirname(path), folder)
+    self.addCleanup(os.rename, folder, os.path.dirname(path))
+    for moved in (folder, folder / os.path.basename(path)):
+      core = _checkpoint_core()
+      reference_weights.load_checkpoint(core, moved)
+      np.testing.assert_array_equal(core.output_linear.b, bias)
 
   @parameterized.parameters(
     ('dnc/lstm/w_gates', 'controller.w_gates'),

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc.config import runs
+from dnc.system import paths
 
 # A model of a few units, trained for a few updates.
 CONFIG = config_lib.TrainingConfig(
@@ -37,13 +38,15 @@ _NOT_COMPARED = 'steps_per_second'
 
 def _newest(model_dir: str) -> tuple[str, dict[str, np.ndarray]]:
   """The newest checkpoint's name and values."""
-  folder = max(glob.glob(os.path.join(model_dir, runs.CHECKPOINT_DIR, '0*')))
-  reader = tf.train.load_checkpoint(os.path.join(folder, 'trainer'))
-  values = {
-    name: reader.get_tensor(name)
-    for name in reader.get_variable_to_shape_map()
-    if name.startswith('trainer/')
-  }
+  parent = os.path.join(glob.escape(model_dir), runs.CHECKPOINT_DIR)
+  folder = max(glob.glob(os.path.join(parent, '0*')))
+  with paths.without_wildcards(folder) as plain:
+    reader = tf.train.load_checkpoint(os.path.join(plain, 'trainer'))
+    values = {
+      name: reader.get_tensor(name)
+      for name in reader.get_variable_to_shape_map()
+      if name.startswith('trainer/')
+    }
   return os.path.basename(folder), values
 
 

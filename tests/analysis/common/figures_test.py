@@ -2,6 +2,7 @@
 
 from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import tensorflow as tf
 
@@ -105,6 +106,10 @@ class FiguresTest(tf.test.TestCase):
       figures.to_svg(figures.intervals(_ROWS, 'R²')) for _ in range(2)
     )
     self.assertEqual(first, second)
+    users = {'text.usetex': True, 'savefig.dpi': 9, 'svg.fonttype': 'none'}
+    with matplotlib.rc_context({**users, 'font.size': 30}):
+      third = figures.to_svg(figures.intervals(_ROWS, 'R²'))
+    self.assertEqual(first, third)
     ElementTree.fromstring(first)
     pixels = figures.to_pixels(figures.intervals(_ROWS, 'R²'))
     self.assertEqual(pixels.dtype, np.uint8)

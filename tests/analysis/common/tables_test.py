@@ -3,6 +3,7 @@
 import json
 import os
 
+import markdown
 import tensorflow as tf
 
 from analysis.common import tables
@@ -23,6 +24,15 @@ class TablesTest(tf.test.TestCase):
     )
     (rows,) = markdown_tables.rows(text)
     self.assertEqual(rows['no links'], ['12'])
+
+  def test_code(self):
+    for text, expected in (
+      ('runs/*a*', '<code>runs/*a*</code>'),
+      ('a\n<b>', '<code>a &lt;b&gt;</code>'),
+      ('`a``b`', '<code>`a``b`</code>'),
+    ):
+      html = markdown.markdown(f'- {tables.code(text)}')
+      self.assertIn(f'<li>{expected}</li>', html)
 
   def test_writes_both_files(self):
     folder = os.path.join(self.get_temp_dir(), 'new')

@@ -3,12 +3,14 @@
 import gc
 from unittest import mock
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from analysis.probe import exact_probe
 from analysis.probe import keras_probe
 from analysis.probe import step_sums
+from dnc.system import errors
 from tests.analysis.probe import examples
 
 _SPEC = examples.SPEC
@@ -64,6 +66,34 @@ class LinearProbeTest(tf.test.TestCase):
       kernels.append(weights[0])
     self.assertNotAllEqual(kernels[0], np.zeros([1, 8, 1, 5]))
     self.assertAllEqual(kernels[0], kernels[1])
+
+  def test_the_users_settings_of_keras(self):
+    features, labels = _steps(0, 64)
+
+    def fitted():
+      probe = keras_probe.LinearProbe({'x': 8}, _SPEC)
+      probe.fit(_dataset(features, labels, 16))
+      return probe.weights()['x']
+
+    expected = fitted()
+    old = keras.config.dtype_policy(), keras.config.floatx()
+    try:
+      keras.config.set_dtype_policy('mixed_float16')
+      keras.config.set_floatx('float16')
+      found = fitted()
+      self.assertEqual(keras.config.dtype_policy().name, 'mixed_float16')
+      self.assertEqual(keras.config.floatx(), 'float16')
+    finally:
+      keras.config.set_dtype_policy(old[0])
+      keras.config.set_floatx(old[1])
+    for one, other in zip(found, expected):
+      self.assertEqual(one.dtype, np.float32)
+      self.assertAllEqual(one, other)
+
+  def test_another_backend_is_refused(self):
+    with mock.patch.object(keras.config, 'backend', return_value='jax'):
+      with self.assertRaisesRegex(errors.UsageError, 'KERAS_BACKEND=jax: must'):
+        keras_probe.LinearProbe({'x': 8}, _SPEC)
 
   def test_approaches_the_exact_answer(self):
     features, labels = _steps(0, 30_000)

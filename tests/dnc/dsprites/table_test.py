@@ -3,6 +3,7 @@
 Most use tables of only the first sprites: the size makes no difference.
 """
 
+import errno
 import os
 import resource
 import subprocess
@@ -89,9 +90,21 @@ class WholeTableTest(tf.test.TestCase):
     with mock.patch.dict(os.environ, HOME='/home/me'):
       os.environ.pop('TFDS_DATA_DIR', None)
       self.assertEqual(
-        os.path.expanduser(table_lib.default_data_dir()),
-        '/home/me/tensorflow_datasets',
+        table_lib.default_data_dir(), '/home/me/tensorflow_datasets'
       )
+      other = os.path.join(
+        tempfile.gettempdir(), f'tensorflow_datasets_{os.getuid()}'
+      )
+      with mock.patch.object(os, 'access', return_value=False):
+        self.assertEqual(table_lib.default_data_dir(), other)
+      for home in ('', '~'):
+        os.environ['HOME'] = home
+        with self.assertLogs('absl', 'WARNING') as logs:
+          self.assertEqual(table_lib.default_data_dir(), other)
+        self.assertRegex(logs.output[0], f'kept in {other}; --data_dir or TFDS')
+    with mock.patch.dict(os.environ, TFDS_DATA_DIR='gs://bucket'):
+      with self.assertRaisesRegex(errors.UsageError, '^TFDS_DATA_DIR=gs://b'):
+        table_lib.load_table()
 
 
 class _SmallTableTest(tf.test.TestCase):
@@ -199,6 +212,14 @@ class BuildTest(_SmallTableTest):
       self.assertEqual(process.returncode, 0)
     self.assertEqual(self._files(), ['dsprites_rendered.bits'])
 
+  def test_a_file_system_without_locks(self):
+    other = _path(self.data_dir) + '.abc.partial'
+    files.write_text(other, 'perhaps from a process that is at work')
+    no_locks = OSError(errno.ENOSYS, 'Function not implemented')
+    with mock.patch('fcntl.flock', side_effect=no_locks):
+      self.assertAllEqual(self._load().bits, self.bits)
+    self.assertTrue(os.path.exists(other))
+
   def test_original_dataset(self):
     with mock.patch.object(
       tfds_dsprites, 'read_bits', autospec=True, return_value=self.bits
@@ -242,7 +263,9 @@ class UsageErrorTest(_SmallTableTest):
 
   def test_data_dir_is_remote(self):
     self._assert_usage_error(
-      '^--data_dir=gs://bucket .* folder', table_lib.RENDERED, 'gs://bucket'
+      '^--data_dir=gs://bucket: .*on this machine',
+      table_lib.RENDERED,
+      'gs://bucket',
     )
 
   def test_disk_full(self):

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -34,6 +35,8 @@ _CONFIG = config_lib.RepeatCopyConfig(
   report_interval=50,
   checkpoint_interval=100,
 )
+# A folder whose name means something to shells, TensorFlow and our flags.
+_WHOLE = "lr=[1e-2], *'"
 
 
 class TrainingTest(tf.test.TestCase, parameterized.TestCase):
@@ -45,7 +48,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     cls._folder = cls.enterClassContext(tempfile.TemporaryDirectory())
     flags = [f'--{k}={v}' for k, v in dataclasses.asdict(_CONFIG).items()]
     cls._trained = cls._run(
-      'train.py', '--task=repeat_copy', '--model_dir=whole', *flags
+      'train.py', '--task=repeat_copy', f'--model_dir={_WHOLE}', *flags
     )
 
   @classmethod
@@ -60,7 +63,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     )
 
   def _whole(self, name):
-    with open(os.path.join(self._folder, 'whole', name)) as file:
+    with open(os.path.join(self._folder, _WHOLE, name)) as file:
       return json.load(file)
 
   @staticmethod
@@ -87,6 +90,9 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
   def test_learns(self):
     self.assertEqual(self._trained.returncode, 0, msg=self._trained.stderr)
     self.assertEqual(self._trained.stderr, '')
+    first = self._trained.stdout.splitlines()[0]
+    watch = ['tensorboard', f'--logdir={_WHOLE}']
+    self.assertEqual(shlex.split(first.partition('to watch: ')[2]), watch)
     reports = self._reports(self._trained.stdout)
     self.assertAllEqual(reports[:, 0], [50, 100, 150, 200, 250])
     self.assertLess(reports[-1, 1], reports[0, 1] / 2)
@@ -105,12 +111,14 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     self.assertIn('after 100 updates', lines[0])
     self.assertEqual(result, self._whole(runs.RESULT_FILE))
     training_runs.assert_same(
-      self, os.path.join(self._folder, 'whole'), model_dir
+      self, os.path.join(self._folder, _WHOLE), model_dir
     )
 
   def test_a_finished_run_stays_as_it_is(self):
-    result, lines = self._train('whole')
-    self.assertRegex(lines[0], 'whole is already trained: 250 updates; on')
+    result, lines = self._train(_WHOLE)
+    self.assertRegex(
+      lines[0], re.escape(_WHOLE) + ' is already trained: 250 updates; on'
+    )
     self.assertLen(lines, 1)
     self.assertEqual(result, self._whole(runs.RESULT_FILE))
 
@@ -126,7 +134,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
   def test_another_run_in_the_folder_is_refused(self):
     other = dataclasses.replace(_CONFIG, num_bits=4)
     with self.assertRaisesRegex(errors.UsageError, 'num_bits=3 there, 4 asked'):
-      self._train('whole', other)
+      self._train(_WHOLE, other)
     model_dir = os.path.join(self._folder, 'sprites')
     os.makedirs(model_dir)
     runs.save(config_lib.TrainingConfig(), model_dir)
@@ -134,7 +142,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
       self._train('sprites')
 
   def test_evaluate_lesions_it(self):
-    flags = ('--model_dir=whole', '--preset=quick')
+    flags = (f'--model_dir={_WHOLE}', '--preset=quick')
     result = self._run('evaluate.py', *flags)
     self.assertEqual(result.returncode, 0, msg=result.stderr)
     self.assertEqual(result.stderr, '')
@@ -142,7 +150,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     found = self._whole(os.path.join('evaluation', 'lesion.json'))
     self.assertEqual(found['num_sequences'], 100)
     self.assertIn(found['verdict'].split('. ')[0], result.stdout)
-    folder = os.path.join(self._folder, 'whole', 'evaluation')
+    folder = os.path.join(self._folder, _WHOLE, 'evaluation')
     with open(os.path.join(folder, 'report.md'), encoding='utf-8') as file:
       text = file.read()
     self.assertIn(found['verdict'], text)
@@ -164,9 +172,12 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     )
 
   def test_evaluate_has_no_other_test_of_it(self):
-    model_dir = os.path.join(self._folder, 'whole')
+    model_dir = os.path.join(self._folder, _WHOLE)
     for flag, pattern in (
-      ('--test=mi', '--test=mi: .*whole is a run of --task=repeat_copy'),
+      (
+        '--test=mi',
+        f'--test=mi: .*{re.escape(_WHOLE)} is a run of --task=repeat_copy',
+      ),
       ('--reset_interval=7', '--reset_interval=7: must be in 1 to 5'),
     ):
       with self.assertRaisesRegex(errors.UsageError, pattern):

@@ -62,6 +62,20 @@ class RunTest(parameterized.TestCase):
     self.assertRegex(result.stderr, f'^command.py: {pattern}\n$')
     self.assertEmpty(result.stdout)
 
+  def test_outputs_that_lack_characters_or_are_closed(self):
+    code = _COMMAND.format('print("R²"); raise errors.UsageError("ü")')
+    for closed, shown in (('', b'started\nR?\n'), ('>&-', b'')):
+      result = subprocess.run(
+        ['sh', '-c', f'exec "$0" -c "$1" {closed}', sys.executable, code],
+        cwd=testing_data.ROOT,
+        env={**os.environ, 'PYTHONIOENCODING': 'ascii'},
+        capture_output=True,
+        check=False,
+      )
+      self.assertEqual(result.stdout, shown)
+      self.assertEqual(result.stderr, b'command.py: ?\n')
+      self.assertEqual(result.returncode, 1)
+
   def test_nobody_reads_the_output(self):
     code = 'while True: print("more")'
     process = subprocess.Popen(

@@ -5,7 +5,10 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
+from unittest import mock
 
+from absl.testing import parameterized
 import tensorflow as tf
 
 from dnc.system import errors
@@ -113,6 +116,77 @@ class OnlyWriterTest(tf.test.TestCase):
     process.communicate()
     with files.only_writer(folder):
       pass
+
+
+class FileSystemsTest(parameterized.TestCase):
+  """File systems that lack what POSIX asks of them."""
+
+  def setUp(self):
+    super().setUp()
+    self._folder = self.enterContext(tempfile.TemporaryDirectory())
+    self._path = os.path.join(self._folder, 'file')
+    files._warn.cache_clear()
+
+  @parameterized.parameters(errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+  def test_no_fsync(self, number):
+    error = OSError(number, os.strerror(number))
+    with mock.patch.object(os, 'fsync', side_effect=error):
+      with self.assertLogs('absl', 'WARNING') as logs:
+        files.write_text(self._path, 'first')
+        files.write_text(self._path, 'second')
+        with files.atomic_directory(os.path.join(self._folder, 'sub')) as sub:
+          files.write_text(os.path.join(sub, 'file'), 'text')
+    with open(self._path, encoding='utf-8') as file:
+      self.assertEqual(file.read(), 'second')
+    of_files = [x for x in logs.output if 'cannot flush files' in x]
+    self.assertLen(of_files, 1)
+
+  def test_a_file_that_cannot_be_flushed_is_not_there(self):
+    error = OSError(errno.EIO, os.strerror(errno.EIO))
+    with mock.patch.object(os, 'fsync', side_effect=error):
+      with self.assertRaises(OSError):
+        files.write_text(self._path, 'text')
+    self.assertEmpty(os.listdir(self._folder))
+
+  def test_a_folder_that_cannot_be_flushed(self):
+    fsync = os.fsync
+
+    def refuse(descriptor):
+      if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+      fsync(descriptor)
+
+    with mock.patch.object(os, 'fsync', refuse):
+      with self.assertLogs('absl', 'WARNING') as logs:
+        files.write_text(self._path, 'first')
+        files.write_text(self._path, 'second')
+    self.assertLen(logs.output, 1)
+    self.assertIn(f'{self._folder}: its list of files cannot', logs.output[0])
+    self.assertTrue(os.path.exists(self._path))
+
+  @parameterized.parameters(errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+  def test_no_locks(self, number):
+    error = OSError(number, os.strerror(number))
+    entered = 0
+    with mock.patch('fcntl.flock', side_effect=error):
+      with self.assertLogs('absl', 'WARNING') as logs:
+        for _ in range(2):
+          with files.only_writer(self._folder):
+            entered += 1
+    self.assertEqual(entered, 2)
+    self.assertLen(logs.output, 1)
+    self.assertIn(f'{self._folder}: this file system has no', logs.output[0])
+
+  def test_no_modes(self):
+    with mock.patch.object(os, 'chmod', side_effect=PermissionError):
+      files.write_text(self._path, 'text')
+    self.assertTrue(os.path.exists(self._path))
+
+  @parameterized.parameters('utf-8', 'utf-8-sig', 'utf-16')
+  def test_json_of_other_editors(self, coding):
+    with open(self._path, 'w', encoding=coding) as file:
+      file.write('{"a": "ü"}')
+    self.assertEqual(files.read_json(self._path), {'a': 'ü'})
 
 
 class ExplainedErrorsTest(tf.test.TestCase):

@@ -78,6 +78,19 @@ class ProgressTest(absltest.TestCase):
       'Yes: of the memory\n  0.5\n/a/path/that/is/longer/than/a/line\n',
     )
 
+  def test_characters_that_the_output_does_not_have(self):
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding='ascii')
+    progress.Console(stream=stream)('R² of ü')
+    # So does `print` as the function that takes the lines.
+    progress.as_console(lambda line: print(line, file=stream))('x²')
+    stream.flush()
+    self.assertEqual(raw.getvalue(), b'R? of ?\nx?\n')
+
+  def test_no_output(self):
+    with mock.patch('sys.stdout', None):
+      progress.Console()('a line')
+
   def test_a_function_takes_the_lines(self):
     lines = []
     console = progress.as_console(lines.append)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import pathlib
 import subprocess
 import sys
 import textwrap
@@ -131,7 +132,7 @@ class ReadingTest(parameterized.TestCase, tf.test.TestCase):
     recipe = textwrap.dedent('\n'.join(recipe))
     path, rest = recipe.split('\n', 1)
     self.assertIn("{'memory': 256}", path)
-    found = dict(tf=tf, path=self.path, widths=WIDTHS)
+    found = dict(tf=tf, pathlib=pathlib, path=self.path, widths=WIDTHS)
     exec(rest, found)
     plain = list(found['dataset'].as_numpy_iterator())
     names = [*WIDTHS, 'classes']

@@ -63,6 +63,18 @@ class CheckpointsTest(tf.test.TestCase):
       os.listdir(self._folder), ['00000010', '00000100', '00001000']
     )
 
+  def test_a_folder_of_any_name(self):
+    # TensorFlow's reader takes it for a pattern, of no file.
+    self._model_dir = os.path.join(self._model_dir, 'lr=[1e-2] *?\\ {x} %s')
+    self._trainer, self._checkpoints = self._open()
+    self._save(1, 2)
+    self.assertEqual(self._restored(), 2)
+    trainer = _Trainer()
+    checkpoints.restore_parts(
+      self._model_dir, _CONFIG, 'newest', self.fail, value=trainer.value
+    )
+    self.assertEqual(int(trainer.value), 2)
+
   def test_keeps_the_best_beside_them(self):
     self._save(1)
     self._checkpoints.save_best(1)

@@ -203,6 +203,16 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
     _tf_config(['a:1', 'b:1'], 2),
     _tf_config(['a:1', 'b:1'], -1),
     _tf_config(['a:1', 'b:1'], '0'),
+    _tf_config(['a:1', 'b:1'], 0.0),
+    _tf_config(['a:1', 'b:1'], True),
+    _tf_config(['a:1', 'a:1'], 0),
+    _tf_config(['a:1', 'b'], 0),
+    _tf_config(['a:1', 7], 0),
+    _tf_config([], 0),
+    _tf_config('a:1', 0),
+    _tf_config({'0': 'a:1'}, 0),
+    _tf_config(None, 0),
+    '{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief"}}',
   )
   def test_wrong_tf_config(self, text):
     old = os.environ.get('TF_CONFIG')
