@@ -116,14 +116,16 @@ def _score_cell(score: results.TaskScore | None) -> str:
   return formats.error_cell(score.error, score.gain, score.interval)
 
 
-def _header(spec: labels_lib.LabelSpec, probe: str = '') -> list[str]:
+def _header(
+  spec: labels_lib.LabelSpec, probe: str = '', interval: str = ' [95 %]'
+) -> list[str]:
   """Names the labels, and for classes the probe, if it is given."""
   of_classes = f', {probe}: error' if probe else ' error'
   header = ['']
   for label in spec.names:
     is_class = label in spec.classes
     score = f'{of_classes} (above chance' if is_class else ' mse (R^2'
-    header.append(f'{naming.in_words(label)}{score} [95 %])')
+    header.append(f'{naming.in_words(label)}{score}{interval})')
   return header
 
 
@@ -150,7 +152,8 @@ def post_table(
     varying: latents that varied within the rollouts.
 
   Returns:
-    A table of the Keras probe at t-0; None if the post has no such numbers.
+    A table of the Keras probe at t-0, without intervals, so that it fits a
+    page; None if the post has no such numbers.
   """
   post = _post(varying)
   if result.spec.names != latents.NAMES or 0 not in result.offsets or not post:
@@ -158,12 +161,15 @@ def post_table(
   if not set(_LIKE_THE_POST) & set(result.widths):
     return None
   rows = [
-    row
-    for name, row in _keras_rows(result, 'train', 0).items()
+    [
+      formats.named(result, name),
+      *(formats.error_cell(x.error, x.gain) for x in scores[0].values()),
+    ]
+    for name, scores in result.scores['train'].items()
     if name in _LIKE_THE_POST or name.startswith(naming.RANDOM)
   ]
   rows += itertools.starmap(_row_of_errors, post.items())
-  return tables.table(_header(result.spec), rows)
+  return tables.table(_header(result.spec, interval=''), rows)
 
 
 def _exact_table(

@@ -30,7 +30,9 @@ figure img { max-width: 100%; height: auto; }
 figure.drawn { display: inline-block; width: 28rem; max-width: 100%;
   vertical-align: top; }
 figcaption { font-size: 0.85rem; color: #444; }
-.table { overflow-x: auto; }
+.table { overflow-x: auto; min-width: 100%; width: fit-content;
+  max-width: calc(100vw - 3rem); position: relative; left: 50%;
+  transform: translateX(-50%); }
 table { border-collapse: collapse; font-size: 0.85rem; }
 th, td { padding: 0.15rem 0.6rem; border-bottom: 1px solid #ddd;
   white-space: nowrap; }
@@ -39,7 +41,7 @@ code { overflow-wrap: anywhere; }
   left: 0; background: #fff; white-space: normal; min-width: 6rem;
   max-width: 8rem; } }
 @media print { body { font-size: 10pt; max-width: none; padding: 0; }
-  table { font-size: 6.5pt; }
+  table { font-size: 6.5pt; } .table { max-width: 100%; }
   th, td { padding: 0.1rem 0.25rem; white-space: normal; }
   h2, h3 { break-after: avoid; } figure.drawn { width: 48%; } }
 """

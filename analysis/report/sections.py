@@ -112,10 +112,10 @@ def add_probe(sections: Sections, result: probe.ProbeResult) -> None:
       "### The post's table, beside ours",
       "Errors of the post's probe for the current sprite: mean squared "
       'errors and, for shape, the share of wrong answers; in brackets R², or '
-      'accuracy above chance, with 95 % intervals. As in the post, these '
-      'scores are for the rollouts that the probe was trained on. Elsewhere on '
-      'this page, unless a heading says otherwise, and in the answer above, '
-      'scores are for rollouts that no probe has seen.',
+      'accuracy above chance; `probe.md` has their intervals. As in the post, '
+      'these scores are for the rollouts that the probe was trained on. '
+      'Elsewhere on this page, unless a heading says otherwise, and in the '
+      'answer above, scores are for rollouts that no probe has seen.',
       post,
       '### What the probes read',
     )
