@@ -21,6 +21,8 @@ class StepNormaliser:
 
   def __init__(self):
     self._count = np.zeros([0, 1])
+    # float64 if features are: they may differ by less than float32 can hold.
+    self._precision = np.float32
     self._sums = np.zeros([self._NUM_SUMS, 0, 0], self._DTYPE)
 
   def _first(self, num_steps: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -34,6 +36,8 @@ class StepNormaliser:
 
   def update(self, features: np.ndarray) -> None:
     """Adds a rollout: `[time, width]`."""
+    if features.dtype == np.float64:
+      self._precision = np.float64
     count, (mean, squares) = self._first(*features.shape)
     count += 1
     delta = features - mean
@@ -80,16 +84,18 @@ class StepNormaliser:
     deviation = self.deviation
     inverse = np.zeros_like(deviation)
     np.divide(1, deviation, out=inverse, where=deviation > 0)
-    inverse = inverse.astype(np.float32)
-    furthest = np.sqrt(self._count - 1).astype(np.float32)
-    mean = self.mean.astype(np.float32)
+    mean, inverse, furthest = (
+      x.astype(self._precision, copy=False)
+      for x in (self.mean, inverse, np.sqrt(self._count - 1))
+    )
 
     def normalise(features: np.ndarray) -> np.ndarray:
       steps = slice(0, features.shape[-2])
       normalised = features - mean[steps]
       normalised *= inverse[steps]
       most = furthest[steps]
-      return np.clip(normalised, -most, most, out=normalised)
+      np.clip(normalised, -most, most, out=normalised)
+      return normalised.astype(np.float32, copy=False)
 
     return normalise
 

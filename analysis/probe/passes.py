@@ -344,7 +344,7 @@ class _Passes:
     self, split: str, statistics: _Statistics, probes: _Probes
   ) -> scoring.SplitScores:
     """The third pass, over the rollouts of a split."""
-    sums = scoring.ErrorSums(self._stream.spec)
+    sums = scoring.ErrorSums(self._stream.spec, self._stream.units)
 
     def prepare(rollout, job):
       return statistics.normalise[job](self._inputs.features(rollout, *job))
