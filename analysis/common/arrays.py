@@ -42,7 +42,8 @@ def _array(what: str, values: Any, axes: Sequence[str]) -> np.ndarray:
     raise ValueError(f'{what}: is no array: {error}') from error
   if array.ndim != len(axes) or not array.size:
     raise ValueError(
-      f'{what}: has shape {list(array.shape)}: must be [{", ".join(axes)}]'
+      f'{what}: has shape {list(array.shape)}: must be [{", ".join(axes)}], '
+      'and not empty'
     )
   if np.ma.is_masked(values):
     raise ValueError(f'{what}: has masked values, which cannot be left out')
@@ -100,15 +101,18 @@ def classes(what: str, values: Any) -> np.ndarray:
   kind = array.dtype.kind
   if kind == 'f':
     _require(what, array, ['step'], np.isfinite(array))
-  elif kind not in 'biuUS':
+  elif kind in 'USO':
+    # NumPy would make text of a missing label, too.
+    allowed = str | bytes if kind in 'US' else numbers_lib.Real
+    for i, label in enumerate(values):
+      if not isinstance(label, allowed):
+        raise ValueError(
+          f'{what}, step {i}: is {label!r}: must be all numbers or all text'
+        )
+  elif kind not in 'biu':
     raise ValueError(
       f'{what}: is of type {array.dtype}: must be numbers or text'
     )
-  elif kind in 'US':
-    # NumPy would make text of a missing label, too.
-    for i, label in enumerate(values):
-      if not isinstance(label, str | bytes):
-        raise ValueError(f'{what}, step {i}: is {label!r}, between text')
   return array
 
 

@@ -52,8 +52,8 @@ class ArraysTest(parameterized.TestCase):
 
   @parameterized.parameters(
     ([0.0, np.nan], 'x, step 1: is nan'),
-    (['a', np.nan], 'x, step 1: is nan, between text'),
-    (np.array(['a', None]), 'is of type object'),
+    (['a', np.nan], 'x, step 1: is nan: must be all numbers or all text'),
+    ([1, None], 'x, step 1: is None: must be all'),
     ([[1]], r'must be \[step\]'),
     ('text', r'has shape \[\]'),
     ([1j], 'must be numbers or text'),
