@@ -13,6 +13,7 @@ import functools
 from typing import Any
 
 from absl import logging
+import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
@@ -183,6 +184,10 @@ def _scan_lstm(
 def _as_lengths(sequence_length: Any, batch_shape: tf.Tensor) -> tf.Tensor:
   """Returns int32 lengths; a single one is that of all sequences."""
   lengths = tf.convert_to_tensor(sequence_length)
+  if not (lengths.dtype.is_integer or lengths.dtype.is_floating):
+    raise ValueError(
+      f'sequence_length is {lengths.dtype.name}: must be whole numbers'
+    )
   if lengths.dtype.is_floating:
     lengths = tf.math.ceil(lengths)
   lengths = tf.cast(lengths, tf.int32)
@@ -196,7 +201,7 @@ def _check_arguments(
   sequence_length: tf.Tensor | None,
 ) -> None:
   """Raises a `ValueError` if what is known of the arguments does not fit."""
-  if inputs.shape.rank is not None and inputs.shape.rank < 3:
+  if (inputs.shape.rank or 0) < 3:
     raise ValueError(
       f'input_sequence has shape {inputs.shape}: must be [time, batch, ...]'
     )
@@ -227,6 +232,23 @@ def _check_arguments(
     raise ValueError(
       f'sequence_length has shape {sequence_length.shape}: must have {batch}'
     )
+
+
+def _as_tensors(
+  core: dnc.Core, input_sequence: Any, initial_state: Any, sequence_length: Any
+) -> tuple[tf.Tensor, Any, tf.Tensor | None]:
+  """Returns the arguments of `unroll` as tensors that fit the core."""
+  is_array = isinstance(input_sequence, np.ndarray)
+  if is_array and input_sequence.dtype.kind in 'cSU':
+    # TensorFlow would make real numbers of them.
+    raise ValueError(f'input_sequence is {input_sequence.dtype}: must be real')
+  inputs = tf.convert_to_tensor(input_sequence, dtype_hint=core.dtype)
+  values = [tf.convert_to_tensor(x) for x in tf.nest.flatten(initial_state)]
+  if sequence_length is not None:
+    sequence_length = _as_lengths(sequence_length, tf.shape(inputs)[1:2])
+  _check_arguments(core, inputs, values, sequence_length)
+  state = tf.nest.pack_sequence_as(core.state_size, values)
+  return inputs, state, sequence_length
 
 
 def _check_input_size(core: dnc.Core, inputs: tf.Tensor) -> None:
@@ -280,12 +302,9 @@ def unroll(
       DNC's controller projects its hidden state, or if `compiled` is True and
       the DNC's access is an instance of a subclass of `MemoryAccess`.
   """
-  inputs = tf.convert_to_tensor(input_sequence, dtype_hint=core.dtype)
-  values = [tf.convert_to_tensor(x) for x in tf.nest.flatten(initial_state)]
-  if sequence_length is not None:
-    sequence_length = _as_lengths(sequence_length, tf.shape(inputs)[1:2])
-  _check_arguments(core, inputs, values, sequence_length)
-  initial_state = tf.nest.pack_sequence_as(core.state_size, values)
+  inputs, initial_state, sequence_length = _as_tensors(
+    core, input_sequence, initial_state, sequence_length
+  )
   inputs = snt.Flatten(preserve_dims=2)(inputs)
   if not hasattr(core.output_linear, 'w'):  # It has no variables yet.
     with tf.init_scope():

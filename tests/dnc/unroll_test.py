@@ -104,6 +104,8 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
     (dict(inputs=np.zeros([2, 3])), r'must be \[time, batch, ...\]'),
     (dict(inputs=np.zeros([2, 4, 7])), r'initial_state .*: must be .* \(4, '),
     (dict(dtype=tf.float32), 'initial_state has a float32 tensor'),
+    (dict(inputs=np.zeros([2, 3, 7], complex)), 'complex128: must be real'),
+    (dict(length=['a'] * 3), 'sequence_length is string'),
     (dict(length=[2, 1]), r'sequence_length has shape \(2,\): must have \(3,'),
   )
   def test_what_does_not_fit_is_named(self, change, message):

@@ -199,7 +199,7 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
   def test_half_precision(self, dtype, tolerance):
     # From an empty memory, where all slots are equally used.
     core, single = (
-      cores.make_dnc(8, num_writes=2, dtype=x, scale=0.5)
+      cores.make_dnc(8, num_reads=1, dtype=x, scale=0.5)
       for x in (dtype, tf.float32)
     )
     inputs = _inputs(6, dtype=dtype)
