@@ -7,6 +7,7 @@ The core, as in google-deepmind/dnc, independent of sprites and training:
   addressing         content lookup, temporal links, usage and its ties
   lstm               the same without a memory: a control
   unroll             runs a core over time
+  keras_layer        a DNC as a Keras layer
   recurrence/        the loop of `unroll`, plain and compiled by XLA
   lesions            a DNC with a lesion of its memory
   reference_weights  loads weights in DeepMind's layout
@@ -34,6 +35,7 @@ from typing import Any
 # TensorFlow takes seconds to import, and rendering sprites does not need it.
 _EXPORTS = {
   'DNC': 'dnc.dnc',
+  'DNCLayer': 'dnc.keras_layer',
   'DNCState': 'dnc.dnc',
   'LSTMCore': 'dnc.lstm',
   'MemoryAccess': 'dnc.access',

@@ -173,20 +173,33 @@ class MemoryAccess(snt.RNNCore):
     """
     return self.read_and_write(self._read_inputs(inputs), prev_state)
 
-  def initial_state(self, batch_size: int) -> AccessState:
-    """Zeros: an empty memory, nothing read, written or used."""
+  @property
+  def state_size(self) -> AccessState:
+    """Shapes of the state, `tf.TensorShape`s without the batch."""
     slots = self._memory_size
-
-    def zeros(*shape: int) -> tf.Tensor:
-      return tf.zeros([batch_size, *shape], self._dtype)
-
     return AccessState(
-      memory=zeros(slots, self._word_size),
-      read_weights=zeros(self._num_reads, slots),
-      write_weights=zeros(self._num_writes, slots),
-      linkage=self._linkage.initial_state(batch_size),
-      usage=self._freeness.initial_state(batch_size),
+      memory=tf.TensorShape([slots, self._word_size]),
+      read_weights=tf.TensorShape([self._num_reads, slots]),
+      write_weights=tf.TensorShape([self._num_writes, slots]),
+      linkage=self._linkage.state_size,
+      usage=self._freeness.state_size,
     )
+
+  @property
+  def output_size(self) -> tf.TensorShape:
+    """Shape of r_t, without the batch."""
+    return tf.TensorShape([self._num_reads, self._word_size])
+
+  def initial_state(
+    self, batch_size: int, dtype: tf.DType | None = None
+  ) -> AccessState:
+    """Zeros: an empty memory, nothing read, written or used.
+
+    Args:
+      batch_size: how many sequences.
+      dtype: of the state; None: the module's.
+    """
+    return util.zero_state(self.state_size, batch_size, dtype or self._dtype)
 
   def read_and_write(
     self, inputs: dict[str, tf.Tensor], prev_state: AccessState

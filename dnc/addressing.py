@@ -19,8 +19,12 @@ import tensorflow as tf
 
 from dnc import util
 
-# Keeps norms and usage away from 0.
+# Keeps norms and usage away from 0, as in the reference.
 _EPSILON = 1e-6
+# In half precision, norms need more, because gradients are divided by it, and
+# so does usage, because 1 minus it must be below 1.
+_NORM_EPSILON = {tf.float16: 2.0**-13}
+_USAGE_EPSILON = {tf.float16: 2.0**-11, tf.bfloat16: 2.0**-8}
 
 
 class TemporalLinkageState(NamedTuple):
@@ -39,12 +43,14 @@ class TemporalLinkageState(NamedTuple):
 
 def soften_norms(squared_norms: tf.Tensor) -> tf.Tensor:
   """Square roots, kept above 0, so that their gradient is finite."""
-  return tf.sqrt(squared_norms + _EPSILON)
+  epsilon = _NORM_EPSILON.get(squared_norms.dtype, _EPSILON)
+  return tf.sqrt(squared_norms + epsilon)
 
 
 def soften_usage(usage: tf.Tensor) -> tf.Tensor:
   """Keeps usage above 0, so that a product of usages keeps its gradient."""
-  return _EPSILON + (1 - _EPSILON) * usage
+  epsilon = _USAGE_EPSILON.get(usage.dtype, _EPSILON)
+  return epsilon + (1 - epsilon) * usage
 
 
 def _vector_norms(vectors: tf.Tensor) -> tf.Tensor:
@@ -122,7 +128,8 @@ class CosineWeights(snt.Module):
     memory.shape.assert_is_compatible_with([None, None, self._word_size])
     # D(k, M[j])
     norms = _vector_norms(keys) * self._memory_norms(memory)
-    similarity = self._dot(memory, keys) / (norms + _EPSILON)
+    epsilon = _NORM_EPSILON.get(norms.dtype, _EPSILON)
+    similarity = self._dot(memory, keys) / (norms + epsilon)
     return weighted_softmax(similarity, strengths, self._strength_op)
 
   def _dot(self, memory: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
@@ -173,13 +180,20 @@ class TemporalLinkage(snt.RNNCore):
     )
     return TemporalLinkageState(link, precedence_weights)
 
-  def initial_state(self, batch_size: int) -> TemporalLinkageState:
-    """Zeros: nothing is written yet."""
-    slots = [batch_size, self._num_writes, self._memory_size]
+  @property
+  def state_size(self) -> TemporalLinkageState:
+    """Shapes of the state, `tf.TensorShape`s without the batch."""
+    slots = [self._num_writes, self._memory_size]
     return TemporalLinkageState(
-      link=tf.zeros([*slots, self._memory_size], self._dtype),
-      precedence_weights=tf.zeros(slots, self._dtype),
+      link=tf.TensorShape([*slots, self._memory_size]),
+      precedence_weights=tf.TensorShape(slots),
     )
+
+  def initial_state(
+    self, batch_size: int, dtype: tf.DType | None = None
+  ) -> TemporalLinkageState:
+    """Zeros: nothing is written yet. `dtype` is by default the module's."""
+    return util.zero_state(self.state_size, batch_size, dtype or self._dtype)
 
   def directional_read_weights(
     self, link: tf.Tensor, prev_read_weights: tf.Tensor, forward: bool
@@ -277,9 +291,16 @@ class Freeness(snt.RNNCore):
     usage = self._usage_after_write(prev_usage, tf.stop_gradient(write_weights))
     return self._usage_after_read(usage, free_gate, read_weights)
 
-  def initial_state(self, batch_size: int) -> tf.Tensor:
-    """Zeros: every slot is free."""
-    return tf.zeros([batch_size, self._memory_size], self._dtype)
+  @property
+  def state_size(self) -> tf.TensorShape:
+    """Shape of the state, without the batch."""
+    return tf.TensorShape([self._memory_size])
+
+  def initial_state(
+    self, batch_size: int, dtype: tf.DType | None = None
+  ) -> tf.Tensor:
+    """Zeros: every slot is free. `dtype` is by default the module's."""
+    return util.zero_state(self.state_size, batch_size, dtype or self._dtype)
 
   def write_allocation_weights(
     self, usage: tf.Tensor, write_gates: tf.Tensor, num_writes: int

@@ -12,6 +12,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from dnc import access
+from dnc import util
 
 
 class DNCState(NamedTuple):
@@ -53,6 +54,7 @@ class Core(snt.RNNCore):
     if output_size < 1:
       raise ValueError(f'output_size must be at least 1, not {output_size}')
     self._clip_value = clip_value or 0.0
+    self._dtype = tf.as_dtype(dtype)
     self._controller = snt.LSTM(**controller_config, dtype=dtype)
     self._output_linear = snt.Linear(output_size, name='output_linear')
 
@@ -70,6 +72,34 @@ class Core(snt.RNNCore):
   def output_linear(self) -> snt.Linear:
     """The layer that computes y_t."""
     return self._output_linear
+
+  @property
+  def dtype(self) -> tf.DType:
+    """The dtype of weights, inputs and state."""
+    return self._dtype
+
+  @property
+  def output_size(self) -> tf.TensorShape:
+    """Shape of the output y_t, without the batch."""
+    return tf.TensorShape([self._output_linear.output_size])
+
+  @property
+  def state_size(self) -> Any:
+    """Shapes of the state, `tf.TensorShape`s without the batch."""
+    return tf.nest.map_structure(
+      lambda x: x.shape[1:], self._controller.initial_state(1)
+    )
+
+  def initial_state(
+    self, batch_size: int, dtype: tf.DType | None = None
+  ) -> Any:
+    """Zeros: an empty memory, and a controller that has seen nothing.
+
+    Args:
+      batch_size: how many sequences.
+      dtype: of the state; None: the core's, which is what the core takes.
+    """
+    return util.zero_state(self.state_size, batch_size, dtype or self._dtype)
 
   def clip(self, x: tf.Tensor) -> tf.Tensor:
     """Clips `x` to the core's `clip_value`, if there is one."""
@@ -125,6 +155,15 @@ class DNC(Core):
     """The memory and its heads."""
     return self._access
 
+  @property
+  def state_size(self) -> DNCState:
+    """Shapes of the state, `tf.TensorShape`s without the batch."""
+    return DNCState(
+      access_output=self._access.output_size,
+      access_state=self._access.state_size,
+      controller_state=super().state_size,
+    )
+
   def __call__(
     self, inputs: tf.Tensor, prev_state: DNCState
   ) -> tuple[tf.Tensor, DNCState]:
@@ -163,13 +202,11 @@ class DNC(Core):
       controller_state=controller_state,
     )
 
-  def initial_state(self, batch_size: int) -> DNCState:
-    """Zeros: an empty memory, and a controller that has seen nothing."""
-    access_state = self._access.initial_state(batch_size)
-    return DNCState(
-      access_output=tf.zeros_like(
-        tf.matmul(access_state.read_weights, access_state.memory)
-      ),
-      access_state=access_state,
-      controller_state=self._controller.initial_state(batch_size),
-    )
+  def initial_state(
+    self, batch_size: int, dtype: tf.DType | None = None
+  ) -> DNCState:
+    """Zeros; see `Core.initial_state`."""
+    # A subclass of `MemoryAccess` may have more than zeros of one dtype.
+    access_state = self._access.initial_state(batch_size, dtype)
+    zeros = super().initial_state(batch_size, dtype)
+    return zeros._replace(access_state=access_state)

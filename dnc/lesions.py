@@ -185,13 +185,19 @@ class LesionedAccess(access_lib.MemoryAccess):
     if lesion == 'no_usage':
       self._freeness = _NoFreeness(self._memory_size, dtype=dtype)
 
-  def initial_state(self, batch_size: int) -> LesionedState:
-    """Zeros: an empty memory, and no step done."""
-    state = super().initial_state(batch_size)
+  @property
+  def state_size(self) -> LesionedState:
+    """Shapes of the state, `tf.TensorShape`s without the batch."""
+    state = super().state_size
     num_earlier = EARLIER if self._lesion == 'earlier_memory' else 0
-    return LesionedState(
-      *state, tf.zeros([batch_size], tf.int32), (state,) * num_earlier
-    )
+    return LesionedState(*state, tf.TensorShape([]), (state,) * num_earlier)
+
+  def initial_state(
+    self, batch_size: int, dtype: tf.DType | None = None
+  ) -> LesionedState:
+    """Zeros: an empty memory, and no step done."""
+    state = super().initial_state(batch_size, dtype)
+    return state._replace(step=tf.zeros([batch_size], tf.int32))
 
   def read_and_write(
     self, inputs: dict[str, tf.Tensor], prev_state: LesionedState

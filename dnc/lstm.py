@@ -38,7 +38,3 @@ class LSTMCore(dnc.Core):
     _, state = self._controller(snt.Flatten()(inputs), prev_state)
     state = tf.nest.map_structure(self.clip, state)
     return self.clip(self._output_linear(state.hidden)), state
-
-  def initial_state(self, batch_size: int) -> snt.LSTMState:
-    """Zeros."""
-    return self._controller.initial_state(batch_size)

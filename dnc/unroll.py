@@ -8,10 +8,12 @@
   apply_output_layer  computes the outputs of all steps
 """
 
+from collections.abc import Sequence
 import functools
 from typing import Any
 
 from absl import logging
+import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
@@ -179,11 +181,93 @@ def _scan_lstm(
   return states.hidden, state, recorded
 
 
+def _as_lengths(sequence_length: Any, batch_shape: tf.Tensor) -> tf.Tensor:
+  """Returns int32 lengths; a single one is that of all sequences."""
+  lengths = tf.convert_to_tensor(sequence_length)
+  if not (lengths.dtype.is_integer or lengths.dtype.is_floating):
+    raise ValueError(
+      f'sequence_length is {lengths.dtype.name}: must be whole numbers'
+    )
+  if lengths.dtype.is_floating:
+    lengths = tf.math.ceil(lengths)
+  lengths = tf.cast(lengths, tf.int32)
+  return tf.fill(batch_shape, lengths) if lengths.shape.rank == 0 else lengths
+
+
+def _check_arguments(
+  core: dnc.Core,
+  inputs: tf.Tensor,
+  values: Sequence[tf.Tensor],
+  sequence_length: tf.Tensor | None,
+) -> None:
+  """Raises a `ValueError` if what is known of the arguments does not fit."""
+  if (inputs.shape.rank or 0) < 3:
+    raise ValueError(
+      f'input_sequence has shape {inputs.shape}: must be [time, batch, ...]'
+    )
+  if inputs.dtype != core.dtype:
+    raise ValueError(
+      f'input_sequence is {inputs.dtype.name}: must be {core.dtype.name}, as '
+      'the core'
+    )
+  batch = inputs.shape[1:2]
+  sizes = tf.nest.flatten(core.state_size)
+  if len(values) != len(sizes):
+    raise ValueError(
+      f'initial_state has {len(values)} tensors: must have {len(sizes)}, as '
+      'core.initial_state(batch_size)'
+    )
+  for value, size in zip(values, sizes):
+    wanted = batch.concatenate(size)
+    # A lesioned core counts steps, with integers.
+    is_of_dtype = value.dtype == core.dtype or size.rank == 0
+    if not (is_of_dtype and value.shape.is_compatible_with(wanted)):
+      raise ValueError(
+        f'initial_state has a {value.dtype.name} tensor of shape '
+        f'{value.shape}: must be {core.dtype.name} of shape {wanted}'
+      )
+  if sequence_length is not None and not (
+    sequence_length.shape.is_compatible_with(batch)
+  ):
+    raise ValueError(
+      f'sequence_length has shape {sequence_length.shape}: must have {batch}'
+    )
+
+
+def _as_tensors(
+  core: dnc.Core, input_sequence: Any, initial_state: Any, sequence_length: Any
+) -> tuple[tf.Tensor, Any, tf.Tensor | None]:
+  """Returns the arguments of `unroll` as tensors that fit the core."""
+  is_array = isinstance(input_sequence, np.ndarray)
+  if is_array and input_sequence.dtype.kind in 'cSU':
+    # TensorFlow would make real numbers of them.
+    raise ValueError(f'input_sequence is {input_sequence.dtype}: must be real')
+  inputs = tf.convert_to_tensor(input_sequence, dtype_hint=core.dtype)
+  values = [tf.convert_to_tensor(x) for x in tf.nest.flatten(initial_state)]
+  if sequence_length is not None:
+    sequence_length = _as_lengths(sequence_length, tf.shape(inputs)[1:2])
+  _check_arguments(core, inputs, values, sequence_length)
+  state = tf.nest.pack_sequence_as(core.state_size, values)
+  return inputs, state, sequence_length
+
+
+def _check_input_size(core: dnc.Core, inputs: tf.Tensor) -> None:
+  """Raises a `ValueError` if the core's weights are for other inputs."""
+  wanted = core.controller.input_to_hidden.shape[0]
+  if isinstance(core, dnc.DNC):
+    wanted -= core.access.output_size.num_elements()
+  if inputs.shape[2] != wanted:
+    raise ValueError(
+      f'input_sequence has {inputs.shape[2]} numbers a step: must have '
+      f'{wanted}, as the core has weights for'
+    )
+
+
 def unroll(
   core: dnc.Core,
-  input_sequence: tf.Tensor,
+  input_sequence: Any,
   initial_state: dnc.DNCState | snt.LSTMState,
-  sequence_length: tf.Tensor | None = None,
+  sequence_length: Any = None,
   record: plain.Record | None = None,
   compiled: bool | None = None,
 ) -> tuple:
@@ -191,37 +275,42 @@ def unroll(
 
   Args:
     core: a `DNC`, or an `LSTMCore`, which is never compiled.
-    input_sequence: float tensor `[time, batch, ...]`, flattened to
-      `[time, batch, input_size]`; time and batch may be unknown.
+    input_sequence: tensor or array `[time, batch, ...]` of the core's dtype,
+      flattened to `[time, batch, input_size]`; time and batch may be unknown
+      or 0.
     initial_state: the state before the first step.
     sequence_length: int tensor `[batch]`, number of real steps of each
-      sequence. After them the state does not change and the last output is
-      repeated (zeros for a length of 0), as in `snt.dynamic_unroll`. None: all
-      steps are real.
+      sequence, or one number for all. After them the state does not change and
+      the last output is repeated (zeros for a length of 0), as in
+      `snt.dynamic_unroll`. None: all steps are real.
     record: function of the state after a step, and of nothing else, that
       returns what to record of it: any nest of tensors `[batch, ...]`. Each new
       function is compiled again.
     compiled: whether XLA compiles the recurrence, which takes some seconds the
-      first time. Results are equal up to rounding. Second derivatives need
-      False. None: compiles if `can_compile()` and the core's access is a
-      `MemoryAccess`, not an instance of a subclass.
+      first time. Results are equal up to rounding; where slots are equally
+      used, rounding decides which of them is written to, so the same words may
+      lie in other slots. Second derivatives need False. None: compiles if
+      `can_compile()` and the core's access is a `MemoryAccess`, not an instance
+      of a subclass.
 
   Returns:
     Outputs, float tensor `[time, batch, output_size]`; the state after the last
     step; and what `record` returned, `[time, batch, ...]`, or `()` without it.
 
   Raises:
-    ValueError: if a DNC's controller projects its hidden state, or if
-      `compiled` is True and the DNC's access is an instance of a subclass of
-      `MemoryAccess`.
+    ValueError: if dtypes or shapes do not fit the core or each other, if a
+      DNC's controller projects its hidden state, or if `compiled` is True and
+      the DNC's access is an instance of a subclass of `MemoryAccess`.
   """
-  if sequence_length is not None:
-    sequence_length = tf.cast(sequence_length, tf.int32)
-  inputs = snt.Flatten(preserve_dims=2)(input_sequence)
+  inputs, initial_state, sequence_length = _as_tensors(
+    core, input_sequence, initial_state, sequence_length
+  )
+  inputs = snt.Flatten(preserve_dims=2)(inputs)
   if not hasattr(core.output_linear, 'w'):  # It has no variables yet.
     with tf.init_scope():
       example = tf.zeros([1, inputs.shape[-1]], inputs.dtype)
       core(example, core.initial_state(1))
+  _check_input_size(core, inputs)
   if isinstance(core, lstm.LSTMCore):
     features, state, recorded = _scan_lstm(
       core, inputs, initial_state, sequence_length, record

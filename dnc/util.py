@@ -1,7 +1,10 @@
 """Tensor operations that the memory needs and TensorFlow lacks.
 
-Source: the functions of the same names in google-deepmind/dnc, `dnc/util.py`.
+Source: the functions of the same names in google-deepmind/dnc, `dnc/util.py`;
+`zero_state` is of the same kind as Sonnet 1's.
 """
+
+from typing import Any
 
 import tensorflow as tf
 
@@ -46,3 +49,12 @@ def reduce_prod(x: tf.Tensor, axis: int) -> tf.Tensor:
     return tf.squeeze(result, axis=[axis]), gradient
 
   return product(x)
+
+
+def zero_state(
+  state_size: Any, batch_size: tf.Tensor | int, dtype: tf.DType
+) -> Any:
+  """Makes zeros of a core's `state_size`, a nest of `tf.TensorShape`s."""
+  return tf.nest.map_structure(
+    lambda shape: tf.zeros([batch_size, *shape], dtype), state_size
+  )

@@ -66,6 +66,7 @@ _ALLOWED = {
     'dnc.training',
     *_CORE,
   ),
+  'dnc.keras_layer': _CORE,
   **dict.fromkeys(
     _CORE,
     ('dnc.recurrence', 'dnc.system.errors', 'dnc.system.paths', *_CORE),

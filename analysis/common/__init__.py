@@ -3,4 +3,5 @@
 tables.py      Markdown tables, and writing results
 figures.py     figures, as SVG or pixels
 statistics.py  confidence intervals
+arrays.py      checks of what callers give
 """

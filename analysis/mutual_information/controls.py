@@ -60,7 +60,8 @@ def circular_shifts(
   if len(allowed) < 2:
     shown = ', '.join(map(str, lags))
     raise ValueError(
-      f'a sequence of {num_steps} steps is too short for lags of {shown}'
+      f'sequences, sequence {index}: has {num_steps} steps: too short for lags '
+      f'of {shown}'
     )
   rng = np.random.default_rng((seed, index, _SHIFTS))
   return rng.choice(allowed, num_shifts, replace=len(allowed) < num_shifts)

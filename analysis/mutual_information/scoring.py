@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from analysis.common import arrays
 from analysis.mutual_information import controls
 from analysis.mutual_information import estimators
 from analysis.mutual_information import plain_scores
@@ -221,8 +222,13 @@ class Scorer:
 
     Raises:
       UsageError: if the estimator is unknown.
-      ValueError: if there are too few shifts, or no lag.
+      ValueError: names an argument that is out of range.
     """
+    seed = arrays.whole_number('seed', seed, 0)
+    num_bins = arrays.whole_number('num_bins', num_bins, 2)
+    # Bins are numbered in int16.
+    if num_bins > np.iinfo(np.int16).max:
+      raise ValueError(f'num_bins: is {num_bins}: must be at most 32767')
     estimates = dict(
       binned=functools.partial(estimators.binned, num_bins=num_bins),
       nearest_neighbours=functools.partial(
@@ -236,19 +242,17 @@ class Scorer:
     self._estimate = functools.partial(estimates[estimator], done=done)
     if num_shifts is None:
       num_shifts = NUM_SHIFTS[estimator]
-    if num_shifts < 3 or not lags:
-      raise ValueError(
-        f'lags {lags}, {num_shifts} shifts: there must be a lag, and at least '
-        '3 shifts'
-      )
-    self._lags, self._num_shifts = tuple(lags), num_shifts
+    self._lags = arrays.whole_numbers('lags', lags)
+    self._num_shifts = arrays.whole_number('num_shifts', num_shifts, 3)
     self._about = dict(
       estimator=estimator,
       num_bins=num_bins if estimator == 'binned' else None,
-      num_shifts=num_shifts,
+      num_shifts=self._num_shifts,
       lags=self._lags,
     )
-    self._locations = None if locations is None else np.asarray(locations)
+    if locations is not None:
+      locations = np.array(arrays.whole_numbers('locations', locations))
+    self._locations = locations
     self._layout = layout
     self._seed = seed
     self._null = significance.NullMoments()
@@ -268,25 +272,16 @@ class Scorer:
     """Scores a sequence.
 
     Args:
-      contents: float `[time, locations]`, finite.
-      sequence: `[time]`, labels of any type.
+      contents: real `[time, locations]`, finite.
+      sequence: `[time]`, the classes: numbers or text. Real numbers must be cut
+        into classes before.
 
     Raises:
-      ValueError: if the sequence is too short for the lags, or the shapes do
-        not match.
+      ValueError: names the argument and the position, if the sequence is too
+        short for the lags or hardly any label recurs; if a number is not
+        finite; or if shapes do not match, or those of the first sequence.
     """
-    contents = np.asarray(contents)
-    if contents.ndim != 2 or np.shape(sequence) != contents.shape[:1]:
-      raise ValueError(
-        f'contents of shape {contents.shape} and a sequence of '
-        f'{np.shape(sequence)}: must be [time, locations] and [time]'
-      )
-    if self._layout is None:
-      self._layout = contents.shape[1:]
-    if self._locations is None:
-      self._locations = np.arange(contents.shape[1])
-    contents = contents[:, self._locations]
-    _, true = np.unique(sequence, return_inverse=True)
+    contents, true = self._checked(contents, sequence)
     random = controls.random_sequence(self._seed, self._count, true)
     number = len(self._lags)
     shifts = controls.circular_shifts(
@@ -316,6 +311,45 @@ class Scorer:
       self._plain[name] += value
       self._plain_negligible[name] += value < NEGLIGIBLE
     self._count += 1
+
+  def _checked(
+    self, contents: np.ndarray, sequence: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the chosen locations, and the sequence in classes from 0 on."""
+    of_contents, of_sequence = (
+      f'{name}, sequence {self._count}' for name in ('contents', 'sequences')
+    )
+    contents = arrays.numbers(of_contents, contents, 'step', 'location')
+    sequence = arrays.classes(of_sequence, sequence)
+    if len(sequence) != len(contents):
+      raise ValueError(
+        f'{of_sequence}: has {len(sequence)} steps: must have '
+        f'{len(contents)}, as its contents'
+      )
+    width = contents.shape[1]
+    if self._layout is None:
+      self._layout = (width,)
+    if width != math.prod(self._layout):
+      raise ValueError(
+        f'{of_contents}: has {width} locations: must have '
+        f'{math.prod(self._layout)}, as the layout or the first sequence'
+      )
+    if self._locations is None:
+      self._locations = np.arange(width)
+    elif not ((self._locations >= 0) & (self._locations < width)).all():
+      raise ValueError(
+        f'locations: are {self._locations.tolist()}: must be in 0 to '
+        f'{width - 1}'
+      )
+    found, true = np.unique(sequence, return_inverse=True)
+    arrays.require_recurring(
+      of_sequence,
+      sequence,
+      len(found),
+      'cut real numbers x into classes, e.g. '
+      'np.digitize(x, np.quantile(x, [0.2, 0.4, 0.6, 0.8]))',
+    )
+    return contents[:, self._locations], true
 
   def result(self) -> MutualInformationResult:
     """Returns the means over the sequences so far.
@@ -377,18 +411,26 @@ def score(
          [0, 1, 0]])
 
   Args:
-    contents: float `[time, locations]`, or several of them, of any lengths.
-    sequences: labels of any type, `[time]`, or as many of them as contents.
+    contents: real `[time, locations]`, or several of them, of any lengths.
+    sequences: classes, numbers or text `[time]`, or as many of them as
+      contents.
     **options: see `Scorer`.
 
   Raises:
-    UsageError: if the estimator is unknown, or there is no sequence.
-    ValueError: if shapes, lags or shifts do not fit.
+    UsageError: if the estimator is unknown.
+    ValueError: names the argument and the position; see `Scorer.add`.
   """
-  if np.ndim(contents[0]) == 1:
-    contents, sequences = [contents], [sequences]
   scorer = Scorer(**options)
-  for some, sequence in zip(contents, sequences, strict=True):
+  several = arrays.listed('contents', contents)
+  if np.ndim(several[0]) < 2:
+    several, sequences = [contents], [sequences]
+  sequences = arrays.listed('sequences', sequences)
+  if len(several) != len(sequences):
+    raise ValueError(
+      f'contents: has {len(several)} sequences: must have as many as '
+      f'sequences, {len(sequences)}'
+    )
+  for some, sequence in zip(several, sequences):
     scorer.add(some, sequence)
   return scorer.result()
 
@@ -433,7 +475,8 @@ def from_traces(
   chosen = options.get('locations')
   num_sequences = traces.num_rollouts[split]
   total = num_sequences * sum(
-    scorer.num_scores * len(chosen or range(math.prod(layouts[name])))
+    scorer.num_scores
+    * (math.prod(layouts[name]) if chosen is None else len(chosen))
     for name, scorer in scorers.items()
   )
   with (

@@ -21,6 +21,8 @@ class StepNormaliser:
 
   def __init__(self):
     self._count = np.zeros([0, 1])
+    # float64 if features are: they may differ by less than float32 can hold.
+    self._precision = np.float32
     self._sums = np.zeros([self._NUM_SUMS, 0, 0], self._DTYPE)
 
   def _first(self, num_steps: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -34,6 +36,8 @@ class StepNormaliser:
 
   def update(self, features: np.ndarray) -> None:
     """Adds a rollout: `[time, width]`."""
+    if features.dtype == np.float64:
+      self._precision = np.float64
     count, (mean, squares) = self._first(*features.shape)
     count += 1
     delta = features - mean
@@ -84,21 +88,20 @@ class StepNormaliser:
     """Like `transform`, with one mean and deviation of a number for all steps.
 
     A linear function of the numbers stays one, which scaling each step by its
-    own deviation would undo. What differs only by float32's rounding does not
-    vary.
+    own deviation would undo. What differs only by rounding does not vary.
     """
     total = self._count.sum()
     share = self._count / total
     mean = (share * self.mean).sum(axis=0)
     squares = self.deviation**2 + (self.mean - mean) ** 2
     deviation = np.sqrt((share * squares).sum(axis=0))
-    varies = deviation > np.finfo(np.float32).eps * np.abs(mean)
+    varies = deviation > np.finfo(self._precision).eps * np.abs(mean)
     # One row, for any number of steps.
     rows = (x[np.newaxis] for x in (mean, deviation, varies))
     return self._transform(*rows, np.reshape(total, [1, 1]))
 
-  @staticmethod
   def _transform(
+    self,
     mean: np.ndarray,
     deviation: np.ndarray,
     varies: np.ndarray,
@@ -107,16 +110,18 @@ class StepNormaliser:
     """See `transform`; `[time, width]`, or one row for all steps."""
     inverse = np.zeros_like(deviation)
     np.divide(1, deviation, out=inverse, where=varies)
-    inverse = inverse.astype(np.float32)
-    furthest = np.sqrt(count - 1).astype(np.float32)
-    mean = mean.astype(np.float32)
+    mean, inverse, furthest = (
+      x.astype(self._precision, copy=False)
+      for x in (mean, inverse, np.sqrt(count - 1))
+    )
 
     def normalise(features: np.ndarray) -> np.ndarray:
       steps = slice(0, features.shape[-2])
       normalised = features - mean[steps]
       normalised *= inverse[steps]
       most = furthest[steps]
-      return np.clip(normalised, -most, most, out=normalised)
+      np.clip(normalised, -most, most, out=normalised)
+      return normalised.astype(np.float32, copy=False)
 
     return normalise
 

@@ -384,7 +384,7 @@ class _Passes:
       unless all steps are in one.
     """
     parts = self._stream.parts if split == 'test' else ()
-    sums = scoring.ErrorsByPart(self._stream.spec, parts)
+    sums = scoring.ErrorsByPart(self._stream.spec, parts, self._stream.units)
 
     def prepare(rollout, job):
       return self._normalised(rollout, statistics, probes.added, job)

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from analysis.common import arrays as arrays_lib
 from analysis.probe import beyond
 from analysis.probe import controls
+from analysis.probe import exact_probe
 from analysis.probe import naming
 from analysis.probe import passes
 from analysis.probe import results
@@ -127,12 +129,13 @@ def fit_and_score(
   Args:
     features: `[rollout, time, width]`, or several of the same rollouts by name;
       where rollouts differ in length, a sequence of `[time, width]`.
-    classes: categorical labels of every step, int `[rollout, time]` numbered
-      from 0, or several by name.
-    values: continuous labels of every step, float `[rollout, time]`, or several
-      by name.
-    num_train: how many rollouts, from the first on, to train on; four fifths by
-      default. The others are unseen.
+    classes: categorical labels of every step, numbers or text `[rollout,
+      time]`, or several by name. Labels that differ are different classes.
+    values: continuous labels of every step, `[rollout, time]`, or several by
+      name. Probes predict them standardised, so that their unit and origin do
+      not matter; errors are in the unit given.
+    num_train: how many rollouts, from the first on, to train on, at least 2;
+      four fifths by default. The others are unseen.
     offsets: how many steps ago the label was; negative if it is to come.
     seed: of controls, shuffled labels, order of the steps and resamples.
     num_seeds: Keras probes of each representation.
@@ -147,9 +150,9 @@ def fit_and_score(
     frequent class in the training rollouts.
 
   Raises:
-    ValueError: if features or labels are missing, or their shapes differ.
-    errors.UsageError: if features are not finite; if rollouts are shorter than
-      the offsets, or an unseen one is longer than all training rollouts.
+    ValueError: names the argument and the position, if features or labels are
+      missing or not finite, or shapes differ; if rollouts are shorter than the
+      offsets, or an unseen one is longer than all training rollouts.
   """
 
   def by_name(arrays, name):
@@ -157,19 +160,43 @@ def fit_and_score(
       return {}
     return arrays if isinstance(arrays, Mapping) else {name: arrays}
 
-  features = by_name(features, 'features')
-  if num_train is None and features:
-    num_rollouts = len(next(iter(features.values())))
-    num_train = num_rollouts - num_rollouts // 5
-  stream = streams.ArrayStream(
-    features, by_name(classes, 'class'), by_name(values, 'value'), num_train
-  )
   settings = passes.ProbeSettings(
-    tuple(offsets), seed, num_seeds, batch_size, learning_rate, True, log
+    arrays_lib.whole_numbers('offsets', offsets),
+    arrays_lib.whole_number('seed', seed, 0),
+    arrays_lib.whole_number('num_seeds', num_seeds, 1),
+    arrays_lib.whole_number('batch_size', batch_size, 1),
+    arrays_lib.positive('learning_rate', learning_rate),
+    True,
+    log,
   )
-  sets = {beyond.ALONE: (), **(given or {})}
+  stream = streams.ArrayStream(
+    by_name(features, 'features'),
+    by_name(classes, 'class'),
+    by_name(values, 'value'),
+    num_train,
+  )
+  sets = {beyond.ALONE: (), **_checked_given(given or {}, stream.widths)}
   of_all = {
     name: {of: names for of, names in sets.items() if name not in names}
-    for name in features
+    for name in stream.probed
   }
   return passes.probe_stream(stream, settings, {}, of_all)
+
+
+def _checked_given(
+  given: Mapping[str, Sequence[str]], widths: Mapping[str, int]
+) -> Mapping[str, Sequence[str]]:
+  """Raises a `ValueError` if `given` is not of names in `widths`."""
+  for of, names in given.items():
+    if isinstance(names, str) or not set(names) <= set(widths):
+      raise ValueError(
+        f'given {of!r}: is {names!r}: must be a list of names of features, '
+        f'which are {", ".join(map(str, widths))}'
+      )
+    wide = [name for name in names if widths[name] > exact_probe.MAX_WIDTH]
+    if len(wide) > 1:
+      raise ValueError(
+        f'given {of!r}: {" and ".join(wide)} are wider than '
+        f'{exact_probe.MAX_WIDTH}: only one may be'
+      )
+  return given

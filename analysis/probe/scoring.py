@@ -40,8 +40,17 @@ def resamples(seed: int, number: int, num_resamples: int) -> np.ndarray:
 class ErrorSums:
   """Errors of all probes, summed over the steps of each rollout of a split."""
 
-  def __init__(self, spec: labels_lib.LabelSpec):
+  def __init__(
+    self, spec: labels_lib.LabelSpec, units: np.ndarray | float = 1.0
+  ):
+    """Constructs the sums.
+
+    Args:
+      spec: names and kinds of the labels.
+      units: of each continuous label, what 1 stands for; errors are in these.
+    """
     self._spec = spec
+    self._units = units
     self._counts, self._sums, self._squares = [], [], []
     self._lowest, self._highest = np.inf, -np.inf
     self._errors = {}
@@ -138,6 +147,7 @@ class ErrorSums:
         1 - error[..., num_classes:] / variance[:, np.newaxis, :, num_classes:]
       )
     gain[:, :, ~varies] = np.nan
+    error[..., num_classes:] *= np.square(self._units)
     return error, gain
 
 
@@ -148,8 +158,13 @@ class ErrorsByPart:
     by_part: `ErrorSums` by part, and under None of all steps.
   """
 
-  def __init__(self, spec: labels_lib.LabelSpec, parts: Sequence[str] = ()):
-    self.by_part = {part: ErrorSums(spec) for part in (None, *parts)}
+  def __init__(
+    self,
+    spec: labels_lib.LabelSpec,
+    parts: Sequence[str] = (),
+    units: np.ndarray | float = 1.0,
+  ):
+    self.by_part = {part: ErrorSums(spec, units) for part in (None, *parts)}
 
   def count(
     self, labels: Mapping[str | None, np.ndarray], predicted: np.ndarray

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from analysis.common import arrays as arrays_lib
 from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
 from analysis.probe import naming
@@ -34,7 +35,7 @@ class ProbedRollout(NamedTuple):
 
   Attributes:
     index: unique over all splits; controls depend on it.
-    features: by name `[time, width]`: float32, or uint8 for bits.
+    features: by name `[time, width]`: float, or uint8 for bits.
     labels: float32 `[time, label]`, of the current sprites: of the extended
       labels.
     parts: by part of the stream, bool `[time]`: whether a step is in it.
@@ -62,6 +63,7 @@ class Stream(Protocol):
     parts: kinds of steps that are also scored apart.
     scale: rough mean and deviation of `LabelSpec.as_outputs`, float64
       `[output]` each.
+    units: of the continuous labels, float64 `[label]`: what 1 stands for.
   """
 
   source: str
@@ -73,6 +75,7 @@ class Stream(Protocol):
   num_rollouts: dict[str, int]
   parts: Sequence[str]
   scale: tuple[np.ndarray, np.ndarray]
+  units: np.ndarray
 
   def rollouts(self, split: str) -> Iterator[ProbedRollout]:
     """The rollouts of a split, always in the same order."""
@@ -191,6 +194,7 @@ class TraceStream:
     grids = [
       latents.VALUES[latents.NAMES.index(name)] for name in self.spec.values
     ]
+    self.units = np.ones(len(set(self.spec.values)))
     shares = [1 / n for n in self.spec.classes.values() for _ in range(n)]
     self.scale = (
       np.array([*shares, *(grid.mean() for grid in grids)]),
@@ -241,70 +245,160 @@ class ArrayStream:
     features: Mapping[str, Sequence[np.ndarray]],
     classes: Mapping[str, Sequence[np.ndarray]],
     values: Mapping[str, Sequence[np.ndarray]],
-    num_train: int,
+    num_train: int | None = None,
   ):
     """Constructs the stream.
 
     Args:
-      features: by name, for every rollout `[time, width]`.
-      classes: categorical labels: by name, for every rollout int `[time]`,
-        numbered from 0.
-      values: continuous labels: by name, for every rollout float `[time]`.
-      num_train: rollouts in the split 'train'; the others are in 'test'.
+      features: by name, for every rollout real `[time, width]`.
+      classes: categorical labels: by name, for every rollout `[time]`, numbers
+        or text.
+      values: continuous labels: by name, for every rollout real `[time]`.
+      num_train: rollouts in the split 'train', at least 2; the others are in
+        'test'. None: four fifths, if possible without all.
 
     Raises:
-      ValueError: if features or labels are missing, or their shapes differ.
+      ValueError: if features or labels are missing, their shapes differ, or
+        there are numbers that are not finite.
     """
     if not features or not (classes or values):
       raise ValueError('features, and classes or values, must be given')
-    self.source = 'features'
-    self._features = features
-    self._labels = {**classes, **values}
-    if len(self._labels) < len(classes) + len(values):
+    if set(classes) & set(values):
       raise ValueError('a label must be in classes or values, not in both')
-    lengths = [len(x) for x in next(iter(features.values()))]
-    for name, arrays in {**features, **self._labels}.items():
-      if [len(x) for x in arrays] != lengths:
-        raise ValueError(
-          f'{name}: must have as many rollouts and steps as the first features'
-        )
-    self.widths = {name: x[0].shape[1] for name, x in features.items()}
+    self.source = 'features'
+    self._features = {
+      name: _rollouts_of(
+        f'features {name!r}', arrays, _numbers_of('step', 'number')
+      )
+      for name, arrays in features.items()
+    }
+    classes = {
+      name: _rollouts_of(f'classes {name!r}', arrays, arrays_lib.classes)
+      for name, arrays in classes.items()
+    }
+    values = {
+      name: _rollouts_of(f'values {name!r}', arrays, _numbers_of('step'))
+      for name, arrays in values.items()
+    }
+    lengths = self._check_sizes(classes, values)
+    if len(lengths) < 2:
+      raise ValueError(
+        'features: has 1 rollout: must have at least 2, because every step is '
+        'normalised over rollouts'
+      )
+    if num_train is None:
+      num_train = max(2, len(lengths) - max(1, len(lengths) // 5))
+    num_train = arrays_lib.whole_number('num_train', num_train, 2)
+    if num_train > len(lengths):
+      raise ValueError(
+        f'num_train: is {num_train}: there are only {len(lengths)} rollouts'
+      )
+    self.widths = {name: x[0].shape[1] for name, x in self._features.items()}
     self.probed = list(features)
     self.ordered = {}
     self.parts = ()
-    if not 1 <= num_train <= len(lengths):
-      raise ValueError(
-        f'num_train is {num_train}: must be in 1 to {len(lengths)}, the number '
-        'of rollouts'
-      )
     self._splits = {'train': range(num_train)}
     if num_train < len(lengths):
       self._splits['test'] = range(num_train, len(lengths))
     self.num_rollouts = {k: len(v) for k, v in self._splits.items()}
-    sizes, chance = {}, {}
-    for name, arrays in classes.items():
-      counts = np.bincount(
-        np.concatenate([np.asarray(arrays[i], int) for i in range(num_train)])
-      )
-      sizes[name] = max(int(np.max(x)) for x in arrays) + 1
+    columns, sizes, chance, units = [], {}, {}, []
+    for name, of_rollouts in classes.items():
+      column, sizes[name] = _numbered(f'classes {name!r}', of_rollouts)
+      counts = np.bincount(np.concatenate(column[:num_train]))
       chance[name] = float(counts.max() / counts.sum())
+      columns.append(column)
+    for of_rollouts in values.values():
+      doubles = [x.astype(np.float64) for x in of_rollouts]
+      mean, unit = _mean_and_deviation(np.concatenate(doubles[:num_train]))
+      columns.append([(x - mean) / unit for x in doubles])
+      units.append(unit)
+    self._labels = [
+      np.stack(labels, axis=1, dtype=np.float32) for labels in zip(*columns)
+    ]
+    self.units = np.array(units)
     self.spec = labels_lib.LabelSpec(sizes, tuple(values), chance)
     self.extended = self.spec
     labels = labels_lib.Labels(self.spec, list(self.labels('train')))
     mean, covariance = labels.moments()
     self.scale = mean, np.sqrt(np.diag(covariance).clip(0))
 
+  def _check_sizes(
+    self,
+    classes: Mapping[str, Sequence[np.ndarray]],
+    values: Mapping[str, Sequence[np.ndarray]],
+  ) -> list[int]:
+    """Returns the lengths of the rollouts, which all arrays must have."""
+    lengths = [len(x) for x in next(iter(self._features.values()))]
+    for argument, named in dict(
+      features=self._features, classes=classes, values=values
+    ).items():
+      for name, found in named.items():
+        if len(found) != len(lengths):
+          raise ValueError(
+            f'{argument} {name!r}: has {len(found)} rollouts: must have as '
+            f'many as the first features, {len(lengths)}'
+          )
+        for i, rollout in enumerate(found):
+          size = (lengths[i], *found[0].shape[1:])
+          if rollout.shape != size:
+            raise ValueError(
+              f'{argument} {name!r}, rollout {i}: has shape '
+              f'{list(rollout.shape)}: must have {list(size)}, as many steps '
+              'as the first features, and as many numbers as rollout 0'
+            )
+    return lengths
+
   def rollouts(self, split: str) -> Iterator[ProbedRollout]:
     """See `Stream`."""
-    for index, labels in zip(self._splits[split], self.labels(split)):
-      features = {
-        name: np.asarray(arrays[index], np.float32)
-        for name, arrays in self._features.items()
-      }
-      yield ProbedRollout(index, features, labels)
+    for index in self._splits[split]:
+      features = {name: x[index] for name, x in self._features.items()}
+      yield ProbedRollout(index, features, self._labels[index])
 
   def labels(self, split: str) -> Iterator[np.ndarray]:
     """See `Stream`."""
     for index in self._splits[split]:
-      labels = [self._labels[name][index] for name in self.spec.names]
-      yield np.stack(labels, axis=1, dtype=np.float32)
+      yield self._labels[index]
+
+
+def _rollouts_of(
+  what: str, arrays: Any, read: Callable[[str, Any], np.ndarray]
+) -> list[np.ndarray]:
+  """Reads the array of every rollout."""
+  return [
+    read(f'{what}, rollout {i}', array)
+    for i, array in enumerate(arrays_lib.listed(what, arrays))
+  ]
+
+
+def _numbers_of(*axes: str) -> Callable[[str, Any], np.ndarray]:
+  return lambda what, values: arrays_lib.numbers(what, values, *axes)
+
+
+def _numbered(
+  what: str, rollouts: Sequence[np.ndarray]
+) -> tuple[list[np.ndarray], int]:
+  """Numbers classes from 0, in the order of their labels.
+
+  Returns:
+    int `[time]` for each rollout, and how many classes there are.
+  """
+  labels = np.concatenate(rollouts)
+  found, numbers = np.unique(labels, return_inverse=True)
+  arrays_lib.require_recurring(
+    what, labels, len(found), 'give real numbers as values'
+  )
+  ends = np.cumsum([len(x) for x in rollouts])[:-1]
+  return np.split(numbers, ends), len(found)
+
+
+def _mean_and_deviation(labels: np.ndarray) -> tuple[float, float]:
+  """Mean and deviation of float64 labels; neither over- nor underflows.
+
+  The deviation is 1 if the labels do not vary.
+  """
+  low, high = labels.min(), labels.max()
+  if low == high:
+    return float(low), 1.0
+  within = (labels - low) / (high - low)
+  mean = low + (high - low) * within.mean()
+  return float(mean), float((high - low) * within.std())

@@ -236,7 +236,7 @@ def _num_cores() -> int:
 
 def _num_parts(batch_size: int | None) -> int:
   """Returns the largest number of equal parts of a batch, one per CPU core."""
-  if batch_size is None:
+  if not batch_size:  # Unknown, or empty.
     return 1
   most = min(batch_size, _num_cores())
   return next(n for n in range(most, 0, -1) if batch_size % n == 0)

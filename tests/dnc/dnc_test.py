@@ -64,6 +64,16 @@ class DNCTest(tf.test.TestCase, parameterized.TestCase):
     self.assertGreater(results.attempted, 0)
     self.assertEqual(results.failed, 0)
 
+  def test_sizes_are_those_of_state_and_output(self):
+    core = _core()
+    self.assertEqual(core.output_size, [6])
+    self.assertEqual(core.access.output_size, [2, 3])
+    for dtype in (None, tf.float16):
+      state = core.initial_state(7, dtype)
+      cores.assert_of_size(self, core, state, dtype or tf.float32)
+      state = core.access.initial_state(7, dtype)
+      cores.assert_of_size(self, core.access, state, dtype or tf.float32)
+
   def test_shapes(self):
     core = _core()
     output, state = core(tf.ones([7, 2, 4]), core.initial_state(7))

@@ -26,6 +26,11 @@ def _record(state):
 
 
 class LesionsTest(tf.test.TestCase):
+  def test_sizes_are_those_of_the_state(self):
+    for lesion in ('no_link', 'earlier_memory'):
+      core = lesions.LesionedDNC(cores.make_dnc(), lesion)
+      cores.assert_of_size(self, core, core.initial_state(2), tf.float64)
+
   def test_frozen_memory_stays(self):
     core = cores.make_dnc(num_writes=2)
     lesioned = lesions.LesionedDNC(core, 'frozen_memory', lesion_step=_STEP)

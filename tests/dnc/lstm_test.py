@@ -25,6 +25,13 @@ def _core(clip_value=None):
 
 
 class LSTMCoreTest(tf.test.TestCase, parameterized.TestCase):
+  def test_sizes_are_those_of_state_and_output(self):
+    core = _core()
+    self.assertEqual(core.output_size, [5])
+    cores.assert_of_size(self, core, core.initial_state(2), tf.float64)
+    state = core.initial_state(2, tf.float32)
+    cores.assert_of_size(self, core, state, tf.float32)
+
   def test_is_a_dnc_that_reads_nothing(self):
     # The DNC's controller and output layer ignore the read words.
     core = _core(clip_value=0.5)

@@ -8,12 +8,14 @@ import functools
 from unittest import mock
 
 from absl import logging
+from absl.testing import parameterized
 import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
 from dnc import dnc
 from dnc import lesions
+from dnc import lstm
 from dnc import unroll
 from dnc.recurrence import compiled as compiled_lib
 from tests.support import cores
@@ -27,7 +29,11 @@ def _inputs(num_steps, batch_size=_BATCH):
   return cores.normal([num_steps, batch_size, cores.INPUT_SIZE], 0)
 
 
-class UnrollTest(tf.test.TestCase):
+def _make_lstm():
+  return lstm.LSTMCore(dict(hidden_size=4), output_size=5, dtype=tf.float64)
+
+
+class UnrollTest(tf.test.TestCase, parameterized.TestCase):
   def test_clips_outputs(self):
     core = cores.make_dnc(clip_value=0.3)
     outputs = _unroll(core, _inputs(5), core.initial_state(_BATCH))[0]
@@ -37,9 +43,81 @@ class UnrollTest(tf.test.TestCase):
     core = cores.make_dnc()
     inputs, state = _inputs(6), core.initial_state(_BATCH)
     expected = snt.dynamic_unroll(core, inputs, state, tf.constant([6, 2, 0]))
-    for length in ([6, 2, 0], np.array([6, 2, 0], np.int64)):
+    for length in (
+      [6, 2, 0],
+      np.array([6, 2, 0], np.int64),
+      np.array([5.5, 2, 0]),
+    ):
       actual = _unroll(core, inputs, state, length)
       self.assertAllClose(actual[0], expected[0])
+    expected = snt.dynamic_unroll(core, inputs, state, 2)
+    actual = _unroll(core, inputs, state, 2)
+    self.assertAllClose(actual[0], expected[0])
+    tf.nest.map_structure(self.assertAllClose, actual[1], expected[1])
+
+  def test_takes_arrays_as_dynamic_unroll_does(self):
+    core = cores.make_dnc(dtype=tf.float32)
+    inputs, state = tf.cast(_inputs(4), tf.float32), core.initial_state(_BATCH)
+    expected = snt.dynamic_unroll(core, inputs, state)
+    arrays = inputs.numpy(), tf.nest.map_structure(lambda x: x.numpy(), state)
+    self.assertAllClose(
+      snt.dynamic_unroll(core, arrays[0], state)[0], expected[0]
+    )
+    for given in (
+      arrays,
+      (inputs.numpy().astype(np.float64), tuple(state)),
+      (inputs.numpy().tolist(), tf.nest.flatten(state)),
+    ):
+      actual = _unroll(core, *given)
+      self.assertAllClose(actual[0], expected[0])
+      tf.nest.map_structure(self.assertAllClose, actual[1], expected[1])
+
+  @parameterized.parameters(cores.make_dnc, _make_lstm)
+  def test_no_sequence_or_no_step(self, make_core):
+    core = make_core()
+    for num_steps, batch_size in ((3, 0), (0, 2), (0, 0)):
+      inputs = _inputs(num_steps, batch_size).numpy()
+      state = core.initial_state(batch_size)
+      with tf.GradientTape() as tape:
+        outputs, last, _ = _unroll(core, inputs, state)
+        loss = tf.reduce_sum(outputs)
+      self.assertEqual(outputs.shape, (num_steps, batch_size, 5))
+      tf.nest.map_structure(self.assertAllEqual, last, state)
+      for gradient in tape.gradient(
+        loss,
+        core.trainable_variables,
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+      ):
+        self.assertAllEqual(gradient, tf.zeros_like(gradient))
+
+  def test_no_sequence_compiled(self):
+    core = cores.make_dnc()
+    state = core.initial_state(0)
+    outputs, last, _ = unroll.unroll(core, _inputs(3, 0), state, compiled=True)
+    self.assertEqual(outputs.shape, (3, 0, 5))
+    tf.nest.map_structure(self.assertAllEqual, last, state)
+
+  @parameterized.parameters(
+    (dict(inputs=tf.zeros([2, 3, 7])), 'input_sequence is float32'),
+    (dict(inputs=tf.zeros([2, 3, 7], tf.int64)), 'input_sequence is int64'),
+    (dict(inputs=np.zeros([2, 3, 9])), 'has 9 numbers a step: must have 7'),
+    (dict(inputs=np.zeros([2, 3])), r'must be \[time, batch, ...\]'),
+    (dict(inputs=np.zeros([2, 4, 7])), r'initial_state .*: must be .* \(4, '),
+    (dict(dtype=tf.float32), 'initial_state has a float32 tensor'),
+    (dict(inputs=np.zeros([2, 3, 7], complex)), 'complex128: must be real'),
+    (dict(length=['a'] * 3), 'sequence_length is string'),
+    (dict(length=[2, 1]), r'sequence_length has shape \(2,\): must have \(3,'),
+  )
+  def test_what_does_not_fit_is_named(self, change, message):
+    core = cores.make_dnc()
+    state = core.initial_state(_BATCH, change.get('dtype'))
+    inputs = change.get('inputs', _inputs(2))
+    with self.assertRaisesRegex(ValueError, message):
+      _unroll(core, inputs, state, change.get('length'))
+
+  def test_a_state_of_another_core_is_refused(self):
+    with self.assertRaisesRegex(ValueError, 'has 2 tensors: must have 9'):
+      _unroll(cores.make_dnc(), _inputs(2), _make_lstm().initial_state(_BATCH))
 
   def test_unknown_time_and_batch_take_one_graph(self):
     core = cores.make_dnc()

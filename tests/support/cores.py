@@ -67,6 +67,19 @@ def assert_finite(test: tf.test.TestCase, nest: Any) -> None:
     test.assertTrue(np.all(np.isfinite(value)))
 
 
+def assert_of_size(
+  test: tf.test.TestCase, core: Any, state: Any, dtype: tf.DType
+) -> None:
+  """Asserts that a state is of zeros and of the core's `state_size`."""
+  tf.nest.assert_same_structure(state, core.state_size)
+  for value, size in zip(*map(tf.nest.flatten, (state, core.state_size))):
+    test.assertIsInstance(size, tf.TensorShape)
+    test.assertEqual(value.shape[1:], size)
+    # A lesioned core counts steps.
+    test.assertEqual(value.dtype, dtype if size.rank else tf.int32)
+    test.assertAllEqual(value, tf.zeros_like(value))
+
+
 def batch_free_spec(values: Any) -> Any:
   """Specifies tensors like `values` for any batch size."""
   return tf.nest.map_structure(

@@ -45,7 +45,7 @@ class ControlsTest(tf.test.TestCase):
         controls.circular_shifts(seed, 0, 500, 99, lags=(-1, 0, 5, 10)),
         controls.circular_shifts(seed, 0, 500, 99, lags=(0, 1, 5, 10)),
       )
-    with self.assertRaisesRegex(ValueError, '12 steps .* lags of 0, 10'):
+    with self.assertRaisesRegex(ValueError, '12 steps: .* lags of 0, 10'):
       controls.circular_shifts(0, 0, 12, 5, lags=(0, 10))
 
 

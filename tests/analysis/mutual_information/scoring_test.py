@@ -273,21 +273,63 @@ class ScoreTest(parameterized.TestCase, tf.test.TestCase):
     self.assertNotAllEqual(first.control, other.control)
     self.assertNotAllEqual(first.null, other.null)
 
-  def test_mistakes_are_refused(self):
-    contents, x = np.zeros([30, 2]), np.arange(30)
-    with self.assertRaisesRegex(errors.UsageError, "'knn'.*nearest_neighbours"):
-      mutual_information.score(contents, x, estimator='knn')
+  def test_numbers_and_labels_of_any_type(self):
+    contents, sequences = _sequences(0, 2, 3, num_steps=100)
+    contents = [np.round(8 * some) for some in contents]
+    expected = mutual_information.score(contents, sequences, num_shifts=9)
+    for kind in (np.float16, int, object):
+      found = mutual_information.score(
+        [some.astype(kind) for some in contents],
+        [x.astype(float) / 8 - 2 for x in sequences],
+        num_shifts=9,
+      )
+      self.assertAllEqual(found.scores, expected.scores)
+      self.assertAllEqual(found.plain['integers'], expected.plain['integers'])
+
+  @parameterized.parameters(
+    (dict(estimator='knn'), "'knn'.*nearest_neighbours"),
+    (dict(num_shifts=2), 'num_shifts: is 2: must be at least 3'),
+    (dict(num_bins=1), 'num_bins: is 1'),
+    (dict(num_bins=40_000), 'num_bins: is 40000'),
+    (dict(seed=-1), 'seed: is -1'),
+    (dict(lags=()), 'lags: .* at least one'),
+    (dict(lags=0), 'lags: is 0'),
+    (dict(lags=(0.5,)), 'lags, number 0: is 0.5'),
+    (dict(lags=(28,)), 'too short for lags of 28'),
+    (dict(locations=(0, 2)), r'locations: are \[0, 2\]: must be in 0 to 1'),
+    (dict(layout=(3, 1)), 'has 2 locations: must have 3'),
+    (dict(contents=[]), 'contents: must be one or more arrays'),
+    (dict(contents=np.zeros(30)), r'must be \[step, location\]'),
+    (dict(sequences=np.arange(29)), 'sequences, sequence 0: has 29 steps'),
+    (
+      dict(sequences=np.arange(30) / 7),
+      'sequences, sequence 0: has 30 different .*cut real numbers x into',
+    ),
+    (
+      dict(sequences=np.where(np.arange(30) == 4, np.nan, 0)),
+      'sequences, sequence 0, step 4: is nan',
+    ),
+    (
+      dict(contents=np.full([30, 2], np.inf)),
+      'contents, sequence 0, step 0, location 0: is inf',
+    ),
+    (
+      dict(
+        contents=[np.zeros([30, 2]), np.zeros([30, 3])],
+        sequences=[np.arange(30)] * 2,
+      ),
+      'contents, sequence 1: has 3 locations: must have 2',
+    ),
+    (dict(contents=np.zeros([2, 30, 2])), 'has 2 sequences: must have as many'),
+  )
+  def test_mistakes_are_named(self, change, message):
+    arguments = dict(contents=np.zeros([30, 2]), sequences=np.arange(30))
+    with self.assertRaisesRegex(ValueError, message):
+      mutual_information.score(**{**arguments, **change})
+
+  def test_no_sequence_is_refused(self):
     with self.assertRaisesRegex(errors.UsageError, 'no sequence'):
       mutual_information.Scorer().result()
-    for options, said in (
-      (dict(num_shifts=2), 'at least 3'),
-      (dict(lags=()), 'there must be a lag'),
-      (dict(lags=(28,)), 'too short for lags of 28'),
-    ):
-      with self.assertRaisesRegex(ValueError, said):
-        mutual_information.score(contents, x, **options)
-    with self.assertRaisesRegex(ValueError, r'\(30, 2\).*\(29,\)'):
-      mutual_information.score(contents, x[1:])
 
 
 class FromTracesTest(tf.test.TestCase):

@@ -8,7 +8,7 @@ from analysis.probe import streams
 
 
 def _stream(**features):
-  """Three rollouts of six steps; the value of a step is its index."""
+  """Three rollouts of six steps; the value of a step rises with its index."""
   values = np.tile(np.arange(6.0), (3, 1))
   return streams.ArrayStream(features, {}, {'value': values}, num_train=2)
 
@@ -63,7 +63,8 @@ class ControlledTest(tf.test.TestCase):
       self.assertEqual(controlled.widths['planted_400'], 400)
       rollout = next(stream.rollouts('train'))
       features = controlled.features(rollout, 'planted_400')
-      labels = np.roll(np.arange(6.0), offset)[:, np.newaxis]
+      labels = np.roll(rollout.labels, offset, axis=0)
+      self.assertGreater(np.ptp(labels), 1)
       self.assertAllClose(features, controlled.planted.features(0, labels))
 
   def test_names_of_controls_are_taken(self):

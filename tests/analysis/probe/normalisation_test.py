@@ -42,6 +42,11 @@ class StepNormaliserTest(tf.test.TestCase):
       normaliser.update(rollout)
     self.assertAllClose(normaliser.mean, features.mean(0), rtol=1e-12)
     self.assertAllClose(normaliser.deviation, features.std(0), rtol=1e-6)
+    normalised = np.stack([normaliser.transform()(x) for x in features])
+    self.assertEqual(normalised.dtype, np.float32)
+    self.assertAllClose(
+      normalised, (features - features.mean(0)) / features.std(0), atol=1e-5
+    )
 
   def test_many_rollouts_at_once(self):
     rng = np.random.default_rng(0)

@@ -1,5 +1,7 @@
 """Tests for analysis.probe.passes; probing_test checks their results."""
 
+from unittest import mock
+
 from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
@@ -37,9 +39,20 @@ class RefusedTest(parameterized.TestCase, tf.test.TestCase):
       _run(features)
 
   def test_numbers_that_are_not_finite(self):
+    # Only traces may hold them; an `ArrayStream` refuses them.
     features = np.ones([2, 10, 3])
-    features[1, 3, 2] = np.nan
-    with self.assertRaisesRegex(errors.UsageError, 'f holds .* not finite'):
+
+    def rollouts(stream, split):
+      for rollout in read(stream, split):
+        broken = rollout.features['f'].copy()
+        broken[3, 2] = np.nan
+        yield rollout._replace(features={'f': broken})
+
+    read = streams.ArrayStream.rollouts
+    with (
+      mock.patch.object(streams.ArrayStream, 'rollouts', rollouts),
+      self.assertRaisesRegex(errors.UsageError, 'f holds .* not finite'),
+    ):
       _run(features)
 
 

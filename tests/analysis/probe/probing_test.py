@@ -303,7 +303,7 @@ class InputsTest(tf.test.TestCase):
         self.assertNear(scores['action'][offset][latent].exact.gain, 0.5, 0.05)
 
 
-class FitAndScoreTest(tf.test.TestCase):
+class FitAndScoreTest(parameterized.TestCase, tf.test.TestCase):
   def test_any_labels_of_any_features_of_rollouts_of_any_length(self):
     rng = np.random.default_rng(0)
     mixing = rng.standard_normal((5, 12))
@@ -332,6 +332,48 @@ class FitAndScoreTest(tf.test.TestCase):
     nothing = result.scores['test']['nothing'][0]
     self.assertLess(nothing['size'].exact.gain, 0.02)
     self.assertLess(nothing['kind'].exact.gain, 0.06)
+
+  def test_unit_origin_and_names_of_classes_do_not_matter(self):
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((20, 30, 4))
+    size = features[..., 0] + rng.standard_normal((20, 30))
+    kind = (features[..., 1] > 0).astype(int)
+    result = probe.fit_and_score(
+      {'plain': features, 'moved': 1e-3 * features + 1e8},
+      {'number': kind, 'text': np.where(kind, 'yes', 'no')},
+      {'plain': size, 'moved': 1e-6 * size + 1e3},
+    )
+    for scores in result.scores.values():
+      one, other = scores['plain'][0], scores['moved'][0]
+      for label in ('number', 'plain'):
+        self.assertGreater(one[label].exact.interval[0], 0.2)
+      for label, same in (('number', 'text'), ('plain', 'moved')):
+        for found in (one[same], other[label], other[same]):
+          self.assertNear(found.exact.gain, one[label].exact.gain, 1e-3)
+          self.assertNear(found.gain, one[label].gain, 0.03)
+      # The error is in the unit of the label.
+      self.assertNear(
+        one['moved'].exact.error / one['plain'].exact.error, 1e-12, 1e-14
+      )
+      self.assertNear(one['plain'].exact.error, 1, 0.3)
+
+  @parameterized.parameters(
+    (dict(offsets=()), 'offsets: is .* at least one'),
+    (dict(offsets=(0.5,)), 'offsets, number 0: is 0.5'),
+    (dict(offsets=(40,)), 'too few for labels 40 steps away'),
+    (dict(num_seeds=0), 'num_seeds: is 0'),
+    (dict(batch_size=0), 'batch_size: is 0'),
+    (dict(seed=-1), 'seed: is -1'),
+    (dict(learning_rate=0), 'learning_rate: is 0'),
+    (dict(given={'a': ['x']}), r"given 'a': is \['x'\]"),
+    (dict(given={'a': 'features'}), "given 'a': is 'features'"),
+    (dict(features=np.zeros([5, 30])), r"features 'features', rollout 0"),
+    (dict(values=None), 'must be given'),
+  )
+  def test_mistakes_are_named(self, change, message):
+    arguments = dict(features=np.zeros([5, 30, 4]), values=np.zeros([5, 30]))
+    with self.assertRaisesRegex(ValueError, message):
+      probe.fit_and_score(**{**arguments, **change})
 
 
 if __name__ == '__main__':

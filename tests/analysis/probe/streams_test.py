@@ -109,19 +109,83 @@ class ArrayStreamTest(parameterized.TestCase, tf.test.TestCase):
     (rollout,) = stream.rollouts('test')
     self.assertEqual(rollout.index, 2)
     self.assertAllEqual(rollout.labels[:, 0], classes[2])
-    self.assertAllEqual(rollout.labels[:, 1], values[2])
     mean, deviation = stream.scale
+    self.assertAllClose(mean, [3 / 7, 3 / 7, 1 / 7, 0, 0])
+    # Values are standardised.
     sizes = np.concatenate(values[:2])
-    self.assertAllClose(mean, [3 / 7, 3 / 7, 1 / 7, 0, sizes.mean()])
-    self.assertNear(deviation[-1], sizes.std(), 1e-6)
+    self.assertAllClose(stream.units, [sizes.std()])
+    self.assertAllClose(deviation[-1], 1)
+    self.assertAllClose(
+      rollout.labels[:, 1], (values[2] - sizes.mean()) / sizes.std()
+    )
+
+  def test_values_of_any_unit_and_origin(self):
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal([4, 5])
+
+    def labels(values):
+      stream = streams.ArrayStream(
+        {'f': np.zeros([4, 5, 2])}, {}, {'a': values}, num_train=3
+      )
+      return np.stack(list(stream.labels('train'))), stream.units
+
+    expected, (unit,) = labels(values)
+    for scale, origin in ((1, 1e8), (1e-90, 0), (1e90, 1e91)):
+      found, units = labels(scale * values + origin)
+      self.assertAllClose(found, expected, atol=1e-6)
+      self.assertAllClose(units / scale, [unit])
+    for origin in (0, 0.1, 1e90):
+      found, units = labels(np.full([4, 5], origin))
+      self.assertAllEqual(found, np.zeros([3, 5, 1]))
+      self.assertAllEqual(units, [1])
+
+  @parameterized.parameters(
+    (np.array([0, 1, 1, 3]),),
+    (np.array([-1, 0, 0, 1]),),
+    (np.array([0.2, 0.7, 0.7, 0.9]),),
+    (np.array(['a', 'b', 'b', 'c']),),
+    (np.array(['a', 'b', 'b', 'c'], object),),
+  )
+  def test_classes_are_numbered_in_their_order(self, labels):
+    stream = streams.ArrayStream(
+      {'f': np.zeros([3, 4, 2])}, {'kind': [labels] * 3}, {}
+    )
+    self.assertEqual(stream.spec.classes, {'kind': 3})
+    self.assertEqual(stream.spec.chance, {'kind': 0.5})
+    self.assertAllEqual(next(stream.labels('train'))[:, 0], [0, 1, 1, 2])
+
+  @parameterized.parameters((2, 2, 0), (3, 2, 1), (4, 3, 1), (10, 8, 2))
+  def test_four_fifths_are_trained_on(self, number, num_train, num_test):
+    stream = streams.ArrayStream(
+      {'f': np.zeros([number, 4, 2])}, {}, {'a': np.zeros([number, 4])}
+    )
+    self.assertEqual(stream.num_rollouts['train'], num_train)
+    self.assertEqual(stream.num_rollouts.get('test', 0), num_test)
 
   @parameterized.parameters(
     (dict(features={}), 'must be given'),
     (dict(values={}), 'must be given'),
-    (dict(values={'a': np.zeros([4, 4])}), 'a: must have as many'),
-    (dict(values={'a': np.zeros([3, 5])}), 'a: must have as many'),
-    (dict(num_train=9), 'num_train is 9'),
-    (dict(num_train=0), 'num_train is 0'),
+    (dict(values={'a': np.zeros([4, 4])}), r"values 'a', rollout 0: .*\[4\]"),
+    (dict(values={'a': np.zeros([3, 5])}), "values 'a': has 3 rollouts"),
+    (dict(values={'a': np.zeros([4, 5, 1])}), r'\[5, 1\]: must be \[step\]'),
+    (dict(values={'a': [[0] * 5] * 3 + [[np.nan] * 5]}), 'rollout 3, step 0'),
+    (dict(features={'f': np.zeros([4, 5])}), r'must be \[step, number\]'),
+    (
+      dict(features={'f': [np.zeros([5, 2 + i % 2]) for i in range(4)]}),
+      r"features 'f', rollout 1: has shape \[5, 3\]: must have \[5, 2\]",
+    ),
+    (dict(features={'f': np.full([4, 5, 2], np.inf)}), 'number 0: is inf'),
+    (
+      dict(classes={'b': np.arange(20.0).reshape([4, 5]) / 3}),
+      "classes 'b': has 20 different labels .* give real numbers as values",
+    ),
+    (dict(num_train=9), 'num_train: is 9'),
+    (dict(num_train=1), 'num_train: is 1: must be at least 2'),
+    (dict(num_train=0.8), 'num_train: is 0.8'),
+    (
+      dict(features={'f': np.zeros([1, 5, 2])}, values={'a': np.zeros([1, 5])}),
+      'has 1 rollout',
+    ),
     (dict(classes={'a': np.zeros([4, 5], int)}), 'not in both'),
   )
   def test_what_does_not_fit_is_refused(self, change, message):

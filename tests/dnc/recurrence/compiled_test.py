@@ -202,10 +202,37 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
     cores.assert_finite(self, results)
     self.assertGreater(tf.linalg.global_norm(results[2][0]), 0)
 
+  @parameterized.parameters((tf.float16, 0.005), (tf.bfloat16, 0.03))
+  def test_half_precision(self, dtype, tolerance):
+    # From an empty memory, where all slots are equally used.
+    core, single = (
+      cores.make_dnc(8, num_reads=1, dtype=x, scale=0.5)
+      for x in (dtype, tf.float32)
+    )
+    inputs = _inputs(6, dtype=dtype)
+    for variable, half in zip(single.variables, core.variables):
+      variable.assign(tf.cast(half, tf.float32))
+
+    def run(core, way):
+      state = core.initial_state(_BATCH)
+      with tf.GradientTape() as tape:
+        outputs, last_state = way(core, tf.cast(inputs, core.dtype), state)[:2]
+        loss = tf.reduce_sum(tf.cast(outputs, tf.float32) ** 2)
+      gradients = tape.gradient(loss, core.trainable_variables)
+      cores.assert_finite(self, (outputs, last_state, gradients))
+      flat = [tf.reshape(tf.cast(x, tf.float32), [-1]) for x in gradients]
+      return tf.cast(outputs, tf.float32), tf.concat(flat, axis=0)
+
+    expected = run(single, snt.dynamic_unroll)
+    for way in (snt.dynamic_unroll, _compiled):
+      for found, wanted in zip(run(core, way), expected):
+        error = tf.norm(found - wanted) / tf.norm(wanted)
+        self.assertLess(error, tolerance)
+
   def test_parts_are_equal(self):
     with mock.patch.object(compiled, '_num_cores', return_value=4):
-      parts = [compiled._num_parts(n) for n in (16, 6, 7, 2, 1, None)]
-    self.assertEqual(parts, [4, 3, 1, 2, 1, 1])
+      parts = [compiled._num_parts(n) for n in (16, 6, 7, 2, 1, 0, None)]
+    self.assertEqual(parts, [4, 3, 1, 2, 1, 1, 1])
 
 
 if __name__ == '__main__':
