@@ -22,6 +22,7 @@ _HPARAMS = dict(
   limit=None,
   varying=('x_position', 'y_position'),
   fixed=(('shape', 2), ('scale', 5)),
+  expose_offsets=(0, 5),
 )
 _SCORES = dict(
   loss='Squared distance, mean over sequences.',
