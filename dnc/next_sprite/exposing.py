@@ -22,7 +22,7 @@ _NUM_SHAPES = latents.SIZES[0]
 _NUM_OUTPUTS = _NUM_SHAPES + latents.NUM_LATENTS - 1
 
 
-class Labels(NamedTuple):
+class ExposedLabels(NamedTuple):
   """The sprites that the layer is to read, for each step of a segment.
 
   Attributes:
@@ -41,7 +41,7 @@ def find_labels(
   offsets: Sequence[int],
   start: int | tf.Tensor,
   stop: int | tf.Tensor,
-) -> Labels:
+) -> ExposedLabels:
   """Finds the labels of steps [start, stop), from all steps of the batch.
 
   Args:
@@ -61,7 +61,7 @@ def find_labels(
     asked = tf.clip_by_value(asked[:, 0], 0, last)
     classes.append(tf.gather(batch.classes, asked))
     weights.append(tf.math.divide_no_nan(is_there, tf.reduce_sum(is_there)))
-  return Labels(tf.stack(classes, axis=2), tf.stack(weights, axis=2))
+  return ExposedLabels(tf.stack(classes, axis=2), tf.stack(weights, axis=2))
 
 
 class LatentReader(snt.Module):
@@ -98,7 +98,7 @@ class LatentReader(snt.Module):
 
     Args:
       held: float tensor `[time, batch, width]`.
-      classes: as in `Labels`.
+      classes: as in `ExposedLabels`.
 
     Returns:
       Float tensor `[time, batch, offsets]`: softmax cross-entropy of the shape
@@ -122,7 +122,7 @@ class LatentReader(snt.Module):
     squares = tf.math.squared_difference(outputs[..., _NUM_SHAPES:], values)
     return shape_loss + tf.reduce_sum(squares, axis=-1)
 
-  def loss(self, held: tf.Tensor, labels: Labels) -> tf.Tensor:
+  def loss(self, held: tf.Tensor, labels: ExposedLabels) -> tf.Tensor:
     """The loss: summed over offsets, of each the mean over steps; a scalar."""
     return tf.reduce_sum(labels.weights * self.losses(held, labels.classes))
 

@@ -28,7 +28,7 @@ _BETA2 = 0.99
 _variable = functools.partial(tf.Variable, trainable=False)
 
 
-class _Segment(NamedTuple):
+class _ReplicaSegment(NamedTuple):
   """A replica's part of the steps of an update.
 
   Attributes:
@@ -43,7 +43,7 @@ class _Segment(NamedTuple):
   steps: rollouts.RolloutBatch
   counted: tf.Tensor
   num_steps: tf.Tensor
-  labels: exposing.Labels | None
+  labels: exposing.ExposedLabels | None
   state: cores.State
   stop_at: tf.Tensor
 
@@ -214,7 +214,7 @@ class SpriteTrainer(trainer.Trainer):
 
   def _next_segment(
     self, batch: rollouts.RolloutBatch, part: distribution.Part
-  ) -> _Segment:
+  ) -> _ReplicaSegment:
     """A replica's part of the next segment."""
     start = self.start.read_value()
     stop_at = tf.minimum(
@@ -234,8 +234,8 @@ class SpriteTrainer(trainer.Trainer):
       labels = exposing.find_labels(
         batch, self._config.expose_offsets, start, stop_at
       )
-      labels = exposing.Labels(*(part.take(x, axis=1) for x in labels))
-    return _Segment(
+      labels = exposing.ExposedLabels(*(part.take(x, axis=1) for x in labels))
+    return _ReplicaSegment(
       steps=segment,
       counted=part.take(counted, axis=1),
       num_steps=tf.reduce_sum(counted),
@@ -245,7 +245,7 @@ class SpriteTrainer(trainer.Trainer):
     )
 
   def _losses(
-    self, segment: _Segment
+    self, segment: _ReplicaSegment
   ) -> tuple[dict[str, tf.Tensor], cores.State]:
     """A replica's shares of the losses of the whole batch.
 

@@ -243,7 +243,11 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
     # The classes of all steps, the only such input.
     kind = (tf.int32, [None, 2, 5])
     labels = [x for x in graph.inputs if (x.dtype, x.shape.as_list()) == kind]
-    self.assertEqual([x.consumers() for x in labels], [[]])
+    (cut,) = labels[0].consumers()
+    self.assertLen(labels, 1)
+    # They are cut with all else, and not used.
+    self.assertEqual(cut.type, 'StridedSlice')
+    self.assertEmpty(cut.outputs[0].consumers())
 
   def test_squared_error_is_of_probabilities(self):
     trainer = self._trainer(
