@@ -93,7 +93,7 @@ KINDS = {
   'lstm': Kind('no memory (LSTM)', {'core': config_lib.LSTM}),
   'frozen': Kind('Model B, frozen core', {'freeze_core': True}),
   **{f'truncation_{n}': _truncated(n) for n in (5, 15, 50)},
-  **{f'exposed_{n:g}': _exposed(n) for n in (10.0, 100.0, 1000.0)},
+  **{f'exposed_{n:g}': _exposed(n) for n in (1.0, 10.0, 100.0)},
   **_twins('quick_show_every', 'image often hidden'),
   **_twins('quick_recall', 'earlier image asked'),
 }

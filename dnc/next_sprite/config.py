@@ -25,7 +25,7 @@ _SMALL = dict(
 # What can be exposed by --expose, in a memory and in the controller.
 _EXPOSED_OF_MEMORY = ('memory', 'read_words')
 _EXPOSED = (*_EXPOSED_OF_MEMORY, 'controller_hidden')
-_EXPOSE_WEIGHT = 100.0
+_EXPOSE_WEIGHT = 10.0
 _EXPOSE_OFFSETS = (0, 5)
 
 # Only a core with a memory has these.

@@ -44,9 +44,7 @@ class KindsTest(parameterized.TestCase):
       for name, kind in kinds.KINDS.items()
       if kind.expose_weight is not None
     }
-    self.assertEqual(
-      weights, dict(exposed_10=10, exposed_100=100, exposed_1000=1000)
-    )
+    self.assertEqual(weights, dict(exposed_1=1, exposed_10=10, exposed_100=100))
     exposed = kinds.KINDS['exposed_100'].training(0)
     self.assertEqual(
       (exposed.expose, exposed.expose_offsets), ('memory', (0, 5))

@@ -192,10 +192,10 @@ class TrainingConfigTest(parameterized.TestCase):
   def test_exposing_has_defaults_of_its_own(self):
     config = config_lib.make_training('quick', expose='memory')
     self.assertEqual(
-      (config.expose_weight, config.expose_offsets), (100.0, (0, 5))
+      (config.expose_weight, config.expose_offsets), (10.0, (0, 5))
     )
     # As from JSON.
-    given = dict(expose_offsets=[5, 0], expose_weight=100.0)
+    given = dict(expose_offsets=[5, 0], expose_weight=10.0)
     same = config_lib.make_training('quick', expose='memory', **given)
     self.assertEqual((same, same.name()), (config, config.name()))
 
