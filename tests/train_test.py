@@ -36,6 +36,13 @@ class TrainTest(parameterized.TestCase):
     ('--task=copy', '--task=copy.*repeat_copy'),
     ('--task=repeat_copy --fixed=shape:1', '--fixed=shape:1: not a flag of'),
     ('--task=repeat_copy --recall=2', '--recall=2: not a flag of'),
+    ('--task=repeat_copy --expose=memory', '--expose=memory: not a flag of'),
+    (
+      '--expose=usage',
+      r'--expose=usage.*memory\|read_words\|controller_hidden',
+    ),
+    ('--expose_weight=2', '--expose_weight=2.0: must be left out without'),
+    ('--expose=memory --expose_offsets=now', 'expose_offsets=now: .*numbers'),
     ('--show_every=0', '--show_every=0: must be at least 1'),
     ('--task=repeat_copy --preset=quick', '--preset=quick: not a flag of'),
     ('--task=repeat_copy --num_epochs=1', '--num_epochs=1: not a flag of'),

@@ -35,7 +35,7 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
   flags.DEFINE_integer(
     'num_models',
     5,
-    'Number of seeds of each kind, from 0 on; kinds of truncation have one.',
+    'Number of seeds of each kind, from 0 on; some kinds have one.',
     lower_bound=1,
     flag_values=flag_values,
   )

@@ -36,6 +36,11 @@ class Kind:
     # Where the image is hidden, the place of the current sprite is needed.
     return 0 if training.show_every > 1 else training.recall
 
+  @property
+  def expose_weight(self) -> float | None:
+    """The weight of what it is trained to show; None: nothing is exposed."""
+    return self.training(0).expose_weight
+
   def number(self, num_models: int) -> int:
     """How many models to train if `num_models` are asked for."""
     return num_models if self.most is None else min(num_models, self.most)
@@ -60,6 +65,12 @@ def _truncated(length: int) -> Kind:
   return Kind(f'Model B, truncation at {length}', {'tbptt_length': length}, 1)
 
 
+def _exposed(weight: float) -> Kind:
+  """Trained to show in its memory the current sprite and an earlier one."""
+  given = {'expose': 'memory', 'expose_weight': weight}
+  return Kind(f'Model B, memory exposed, weight {weight:g}', given, 1)
+
+
 def _twins(preset: str, words: str) -> dict[str, Kind]:
   """A twin of the post's task, by a DNC and by two controls."""
   settings = {
@@ -82,6 +93,7 @@ KINDS = {
   'lstm': Kind('no memory (LSTM)', {'core': config_lib.LSTM}),
   'frozen': Kind('Model B, frozen core', {'freeze_core': True}),
   **{f'truncation_{n}': _truncated(n) for n in (5, 15, 50)},
+  **{f'exposed_{n:g}': _exposed(n) for n in (1.0, 10.0, 100.0)},
   **_twins('quick_show_every', 'image often hidden'),
   **_twins('quick_recall', 'earlier image asked'),
 }

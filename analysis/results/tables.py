@@ -36,6 +36,10 @@ Twins of the task that need a memory. R² of the x that is needed: with
 `--show_every` that of the current sprite where its image is hidden, with
 `--recall` that of the sprite asked for; and what the memory adds of it to the
 controller. *Lost*: what lasts of a lesion."""
+_ABOUT_EXPOSED = """\
+Model B, trained to show the latents of the current sprite and of the one 5
+steps before in its memory (`--expose=memory`). R² of x: what the memory holds,
+and what it adds to the controller. *Lost*: what lasts of a lesion."""
 _NOT_YET = 'none yet'
 _NONE = '-'
 
@@ -58,7 +62,13 @@ def text(found: Found) -> str:
   """Returns all tables in Markdown."""
   twins = {k: v for k, v in found.items() if kinds.KINDS[k].asked is not None}
   parts = [_ABOUT, _prediction(found)]
-  found = {k: v for k, v in found.items() if k not in twins}
+  exposed = {
+    k: v for k, v in found.items() if kinds.KINDS[k].expose_weight is not None
+  }
+  everything = found
+  found = {
+    k: v for k, v in found.items() if k not in twins and k not in exposed
+  }
   parts += ['### Test 1: what is held', _ABOUT_HELD]
   for name in _HELD_BY:
     parts += _titled(name, _positions(found, reading.HELD, name))
@@ -80,7 +90,10 @@ def text(found: Found) -> str:
   parts += _titled('', _rows(found, lost, '{:.2%}'.format))
   if any(twins.values()):
     parts += ['### Where memory is needed', _ABOUT_TWINS, _of_twins(twins)]
-  return '\n\n'.join([*parts, _versions({**found, **twins})])
+  if any(exposed.values()):
+    parts += ['### Trained to show', _ABOUT_EXPOSED]
+    parts.append(_of_exposed({'model_b': found['model_b'], **exposed}))
+  return '\n\n'.join([*parts, _versions(everything)])
 
 
 def _prediction(found: Found) -> str:
@@ -124,6 +137,33 @@ def _of_twins(found: Found) -> str:
         words = f'lost: {probe.naming.in_words(lesion)}'
         row[words] = _cell(models, key, '{:.1%}'.format)
       rows.append(row)
+  return tables.of_rows(rows)
+
+
+def _of_exposed(found: Found) -> str:
+  """What models hold that are trained to show it, at what price."""
+  rows = []
+  for name, models in found.items():
+    if not models:
+      continue
+    row = {
+      'weight': f'{kinds.KINDS[name].expose_weight or 0:g}',
+      'loss, nats': _cell(
+        models, (reading.PREDICTION, 'loss'), '{:.1f}'.format
+      ),
+    }
+    for offset in (0, 5):
+      for words, key in (
+        ('memory', (reading.HELD, 'memory')),
+        ('memory beyond controller', (reading.ADDED, 'memory', 'controller')),
+      ):
+        key = (*key, offset, _POSITIONS[0])
+        row[f'{words}: {_SPRITES[offset]}'] = _cell(models, key, _three_digits)
+    for lesion in ('frozen_memory', 'exchanged_memory'):
+      key = (reading.LOST, lesion, 'lasting')
+      words = f'lost: {probe.naming.in_words(lesion)}'
+      row[words] = _cell(models, key, '{:.1%}'.format)
+    rows.append(row)
   return tables.of_rows(rows)
 
 

@@ -4,6 +4,7 @@ Its modules, in the order of the data flow:
 
   rollouts    sequences of sprites, a pure function of (seed, stream, index)
   model       the predictor: a core and its loss
+  exposing    a loss that makes a model show latents while it trains
   trainer     one update: loss, clipped gradient, learning rate, weights
   training    a whole training
   scoring     how well a predictor predicts

@@ -22,6 +22,12 @@ _SMALL = dict(
   num_epochs=1, rollouts_per_epoch=1_600, tbptt_length=20, hidden_size=32
 )
 
+# What can be exposed by --expose, in a memory and in the controller.
+_EXPOSED_OF_MEMORY = ('memory', 'read_words')
+_EXPOSED = (*_EXPOSED_OF_MEMORY, 'controller_hidden')
+_EXPOSE_WEIGHT = 10.0
+_EXPOSE_OFFSETS = (0, 5)
+
 # Only a core with a memory has these.
 _OF_MEMORY = ('memory_size', 'word_size', 'num_read_heads', 'num_write_heads')
 
@@ -155,6 +161,33 @@ class TrainingConfig(training.Config):
     is_later=True,
   )
 
+  expose: str | None = settings.setting(
+    None,
+    'Train the model to show the latents here: the loss of a linear layer that '
+    'reads them off it is added.',
+    training.TRAINING,
+    allowed=checks.one_of(*_EXPOSED),
+    unset='nothing',
+    is_later=True,
+  )
+  expose_weight: float | None = settings.setting(
+    None,
+    'Weight of the loss added by --expose.',
+    training.TRAINING,
+    allowed=checks.POSITIVE,
+    unset=f'{_EXPOSE_WEIGHT:g} with --expose',
+    is_later=True,
+  )
+  expose_offsets: tuple[int, ...] | None = settings.setting(
+    None,
+    'With --expose, show the latents of the sprite this many steps earlier; -1 '
+    'is the next sprite.',
+    training.TRAINING,
+    allowed=checks.EACH_ONCE,
+    unset=f'{checks.shown(_EXPOSE_OFFSETS)} with --expose',
+    is_later=True,
+  )
+
   def __post_init__(self):
     super().__post_init__()
     if self.core == training.LSTM:
@@ -167,30 +200,66 @@ class TrainingConfig(training.Config):
         )
     checks.require_order(self, 'min_length', 'max_length')
     self._check_twin()
+    self._resolve_exposing()
     table.check_dataset(self.dataset)
     varying, fixed = variation.resolve(self.varying, self.fixed)
     # The dataclass is frozen.
     object.__setattr__(self, 'varying', varying)
     object.__setattr__(self, 'fixed', fixed)
 
-  def _check_twin(self) -> None:
-    """Checks how far back the answer is: a gradient must reach it."""
+  def _reach(self) -> tuple[int, str]:
+    """How many steps a gradient goes back at least, and the flag that says so.
+
+    No answer may lie further back.
+    """
     bounds = {'min_length': self.min_length}
     if self.tbptt_length:
       bounds['tbptt_length'] = self.tbptt_length
     name = min(bounds, key=bounds.get)
-    flag = f'--{name}={bounds[name]}'
+    return bounds[name], f'--{name}={bounds[name]}'
+
+  def _check_twin(self) -> None:
+    reach, flag = self._reach()
     checks.require(
-      self, 'show_every', self.show_every <= bounds[name], f'at most {flag}'
+      self, 'show_every', self.show_every <= reach, f'at most {flag}'
     )
     if self.recall is not None:
-      checks.require(
-        self, 'recall', self.recall < bounds[name], f'less than {flag}'
-      )
+      checks.require(self, 'recall', self.recall < reach, f'less than {flag}')
       flag = f'--show_every={self.show_every}'
       checks.require(
         self, 'recall', self.show_every == 1, f'left out with {flag}'
       )
+
+  def _resolve_exposing(self) -> None:
+    """Checks what is exposed, and fills in what is not given."""
+    if self.expose is None:
+      for name in ('expose_weight', 'expose_offsets'):
+        is_unset = getattr(self, name) is None
+        checks.require(self, name, is_unset, 'left out without --expose')
+      return
+    checks.require(
+      self,
+      'expose',
+      self.core == training.DNC or self.expose not in _EXPOSED_OF_MEMORY,
+      f'controller_hidden with --core={training.LSTM}, which has no memory',
+    )
+    # Neither the output layer nor the added one changes what a core holds.
+    checks.require(
+      self, 'expose', not self.freeze_core, 'left out with --freeze_core'
+    )
+    if self.expose_weight is None:
+      object.__setattr__(self, 'expose_weight', _EXPOSE_WEIGHT)
+    offsets = tuple(sorted(self.expose_offsets or _EXPOSE_OFFSETS))
+    object.__setattr__(self, 'expose_offsets', offsets)
+    reach, flag = self._reach()
+    # Sprites beyond the next one depend on nothing that the model has seen.
+    least = -1 if self.min_length > 1 else 0
+    checks.require(
+      self,
+      'expose_offsets',
+      all(least <= offset < reach for offset in offsets),
+      f'in {least} to {reach - 1}, less than {flag}',
+    )
 
   def identity(self) -> dict[str, Any]:
     """The fields that determine the run's numbers; a file counts by content."""
@@ -203,6 +272,8 @@ class TrainingConfig(training.Config):
       kind += f'_show{self.show_every}'
     if self.recall is not None:
       kind += f'_recall{self.recall}'
+    if self.expose is not None:
+      kind += f'_expose_{self.expose}'
     return f'{kind}_frozen' if self.freeze_core else kind
 
   @property

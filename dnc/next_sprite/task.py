@@ -9,8 +9,14 @@ sequences ("rollouts") of sprites, small white shapes on black. At each step it
 is shown the image of the current sprite and an *action*, which says how the
 next sprite will differ from it. It must predict the image of that next sprite.
 {twin}Five *latents* determine how a sprite looks: its shape (square, ellipse or
-heart), scale, orientation, and x and y position. The network is never told the
-latents. Does it hold them nevertheless, and does it use what it holds?"""
+heart), scale, orientation, and x and y position. {told}, and does it use what
+it holds?"""
+_NEVER_TOLD = """\
+The network is never told the latents. Does it hold them nevertheless"""
+_EXPOSED = """\
+This network was trained to show them: while it learned, a linear layer read
+them off its {where}, and what the layer got wrong was part of the loss. The
+layer is gone. Does the network hold them"""
 _SHOW_EVERY = """\
 In this twin of the task, the image is shown once in {show_every} steps only.
 Between, the network must know from its state where the sprite is, and add up
@@ -33,18 +39,20 @@ class NextSprite(tasks.Task):
   config_class = config.TrainingConfig
   tests = config_lib.TESTS
   options = ('preset', 'data_dir', 'strategy')
-  description = _DESCRIPTION.format(twin='')
+  description = _DESCRIPTION.format(twin='', told=_NEVER_TOLD)
   baseline = 'predicting the mean image'
   about_lesions = _ABOUT_LESIONS
 
   def describe(self, training):
-    """Says what a twin of the task shows and asks for."""
-    twin = ''
+    """Says what a twin of the task shows and asks for, and what is exposed."""
+    twin, told = '', _NEVER_TOLD
     if training.get('recall') is not None:
       twin = _RECALL.format(**training)
     elif training.get('show_every', 1) > 1:
       twin = _SHOW_EVERY.format(**training)
-    return _DESCRIPTION.format(twin=twin)
+    if training.get('expose'):
+      told = _EXPOSED.format(where=training['expose'].replace('_', ' '))
+    return _DESCRIPTION.format(twin=twin, told=told)
 
   def evaluation_of(self, training, evaluation):
     """By default the same latents vary as in training; see `for_run`."""

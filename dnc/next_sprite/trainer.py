@@ -6,11 +6,13 @@ is reset to zeros for the next batch.
 """
 
 import functools
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc.dsprites import table as table_lib
+from dnc.next_sprite import exposing
 from dnc.next_sprite import model as model_lib
 from dnc.next_sprite import rollouts
 from dnc.training import cores
@@ -26,12 +28,33 @@ _BETA2 = 0.99
 _variable = functools.partial(tf.Variable, trainable=False)
 
 
+class _ReplicaSegment(NamedTuple):
+  """A replica's part of the steps of an update.
+
+  Attributes:
+    steps: these steps of its rollouts.
+    counted: `rollouts.counted` of them.
+    num_steps: how many steps count in the whole batch.
+    labels: what `SpriteTrainer.reader` is to read; None without it.
+    state: the core's state before the first step.
+    stop_at: the step after the last.
+  """
+
+  steps: rollouts.RolloutBatch
+  counted: tf.Tensor
+  num_steps: tf.Tensor
+  labels: exposing.ExposedLabels | None
+  state: cores.State
+  stop_at: tf.Tensor
+
+
 class SpriteTrainer(trainer.Trainer):
   """The predictor, its optimizer, and the progress of the run.
 
   Attributes:
     predictor: the `SpritePredictor`.
-    optimizer: of `predictor.learned_variables`.
+    reader: the linear layer of --expose; None without.
+    optimizer: of `learned_variables`.
     learning_rate: float32 variable; the optimizer's, falls with every batch.
     num_batches: int64 variable, batches of rollouts finished so far.
     start: int32 variable, steps of the current batch trained on so far.
@@ -60,11 +83,15 @@ class SpriteTrainer(trainer.Trainer):
     self._strategy = strategy or tf.distribute.get_strategy()
     with distribution.lost_workers_told(), self._strategy.scope():
       self.predictor = model_lib.SpritePredictor(config, table.mean_image())
+      self.reader = None
+      if config.expose:
+        width = cores.widths(config, config.core)[config.expose]
+        self.reader = exposing.LatentReader(width, len(config.expose_offsets))
       self.learning_rate = _variable(config.learning_rate)
       self.optimizer = optimizers.make(
         config.optimizer,
         self.learning_rate,
-        self.predictor.learned_variables,
+        self.learned_variables,
         beta2=_BETA2,
       )
       self.num_batches = _variable(0, dtype=tf.int64)
@@ -84,6 +111,14 @@ class SpriteTrainer(trainer.Trainer):
       autograph=False,
     )
 
+  @property
+  def learned_variables(self) -> tuple[tf.Variable, ...]:
+    """The predictor's, then the reader's."""
+    variables = self.predictor.learned_variables
+    if self.reader:
+      variables += self.reader.trainable_variables
+    return variables
+
   def update(
     self, batch: rollouts.RolloutBatch, stop: bool = False
   ) -> dict[str, tf.Tensor]:
@@ -95,7 +130,8 @@ class SpriteTrainer(trainer.Trainer):
 
     Returns:
       Scalars: `loss`, mean per image over the segment's steps that count;
-      `grad_norm`, before clipping; `num_steps`, these steps; `finite`, whether
+      `expose_loss` of `reader`, not weighted, if there is one; `grad_norm`, of
+      both and before clipping; `num_steps`, these steps; `finite`, whether
       both are finite: if not, nothing was changed; `finished`, whether this was
       the batch's last segment; and, with several replicas, `stop`, whether any
       process wants to stop.
@@ -110,70 +146,76 @@ class SpriteTrainer(trainer.Trainer):
     self, batch: rollouts.RolloutBatch, stop: tf.Tensor
   ) -> dict[str, tf.Tensor]:
     """`update` in graph: loss and gradient, then the new weights."""
-    variables = self.predictor.learned_variables
-
-    def find(batch, stop):
-      """Runs in each replica on its part; all replicas return the same."""
-      part = distribution.Part()
-      segment, counted, state, stop_at = self._next_segment(batch, part)
-      num_steps = tf.reduce_sum(counted)
-      # No gradient is computed for frozen variables.
-      with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(variables)
-        logits, state, _ = self.predictor(rollouts.model_inputs(segment), state)
-        losses = self.predictor.loss(logits, rollouts.model_targets(segment))
-        # This replica's share of the mean over the whole batch.
-        loss = tf.reduce_sum(losses * part.take(counted, axis=1)) / num_steps
-      *gradients, loss, stop = part.sum(
-        [*tape.gradient(loss, variables), loss, tf.cast(stop, tf.float32)]
-      )
-      state = part.join(tf.nest.flatten(state))
-      gradients, norm = tf.clip_by_global_norm(
-        gradients, self._config.max_grad_norm
-      )
-      with tf.control_dependencies([*gradients, *state, stop]):
-        finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
-      finished = tf.equal(stop_at, tf.reduce_max(batch.length))
-      metrics = dict(
-        loss=loss,
-        grad_norm=norm,
-        num_steps=num_steps,
-        finite=finite,
-        finished=finished,
-      )
-      if self._strategy.num_replicas_in_sync > 1:
-        metrics['stop'] = stop > 0
-      return metrics, gradients, state, stop_at
 
     def apply(metrics, gradients, state, stop_at, finite):
       """Changes all variables in one graph call, safe from interrupts."""
 
       def change():
         distribution.assign(self.learning_rate, self._scheduled_learning_rate())
-        self.optimizer.apply(gradients, variables)
+        self.optimizer.apply(gradients, self.learned_variables)
         self._carry(state, stop_at, metrics['finished'])
         self.tally.add(
           metrics['loss'], metrics['grad_norm'], metrics['num_steps']
         )
+        if self.reader:
+          self.reader.add(metrics['expose_loss'])
 
       tf.cond(finite, change, lambda: None)
 
     local = self._strategy.experimental_local_results
-    found = self._strategy.run(find, args=(batch, stop))
+    found = self._strategy.run(self._find, args=(batch, stop))
     # No variable changes before every replica has the sums over all replicas.
     finite = tf.reduce_all(local(found[0]['finite']))
     self._strategy.run(apply, args=(*found, finite))
     return {name: local(value)[0] for name, value in found[0].items()}
 
-  def _next_segment(
-    self, batch: rollouts.RolloutBatch, part: distribution.Part
-  ) -> tuple[rollouts.RolloutBatch, tf.Tensor, cores.State, tf.Tensor]:
-    """A replica's part of the next segment.
+  def _find(
+    self, batch: rollouts.RolloutBatch, stop: tf.Tensor
+  ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor], list[tf.Tensor], tf.Tensor]:
+    """Runs in each replica on its part; all replicas return the same.
 
     Returns:
-      The segment; `rollouts.counted` of the whole batch; the state before the
-      segment; and the step after the segment.
+      What `update` returns; the clipped gradients; and for the next segment the
+      state, flat, and the step at which it starts.
     """
+    part = distribution.Part()
+    segment = self._next_segment(batch, part)
+    variables = self.learned_variables
+    # No gradient is computed for frozen variables.
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+      tape.watch(variables)
+      losses, state = self._losses(segment)
+      minimised = losses['loss']
+      if self.reader:
+        minimised += self._config.expose_weight * losses['expose_loss']
+    gradients, losses, stop = part.sum(
+      (
+        list(tape.gradient(minimised, variables)),
+        losses,
+        tf.cast(stop, tf.float32),
+      )
+    )
+    state = part.join(tf.nest.flatten(state))
+    gradients, norm = tf.clip_by_global_norm(
+      gradients, self._config.max_grad_norm
+    )
+    with tf.control_dependencies([*gradients, *state, stop]):
+      finite = tf.math.is_finite(losses['loss']) & tf.math.is_finite(norm)
+    metrics = dict(
+      **losses,
+      grad_norm=norm,
+      num_steps=segment.num_steps,
+      finite=finite,
+      finished=tf.equal(segment.stop_at, tf.reduce_max(batch.length)),
+    )
+    if self._strategy.num_replicas_in_sync > 1:
+      metrics['stop'] = stop > 0
+    return metrics, gradients, state, segment.stop_at
+
+  def _next_segment(
+    self, batch: rollouts.RolloutBatch, part: distribution.Part
+  ) -> _ReplicaSegment:
+    """A replica's part of the next segment."""
     start = self.start.read_value()
     stop_at = tf.minimum(
       start + self._config.segment_length, tf.reduce_max(batch.length)
@@ -187,7 +229,48 @@ class SpriteTrainer(trainer.Trainer):
       self._initial_state,
       [part.take(x.read_value(), axis=0) for x in self._carried],
     )
-    return segment, counted, state, stop_at
+    labels = None
+    if self.reader:
+      labels = exposing.find_labels(
+        batch, self._config.expose_offsets, start, stop_at
+      )
+      labels = exposing.ExposedLabels(*(part.take(x, axis=1) for x in labels))
+    return _ReplicaSegment(
+      steps=segment,
+      counted=part.take(counted, axis=1),
+      num_steps=tf.reduce_sum(counted),
+      labels=labels,
+      state=state,
+      stop_at=stop_at,
+    )
+
+  def _losses(
+    self, segment: _ReplicaSegment
+  ) -> tuple[dict[str, tf.Tensor], cores.State]:
+    """A replica's shares of the losses of the whole batch.
+
+    Returns:
+      `loss` and `expose_loss` as in `update`, to be summed over replicas; and
+      the state after the segment.
+    """
+    exposed = (self._config.expose,) if self.reader else ()
+    logits, state, held = self.predictor(
+      rollouts.model_inputs(segment.steps), segment.state, exposed
+    )
+    losses = self.predictor.loss(logits, rollouts.model_targets(segment.steps))
+    loss = tf.reduce_sum(losses * segment.counted) / segment.num_steps
+    shares = dict(loss=loss)
+    if self.reader:
+      shares['expose_loss'] = self.reader.loss(held[exposed[0]], segment.labels)
+    return shares, state
+
+  def finish_report(self) -> dict[str, float]:
+    """Adds `expose_loss`, mean over updates, if there is a reader."""
+    found = {}
+    if self.reader:
+      number = int(self.tally.updates_since.numpy())
+      found['expose_loss'] = self.reader.finish_report(number)
+    return {**super().finish_report(), **found}
 
   def _scheduled_learning_rate(self) -> tf.Tensor:
     """The learning rate, linear from the first batch of the run to the last."""

@@ -21,7 +21,9 @@ from dnc.system import errors
 from dnc.system import files
 from dnc.system import own_settings
 from dnc.system import progress
+from dnc.system import wording
 from dnc.training import checkpoints as checkpoints_lib
+from dnc.training import cores
 from dnc.training import distribution
 from dnc.training import loop
 from dnc.training import machine
@@ -165,6 +167,12 @@ class SpriteSession(session_lib.Session):
     done = int(self.trainer.tally.num_steps.numpy())
     return (config.num_rollouts * mean_length - done) / steps_per_second
 
+  def _loss_text(self, losses: Mapping[str, Any]) -> str:
+    text = super()._loss_text(losses)
+    if 'expose_loss' in losses:
+      text += f'  expose loss {wording.number(float(losses["expose_loss"]))}'
+    return text
+
   def quality_text(self, scores: Mapping[str, float]) -> str:
     """How good the model is."""
     return f'IoU {scores["iou"]:.3f}'
@@ -202,6 +210,7 @@ def train(
     'tbptt_length',
     config.core,
     distribution.num_workers(strategy),
+    cores.widths(config, config.core)[config.expose] if config.expose else 0,
   )
   distribution.check_batch_size(config.batch_size, strategy)
   try:

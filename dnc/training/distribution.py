@@ -207,8 +207,8 @@ class Part:
       return list(parts)
     return [self._context.all_gather(part, axis=0) for part in parts]
 
-  def sum(self, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Sums over the replicas, for every replica."""
+  def sum(self, values: Any) -> Any:
+    """Sums each tensor of a nest over the replicas, for every replica."""
     if self._number == 1:
-      return list(values)
-    return self._context.all_reduce(tf.distribute.ReduceOp.SUM, list(values))
+      return values
+    return self._context.all_reduce(tf.distribute.ReduceOp.SUM, values)

@@ -57,6 +57,7 @@ def training_memory(
   steps_flag: str,
   core: str = config_lib.DNC,
   num_workers: int = 1,
+  num_recorded: int = 0,
 ) -> dict[tuple[str, ...], int]:
   """Estimates the least memory that a training takes, in bytes.
 
@@ -68,6 +69,7 @@ def training_memory(
     steps_flag: the config's field that sets `num_steps`.
     core: one of `config.CORES`.
     num_workers: processes that share a batch, each on its own machine.
+    num_recorded: numbers of the state that the loss depends on at each step.
 
   Returns:
     Bytes, keyed by the config's fields that they depend on.
@@ -79,8 +81,9 @@ def training_memory(
   weights += output_size * (hidden + words)
   batch_size = config.batch_size / num_workers
   steps = num_steps * batch_size
-  # Gates, their gradients and the hidden states.
+  # Gates, their gradients and the hidden states; records and their gradients.
   images = steps * (_IMAGES * max(input_size, output_size) + 9 * hidden)
+  images += steps * 2 * num_recorded
   state = _state_size(config) if has_memory else 2 * hidden
   # One state for each chunk, and one for each step of a chunk.
   chunk = compiled.CHUNK_STEPS

@@ -170,13 +170,17 @@ class Session(abc.ABC):
   def quality_text(self, scores: Mapping[str, float]) -> str:
     """Describes how good the model is, from its scores."""
 
-  def _status_text(self, loss: float) -> str:
+  def _loss_text(self, losses: Mapping[str, Any]) -> str:
+    """Says the losses of an update or of a report, from its numbers."""
+    return f'loss {wording.number(float(losses["loss"]))}'
+
+  def _status_text(self, losses: Mapping[str, Any]) -> str:
     speed = self._speed.recent()
     scores = self._scored[1]
     return '  '.join(
       [
         self._position_text(),
-        f'loss {wording.number(loss)}',
+        self._loss_text(losses),
         *([self.quality_text(scores)] if scores else []),
         f'{speed[0]:,.0f} steps/s',
         f'{progress.duration(max(0.0, self._seconds_left(*speed)))} left',
@@ -187,19 +191,19 @@ class Session(abc.ABC):
     """Counts an update's steps; on a terminal, updates the status line."""
     self._speed.add(int(metrics['num_steps']))
     if self.console.is_terminal:
-      self.console.status(self._status_text(float(metrics['loss'])))
+      self.console.status(self._status_text(metrics))
 
   def report(self) -> None:
     """Reports the updates since the last report, and scores the model."""
     training = {
-      **self.trainer.tally.finish_report(),
+      **self.trainer.finish_report(),
       **self._settings(),
       'steps_per_second': self._speed.finish_report(),
     }
     scores = self._scores_now()
     number = self.trainer.num_updates
     if not self.console.is_terminal:
-      self.console(f'update {number}  {self._status_text(training["loss"])}')
+      self.console(f'update {number}  {self._status_text(training)}')
     self.summaries.training(number, training)
     self.summaries.validation(number, scores)
     self._append('report', training=training, validation=scores)

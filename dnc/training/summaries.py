@@ -15,7 +15,7 @@ import numpy as np
 from tensorboard.plugins.hparams import api as hp
 import tensorflow as tf
 
-from dnc.dsprites import variation
+from dnc.config import checks
 from dnc.visualize import memory_trace
 from dnc.visualize import pictures
 
@@ -24,7 +24,13 @@ SUMMARY_DIR = 'summaries'
 TRAINING = {
   'loss': (
     'The loss that training minimises, mean over the steps since the last '
-    'report.'
+    'report; without what --expose adds.'
+  ),
+  'expose_loss': (
+    'Loss of the linear layer of --expose, which reads the latents: nats for '
+    'the shape plus shares of the variances of the other latents, summed over '
+    '--expose_offsets, before it is multiplied by --expose_weight. Mean over '
+    'the updates since the last report.'
   ),
   'grad_norm': (
     'Global norm of the gradient before clipping, mean over the updates since '
@@ -131,7 +137,7 @@ def _as_hparam(value: object) -> str | int | float | bool:
   if value is None or value == ():
     return 'none'
   if isinstance(value, tuple):
-    return variation.shown(value)
+    return checks.shown(value)
   return value
 
 

@@ -30,3 +30,7 @@ class Trainer(snt.Module):
   def num_updates(self) -> int:
     """Number of updates so far."""
     return int(self.tally.num_updates.numpy())
+
+  def finish_report(self) -> dict[str, float]:
+    """Means since the last call, by name; includes `Tally.finish_report`."""
+    return self.tally.finish_report()

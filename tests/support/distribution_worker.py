@@ -26,7 +26,11 @@ _SCHEDULE = dict(
 # The core with the largest graph is tested on two devices, not with workers.
 LSTM = dataclasses.replace(training_runs.LSTM, **_SCHEDULE)
 DNC = dataclasses.replace(
-  training_runs.CONFIG, **_SCHEDULE, rollouts_per_epoch=2
+  training_runs.CONFIG,
+  **_SCHEDULE,
+  rollouts_per_epoch=2,
+  expose='memory',
+  expose_offsets=(-1, 3),
 )
 
 

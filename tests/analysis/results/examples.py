@@ -106,6 +106,13 @@ def evaluation_of(kind, seed):
   }
   if kind.asked is not None:
     _add_twin(found['probe'], kind.asked, gain, training.show_every > 1)
+  if training.expose:
+    found['probe']['scores']['test'][training.expose] = {
+      0: {'x_position': _score(gain + 0.1)}
+    }
+    found['probe']['beyond'][training.expose] = {
+      'controller': {0: {'x_position': dict(difference=0.05)}}
+    }
   if training.core == config_lib.DNC:
     course = dict(jolt=dict(share=0.5), lasting=dict(share=0.04))
     frozen = dict(jolt=None, lasting=None)

@@ -34,9 +34,21 @@ class KindsTest(parameterized.TestCase):
     for length in (5, 15, 50):
       self.assertEqual(of[f'truncation_{length}'].tbptt_length, length)
 
-  def test_one_seed_of_each_truncation(self):
+  def test_one_seed_of_each_truncation_and_each_weight(self):
     numbers = [kind.number(5) for kind in kinds.KINDS.values()]
-    self.assertEqual(numbers, [5, 5, 5, 5, 1, 1, 1, *[5] * 6])
+    self.assertEqual(numbers, [5, 5, 5, 5, 1, 1, 1, 1, 1, 1, *[5] * 6])
+
+  def test_weights_of_what_is_exposed(self):
+    weights = {
+      name: kind.expose_weight
+      for name, kind in kinds.KINDS.items()
+      if kind.expose_weight is not None
+    }
+    self.assertEqual(weights, dict(exposed_1=1, exposed_10=10, exposed_100=100))
+    exposed = kinds.KINDS['exposed_100'].training(0)
+    self.assertEqual(
+      (exposed.expose, exposed.expose_offsets), ('memory', (0, 5))
+    )
 
   def test_twins_of_the_task_have_the_same_controls(self):
     of = {name: kind.training(0) for name, kind in kinds.KINDS.items()}

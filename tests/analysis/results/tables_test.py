@@ -17,6 +17,7 @@ class TablesTest(tf.test.TestCase):
   def setUpClass(cls):
     super().setUpClass()
     planted = dict(model_b=2, lstm=1, frozen=2, show_every=2, recall=1)
+    planted['exposed_100'] = 2
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
       for name, number in planted.items():
         for seed in range(number):
@@ -108,6 +109,22 @@ class TablesTest(tf.test.TestCase):
       asked[:2] + asked[-3:], ['0.100', '-', '0.300', '-', '4.0%']
     )
     self.assertNotIn('earlier image asked', self._table('controller hidden')[1])
+
+  def test_those_trained_to_show_stand_beside_the_model_that_was_not(self):
+    columns, rows = self._table('weight')
+    self.assertEqual(
+      columns[:3],
+      ['loss, nats', 'memory: current', 'memory beyond controller: current'],
+    )
+    self.assertEqual(columns[-1], 'lost: exchanged memory')
+    self.assertEqual(list(rows)[2:], ['0', '100'])
+    self.assertEqual(
+      rows['0'], ['100.5 ± 6.4', '-', '-', '-', '-', '-', '4.0% ± 0.0%']
+    )
+    # 0.2 and 0.4.
+    self.assertEqual(rows['100'][1:4], ['0.300 ± 1.271', '0.050 ± 0.000', '-'])
+    title = kinds.KINDS['exposed_100'].title
+    self.assertNotIn(title, self._table('controller hidden')[1])
 
   def test_nothing_yet(self):
     text = tables.text({name: [] for name in kinds.KINDS})

@@ -56,6 +56,7 @@ class TrainingConfigTest(parameterized.TestCase):
     (dict(clip_value=3.5), 'dnc_16x16_seed0_505d8188'),
     (dict(report_interval=7), 'dnc_16x16_seed0_e20846fa'),
     (dict(show_every=1), 'dnc_16x16_seed0_e20846fa'),
+    (dict(expose=None), 'dnc_16x16_seed0_e20846fa'),
   )
   def test_names_stay(self, changes, name):
     # Pinned: folders and checkpoints of earlier versions have these names.
@@ -73,6 +74,9 @@ class TrainingConfigTest(parameterized.TestCase):
         'loss': {'loss': 'mean_squared_error'},
         'optimizer': {'optimizer': 'rmsprop'},
         'recall': {'recall': 0},
+        'expose': {'expose': 'memory'},
+        'expose_weight': {'expose': 'memory', 'expose_weight': 3.0},
+        'expose_offsets': {'expose': 'memory', 'expose_offsets': (0,)},
       }.get(field.name) or {field.name: getattr(config, field.name) + 1}
       names.add(dataclasses.replace(config, **changes).name())
     # Two fields change only the reports.
@@ -143,10 +147,64 @@ class TrainingConfigTest(parameterized.TestCase):
       config_lib.TrainingConfig(**changes)
 
   @parameterized.parameters(
+    (
+      dict(expose_weight=3.0),
+      '--expose_weight=3.0: must be left out without --expose',
+    ),
+    (
+      dict(expose_offsets=(0, 5)),
+      '--expose_offsets=0,5: must be left out without --expose',
+    ),
+    (
+      dict(expose='read_words', core='lstm'),
+      '--expose=read_words: must be controller_hidden with --core=lstm, which '
+      'has no memory',
+    ),
+    (
+      dict(expose='memory', freeze_core=True),
+      '--expose=memory: must be left out with --freeze_core',
+    ),
+    (
+      dict(expose='memory', expose_weight=0.0),
+      '--expose_weight=0.0: must be more than 0, at most 1e.30',
+    ),
+    (
+      dict(expose='memory', expose_offsets=(0, 0)),
+      '--expose_offsets=0,0: must be one or more numbers, each once',
+    ),
+    (
+      dict(expose='memory', expose_offsets=(-2, 0)),
+      '--expose_offsets=-2,0: must be in -1 to 24, less than --tbptt_length=25',
+    ),
+    (
+      dict(expose='memory', tbptt_length=5),
+      '--expose_offsets=0,5: must be in -1 to 4, less than --tbptt_length=5',
+    ),
+    (
+      dict(expose='memory', expose_offsets=(-1,), min_length=1),
+      '--expose_offsets=-1: must be in 0 to 0, less than --min_length=1',
+    ),
+  )
+  def test_exposing_that_is_not_allowed(self, changes, message):
+    with self.assertRaisesRegex(errors.UsageError, f'^{message}$'):
+      config_lib.TrainingConfig(**changes)
+
+  def test_exposing_has_defaults_of_its_own(self):
+    config = config_lib.make_training('quick', expose='memory')
+    self.assertEqual(
+      (config.expose_weight, config.expose_offsets), (10.0, (0, 5))
+    )
+    # As from JSON.
+    given = dict(expose_offsets=[5, 0], expose_weight=10.0)
+    same = config_lib.make_training('quick', expose='memory', **given)
+    self.assertEqual((same, same.name()), (config, config.name()))
+
+  @parameterized.parameters(
     (dict(show_every=25), 'dnc_16x16_show25_seed0_'),
     (dict(recall=0), 'dnc_16x16_recall0_seed0_'),
     (dict(recall=24, core='lstm'), 'lstm_recall24_seed0_'),
     (dict(show_every=4, freeze_core=True), 'dnc_16x16_show4_frozen_seed0_'),
+    (dict(recall=4, expose='memory'), 'dnc_16x16_recall4_expose_memory_seed0_'),
   )
   def test_names_of_twins(self, changes, start):
     self.assertStartsWith(config_lib.make_training(**changes).name(), start)

@@ -35,6 +35,12 @@ class NextSpriteTest(tf.test.TestCase):
       self.assertIn('In this twin of the task', text)
       self.assertIn(said.replace('\n', ' '), text.replace('\n', ' '))
 
+  def test_a_model_trained_to_show_is_not_said_to_be_never_told(self):
+    self.assertIn('never told', self._task.describe(dict(expose=None)))
+    text = self._task.describe(dict(expose='read_words')).replace('\n', ' ')
+    self.assertNotIn('never told', text)
+    self.assertIn('read them off its read words', text)
+
   def test_sequences_are_those_of_the_evaluation(self):
     config = config_lib.TrainingConfig(
       memory_size=3, word_size=2, num_read_heads=2, hidden_size=4

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from dnc import unroll
+from dnc.dsprites import latents
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring
 from dnc.next_sprite import trainer as trainer_lib
@@ -195,6 +196,58 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
     batch, trainer = self._short(core='lstm', **_NO_MEMORY, **changes)
     losses = [float(trainer.update(batch)['loss']) for _ in range(60)]
     self.assertLess(losses[-1], losses[0] / 2)
+
+  def test_learns_to_show(self):
+    settings = dict(core='lstm', **_NO_MEMORY)
+    batch, plain = self._short(**settings)
+    _, trainer = self._short(
+      **settings,
+      expose='controller_hidden',
+      expose_weight=20.0,
+      expose_offsets=(-1, 3),
+    )
+    # Only what it needs is added to the variables, after the others.
+    own = [*trainer.reader.variables, *trainer.optimizer.m[-2:]]
+    own = {v.ref() for v in [*own, *trainer.optimizer.v[-2:]]}
+    self.assertEqual(
+      [v.name for v in trainer.variables if v.ref() not in own],
+      [v.name for v in plain.variables],
+    )
+    self.assertLen(trainer.variables, len(plain.variables) + 7)
+    self.assertIsNone(plain.reader)
+    first = trainer.update(batch)
+    self.assertAllEqual(first['loss'], plain.update(batch)['loss'])
+    # It starts from the means; the last step has no next sprite.
+    expected = 0.0
+    for classes in (batch.classes[1:], batch.classes[:-3]):
+      expected += np.log(3)
+      for number, grid in list(enumerate(latents.VALUES))[1:]:
+        values = grid[classes[..., number]]
+        expected += np.mean((values - grid.mean()) ** 2) / grid.var()
+    self.assertAllClose(first['expose_loss'], expected, rtol=1e-5)
+    for _ in range(59):
+      last = trainer.update(batch)
+    self.assertLess(float(last['loss']), float(first['loss']) / 2)
+    self.assertLess(float(last['expose_loss']), expected / 2)
+    self.assertEqual(
+      trainer.finish_report().keys(),
+      {
+        'loss',
+        'grad_norm',
+        'expose_loss',
+      },
+    )
+
+  def test_the_graph_without_exposing_takes_no_labels(self):
+    graph = self._trainer().update_graph.get_concrete_function().graph
+    # The classes of all steps, the only such input.
+    kind = (tf.int32, [None, 2, 5])
+    labels = [x for x in graph.inputs if (x.dtype, x.shape.as_list()) == kind]
+    (cut,) = labels[0].consumers()
+    self.assertLen(labels, 1)
+    # They are cut with all else, and not used.
+    self.assertEqual(cut.type, 'StridedSlice')
+    self.assertEmpty(cut.outputs[0].consumers())
 
   def test_squared_error_is_of_probabilities(self):
     trainer = self._trainer(

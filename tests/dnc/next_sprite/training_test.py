@@ -27,8 +27,10 @@ from dnc.training import summaries
 from tests.support import testing_data
 from tests.support import training_runs
 
-# Most tests do not depend on the core. Only DncTest uses a memory.
-_CONFIG = training_runs.LSTM
+# Most tests do not depend on the core. Only DncTest uses a memory. What is
+# exposed must be stopped, resumed, restored and replayed as all else.
+_CONFIG = dataclasses.replace(training_runs.LSTM, expose='controller_hidden')
+_OF_EXPOSING = {'expose_loss'}
 _WILD = dict(learning_rate=1e30, max_grad_norm=1e30, clip_value=0.0)
 
 
@@ -111,7 +113,7 @@ class DncTest(_WholeRun, tf.test.TestCase):
       ):
         tags.update(value.tag for value in event.summary.value)
     self.assertContainsSubset(
-      {f'training/{name}' for name in summaries.TRAINING}
+      {f'training/{name}' for name in summaries.TRAINING.keys() - _OF_EXPOSING}
       | {f'validation/{name}' for name in self._result}
       | {'validation/true_beside_predicted', 'memory/words', 'memory/links'},
       tags,
@@ -171,7 +173,7 @@ class TrainTest(_WholeRun, tf.test.TestCase):
   def test_reported_loss_is_the_mean_over_steps(self):
     # The same updates by hand.
     trainer = trainer_lib.SpriteTrainer(_CONFIG, testing_data.rendered_table())
-    losses, steps = [], []
+    losses, steps, exposed = [], [], []
     for metrics in itertools.islice(
       training.updates(
         _CONFIG, testing_data.rendered_table(), trainer, threading.Event()
@@ -180,11 +182,27 @@ class TrainTest(_WholeRun, tf.test.TestCase):
     ):
       losses.append(float(metrics['loss']))
       steps.append(float(metrics['num_steps']))
+      exposed.append(float(metrics['expose_loss']))
     first = runs.read_metrics(self._whole)[1]
     self.assertEqual((first['kind'], first['update']), ('report', 7))
     self.assertAllClose(
       first['training']['loss'], np.average(losses, weights=steps), rtol=1e-6
     )
+    self.assertAllClose(
+      first['training']['expose_loss'], np.mean(exposed), rtol=1e-6
+    )
+    line = next(x for x in self._log.lines if x.startswith('update 7 '))
+    self.assertRegex(line, r'  loss [\d.]+  expose loss [\d.]+  ')
+
+  def test_the_layer_that_reads_is_no_part_of_the_model(self):
+    trained = training.restore(self._whole).model
+    plain = model.SpritePredictor(training_runs.LSTM)
+    shapes = [
+      [(v.name, v.shape) for v in x.variables] for x in (trained, plain)
+    ]
+    self.assertEqual(*shapes)
+    # And it is trained.
+    self.assertNotAllEqual(trained.variables[-1], plain.variables[-1])
 
   def test_keeps_the_last_three_and_the_best(self):
     rows = runs.read_metrics(self._whole)

@@ -40,6 +40,14 @@ class MachineTest(absltest.TestCase):
     )
     self.assertLess(_gigabytes(without, 100, config_lib.LSTM), least)
 
+  def test_what_the_loss_depends_on_is_kept(self):
+    sizes = (_MODEL_A, 4101, 4096, 100, 'tbptt_length')
+    names = ('batch_size', 'tbptt_length')
+    plain = machine.training_memory(*sizes)[names]
+    more = machine.training_memory(*sizes, num_recorded=7)[names]
+    # Records and gradients, floats of 4 bytes.
+    self.assertEqual(more - plain, 2 * 7 * 100 * _MODEL_A.batch_size * 4)
+
   def test_workers_share_a_batch(self):
     sizes = (_MODEL_A, 4101, 4096, 100, 'tbptt_length')
     alone = machine.training_memory(*sizes)

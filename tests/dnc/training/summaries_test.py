@@ -22,6 +22,7 @@ _HPARAMS = dict(
   limit=None,
   varying=('x_position', 'y_position'),
   fixed=(('shape', 2), ('scale', 5)),
+  expose_offsets=(0, 5),
 )
 _SCORES = dict(
   loss='Squared distance, mean over sequences.',
@@ -110,6 +111,7 @@ class SummariesTest(tf.test.TestCase, parameterized.TestCase):
         limit='none',
         varying='x_position,y_position',
         fixed='shape:2,scale:5',
+        expose_offsets='0,5',
       ),
     )
     self.assertStartsWith(info.group_name, os.path.basename(model_dir))

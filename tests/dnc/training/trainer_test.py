@@ -16,6 +16,7 @@ class TrainerTest(tf.test.TestCase):
     self.assertEqual(trainer.num_updates, 0)
     trainer.tally.add(tf.constant(1.0), tf.constant(1.0), tf.constant(2))
     self.assertEqual(trainer.num_updates, 1)
+    self.assertEqual(trainer.finish_report(), dict(loss=1.0, grad_norm=1.0))
 
 
 if __name__ == '__main__':
