@@ -1,6 +1,7 @@
 """Helpers that the tests share.
 
-tables.py      Markdown tables, and writing results
-figures.py     figures, as SVG or pixels
-statistics.py  confidence intervals
+tables.py        Markdown tables, and writing results
+figures.py       figures, as SVG or pixels
+statistics.py    confidence intervals
+feature_sums.py  sums over steps, for least squares
 """
