@@ -36,6 +36,10 @@ Twins of the task that need a memory. R² of the x that is needed: with
 `--show_every` that of the current sprite where its image is hidden, with
 `--recall` that of the sprite asked for; and what the memory adds of it to the
 controller. *Lost*: what lasts of a lesion."""
+_ABOUT_SLOPES = """\
+How far the predicted sprite moves when what a probe reads of it, from the words
+read or the memory, is shifted by 1: 1 if it follows, 0 if it stays. Twins stand
+beside the post's task."""
 _NOT_YET = 'none yet'
 _NONE = '-'
 
@@ -56,6 +60,7 @@ _LESIONS = {
 
 def text(found: Found) -> str:
   """Returns all tables in Markdown."""
+  every = found
   twins = {k: v for k, v in found.items() if kinds.KINDS[k].asked is not None}
   parts = [_ABOUT, _prediction(found)]
   found = {k: v for k, v in found.items() if k not in twins}
@@ -80,7 +85,19 @@ def text(found: Found) -> str:
   parts += _titled('', _rows(found, lost, '{:.2%}'.format))
   if any(twins.values()):
     parts += ['### Where memory is needed', _ABOUT_TWINS, _of_twins(twins)]
-  return '\n\n'.join([*parts, _versions({**found, **twins})])
+  slopes = {
+    f'{probe.naming.in_words(name)}: {probe.naming.in_words(label)}': (
+      reading.SLOPE,
+      name,
+      label,
+    )
+    for name in ('read_words', 'memory')
+    for label in _POSITIONS
+  }
+  of_slopes = _titled('', _rows(every, slopes, '{:z.2f}'.format))
+  if of_slopes:
+    parts += ['### Test 4: what follows', _ABOUT_SLOPES, *of_slopes]
+  return '\n\n'.join([*parts, _versions(every)])
 
 
 def _prediction(found: Found) -> str:
