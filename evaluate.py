@@ -37,7 +37,8 @@ class EvaluateOptions(settings.Settings):
     (*config_lib.TESTS, _ALL),
     'Which test to run. probe: Test 1, a linear probe; mi: Test 2, mutual '
     'information; lesion: Test 3, lesions of the memory, the only test for '
-    'models of repeat_copy; all: all tests.',
+    'models of repeat_copy; intervention: Test 4, predictions from a changed '
+    'memory; all: all tests.',
     settings.RUN,
   )
   preset: str | None = settings.choice(

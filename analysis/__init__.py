@@ -6,6 +6,7 @@ evaluated_run.py     the run: its folder, and the rollouts and traces of each
 probe/               Test 1: linear probes from the memory to labels
 mutual_information/  Test 2: each memory location against a sequence
 lesion/              Test 3: a model with its memory cut
+intervention/        Test 4: predictions from a memory that is changed
 pooling/             means over runs that differ by their seeds
 report/              all results on one page, as HTML and in TensorBoard
 results/             trains and evaluates what docs/RESULTS.md compares

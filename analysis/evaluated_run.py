@@ -129,7 +129,7 @@ class EvaluatedRun:
     return recording.widths(self.trained.config)
 
   def spec(self) -> rollouts.RolloutSpec:
-    """The rollouts of Tests 1 and 3."""
+    """The rollouts of Tests 1, 3 and 4."""
     return rollouts.evaluation_spec(self.evaluation, self.trained.config)
 
   def probed(self) -> tuple[str, ...]:

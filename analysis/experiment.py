@@ -9,6 +9,7 @@ folder, under `evaluation/`:
   probe.md, probe.json               Test 1
   mutual_information.md, .json       Test 2
   lesion.md, lesion.json             Test 3
+  intervention.md, .json             Test 4
   report.html, .md, .json, figures/  all results, if all tests were requested
 
 `evaluate_all` does so for runs that differ by their seeds alone, and writes the
@@ -29,6 +30,7 @@ import numpy as np
 import tensorflow as tf
 
 from analysis import evaluated_run
+from analysis import intervention
 from analysis import lesion
 from analysis import mutual_information
 from analysis import pooling
@@ -38,6 +40,7 @@ from dnc import config as config_lib
 from dnc import dnc
 from dnc.config import runs
 from dnc.dsprites import latents
+from dnc.next_sprite import model as model_lib
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring
 from dnc.system import errors
@@ -78,9 +81,10 @@ def evaluate(
   Returns:
     Results by test: `prediction`, a dict of means per step; `probe`, a
     `probe.ProbeResult`; `mi`, by representation, a
-    `mutual_information.MutualInformationResult`; and `lesion`, a
-    `lesion.LesionResult`. Tests that were not requested, or that the task or
-    the core does not allow, are left out.
+    `mutual_information.MutualInformationResult`; `lesion`, a
+    `lesion.LesionResult`; and `intervention`, an
+    `intervention.InterventionResult`. Tests that were not requested, or that
+    the task or the core does not allow, are left out.
 
   Raises:
     UsageError: if there is no such run, it has diverged, its traces are another
@@ -201,12 +205,14 @@ def _possible_tests(run: evaluated_run.EvaluatedRun) -> list[str]:
   tests = list(run.evaluation.tests)
   if 'mi' in tests:
     _check_locations(run)
-  if 'lesion' in tests and not _has_memory(run):
-    message = f'a run of --core={run.trained.config.core} has no memory'
-    if tests == ['lesion']:
-      raise errors.UsageError(f'--test=lesion: {message}')
-    run.console(f'no Test 3: {message}')
-    tests.remove('lesion')
+  message = f'a run of --core={run.trained.config.core} has no memory'
+  for name in _OF_MEMORY:
+    if name not in tests or _has_memory(run):
+      continue
+    if tests == [name]:
+      raise errors.UsageError(f'--test={name}: {message}')
+    run.console(f'no {_TESTS[name][0]}: {message}')
+    tests.remove(name)
   return tests
 
 
@@ -427,8 +433,36 @@ def _run_lesion(run: evaluated_run.EvaluatedRun) -> lesion.LesionResult:
   return result
 
 
+def _run_intervention(
+  run: evaluated_run.EvaluatedRun,
+) -> intervention.InterventionResult:
+  """Test 4."""
+  config = run.trained.config
+  untrained = None
+  if not config.freeze_core:
+    untrained = model_lib.SpritePredictor(config)
+  result = intervention.measure(
+    run.trained.model,
+    run.table,
+    run.spec(),
+    run.evaluation.num_intervened,
+    run.evaluation.seed,
+    untrained,
+    run.console,
+  )
+  run.write(
+    'intervention',
+    intervention.tables.text(result),
+    intervention.tables.data(result, run.about()),
+  )
+  return result
+
+
 _TESTS = {
   'probe': ('Test 1', _run_probe),
   'mi': ('Test 2', _run_mutual_information),
   'lesion': ('Test 3', _run_lesion),
+  'intervention': ('Test 4', _run_intervention),
 }
+# Tests of models that have a memory.
+_OF_MEMORY = ('lesion', 'intervention')

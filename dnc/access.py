@@ -219,13 +219,12 @@ class MemoryAccess(snt.RNNCore):
       values=inputs['write_vectors'],
     )
     linkage = self._linkage(write_weights, prev_state.linkage)
-    read_weights = self._read_weights(
+    read_words, read_weights = self.read(
       inputs,
       memory=memory,
       prev_read_weights=prev_state.read_weights,
       link=linkage.link,
     )
-    read_words = self._read(memory, read_weights)
     return read_words, AccessState(
       memory=memory,
       read_weights=read_weights,
@@ -233,6 +232,28 @@ class MemoryAccess(snt.RNNCore):
       linkage=linkage,
       usage=usage,
     )
+
+  def read(
+    self,
+    inputs: dict[str, tf.Tensor],
+    memory: tf.Tensor,
+    prev_read_weights: tf.Tensor,
+    link: tf.Tensor,
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Reads a memory that has been written.
+
+    Args:
+      inputs: the interface.
+      memory: M_t, float tensor `[batch, N, W]`.
+      prev_read_weights: w_{t-1}^r, float tensor `[batch, num_reads, N]`.
+      link: L_t, float tensor `[batch, num_writes, N, N]`.
+
+    Returns:
+      r_t, float tensor `[batch, num_reads, W]`, and w_t^r, `[batch, num_reads,
+      N]`.
+    """
+    read_weights = self._read_weights(inputs, memory, prev_read_weights, link)
+    return self._read(memory, read_weights), read_weights
 
   def split_interface(self, flat: tf.Tensor) -> dict[str, tf.Tensor]:
     """Splits an interface vector xi_t and bounds its gates.
@@ -333,11 +354,7 @@ class MemoryAccess(snt.RNNCore):
     The modes have the order of the reference: backward, forward, content. With
     several write heads, b_t and f_t have a mode for each.
 
-    Args:
-      inputs: the interface.
-      memory: M_t, float tensor `[batch, N, W]`.
-      prev_read_weights: w_{t-1}^r, float tensor `[batch, num_reads, N]`.
-      link: L_t, float tensor `[batch, num_writes, N, N]`.
+    Args and shapes are those of `read`.
 
     Returns:
       w_t^r, float tensor `[batch, num_reads, N]`; sums to at most 1.

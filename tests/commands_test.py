@@ -94,13 +94,14 @@ class CommandsTest(tf.test.TestCase):
     (first,) = (
       i for i, line in enumerate(lines) if line.startswith('Test 1, ')
     )
-    for i in range(3):
+    for i in range(4):
       line = lines[first + i]
       self.assertRegex(line, rf'^Test {i + 1}, .*\? (Yes|No|Cannot tell)')
       self.assertLessEqual(len(line.partition('? ')[2].split()), 30)
-    header, *table = lines[first + 3 : -1]
+    header, *table = lines[first + 4 : -1]
     self.assertRegex(header, '^ +read words +memory$')
-    self.assertRegex(table[-1], r'^used +\S+ +\S+$')
+    self.assertRegex(table[-2], r'^used +\S+ +\S+$')
+    self.assertRegex(table[-1], r'^follows +\S.*')
     self.assertLess(max(map(len, table)), 80)
     self.assertRegex(lines[-1], '^report: runs/.*/evaluation/report.html$')
 
@@ -128,7 +129,8 @@ class CommandsTest(tf.test.TestCase):
       self._evaluate(copy)
     self.assertIn('traces: reading', output.getvalue())
     self.assertNotIn('traces: writing', output.getvalue())
-    for name in ('report.md', 'probe.md', 'mutual_information.md', 'lesion.md'):
+    tables = ('probe', 'mutual_information', 'lesion', 'intervention')
+    for name in ('report.md', *(f'{x}.md' for x in tables)):
       texts = []
       for run in (self._shared, copy):
         with open(os.path.join(run.folder, name), encoding='utf-8') as file:

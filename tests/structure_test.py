@@ -21,7 +21,12 @@ _CORE = (
   'dnc.unroll',
   'dnc.reference_weights',
 )
-_TESTS = ('analysis.probe', 'analysis.mutual_information', 'analysis.lesion')
+_TESTS = (
+  'analysis.probe',
+  'analysis.mutual_information',
+  'analysis.lesion',
+  'analysis.intervention',
+)
 # Our modules that a module or package may import, besides itself. All imports
 # count: at the top, in functions, and for types.
 _ALLOWED = {

@@ -1,7 +1,8 @@
 """Helpers that the tests share.
 
-tables.py      Markdown tables, and writing results
-figures.py     figures, as SVG or pixels
-statistics.py  confidence intervals
-arrays.py      checks of what callers give
+tables.py        Markdown tables, and writing results
+figures.py       figures, as SVG or pixels
+statistics.py    confidence intervals
+feature_sums.py  sums over steps, for least squares
+arrays.py        checks of what callers give
 """

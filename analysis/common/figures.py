@@ -233,8 +233,9 @@ def bands(
   y_label: str,
   linear: float | None = None,
   mark: float | None = None,
+  x_ticks: Sequence[float] | None = None,
 ) -> figure.Figure:
-  """Draws curves with their intervals over a logarithmic x axis.
+  """Draws curves with their intervals over an x axis.
 
   Args:
     curves: by name, at most as many as `_COLOURS`; float `[points, 4]`: x,
@@ -244,9 +245,10 @@ def bands(
     linear: the y axis is linear up to this size and logarithmic beyond; None:
       linear throughout.
     mark: x at which a dotted line is drawn.
+    x_ticks: the ticks of a linear x axis; None: the axis is logarithmic.
   """
   with _drawing(3.4) as drawn:
-    axes = drawn.add_subplot(xscale='log')
+    axes = drawn.add_subplot(xscale='log' if x_ticks is None else 'linear')
     if linear is not None:
       axes.set_yscale('symlog', linthresh=linear)
     for colour, (name, curve) in zip(_COLOURS.values(), curves.items()):
@@ -256,6 +258,8 @@ def bands(
     axes.axhline(0, color='black', lw=0.8, ls=':')
     if mark is not None:
       axes.axvline(mark, color='black', lw=0.8, ls=':')
+    if x_ticks is not None:
+      axes.set_xticks(x_ticks)
     axes.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:g}'))
     if linear is not None:
       _set_ticks(axes.yaxis, linear)
@@ -286,4 +290,29 @@ def curves(
       axes.grid(color='#dddddd', lw=0.6)
     shown = all_axes[0].get_legend_handles_labels()
     drawn.legend(*shown, loc='outside lower left', frameon=False)
+  return drawn
+
+
+def rows_of_images(
+  rows: Mapping[str, np.ndarray], titles: Sequence[str], label: str
+) -> figure.Figure:
+  """Draws images in rows, one below the other.
+
+  Args:
+    rows: by name, float `[columns, height, width]` of 0 (black) to 1 (white).
+    titles: of the columns.
+    label: what the titles are of.
+  """
+  size = 0.84 * _WIDTH / len(titles)
+  with _drawing(size * len(rows) + 0.5) as drawn:
+    all_axes = drawn.subplots(len(rows), len(titles), squeeze=False)
+    for (name, images), row in zip(rows.items(), all_axes):
+      for axes, image in zip(row, images):
+        axes.imshow(image, cmap='gray', vmin=0, vmax=1, interpolation='nearest')
+        axes.set_xticks([])
+        axes.set_yticks([])
+      row[0].set_ylabel(name, rotation=0, ha='right', va='center', fontsize=8)
+    for axes, title in zip(all_axes[-1], titles):
+      axes.set_xlabel(title, fontsize=8)
+    drawn.supxlabel(label, fontsize=9)
   return drawn

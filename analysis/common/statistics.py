@@ -17,6 +17,18 @@ _PERCENTILES = (2.5, 97.5)
 Interval = tuple[float, float]
 
 
+def draws(
+  seed: int | Sequence[int], number: int, num_resamples: int
+) -> np.ndarray:
+  """Draws resamples: how often each of `number` rollouts is in each of them.
+
+  Returns:
+    int64 `[num_resamples, number]`.
+  """
+  rng = np.random.default_rng(seed)
+  return rng.multinomial(number, np.full(number, 1 / number), num_resamples)
+
+
 def interval(replicates: np.ndarray) -> Interval | None:
   """Returns the 95 % percentile interval of a bootstrap.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis import intervention
 from analysis import lesion
 from analysis import probe
 from analysis.common import statistics
@@ -54,6 +55,8 @@ class PooledResult:
     lost: of Test 3, by lesion, shares of the gain over the baseline: 'all
       steps', and the 'jolt' after a cut and what is 'lasting'.
     lesions: names of the lesions in words.
+    slopes: of Test 4, by what is changed and the latent, and by the kind of
+      direction; of the sprite that is asked for.
   """
 
   number: int
@@ -64,6 +67,7 @@ class PooledResult:
   nats: Mapping[str, Mapping[int, OverModels]]
   lost: Mapping[str, Mapping[str, OverModels]]
   lesions: Mapping[str, str]
+  slopes: Mapping[str, Mapping[str, OverModels]]
 
 
 def pool(found: Sequence[Mapping[str, Any]]) -> PooledResult:
@@ -84,6 +88,7 @@ def pool(found: Sequence[Mapping[str, Any]]) -> PooledResult:
       for each in of_test.get('lesion', [])[:1]
       for name in each.comparisons
     },
+    slopes=_slopes(of_test.get('intervention', [])),
   )
 
 
@@ -158,4 +163,15 @@ def _lost(found: Sequence[lesion.LesionResult]) -> dict[str, Any]:
     name: _each([shares(each, name) for each in found])
     for first in found[:1]
     for name in first.comparisons
+  }
+
+
+def _slopes(
+  found: Sequence[intervention.InterventionResult],
+) -> dict[str, dict[str, OverModels]]:
+  by_row = [intervention.verdict.all_slopes(each) for each in found]
+  return {
+    row: _each([each[row] for each in by_row])
+    for first in by_row[:1]
+    for row in first
   }

@@ -9,6 +9,7 @@ import dataclasses
 import os
 from typing import Any
 
+from analysis import intervention
 from analysis import probe
 from analysis.common import tables
 from analysis.pooling import models
@@ -69,6 +70,13 @@ def text(
       '## Test 3: what lesions cost',
       'As a share of the gain over a constant prediction.',
       _grid(result.lost, result.lesions.get, str, '{:z.1%}'),
+    ]
+  if result.slopes:
+    parts += [
+      '## Test 4: what follows a shifted reading',
+      'The shift of the predicted sprite over that of the reading: 1 if it '
+      'follows. Beside it, changes of the same length along other directions.',
+      _grid(result.slopes, str, intervention.naming.kind, '{:z.2f}'),
     ]
   runs = '\n'.join(f'- {tables.code(x)}' for x in about['model_dirs'])
   parts += ['## What was run', tables.code(about['command']), runs]

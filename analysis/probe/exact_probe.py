@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn import linear_model
 
+from analysis.common import feature_sums
 from analysis.probe import labels as labels_lib
 from analysis.probe import step_sums
 
@@ -43,7 +44,7 @@ def whitening(features: np.ndarray) -> np.ndarray:
     return np.zeros([features.shape[1], 1], np.float32)
   covariance = np.cov(features.T, bias=True).reshape([features.shape[1]] * 2)
   variances, directions = np.linalg.eigh(covariance)
-  kept = variances > step_sums.RIDGE * variances.mean()
+  kept = variances > feature_sums.RIDGE * variances.mean()
   # At least one direction is kept, even if nothing varies.
   kept[-1] = True
   scale = np.sqrt(np.maximum(variances[kept], np.finfo(np.float32).tiny))
@@ -202,7 +203,7 @@ class ExactProbes:
     """Steps that probes of wide representations are fitted to; 0 if none."""
     return max((wide.num_steps for wide in self._wide.values()), default=0)
 
-  def of_wide(self, name: str) -> step_sums.FeatureSums:
+  def of_wide(self, name: str) -> feature_sums.FeatureSums:
     """Sums over the numbers of a wide representation, one of `names`."""
     return self._wide[name].of_features
 

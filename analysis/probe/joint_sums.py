@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from analysis.common import feature_sums
 from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
 from analysis.probe import step_sums
@@ -162,7 +163,7 @@ def components(
   covariance: np.ndarray,
   num_given: int,
   variances: np.ndarray | None = None,
-  least: float = step_sums.RIDGE,
+  least: float = feature_sums.RIDGE,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Finds uncorrelated components: of given numbers, then of what others add.
 
@@ -199,7 +200,7 @@ def least_squares(
   moments: Moments,
   num_given: int,
   variances: np.ndarray | None = None,
-  least: float = step_sums.RIDGE,
+  least: float = feature_sums.RIDGE,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Least squares from given numbers, and from these and the others.
 
@@ -224,7 +225,7 @@ class WithoutWide:
   """
 
   def __init__(
-    self, sums: JointSums, wide: str, of_wide: step_sums.FeatureSums
+    self, sums: JointSums, wide: str, of_wide: feature_sums.FeatureSums
   ):
     """Constructs it.
 
@@ -286,7 +287,7 @@ def discriminant(
   safe = np.where(occurs, share, 1)
   apart, solved = cross / safe, kernel / safe
   # Where classes do not overlap, the covariance within them is rounding.
-  within = (1 + step_sums.RIDGE) * np.eye(len(share))
+  within = (1 + feature_sums.RIDGE) * np.eye(len(share))
   within -= share[:, np.newaxis] * (apart.T @ solved)
   solved = solved @ np.linalg.inv(within)
   log_share = np.where(occurs, np.log(safe), step_sums.NEVER)

@@ -32,8 +32,8 @@ def resamples(seed: int, number: int, num_resamples: int) -> np.ndarray:
     float64 `[1 + num_resamples, number]`; the first row is all ones, the
     rollouts themselves.
   """
-  rng = np.random.default_rng((seed, number, _BOOTSTRAP))
-  drawn = rng.multinomial(number, np.full(number, 1 / number), num_resamples)
+  key = seed, number, _BOOTSTRAP
+  drawn = statistics.draws(key, number, num_resamples)
   return np.concatenate([np.ones([1, number]), drawn])
 
 

@@ -9,12 +9,9 @@ import functools
 import numpy as np
 from scipy import linalg
 
+from analysis.common import feature_sums
 from analysis.probe import labels as labels_lib
 
-# Added to the variance of each number, relative to the mean variance of all.
-# Numbers that differ only by float32's rounding then count as equal, and
-# solutions hardly change.
-RIDGE = 1e-8
 _WIDE_BLOCK = 4096
 # Replaces the logarithm of the share of a class that never occurs.
 NEVER = -1e9
@@ -32,49 +29,7 @@ def labelled_outputs(
   return spec.as_outputs(labels) * has_label[..., np.newaxis], has_label
 
 
-def _solve(covariance: np.ndarray, right: np.ndarray) -> np.ndarray:
-  variance = np.trace(covariance) / len(covariance)
-  if not variance > 0:
-    return np.zeros_like(right)
-  ridge = RIDGE * variance * np.eye(len(covariance))
-  return np.linalg.solve(covariance + ridge, right)
-
-
-class FeatureSums:
-  """Sums over the steps that have a task's label.
-
-  Attributes:
-    products: float64 `[width, width]`, sums of products of two numbers.
-    count: number of steps.
-    mean: float64 `[width]`, of each number.
-  """
-
-  def __init__(self, total: np.ndarray, products: np.ndarray, count: float):
-    self.products = products
-    self.count = count
-    self.mean = total / count if count else total
-
-  @property
-  def covariance(self) -> np.ndarray:
-    """float64 `[width, width]`."""
-    return self.products / self.count - np.outer(self.mean, self.mean)
-
-  def solve(self, right: np.ndarray) -> np.ndarray:
-    """Returns covariance^-1 @ right; `[width, n]` both."""
-    return _solve(self.covariance, right)
-
-  def solve_within(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Returns W^-1 @ means, for the covariance W within classes.
-
-    Args:
-      means: float64 `[width, class]`, of the steps of each class.
-      counts: float64 `[class]`, steps of each class.
-    """
-    between = (means * counts) @ means.T
-    return _solve((self.products - between) / self.count, means)
-
-
-class _FactoredSums(FeatureSums):
+class _FactoredSums(feature_sums.FeatureSums):
   """`FeatureSums` of wide representations: factorised once for all tasks.
 
   The covariance within classes is the total covariance minus that between
@@ -87,7 +42,9 @@ class _FactoredSums(FeatureSums):
     variance = np.trace(covariance) / len(covariance)
     if not variance > 0:
       return None
-    covariance[np.diag_indices_from(covariance)] += RIDGE * variance
+    covariance[np.diag_indices_from(covariance)] += (
+      feature_sums.RIDGE * variance
+    )
     return linalg.cho_factor(covariance, overwrite_a=True)
 
   def solve(self, right: np.ndarray) -> np.ndarray:
@@ -155,8 +112,10 @@ class StepSums:
     self._cross += (features.T @ flat).reshape(self._cross.shape)
 
   def of_task(
-    self, task: int, kind: type[FeatureSums] = FeatureSums
-  ) -> FeatureSums:
+    self,
+    task: int,
+    kind: type[feature_sums.FeatureSums] = feature_sums.FeatureSums,
+  ) -> feature_sums.FeatureSums:
     """Sums over the steps that have a task's label."""
     total, products, count = (
       whole - without for whole, without in zip(self._all, self._missing[task])
@@ -164,7 +123,7 @@ class StepSums:
     return kind(total, products, float(count))
 
   def probe(
-    self, task: int = 0, sums: FeatureSums | None = None
+    self, task: int = 0, sums: feature_sums.FeatureSums | None = None
   ) -> tuple[np.ndarray, np.ndarray]:
     """Solves for the exact probe of a task: kernel and bias.
 
@@ -228,7 +187,7 @@ class WideSums:
     self._waiting, self._num_waiting = [], 0
 
   @functools.cached_property
-  def of_features(self) -> FeatureSums:
+  def of_features(self) -> feature_sums.FeatureSums:
     """Sums over all steps, after the last `add`."""
     self._flush()
     return self._sums.of_task(0, _FactoredSums)

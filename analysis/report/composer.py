@@ -19,6 +19,7 @@ import sklearn
 import sonnet
 import tensorflow as tf
 
+from analysis import intervention
 from analysis import lesion
 from analysis import mutual_information
 from analysis import probe
@@ -83,6 +84,12 @@ _TESTS = {
       }
       for name, changes in result.comparisons.items()
     },
+  ),
+  'intervention': _Test(
+    'Test 4, is what its {held} holds used as such?',
+    intervention.verdict.text,
+    sections_lib.add_intervention,
+    lambda result: dataclasses.asdict(result)['effects'],
   ),
 }
 

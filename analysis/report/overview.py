@@ -1,22 +1,27 @@
 """The overview: what the memory holds, what it adds, and what it is used for.
 
-One small table of Tests 1 and 3, for the top of the report and the terminal.
+One small table of Tests 1, 3 and 4, for the top of the report and the terminal.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+from analysis import intervention
 from analysis import lesion
 from analysis import probe
 from analysis.common import tables
 
-_USED = 'used'
+_USED, _FOLLOWS = 'used', 'follows'
 # The lesion that shows what each part of the memory is used for.
 _LESIONS = {'read_words': 'read_words_other', 'memory': 'exchanged_memory'}
 _ABOUT_USED = (
   '*Used*: the share of the gain in loss that is lost with the words that '
   'another {unit} reads, and, once the jolt has passed, with the memory of '
   'another {unit}.'
+)
+_ABOUT_FOLLOWS = (
+  '*Follows*: how far the predicted sprite moves when what a probe reads is '
+  'shifted by 1.'
 )
 
 
@@ -36,6 +41,9 @@ def _rows(found: Mapping[str, Any]) -> dict[str, dict[str, str]]:
   if 'lesion' in found:
     for name, row in rows.items():
       row[_USED] = _used(found['lesion'], name)
+  if 'intervention' in found:
+    for name, row in rows.items():
+      row[_FOLLOWS] = intervention.verdict.cell(found['intervention'], name)
   return rows
 
 
@@ -56,6 +64,8 @@ def markdown(found: Mapping[str, Any]) -> str:
   about = [probe.tables.ABOUT_SUMMARY]
   if 'lesion' in found:
     about.append(_ABOUT_USED.format(unit=found['lesion'].unit))
+  if 'intervention' in found:
+    about.append(_ABOUT_FOLLOWS)
   parts = [table, ' '.join(about), probe.verdict.augments(found['probe'])]
   return '\n\n'.join(filter(None, parts))
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from analysis import intervention
 from analysis import lesion
 from analysis import mutual_information
 from analysis import probe
@@ -297,6 +298,45 @@ def _plot_changes(
     'it reads, so zeros may do harm by themselves; words of another '
     f'{result.unit} look as in training.{about_axis}',
   )
+
+
+def add_intervention(
+  sections: Sections, result: intervention.InterventionResult
+) -> None:
+  """Adds Test 4."""
+  asked = intervention.naming.sprite(result.asked)
+  sections.add(
+    '## Test 4: is what is held used as such?',
+    'A probe may read a latent that the network itself does not read. Here '
+    'what the network holds is moved along the direction that a probe reads, '
+    'as little as shifts the reading by a given amount: does the predicted '
+    'sprite move as much?',
+    intervention.tables.summary(result),
+  )
+  drag = intervention.figures.drag(result)
+  if drag is not None:
+    sections.plot(
+      'intervention_drag',
+      drag,
+      'Interventions: a dragged sprite',
+      f'What the network predicts at one step, where {asked} is near the '
+      'middle, while one latent is dragged by changing only what its row says. '
+      'Top: the sprite that it predicts, moved as asked. In the row of a '
+      'random direction, the change is as long, but along what no probe reads. '
+      'The lighter a pixel, the more probable that it is on.',
+    )
+  shifts = intervention.figures.shifts(result)
+  if shifts is not None:
+    sections.plot(
+      'intervention_shifts',
+      shifts,
+      'Interventions: shifts',
+      'How far the predicted sprite moves when the reading of a probe is '
+      'shifted, in words read or memory, with 95 % intervals over rollouts, in '
+      'steps of the grid (x and y: about a pixel). On the line *asked*, the '
+      'sprite moves as much as the reading.',
+    )
+  sections.add_tables(intervention.tables.details(result))
 
 
 def add_memory(

@@ -30,6 +30,9 @@ PART = 'part'
 NATS = 'nats'
 # (LOST, lesion, part): share of the gain, `jolt` or `lasting`.
 LOST = 'lost'
+# (SLOPE, representation, latent): of the sprite that is asked for.
+SLOPE = 'slope'
+_INTERVENTION = 'intervention'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,11 +70,12 @@ def agrees(recorded: Any, wanted: Any) -> bool:
   """Whether recorded settings are those wanted.
 
   A setting that is not recorded is newer than the record, which counts as one
-  with the default.
+  with the default. Which tests were run is not compared: of a test that was
+  not, there are no numbers.
   """
   if isinstance(recorded, dict) and isinstance(wanted, dict):
     return all(
-      key in wanted and agrees(value, wanted[key])
+      key == 'tests' or (key in wanted and agrees(value, wanted[key]))
       for key, value in recorded.items()
     )
   return recorded == wanted
@@ -103,6 +107,10 @@ def read(
       name: files.read_json(os.path.join(folder, f'{name}.json'))
       for name in names
     }
+    # Evaluations by older versions lack this test.
+    path = os.path.join(folder, f'{_INTERVENTION}.json')
+    if os.path.exists(path):
+      found[_INTERVENTION] = files.read_json(path)
     wanted = settings(training, evaluation)['evaluation']
     last = runs.read_metrics(model_dir)[-1]['update']
     for config in (about, *(data['config'] for data in found.values())):
@@ -145,6 +153,13 @@ def _numbers(found: Mapping[str, Any]) -> Iterator[tuple[Key, float | None]]:
     for part in ('jolt', 'lasting'):
       compared = course[part]
       yield (LOST, name, part), compared and compared['share']
+  if _INTERVENTION in found:
+    asked, *_ = found[_INTERVENTION]['offsets']
+    effects = found[_INTERVENTION]['effects'][str(asked)]
+    for name, by_latent in effects.items():
+      for latent, by_kind in by_latent.items():
+        if 'probe' in by_kind:
+          yield (SLOPE, name, latent), by_kind['probe']['slope']
 
 
 def _held(

@@ -40,6 +40,10 @@ _ABOUT_EXPOSED = """\
 Model B, trained to show the latents of the current sprite and of the one 5
 steps before in its memory (`--expose=memory`). R² of x: what the memory holds,
 and what it adds to the controller. *Lost*: what lasts of a lesion."""
+_ABOUT_SLOPES = """\
+How far the predicted sprite moves when what a probe reads of it, from the words
+read or the memory, is shifted by 1: 1 if it follows, 0 if it stays. Twins stand
+beside the post's task."""
 _NOT_YET = 'none yet'
 _NONE = '-'
 
@@ -60,12 +64,12 @@ _LESIONS = {
 
 def text(found: Found) -> str:
   """Returns all tables in Markdown."""
+  every = found
   twins = {k: v for k, v in found.items() if kinds.KINDS[k].asked is not None}
   parts = [_ABOUT, _prediction(found)]
   exposed = {
     k: v for k, v in found.items() if kinds.KINDS[k].expose_weight is not None
   }
-  everything = found
   found = {
     k: v for k, v in found.items() if k not in twins and k not in exposed
   }
@@ -93,7 +97,19 @@ def text(found: Found) -> str:
   if any(exposed.values()):
     parts += ['### Trained to show', _ABOUT_EXPOSED]
     parts.append(_of_exposed({'model_b': found['model_b'], **exposed}))
-  return '\n\n'.join([*parts, _versions(everything)])
+  slopes = {
+    f'{probe.naming.in_words(name)}: {probe.naming.in_words(label)}': (
+      reading.SLOPE,
+      name,
+      label,
+    )
+    for name in ('read_words', 'memory')
+    for label in _POSITIONS
+  }
+  of_slopes = _titled('', _rows(every, slopes, '{:z.2f}'.format))
+  if of_slopes:
+    parts += ['### Test 4: what follows', _ABOUT_SLOPES, *of_slopes]
+  return '\n\n'.join([*parts, _versions(every)])
 
 
 def _prediction(found: Found) -> str:

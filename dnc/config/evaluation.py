@@ -10,7 +10,7 @@ from dnc.dsprites import latents
 from dnc.dsprites import table
 from dnc.dsprites import variation
 
-TESTS = ('probe', 'mi', 'lesion')
+TESTS = ('probe', 'mi', 'lesion', 'intervention')
 # Which checkpoint of a run to evaluate.
 CHECKPOINTS = ('newest', 'best')
 ESTIMATORS = ('binned', 'nearest_neighbours')
@@ -28,16 +28,18 @@ _ROLLOUTS = 'Rollouts'
 _PROBE = 'Test 1, linear probe'
 _MI = 'Test 2, mutual information'
 _LESION = 'Test 3, lesions'
+_INTERVENTION = 'Test 4, interventions'
 # The tests on rollouts. Test 3 takes sequences of the model's task; these are
 # rollouts only if the task also has the other tests.
-_ON_ROLLOUTS = ('probe', 'mi')
+_ON_ROLLOUTS = ('probe', 'mi', 'intervention')
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig(settings.Settings):
   """An evaluation of a trained model; the defaults are the post's.
 
-  `tests` are the tests to run, of `TESTS`. Test 3 is ours, not the post's.
+  `tests` are the tests to run, of `TESTS`. Tests 3 and 4 are ours, not
+  the post's.
   """
 
   # The largest memory that is written by default: Model B's has 256 numbers,
@@ -45,7 +47,7 @@ class EvaluationConfig(settings.Settings):
   MAX_MEMORY = 1024
   PRESETS = {
     'post': {},
-    'quick': dict(num_rollouts=500, num_lesioned=100),
+    'quick': dict(num_rollouts=500, num_lesioned=100, num_intervened=20),
   }
 
   tests: tuple[str, ...] = TESTS
@@ -161,8 +163,8 @@ class EvaluationConfig(settings.Settings):
   )
   varying: variation.Varying | None = settings.setting(
     None,
-    'Latents that are redrawn for every sprite in the rollouts of Tests 1 and '
-    '3; in Test 2 only x_position varies.',
+    'Latents that are redrawn for every sprite in the rollouts of Tests 1, 3 '
+    'and 4; in Test 2 only x_position varies.',
     _ROLLOUTS,
     allowed=checks.some_of(*latents.NAMES),
     unset='as in training; with --fixed, all others',
@@ -197,6 +199,15 @@ class EvaluationConfig(settings.Settings):
     _LESION,
     unset='10; for repeat_copy 2',
     tests=('lesion',),
+  )
+
+  num_intervened: int = settings.count(
+    50,
+    'Number of rollouts in which what is held is changed. The probes that say '
+    'how are fitted to twice as many others.',
+    _INTERVENTION,
+    least=2,
+    tests=('intervention',),
   )
 
   def __post_init__(self):

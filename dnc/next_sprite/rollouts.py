@@ -135,7 +135,7 @@ def training_spec(
 def evaluation_spec(
   config: config_lib.EvaluationConfig, training: config_lib.TrainingConfig
 ) -> RolloutSpec:
-  """The rollouts of Tests 1 and 3, for a model of a training."""
+  """The rollouts of Tests 1, 3 and 4, for a model of a training."""
   return RolloutSpec(
     seed=config.seed,
     stream='evaluation',

@@ -52,6 +52,7 @@ _EVALUATION = dict(
   num_isolated=3,
   num_untrained=3,
   num_lesioned=5,
+  num_intervened=2,
 )
 
 
@@ -301,6 +302,14 @@ class ConfinedTest(tf.test.TestCase):
         rtol=1e-5,
       )
 
+  def test_interventions_on_what_varies(self):
+    result, data = self._found['intervention'], self._json('intervention.json')
+    self.assertEqual(result.latents, ('scale', 'y_position'))
+    self.assertEqual((result.num_rollouts, result.num_fitted), (2, 4))
+    self.assertEqual(data['config']['evaluation']['num_intervened'], 2)
+    self.assertIn(data['verdict'], self._lines)
+    self.assertIn('| memory: y ', self._texts['intervention.md'])
+
 
 class WithoutMemoryTest(tf.test.TestCase):
   """A core without a memory: only its controller can be probed.
@@ -344,8 +353,10 @@ class WithoutMemoryTest(tf.test.TestCase):
       list(found['mi']), ['controller_hidden', 'controller_cell', 'action']
     )
     self.assertTrue(any('core=lstm has no memory;' in line for line in lines))
-    self.assertNotIn('lesion', found)
-    self.assertTrue(any('no Test 3' in line for line in lines))
+    self.assertNoCommonElements(['lesion', 'intervention'], found)
+    for test in ('Test 3', 'Test 4'):
+      message = f'no {test}: a run of --core=lstm has no memory'
+      self.assertIn(message, lines)
     self.assertEqual(
       list(found['probe'].untrained.compared),
       ['controller_hidden', 'controller_cell'],
@@ -369,10 +380,11 @@ class WithoutMemoryTest(tf.test.TestCase):
       errors.UsageError, '--locations=0: .*no memory'
     ):
       self._evaluate(tests=('mi',), locations=(0,))
-    with self.assertRaisesRegex(
-      errors.UsageError, '--test=lesion: .*no memory'
-    ):
-      self._evaluate(tests=('lesion',))
+    for test in ('lesion', 'intervention'):
+      with self.assertRaisesRegex(
+        errors.UsageError, f'^--test={test}: .*no memory$'
+      ):
+        self._evaluate(tests=(test,))
     with self.assertRaisesRegex(
       errors.UsageError, 'representations=memory.* it has controller_hidden'
     ):

@@ -40,6 +40,7 @@ EVALUATION_FLAGS = (
   '--num_sequences=3',
   '--rollout_length=15',
   '--num_lesioned=5',
+  '--num_intervened=2',
 )
 _OUTPUTS_FILE = 'outputs.json'
 

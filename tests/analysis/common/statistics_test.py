@@ -7,6 +7,14 @@ import tensorflow as tf
 from analysis.common import statistics
 
 
+class DrawsTest(tf.test.TestCase):
+  def test_each_resample_has_as_many_rollouts(self):
+    drawn = statistics.draws((1, 2), 6, 500)
+    self.assertAllEqual(drawn.sum(axis=1), [6] * 500)
+    self.assertAllClose(drawn.mean(axis=0), [1.0] * 6, atol=0.2)
+    self.assertAllEqual(drawn, statistics.draws((1, 2), 6, 500))
+
+
 class IntervalTest(tf.test.TestCase):
   def test_holds_95_percent_of_the_replicates(self):
     self.assertEqual(statistics.interval(np.arange(1001.0)), (25.0, 975.0))

@@ -5,6 +5,7 @@ import dataclasses
 from analysis.probe import learned
 from dnc import lesions
 from dnc.dsprites import latents
+from tests.analysis.intervention import examples as intervention_examples
 from tests.analysis.lesion import examples as lesion_examples
 from tests.analysis.mutual_information import (
   examples as mutual_information_examples,
@@ -35,4 +36,5 @@ def run(number):
       )
     },
     lesion=lesion_examples.result({lesions.NAMES[0]: (43.8 * number, 1.0)}),
+    intervention=intervention_examples.result(words=0.5 + 0.1 * number),
   )

@@ -57,6 +57,14 @@ class PoolTest(tf.test.TestCase):
     self.assertAllClose(lost['lasting'].mean, 0.1, atol=1e-3)
     self.assertIn('read words', self._result.lesions[lesions.NAMES[0]])
 
+  def test_test_4_has_slopes(self):
+    slopes = self._result.slopes
+    self.assertEqual([*slopes], ['read words: x', 'memory: x'])
+    self.assertAllClose(
+      slopes['read words: x']['probe'].values, (0.5, 0.6, 0.7)
+    )
+    self.assertAllClose(slopes['memory: x']['probe'].mean, 0.3)
+
   def test_what_a_model_lacks_is_left_out(self):
     found = [examples.run(0), examples.run(1)]
     course = found[1]['lesion'].courses[lesions.NAMES[0]]

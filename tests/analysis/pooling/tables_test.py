@@ -20,7 +20,9 @@ class TablesTest(tf.test.TestCase):
     result = pooling.pool([examples.run(number) for number in range(3)])
     text = tables.text(result, _ANSWERS, _ABOUT)
     self.assertStartsWith(text, '# What do 3 networks keep in their memory?')
-    prediction, *probe, untrained, nats, lost = markdown_tables.rows(text)
+    prediction, *probe, untrained, nats, lost, slopes = markdown_tables.rows(
+      text
+    )
     self.assertEqual(prediction['loss'], ['101 [98.52, 103.5]'])
     # Gains, and what is added, at three offsets.
     self.assertLen(probe, 6)
@@ -33,6 +35,8 @@ class TablesTest(tf.test.TestCase):
     self.assertEqual(lost[''], ['all steps', 'jolt', 'lasting'])
     row = lost[result.lesions[lesions.NAMES[0]]]
     self.assertStartsWith(row[2], '10.0% [')
+    self.assertStartsWith(slopes['read words: x'][0], '0.60 [')
+    self.assertLen(slopes['memory: x'], 3)
     self.assertIn('- `runs/b`', text)
 
   def test_equal_answers_are_counted(self):

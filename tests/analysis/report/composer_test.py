@@ -32,7 +32,9 @@ class ComposerTest(tf.test.TestCase):
     text, data = self._read('report.md'), self._json('report')
     self.assertStartsWith(text, composer.TITLE)
     self.assertIn('It was trained on\nsequences ("rollouts") of', text)
-    self.assertEqual(list(data['verdicts']), ['probe', 'mi', 'lesion'])
+    self.assertEqual(
+      list(data['verdicts']), ['probe', 'mi', 'lesion', 'intervention']
+    )
     for name, verdict in data['verdicts'].items():
       self.assertRegex(verdict, '^(Yes|No|Cannot tell)')
       self.assertIn(f'** {verdict}'.replace('R^2', 'R²'), text)

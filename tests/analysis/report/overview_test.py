@@ -6,6 +6,7 @@ from absl.testing import absltest
 
 from analysis import probe
 from analysis.report import overview
+from tests.analysis.intervention import examples as intervention_examples
 from tests.analysis.lesion import examples as lesion_examples
 from tests.analysis.probe import examples as probe_examples
 from tests.support import markdown_tables
@@ -15,6 +16,7 @@ def _found(**changes):
   return dict(
     probe=probe_examples.result({(0, 'x_position'): 0.25}, p_value=1e-6),
     lesion=lesion_examples.result({**lesion_examples.USED, **changes}),
+    intervention=intervention_examples.result(),
   )
 
 
@@ -37,6 +39,8 @@ class OverviewTest(absltest.TestCase):
     self.assertEqual(rows['memory']['used'], '1.5%')
     self.assertEqual(rows['controller cell']['current'], '0/5')
     self.assertEqual(rows['controller cell']['used'], '-')
+    self.assertEqual(rows['memory']['follows'], 'x 0.30')
+    self.assertEqual(rows['controller cell']['follows'], '-')
     self.assertIn('another rollout', overview.markdown(_found()))
 
   def test_a_loss_of_next_to_nothing_has_no_sign(self):

@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.common import figures
 from analysis.report import sections as sections_lib
+from tests.analysis.intervention import examples as intervention_examples
 from tests.analysis.lesion import examples
 from tests.analysis.mutual_information import (
   examples as mutual_information_examples,
@@ -65,6 +66,20 @@ class SectionsTest(absltest.TestCase):
       self.assertLen(rows, len(result.comparisons) - 1)
       self.assertFalse([row for row in rows if 'steps ago' in row.name])
     self.assertIn('(never cut)', '\n'.join(sections.parts))
+
+  def test_a_dragged_sprite_is_drawn_if_there_is_one(self):
+    sections = sections_lib.Sections({})
+    sections_lib.add_intervention(sections, intervention_examples.result())
+    self.assertEqual(
+      [*sections.pictures],
+      ['intervention_drag.svg', 'intervention_shifts.svg'],
+    )
+    self.assertIn('the next sprite is', sections.parts[3])
+    self.assertIn('### The next sprite, asked for', sections.parts[-1])
+    sections = sections_lib.Sections({})
+    nothing = intervention_examples.result(None, None, drag=None)
+    sections_lib.add_intervention(sections, nothing)
+    self.assertEmpty(sections.pictures)
 
   def test_draws_the_scores_of_the_current_sprite(self):
     for lags, row in ((-1, 0), 1), ((0, 5), 0), ((5, -1), 0):

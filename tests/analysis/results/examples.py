@@ -119,6 +119,11 @@ def evaluation_of(kind, seed):
     found['lesion'] = dict(
       courses=dict(exchanged_memory=course, frozen_memory=frozen)
     )
+    effects = dict(memory=dict(x_position=dict(probe=dict(slope=gain))))
+    asked = -1 if training.recall is None else training.recall
+    found['intervention'] = dict(
+      offsets=[asked], effects={asked: {**effects, 'read_words': {}}}
+    )
   for name, data in found.items():
     if name != 'report':
       data['config'] = config

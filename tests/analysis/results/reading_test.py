@@ -91,6 +91,12 @@ class ReadTest(absltest.TestCase):
     ):
       self.assertIsNone(self._read(name, change), msg=name)
 
+  def test_tests_that_tables_do_not_need_are_not_asked_for(self):
+    def fewer(data):
+      data['about']['evaluation']['tests'] = ['probe', 'mi', 'lesion']
+
+    self.assertIsNotNone(self._read('report', fewer))
+
   def test_without_an_evaluation(self):
     model_dir = self.enterContext(tempfile.TemporaryDirectory())
     training = kinds.KINDS['lstm'].training(0)

@@ -126,6 +126,20 @@ class TablesTest(tf.test.TestCase):
     title = kinds.KINDS['exposed_100'].title
     self.assertNotIn(title, self._table('controller hidden')[1])
 
+  def test_slopes_of_twins_stand_beside(self):
+    columns, rows = self._table('', 4)
+    self.assertEqual(columns[2], 'memory: x')
+    self.assertEqual(
+      {name: row[2] for name, row in rows.items() if name.strip('-')},
+      {
+        'Model B': '0.20 ± 1.27',
+        'Model B, frozen core': '0.20 ± 1.27',
+        'image often hidden': '0.20 ± 1.27',
+        'earlier image asked': '0.10',
+        kinds.KINDS['exposed_100'].title: '0.20 ± 1.27',
+      },
+    )
+
   def test_nothing_yet(self):
     text = tables.text({name: [] for name in kinds.KINDS})
     rows = markdown_tables.rows(text)[0]

@@ -1,0 +1,465 @@
+"""Test 4: is what is held used as such?
+
+`measure` fits linear probes to what a model holds in some rollouts. In others,
+it shifts the readings of these probes by changing the words read, before the
+output layer, or the memory, before it is read; and it sees whether the
+predicted sprite moves as much.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from analysis.intervention import directions
+from analysis.intervention import effects
+from analysis.intervention import running
+from dnc.dsprites import latents
+from dnc.dsprites import table as table_lib
+from dnc.next_sprite import model as model_lib
+from dnc.next_sprite import rollouts
+from dnc.system import errors
+from dnc.system import progress
+
+NEXT = -1
+# The parts that are changed, and the widest that is: its covariance grows with
+# the square of its width.
+NAMES = (running.WORDS, running.MEMORY)
+MAX_WIDTH = 1024
+# Probes are fitted to this many times as many rollouts as are changed.
+FIT = 2
+# A reading with less R^2 on unseen rollouts is not shifted: there is none.
+LEAST_R2 = 0.05
+# Changed steps of each rollout.
+_NUM_STEPS = 6
+# This share of a rollout comes first, while the memory fills.
+_FILLING = 0.1
+_BATCH_SIZE = 32
+# The latent of the pictures, if several vary, and the shifts that they show.
+_DRAGGED = {
+  'x_position': range(-12, 13, 4),
+  'y_position': range(-12, 13, 4),
+  'scale': range(-2, 3),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+  """What a linear probe reads.
+
+  Attributes:
+    r2: R^2 at the steps that are changed, which it was not fitted to.
+    deviation: standard deviation of its readings, in steps of the grid.
+    is_held: whether it reads enough for its reading to be shifted.
+  """
+
+  r2: float
+  deviation: float
+  is_held: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Drag:
+  """A sprite predicted while one latent is dragged.
+
+  Attributes:
+    latent: the latent.
+    shifts: of the reading, in steps of the grid.
+    images: by what moves it, float32 `[shifts, 64, 64]`: probabilities. Under
+      'asked' is the sprite that the intact model predicts, moved.
+  """
+
+  latent: str
+  shifts: Sequence[int]
+  images: Mapping[str, np.ndarray]
+
+
+# By representation and latent.
+Readings = Mapping[str, Mapping[str, Reading]]
+# By representation, latent and kind of direction; of what is held.
+Effects = Mapping[str, Mapping[str, Mapping[str, effects.Effect]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class InterventionResult:
+  """The results of Test 4.
+
+  Attributes:
+    num_rollouts: number of rollouts that were changed.
+    num_fitted: number of rollouts that the probes were fitted to.
+    steps: the changed steps of each rollout.
+    offsets: how many steps before the labelled sprites were. The first is the
+      sprite that the model is asked for.
+    latents: those that vary, of `effects.AMOUNTS`.
+    too_wide: representations that are wider than `MAX_WIDTH`.
+    predicted: by latent, R^2 of the sprite that the intact model predicts.
+    readings: by offset.
+    untrained: by offset, readings of an untrained core; None without one.
+    effects: by offset.
+    removals: by offset, representation and latent.
+    drag: None if there is nothing to drag.
+  """
+
+  num_rollouts: int
+  num_fitted: int
+  steps: tuple[int, ...]
+  offsets: tuple[int, ...]
+  latents: tuple[str, ...]
+  too_wide: tuple[str, ...]
+  predicted: Mapping[str, float]
+  readings: Mapping[int, Readings]
+  untrained: Mapping[int, Readings] | None
+  effects: Mapping[int, Effects]
+  removals: Mapping[int, Mapping[str, Mapping[str, effects.Removal]]]
+  drag: Drag | None
+
+  @property
+  def asked(self) -> int:
+    """The offset of the sprite that the model is asked for."""
+    return self.offsets[0]
+
+
+def measure(
+  predictor: model_lib.SpritePredictor,
+  table: table_lib.SpriteTable,
+  spec: rollouts.RolloutSpec,
+  num_rollouts: int,
+  seed: int = 0,
+  untrained: model_lib.SpritePredictor | None = None,
+  log: progress.Log | None = None,
+) -> InterventionResult:
+  """Moves what a model holds, and sees how its predictions move.
+
+  Args:
+    predictor: the model; its core is a DNC.
+    table: the sprites.
+    spec: the kind of rollouts, all of the same length. Probes are fitted to the
+      first `FIT * num_rollouts`; the next are changed.
+    num_rollouts: number of changed rollouts, at least two.
+    seed: seed of the random directions and the resamples.
+    untrained: a model of the same sizes that was not trained; None to leave it
+      out.
+    log: takes a line of progress now and then.
+
+  Raises:
+    UsageError: if the rollouts are too short.
+  """
+  asked = NEXT if spec.recall is None else spec.recall
+  offsets = tuple(dict.fromkeys([asked, NEXT]))
+  steps = _chosen_steps(spec.max_length, offsets)
+  varying = tuple(x for x in effects.AMOUNTS if x in spec.varying)
+  number = FIT * num_rollouts
+  rolled = rollouts.make_batch(
+    table, spec, np.arange(number, number + num_rollouts)
+  )
+  test = _Trial(table, spec, number, rolled, steps, offsets, varying, seed)
+  models = [x for x in (untrained, predictor) if x is not None]
+  readings = []
+  with progress.Stage(log, 'interventions', len(models) + 1, 'parts') as stage:
+    for model in models:
+      runner = running.Runner(model)
+      probes = test.fit(runner)
+      snapshots = runner.snapshots(rolled, steps, offsets)
+      readings.append(test.readings(probes, snapshots))
+      stage.done(len(readings))
+    changed = _Changed(test, runner, probes, snapshots, readings[-1])
+    return InterventionResult(
+      num_rollouts=num_rollouts,
+      num_fitted=number,
+      steps=tuple(steps),
+      offsets=offsets,
+      latents=varying,
+      too_wide=tuple(x for x in NAMES if x not in probes),
+      predicted=changed.predicted(),
+      readings=readings[-1],
+      untrained=None if untrained is None else readings[0],
+      effects=changed.followed(),
+      removals=changed.removals(predictor.loss),
+      drag=changed.drag(),
+    )
+
+
+def _chosen_steps(num_steps: int, offsets: Sequence[int]) -> list[int]:
+  """Evenly spaced steps that have a sprite at each offset."""
+  furthest = max(0, *offsets)
+  first = max(furthest, int(_FILLING * num_steps))
+  last = num_steps - 2  # The last step knows no next sprite's image.
+  if first > last:
+    raise errors.UsageError(
+      f'--rollout_length={num_steps}: must be at least {furthest + 2} for Test '
+      '4'
+    )
+  return np.unique(np.linspace(first, last, _NUM_STEPS).astype(int)).tolist()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trial:
+  """The rollouts of a test, and probes fitted to what models hold in them.
+
+  Attributes:
+    table: the sprites.
+    spec: the kind of rollouts.
+    num_fitted: number of rollouts that probes are fitted to.
+    rolled: the rollouts that are changed.
+    steps: the steps that are changed.
+    offsets: see `InterventionResult`.
+    latents: see `InterventionResult`.
+    seed: see `measure`.
+  """
+
+  table: table_lib.SpriteTable
+  spec: rollouts.RolloutSpec
+  num_fitted: int
+  rolled: rollouts.RolloutBatch
+  steps: Sequence[int]
+  offsets: tuple[int, ...]
+  latents: tuple[str, ...]
+  seed: int
+
+  @property
+  def columns(self) -> list[int]:
+    """The places of the latents in `latents.NAMES`."""
+    return [latents.NAMES.index(name) for name in self.latents]
+
+  @property
+  def num_labels(self) -> int:
+    """How many true labels there are; as many shuffled ones follow them."""
+    return len(self.offsets) * len(self.latents)
+
+  def label(self, offset: int, latent: str) -> int:
+    """The place of a label among those that probes are fitted to."""
+    place = self.offsets.index(offset) * len(self.latents)
+    return place + self.latents.index(latent)
+
+  def fit(self, runner: running.Runner) -> dict[str, directions.LinearProbes]:
+    """Fits probes of all that is not too wide to true and shuffled labels."""
+    sums = {
+      name: directions.ProbeSums(runner.widths[name], 2 * self.num_labels)
+      for name in NAMES
+      if runner.widths[name] <= MAX_WIDTH
+    }
+    first, last = self.steps[0], self.steps[-1]
+    for batch in self._batches():
+      labels = self._labels(batch)
+      for steps, held in runner.representations(batch):
+        kept = (steps >= first) & (steps <= last)
+        for name, own in sums.items():
+          if kept.any():
+            own.add(_flat(held[name][kept]), _flat(labels[steps[kept]]))
+    return {name: own.solve() for name, own in sums.items()}
+
+  def _batches(self) -> Iterator[rollouts.RolloutBatch]:
+    """The rollouts that probes are fitted to, at least two in a batch."""
+    number = -(-self.num_fitted // _BATCH_SIZE)
+    for indices in np.array_split(np.arange(self.num_fitted), number):
+      yield rollouts.make_batch(self.table, self.spec, indices)
+
+  def _labels(self, batch: rollouts.RolloutBatch) -> np.ndarray:
+    """True labels, then those of the next rollout: `[time, batch, label]`."""
+    true = [
+      np.roll(batch.classes[..., self.columns], offset, axis=0)
+      for offset in self.offsets
+    ]
+    true = np.concatenate(true, axis=2).astype(np.float64)
+    return np.concatenate([true, np.roll(true, -1, axis=1)], axis=2)
+
+  def readings(
+    self,
+    probes: Mapping[str, directions.LinearProbes],
+    snapshots: running.Snapshots,
+  ) -> dict[int, Readings]:
+    """Scores the probes at the steps that are changed; by offset."""
+    found = {k: {name: {} for name in probes} for k in self.offsets}
+    for name, each in probes.items():
+      read = each.read(getattr(snapshots, name))
+      for i, offset in enumerate(self.offsets):
+        for latent, column in zip(self.latents, self.columns):
+          label = self.label(offset, latent)
+          r2 = _r2(snapshots.classes[:, i, column], read[:, label])
+          found[offset][name][latent] = Reading(
+            r2, float(each.deviations[label]), r2 >= LEAST_R2
+          )
+    return found
+
+
+class _Changed:
+  """A model at the steps that are changed."""
+
+  def __init__(
+    self,
+    test: _Trial,
+    runner: running.Runner,
+    probes: Mapping[str, directions.LinearProbes],
+    snapshots: running.Snapshots,
+    readings: Mapping[int, Readings],
+  ):
+    """Predicts without a change.
+
+    Args:
+      test: the test.
+      runner: the model.
+      probes: what reads from it.
+      snapshots: the steps.
+      readings: how well it reads; by offset.
+    """
+    self._test = test
+    self._runner = runner
+    self._probes = probes
+    self._snapshots = snapshots
+    self._readings = readings
+    # int64 `[n, 5]`, the classes of the predicted sprites.
+    self._intact = effects.read_back(
+      test.table, effects.packed(runner.logits(snapshots).numpy())
+    )
+
+  def predicted(self) -> dict[str, float]:
+    """R^2 of the predicted sprites against those that are asked for."""
+    return {
+      name: _r2(self._snapshots.classes[:, 0, column], self._intact[:, column])
+      for name, column in zip(self._test.latents, self._test.columns)
+    }
+
+  def _held(self) -> list[tuple[int, str, str]]:
+    """Offset, representation and latent of all that is held."""
+    return [
+      (offset, name, latent)
+      for offset, by_name in self._readings.items()
+      for name, by_latent in by_name.items()
+      for latent, reading in by_latent.items()
+      if reading.is_held
+    ]
+
+  def _nested(self) -> dict[int, dict[str, dict]]:
+    return {k: {name: {} for name in self._probes} for k in self._readings}
+
+  def _normal(self, snapshots: running.Snapshots, name: str) -> np.ndarray:
+    rows = list(zip(snapshots.rollouts.tolist(), snapshots.steps.tolist()))
+    width = self._runner.widths[name]
+    return directions.normal_rows(self._test.seed, rows, width)
+
+  def _changes(
+    self, snapshots: running.Snapshots, name: str, label: int, kind: str
+  ) -> np.ndarray:
+    """What shifts a reading by 1, or a control: `[n or 1, width]`."""
+    probes = self._probes[name]
+    if kind == effects.RANDOM:
+      return probes.random_changes(label, self._normal(snapshots, name))
+    shuffled = label + self._test.num_labels
+    other = shuffled if kind == effects.SHUFFLED else None
+    return probes.change(label, other)[np.newaxis]
+
+  def followed(self) -> dict[int, Effects]:
+    """Changes what is held in all directions, and measures what follows."""
+    found, made = self._nested(), {}
+    for offset, name, latent in self._held():
+      label = self._test.label(offset, latent)
+      found[offset][name][latent] = {}
+      for kind in effects.KINDS:
+        changes = self._changes(self._snapshots, name, label, kind)
+        made[offset, name, latent, kind] = effects.make_pairs(
+          self._runner,
+          self._snapshots,
+          self._intact,
+          name,
+          latent,
+          kind,
+          changes,
+        )
+    sprites = self._read_back(made)
+    for (offset, name, latent, kind), pairs in made.items():
+      effect = effects.measure(
+        pairs,
+        [next(sprites) for _ in pairs],
+        self._intact,
+        self._snapshots.rollouts,
+        self._test.table,
+        self._test.seed,
+      )
+      if effect is not None:
+        found[offset][name][latent][kind] = effect
+    return found
+
+  def _read_back(
+    self, made: Mapping[Any, Sequence[effects.Pairs]]
+  ) -> Iterator[np.ndarray]:
+    """Reads back all changed predictions at once; yields those of each pair."""
+    pairs = [each for of_kind in made.values() for each in of_kind]
+    if not pairs:
+      return
+    found = effects.read_back(
+      self._test.table,
+      np.concatenate([each.bits.reshape([-1, 64, 8]) for each in pairs]),
+    )
+    for each in pairs:
+      own, found = np.split(found, [2 * len(each.rows)])
+      yield own.reshape([2, len(each.rows), latents.NUM_LATENTS])
+
+  def removals(
+    self, loss: effects.Loss
+  ) -> dict[int, dict[str, dict[str, effects.Removal]]]:
+    """Takes out each direction of what is held."""
+    found = self._nested()
+    for offset, name, latent in self._held():
+      found[offset][name][latent] = effects.remove(
+        self._runner,
+        self._snapshots,
+        name,
+        self._probes[name],
+        self._test.label(offset, latent),
+        self._normal(self._snapshots, name),
+        loss,
+        self._test.seed,
+      )
+    return found
+
+  def drag(self) -> Drag | None:
+    """Drags a sprite, a large one near the middle, along one latent."""
+    asked = self._test.offsets[0]
+    held = [x for x in self._held() if x[0] == asked]
+    latent = next(
+      (x for x in _DRAGGED if x in {each[2] for each in held}), None
+    )
+    if latent is None:
+      return None
+    shifts = _DRAGGED[latent]
+    row, column = self._central(latent), latents.NAMES.index(latent)
+    one = self._snapshots[np.full(len(shifts), row)]
+    moved = self._intact[[row] * len(shifts)]
+    last = latents.SIZES[column] - 1
+    moved[:, column] = (moved[:, column] + list(shifts)).clip(0, last)
+    sprites = self._test.table.images(latents.classes_to_index(moved))
+    images = {'asked': sprites.astype(np.float32)}
+    names = [name for _, name, each in held if each == latent]
+    for name in reversed(names):  # The memory first.
+      for kind in (effects.PROBE, effects.RANDOM):
+        label = self._test.label(asked, latent)
+        change = self._changes(one, name, label, kind)
+        changed = getattr(one, name) + np.reshape(shifts, [-1, 1]) * change
+        logits = self._runner.logits(one, name, changed)
+        key = name if kind == effects.PROBE else f'{name}_{kind}'
+        images[key] = tf.sigmoid(logits).numpy().reshape([-1, 64, 64])
+    return Drag(latent, tuple(shifts), images)
+
+  def _central(self, latent: str) -> int:
+    """Of the most central sprites, the largest: a row of the snapshots."""
+    column, scale = map(latents.NAMES.index, (latent, 'scale'))
+    middle = (latents.SIZES[column] - 1) / 2
+    distance = np.abs(self._intact[:, column] - middle).astype(int)
+    # Stable, so that the first of equals is chosen.
+    return np.lexsort([-self._intact[:, scale], distance])[0]
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+  """Joins steps and rollouts."""
+  return array.reshape([-1, array.shape[-1]])
+
+
+def _r2(true: np.ndarray, predicted: np.ndarray) -> float:
+  variance = np.var(true)
+  if not variance > 0:
+    return 0.0
+  return float(1 - np.mean((true - predicted) ** 2) / variance)

@@ -1,0 +1,136 @@
+"""Results of Test 4 with chosen slopes, and cores made by hand."""
+
+import numpy as np
+import tensorflow as tf
+
+from analysis import intervention
+from analysis.intervention import effects
+from analysis.intervention import measuring
+from dnc import config as config_lib
+from dnc.next_sprite import model as model_lib
+
+WORD_SIZE = 8
+CONFIG = config_lib.TrainingConfig(
+  memory_size=1,
+  word_size=WORD_SIZE,
+  num_read_heads=1,
+  hidden_size=WORD_SIZE,
+  recall=0,
+  varying=('x_position',),
+  fixed={'shape': 0, 'scale': 3, 'orientation': 0, 'y_position': 16},
+)
+# Pixels; half the side of the square that CONFIG's rollouts show, and the
+# radius of the disc that the core draws.
+_HALF_SIDE, _RADIUS = 9.6 * 0.8, 10.0
+# Keeps the controller where it is linear.
+_SMALL = 0.01
+
+
+def planted(reads_memory: bool) -> model_lib.SpritePredictor:
+  """A core that recalls the image just shown, made by hand.
+
+  The controller finds u, the place of the square, and u^2. The memory's one
+  slot holds both, and six numbers that mean nothing. The output is a disc at u:
+  a pixel at c is on if (c - u)^2 = c^2 - 2 c u + u^2 is small enough, which is
+  linear in u and u^2.
+
+  Args:
+    reads_memory: whether the output takes u and u^2 from the words read;
+      otherwise from the controller.
+  """
+  model = model_lib.SpritePredictor(CONFIG)
+  core = model.core
+  pixels = (np.arange(64) + 0.5 - 32) / 16
+  rows, columns = (
+    x.ravel() for x in np.meshgrid(pixels, pixels, indexing='ij')
+  )
+  area = (2 * _HALF_SIDE) ** 2
+  weights = np.random.default_rng(0).normal(size=[4096, WORD_SIZE]) / area
+  weights[:, 0], weights[:, 1] = columns / area, columns**2 / area
+  # Gates i, f, g and o: only g depends on the input.
+  size = WORD_SIZE
+  gates = np.zeros(core.controller.input_to_hidden.shape)
+  gates[:4096, 2 * size : 3 * size] = _SMALL * weights
+  core.controller.input_to_hidden.assign(gates)
+  core.controller.hidden_to_hidden.assign(np.zeros([size, 4 * size]))
+  core.controller.b.assign(np.repeat([40.0, -40.0, 0.0, 40.0], size))
+  biases = dict(
+    write_gate=40.0, allocation_gate=-40.0, erase_vectors=40.0, free_gate=-40.0
+  )
+  for name, layer in core.access.interface.items():
+    layer.w.assign(tf.zeros_like(layer.w))
+    layer.b.assign(tf.zeros_like(layer.b) + biases.get(name, 0.0))
+  core.access.interface['read_mode'].b.assign([-40.0, -40.0, 40.0])
+  core.access.interface['write_vectors'].w.assign(np.eye(size) / _SMALL)
+  radius, spread = _RADIUS / 16, (_HALF_SIDE / 16) ** 2 / 3
+  layer = np.zeros(core.output_linear.w.shape)
+  first, unit = (size, 1.0) if reads_memory else (0, 1 / _SMALL)
+  layer[first], layer[first + 1] = 2 * columns * unit, -unit
+  middle = 0.5 / 16  # y is at pixel 32.5.
+  core.output_linear.w.assign(10 * layer)
+  core.output_linear.b.assign(
+    10 * (radius**2 + spread - columns**2 - (rows - middle) ** 2)
+  )
+  return model
+
+
+def effect(slope: float, width: float = 0.02) -> effects.Effect:
+  """An effect with a slope and about a width of its interval."""
+  amounts = np.array([1, 2, 4, 8])
+  interval = (slope - width / 2, slope + width / 2)
+  return effects.Effect(
+    num_pairs=100,
+    amounts=amounts,
+    shifts=slope * amounts,
+    shift_intervals=np.outer(amounts, interval),
+    slope=slope,
+    interval=interval,
+    iou=0.75,
+    errors=dict(
+      shape_error=0.25,
+      scale_error=0.05,
+      orientation_error=12.0,
+      position_error=1.5,
+    ),
+  )
+
+
+def result(words=0.9, memory=0.3, control=0.0, width=0.02, **changes):
+  """A result; `words` and `memory` are slopes of x, None if it is not held."""
+  readings, found, removals = {}, {}, {}
+  for name, slope in dict(read_words=words, memory=memory).items():
+    is_held = slope is not None
+    readings[name] = {
+      'x_position': measuring.Reading(0.8 if is_held else 0.01, 8.0, is_held)
+    }
+    found[name], removals[name] = {}, {}
+    if is_held:
+      kinds = dict.fromkeys(effects.KINDS, effect(control))
+      found[name]['x_position'] = {**kinds, effects.PROBE: effect(slope, width)}
+      removals[name]['x_position'] = effects.Removal(
+        12.0, (11.0, 13.0), 0.5, (0.25, 0.75)
+      )
+  images = np.zeros([3, 64, 64], np.float32)
+  untrained = {
+    name: {'x_position': measuring.Reading(0.02, 0.1, False)}
+    for name in measuring.NAMES
+  }
+  fields = dict(
+    num_rollouts=20,
+    num_fitted=40,
+    steps=(50, 100),
+    offsets=(-1,),
+    latents=('x_position',),
+    too_wide=(),
+    predicted={'x_position': 0.9},
+    readings={-1: readings},
+    untrained={-1: untrained},
+    effects={-1: found},
+    removals={-1: removals},
+    drag=measuring.Drag(
+      'x_position',
+      (-4, 0, 4),
+      dict(asked=images, memory=images, memory_random=images),
+    ),
+  )
+  return intervention.InterventionResult(**{**fields, **changes})

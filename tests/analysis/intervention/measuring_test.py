@@ -1,0 +1,118 @@
+"""Tests of Test 4 on cores made by hand: what follows, and what does not."""
+
+import dataclasses
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+
+from analysis import intervention
+from analysis.intervention import effects
+from analysis.intervention import measuring
+from dnc.next_sprite import model as model_lib
+from dnc.next_sprite import rollouts
+from dnc.system import errors
+from tests.analysis.intervention import examples
+from tests.support import testing_data
+
+_SPEC = rollouts.RolloutSpec(
+  seed=0,
+  stream='evaluation',
+  min_length=30,
+  max_length=30,
+  varying=examples.CONFIG.varying,
+  fixed=examples.CONFIG.fixed,
+  recall=0,
+)
+_NUM_ROLLOUTS = 4
+
+
+def _measure(model, **changes):
+  # A shift of u leaves u^2 as it is, so the disc grows or shrinks; larger
+  # shifts would lose it.
+  with mock.patch.dict(effects.AMOUNTS, x_position=(1, 2)):
+    return intervention.measure(
+      model, testing_data.rendered_table(), _SPEC, _NUM_ROLLOUTS, **changes
+    )
+
+
+class MeasureTest(tf.test.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls._read = _measure(examples.planted(reads_memory=True))
+    cls._not_read = _measure(
+      examples.planted(reads_memory=False),
+      untrained=model_lib.SpritePredictor(examples.CONFIG),
+    )
+
+  def test_the_slope_of_what_is_read_is_1(self):
+    result = self._read
+    self.assertEqual(result.offsets, (0, -1))
+    self.assertEqual(result.steps[0], 3)
+    self.assertEqual(result.steps[-1], 28)
+    self.assertGreater(result.predicted['x_position'], 0.95)
+    for name in measuring.NAMES:
+      self.assertGreater(result.readings[0][name]['x_position'].r2, 0.99)
+      kinds = result.effects[0][name]['x_position']
+      self.assertAllClose(kinds[effects.PROBE].slope, 1, atol=0.1)
+      self.assertAllClose(kinds[effects.PROBE].shifts, [1, 2], atol=0.2)
+      low, high = kinds[effects.PROBE].interval
+      self.assertBetween(kinds[effects.PROBE].slope, low, high)
+      self.assertLess(abs(kinds[effects.RANDOM].slope), 0.3)
+
+  def test_the_slope_of_what_is_held_but_not_read_is_0(self):
+    for name in measuring.NAMES:
+      reading = self._not_read.readings[0][name]['x_position']
+      self.assertGreater(reading.r2, 0.99)
+      for effect in self._not_read.effects[0][name]['x_position'].values():
+        self.assertEqual(effect.slope, 0)
+        self.assertEqual(effect.interval, (0, 0))
+      removal = self._not_read.removals[0][name]['x_position']
+      self.assertEqual((removal.difference, removal.random), (0, 0))
+
+  def test_what_is_read_is_missed(self):
+    for name in measuring.NAMES:
+      removal = self._read.removals[0][name]['x_position']
+      self.assertGreater(removal.interval[0], removal.random_interval[1])
+
+  def test_what_is_not_held_is_not_moved(self):
+    # The next sprite is yet to be drawn.
+    for name in measuring.NAMES:
+      self.assertFalse(self._read.readings[-1][name]['x_position'].is_held)
+      self.assertEmpty(self._read.effects[-1][name])
+    self.assertIn('| memory: x ', intervention.tables.text(self._read))
+
+  def test_what_an_untrained_core_holds(self):
+    self.assertIsNone(self._read.untrained)
+    for name, readings in self._not_read.untrained[0].items():
+      trained = self._not_read.readings[0][name]
+      self.assertLess(readings['x_position'].r2, trained['x_position'].r2)
+
+  def test_the_dragged_sprite(self):
+    drag = self._read.drag
+    self.assertEqual(drag.shifts, tuple(range(-12, 13, 4)))
+    self.assertEqual(
+      [*drag.images],
+      ['asked', 'memory', 'memory_random', 'read_words', 'read_words_random'],
+    )
+    # The middle one is the prediction as it is.
+    for images in drag.images.values():
+      self.assertEqual(images.shape, (7, 64, 64))
+      self.assertAllClose(images[3], drag.images['memory'][3], atol=1)
+    centres = [
+      (image * np.arange(64)).sum() / image.sum()
+      for image in drag.images['memory'][2:5]
+    ]
+    self.assertAllClose(np.diff(centres), [4, 4], atol=1.5)
+
+  def test_rollouts_too_short(self):
+    spec = dataclasses.replace(_SPEC, min_length=9, max_length=9, recall=8)
+    with self.assertRaisesRegex(
+      errors.UsageError, '--rollout_length=9: must be at least 10 for Test 4'
+    ):
+      intervention.measure(None, None, spec, 2)
+
+
+if __name__ == '__main__':
+  tf.test.main()
