@@ -34,8 +34,9 @@ What a lesion costs, as a share of the gain over predicting the mean image. The
 _ABOUT_TWINS = """\
 Twins of the task that need a memory. R² of the x that is needed: with
 `--show_every` that of the current sprite where its image is hidden, with
-`--recall` that of the sprite asked for; and what the memory adds of it to the
-controller. *Lost*: what lasts of a lesion."""
+`--recall` that of the sprite asked for; from the memory with its slots in order
+of writing and of reading, too; and what it adds to the controller. *Lost*: what
+lasts of a lesion."""
 _ABOUT_EXPOSED = """\
 Model B, trained to show the latents of the current sprite and of the one 5
 steps before in its memory (`--expose=memory`). R² of x: what the memory holds,
@@ -51,6 +52,7 @@ _NONE = '-'
 _SPRITES = {-1: 'next', 0: 'current', 5: '5 before'}
 _POSITIONS = ('x_position', 'y_position')
 _BY_WRITING = f'memory{probe.naming.BY_WRITING}'
+_BY_READING = f'memory{probe.naming.BY_READING}'
 _HELD_BY = ('memory', 'read_words', 'controller_hidden', 'controller_cell')
 # Lesions that decide Test 3, and the part of their course that does.
 _LESIONS = {
@@ -139,6 +141,7 @@ def _of_twins(found: Found) -> str:
     held = {
       'memory': (reading.HELD, 'memory'),
       'by writing': (reading.ADDED, _BY_WRITING, 'alone'),
+      'by reading': (reading.ADDED, _BY_READING, 'alone'),
       'controller hidden': (reading.HELD, 'controller_hidden'),
       'controller cell': (reading.HELD, 'controller_cell'),
       'memory beyond controller': (reading.ADDED, 'memory', 'controller'),

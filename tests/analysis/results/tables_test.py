@@ -93,10 +93,11 @@ class TablesTest(tf.test.TestCase):
   def test_twins_stand_apart(self):
     columns, rows = self._table('', 3)
     self.assertEqual(
-      columns[:2] + columns[-3:],
+      columns[:3] + columns[-3:],
       [
         'memory',
         'by writing',
+        'by reading',
         'memory beyond controller',
         'lost: frozen memory',
         'lost: exchanged memory',
@@ -106,7 +107,7 @@ class TablesTest(tf.test.TestCase):
     self.assertEqual(rows['image often hidden'][0], '0.200 ± 1.271')
     asked = rows['earlier image asked']
     self.assertEqual(
-      asked[:2] + asked[-3:], ['0.100', '-', '0.300', '-', '4.0%']
+      asked[:3] + asked[-3:], ['0.100', '-', '-', '0.300', '-', '4.0%']
     )
     self.assertNotIn('earlier image asked', self._table('controller hidden')[1])
 
