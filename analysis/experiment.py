@@ -205,9 +205,11 @@ def _possible_tests(run: evaluated_run.EvaluatedRun) -> list[str]:
   tests = list(run.evaluation.tests)
   if 'mi' in tests:
     _check_locations(run)
+  if _has_memory(run):
+    return tests
   message = f'a run of --core={run.trained.config.core} has no memory'
   for name in _OF_MEMORY:
-    if name not in tests or _has_memory(run):
+    if name not in tests:
       continue
     if tests == [name]:
       raise errors.UsageError(f'--test={name}: {message}')

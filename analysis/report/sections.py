@@ -333,7 +333,7 @@ def add_intervention(
       'Interventions: shifts',
       'How far the predicted sprite moves when the reading of a probe is '
       'shifted, in words read or memory, with 95 % intervals over rollouts, in '
-      'steps of the grid (x and y: about a pixel). On the line *asked*, the '
+      'steps of the grid (x and y: about a pixel). On the line "asked", the '
       'sprite moves as much as the reading.',
     )
   sections.add_tables(intervention.tables.details(result))

@@ -70,6 +70,9 @@ class RunsTest(parameterized.TestCase):
           optimizer='adam',
           show_every=1,
           recall=None,
+          expose=None,
+          expose_weight=None,
+          expose_offsets=None,
         ).items()
       ),
     )

@@ -127,7 +127,7 @@ class ConfigsTest(parameterized.TestCase):
     (dict(learning_rate=float('nan')), '^--learning_rate=nan: must be more'),
     (dict(varying='scale'), '^--varying=scale: must be a list of names$'),
     (dict(memory=3), '^--memory: no such setting; must be one of memory_size'),
-    (dict(preset='fast'), '^--preset=fast: must be one of None, post, quick$'),
+    (dict(preset='fast'), '^--preset=fast: must be one of None, post, quick, '),
     (dict(preset=[]), 'preset'),
   )
   def test_mistakes_take_one_line(self, given, pattern):

@@ -73,6 +73,7 @@ class TrainingConfigTest(parameterized.TestCase):
         'core': {'core': 'lstm'},
         'loss': {'loss': 'mean_squared_error'},
         'optimizer': {'optimizer': 'rmsprop'},
+        'freeze_core': {'freeze_core': True},
         'recall': {'recall': 0},
         'expose': {'expose': 'memory'},
         'expose_weight': {'expose': 'memory', 'expose_weight': 3.0},
