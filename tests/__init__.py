@@ -22,3 +22,6 @@ if _FLAGS not in os.environ:
   atexit.register(shutil.rmtree, _folder, ignore_errors=True)
   os.environ[_FLAGS] = f'--tf_xla_persistent_cache_directory={_folder}'
   os.environ.setdefault('XLA_FLAGS', QUICKLY)
+  # Numba too: without optimizing, and not for those who train afterwards.
+  os.environ.setdefault('NUMBA_OPT', '0')
+  os.environ.setdefault('NUMBA_CACHE_DIR', os.path.join(_folder, 'numba'))

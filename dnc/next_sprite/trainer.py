@@ -120,7 +120,9 @@ class SpriteTrainer(trainer.Trainer):
       # No gradient is computed for frozen variables.
       with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)
-        logits, state, _ = self.predictor(rollouts.model_inputs(segment), state)
+        logits, state, _ = self.predictor(
+          rollouts.model_inputs(segment), state, sparse_inputs=True
+        )
         losses = self.predictor.loss(logits, rollouts.model_targets(segment))
         # This replica's share of the mean over the whole batch.
         loss = tf.reduce_sum(losses * part.take(counted, axis=1)) / num_steps
