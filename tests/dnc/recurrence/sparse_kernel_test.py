@@ -3,13 +3,15 @@
 from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
-
-from dnc.recurrence import sparse_kernel
+import pytest
 
 
 class SparseKernelTest(parameterized.TestCase):
   @parameterized.parameters(0.0, 0.1, 1.0)
   def test_is_the_product_in_any_parts(self, density):
+    pytest.importorskip('numba')
+    from dnc.recurrence import sparse_kernel
+
     rng = np.random.default_rng(0)
     shape = 7, 40
     x = rng.standard_normal(shape) * (rng.random(shape) < density)

@@ -4,6 +4,7 @@ from unittest import mock
 
 from absl.testing import parameterized
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from dnc import lstm
@@ -26,6 +27,10 @@ def _lstm():
 
 
 class SparseTest(tf.test.TestCase, parameterized.TestCase):
+  def setUp(self):
+    super().setUp()
+    pytest.importorskip('numba')
+
   @parameterized.parameters(lambda: cores.make_dnc(dtype=tf.float32), _lstm)
   def test_is_the_dense_product(self, make):
     core, inputs = make(), _inputs()
