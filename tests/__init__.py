@@ -7,6 +7,7 @@ leaves out here makes long computations faster, not right.
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 
 _FLAGS = 'TF_XLA_FLAGS'
@@ -16,9 +17,13 @@ QUICKLY = (
   '--xla_llvm_disable_expensive_passes=true'
 )
 
-# TensorFlow reads the flags once. Processes of the session inherit them.
-if _FLAGS not in os.environ:
+# TensorFlow reads the flags once. Processes of the session inherit them; the
+# benchmarks do not have them.
+if _FLAGS not in os.environ and 'pytest' in sys.modules:
   _folder = tempfile.mkdtemp(prefix='dnc_test_xla_')
   atexit.register(shutil.rmtree, _folder, ignore_errors=True)
   os.environ[_FLAGS] = f'--tf_xla_persistent_cache_directory={_folder}'
   os.environ.setdefault('XLA_FLAGS', QUICKLY)
+  # Numba too: without optimizing, and not for those who train afterwards.
+  os.environ.setdefault('NUMBA_OPT', '0')
+  os.environ.setdefault('NUMBA_CACHE_DIR', os.path.join(_folder, 'numba'))

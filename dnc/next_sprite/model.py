@@ -120,6 +120,7 @@ class SpritePredictor(snt.Module):
     inputs: tf.Tensor,
     state: cores.State,
     record: tuple[str, ...] = (),
+    sparse_inputs: bool = False,
   ) -> tuple[tf.Tensor, cores.State, dict[str, tf.Tensor]]:
     """Predicts the next images.
 
@@ -127,6 +128,7 @@ class SpritePredictor(snt.Module):
       inputs: float tensor `[time, batch, 4096 + 5]`: current images, actions.
       state: the state before the first step.
       record: names of representations to return, keys of `cores.widths`.
+      sparse_inputs: see `unroll.unroll`.
 
     Returns:
       Logits of the next images, float tensor `[time, batch, 4096]`; the state
@@ -134,5 +136,9 @@ class SpritePredictor(snt.Module):
       float tensors `[time, batch, width]`.
     """
     return unroll.unroll(
-      self.core, inputs, state, record=_recorder(tuple(record))
+      self.core,
+      inputs,
+      state,
+      record=_recorder(tuple(record)),
+      sparse_inputs=sparse_inputs,
     )

@@ -255,7 +255,10 @@ class SpriteTrainer(trainer.Trainer):
     """
     exposed = (self._config.expose,) if self.reader else ()
     logits, state, held = self.predictor(
-      rollouts.model_inputs(segment.steps), segment.state, exposed
+      rollouts.model_inputs(segment.steps),
+      segment.state,
+      exposed,
+      sparse_inputs=True,
     )
     losses = self.predictor.loss(logits, rollouts.model_targets(segment.steps))
     loss = tf.reduce_sum(losses * segment.counted) / segment.num_steps

@@ -5,5 +5,10 @@
                     gradient written by hand
   compiled_access   `MemoryAccess` in the forms that XLA makes fast
 
+What goes before the loop:
+
+  sparse            the product of inputs that are mostly zeros
+  sparse_kernel     the same, compiled by Numba
+
 `dnc.unroll` chooses between them.
 """

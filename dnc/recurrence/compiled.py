@@ -227,7 +227,7 @@ def chunk_for(
   return _Chunk(dict(sizes), clip_value, record)
 
 
-def _num_cores() -> int:
+def num_cores() -> int:
   """Returns how many processor cores this process may use."""
   if hasattr(os, 'sched_getaffinity'):  # Not on macOS.
     return len(os.sched_getaffinity(0))
@@ -238,7 +238,7 @@ def _num_parts(batch_size: int | None) -> int:
   """Returns the largest number of equal parts of a batch, one per CPU core."""
   if not batch_size:  # Unknown, or empty.
     return 1
-  most = min(batch_size, _num_cores())
+  most = min(batch_size, num_cores())
   return next(n for n in range(most, 0, -1) if batch_size % n == 0)
 
 
@@ -401,7 +401,7 @@ class _BatchPart:
     return d_state, *self._all_steps(arrays)
 
 
-def _weight_gradients(
+def weight_gradients(
   state: dnc.DNCState,
   kept: plain.Kept,
   d_gates: tf.Tensor,
@@ -486,7 +486,7 @@ def scan(
         )
       )
       d_gates = tf.concat(d_gates, axis=1)
-      d_weights = _weight_gradients(
+      d_weights = weight_gradients(
         state, kept, d_gates, tf.concat(d_interfaces, axis=1)
       )
       return tf.nest.flatten((d_gates, _join(d_states, axis=0), d_weights))

@@ -236,7 +236,7 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLess(error, tolerance)
 
   def test_parts_are_equal(self):
-    with mock.patch.object(compiled, '_num_cores', return_value=4):
+    with mock.patch.object(compiled, 'num_cores', return_value=4):
       parts = [compiled._num_parts(n) for n in (16, 6, 7, 2, 1, 0, None)]
     self.assertEqual(parts, [4, 3, 1, 2, 1, 1, 1])
 
