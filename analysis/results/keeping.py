@@ -5,7 +5,6 @@ to add a model. A file counts if its settings are those asked for.
 """
 
 from collections.abc import Mapping
-import json
 import os
 from typing import Any
 
@@ -55,8 +54,7 @@ def read(
   """
   name = path(folder, kind, seed)
   try:
-    with open(name, encoding='utf-8') as file:
-      data = json.load(file)
+    data = files.read_json(name)
     if not reading.agrees(
       data['settings'], reading.settings(kind.training(seed))
     ):

@@ -151,12 +151,18 @@ def _of_twins(found: Found) -> str:
       for words, key in held.items():
         key = (*part, *key, kind.asked, _POSITIONS[0])
         row[words] = _cell(models, key, _three_digits)
-      for lesion in ('frozen_memory', 'exchanged_memory'):
-        key = (reading.LOST, lesion, 'lasting')
-        words = f'lost: {probe.naming.in_words(lesion)}'
-        row[words] = _cell(models, key, '{:.1%}'.format)
-      rows.append(row)
+      rows.append(row | _lasting(models))
   return tables.of_rows(rows)
+
+
+def _lasting(models: Sequence[reading.EvaluatedNumbers]) -> dict[str, str]:
+  """Cells of what lasts of the lesions that a memory in need must break."""
+  return {
+    f'lost: {probe.naming.in_words(lesion)}': _cell(
+      models, (reading.LOST, lesion, 'lasting'), '{:.1%}'.format
+    )
+    for lesion in ('frozen_memory', 'exchanged_memory')
+  }
 
 
 def _of_exposed(found: Found) -> str:
@@ -178,11 +184,7 @@ def _of_exposed(found: Found) -> str:
       ):
         key = (*key, offset, _POSITIONS[0])
         row[f'{words}: {_SPRITES[offset]}'] = _cell(models, key, _three_digits)
-    for lesion in ('frozen_memory', 'exchanged_memory'):
-      key = (reading.LOST, lesion, 'lasting')
-      words = f'lost: {probe.naming.in_words(lesion)}'
-      row[words] = _cell(models, key, '{:.1%}'.format)
-    rows.append(row)
+    rows.append(row | _lasting(models))
   return tables.of_rows(rows)
 
 
