@@ -146,6 +146,7 @@ def _scan_dnc(
   record: plain.Record | None,
   compiled: bool | None,
   sparse_inputs: bool,
+  keep_states: bool,
 ) -> tuple[tf.Tensor, dnc.DNCState, Any]:
   """Returns the output layer's input, the last state and the records."""
   hidden, cell = state.controller_state
@@ -163,8 +164,11 @@ def _scan_dnc(
       f'no compiled form of {type(core.access).__name__}; use compiled=False'
     )
   projected, weights = project_inputs(core, inputs, sparse_inputs)
-  scan = compiled_lib.scan if compiled else plain.scan
-  state, kept = scan(core, weights, projected, state, sequence_length, record)
+  arguments = core, weights, projected, state, sequence_length, record
+  if compiled:
+    state, kept = compiled_lib.scan(*arguments, keep_states=keep_states)
+  else:
+    state, kept = plain.scan(*arguments)
   return dnc_features(kept), state, kept.recorded
 
 
@@ -291,6 +295,7 @@ def unroll(
   record: plain.Record | None = None,
   compiled: bool | None = None,
   sparse_inputs: bool = False,
+  keep_states: bool = False,
 ) -> tuple:
   """Applies `core` to every step of a sequence.
 
@@ -317,6 +322,9 @@ def unroll(
       weights is several times faster on a CPU, if they are float32 and Numba is
       installed. It runs in Python: XLA cannot compile a function that does
       this, and a SavedModel cannot hold it.
+    keep_states: whether the compiled recurrence keeps its states in the last 25
+      steps. The gradient then does not compute these states again. Without a
+      gradient, it only takes time and memory.
 
   Returns:
     Outputs, float tensor `[time, batch, output_size]`; the state after the last
@@ -340,7 +348,9 @@ def unroll(
   if isinstance(core, lstm.LSTMCore):
     features, state, recorded = _scan_lstm(*arguments, sparse_inputs)
   else:
-    features, state, recorded = _scan_dnc(*arguments, compiled, sparse_inputs)
+    features, state, recorded = _scan_dnc(
+      *arguments, compiled, sparse_inputs, keep_states
+    )
   num_steps = inputs.shape[0]
   features, recorded = tf.nest.map_structure(
     lambda x: tf.ensure_shape(x, [num_steps, *x.shape[1:]]),

@@ -120,7 +120,7 @@ class SpritePredictor(snt.Module):
     inputs: tf.Tensor,
     state: cores.State,
     record: tuple[str, ...] = (),
-    sparse_inputs: bool = False,
+    for_gradient: bool = False,
   ) -> tuple[tf.Tensor, cores.State, dict[str, tf.Tensor]]:
     """Predicts the next images.
 
@@ -128,7 +128,8 @@ class SpritePredictor(snt.Module):
       inputs: float tensor `[time, batch, 4096 + 5]`: current images, actions.
       state: the state before the first step.
       record: names of representations to return, keys of `cores.widths`.
-      sparse_inputs: see `unroll.unroll`.
+      for_gradient: whether the gradient will be computed, which is then faster.
+        See `sparse_inputs` and `keep_states` of `unroll.unroll`.
 
     Returns:
       Logits of the next images, float tensor `[time, batch, 4096]`; the state
@@ -140,5 +141,6 @@ class SpritePredictor(snt.Module):
       inputs,
       state,
       record=_recorder(tuple(record)),
-      sparse_inputs=sparse_inputs,
+      sparse_inputs=for_gradient,
+      keep_states=for_gradient,
     )

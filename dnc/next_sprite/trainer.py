@@ -258,7 +258,7 @@ class SpriteTrainer(trainer.Trainer):
       rollouts.model_inputs(segment.steps),
       segment.state,
       exposed,
-      sparse_inputs=True,
+      for_gradient=True,
     )
     losses = self.predictor.loss(logits, rollouts.model_targets(segment.steps))
     loss = tf.reduce_sum(losses * segment.counted) / segment.num_steps

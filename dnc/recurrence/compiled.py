@@ -3,8 +3,10 @@
 Time is cut into chunks of `CHUNK_STEPS`. Two compiled functions serve sequences
 of any length: a chunk forward and a chunk backward. The forward pass keeps the
 state before each chunk. The backward pass recomputes all states of a chunk from
-there, and goes through them in reverse. The gradients of the weights are
-products over all steps, computed after the loop.
+there, and goes through them in reverse. With `keep_states`, the forward pass
+keeps all states of the last chunk, where the backward pass starts; a segment of
+a training is one chunk. The gradients of the weights are products over all
+steps, computed after the loop.
 
 XLA's loop uses one processor core, so the batch is cut into equal parts, which
 TensorFlow computes in parallel.
@@ -48,9 +50,14 @@ class _Chunk:
     self._access = compiled_access.CompiledMemoryAccess(**sizes)
     self._clip_value = clip_value
     self._record = record
-    self.forward, self.backward = (
+    self.forward, self.forward_keeping, self.backward, self.reverse = (
       tf.function(method, jit_compile=True, autograph=False)
-      for method in (self._forward, self._backward)
+      for method in (
+        self._forward,
+        self._forward_keeping,
+        self._backward,
+        self._reverse,
+      )
     )
 
   def _fold(self, state: dnc.DNCState) -> dnc.DNCState:
@@ -93,8 +100,22 @@ class _Chunk:
     )
     return self._unfold(state), plain.stack(arrays)
 
+  def _forward_keeping(self, projected, num_steps, steps_left, state, weights):
+    """Returns what `_forward` does, and what `_reverse` needs."""
+    states, inner = self._states(
+      projected, num_steps, steps_left, self._fold(state), weights
+    )
+    after = tf.nest.map_structure(
+      lambda x: tf.reshape(x[1:], [-1, *x.shape[2:]]), states
+    )
+    kept = tf.nest.map_structure(
+      lambda x: tf.reshape(x, [CHUNK_STEPS, -1, *x.shape[1:]]),
+      self._kept_of(after),
+    )
+    return self._unfold(_at(num_steps, states)), kept, (states, inner)
+
   def _states(self, projected, num_steps, steps_left, state, weights):
-    """Recomputes the values that the gradient of the chunk needs.
+    """Computes the values that the gradient of the chunk needs.
 
     Returns:
       The states before each step and after the last,
@@ -132,18 +153,33 @@ class _Chunk:
     d_state,
     d_kept,
   ):
+    """The gradient of `_forward`, as from `_reverse`."""
+    states = self._states(
+      projected, num_steps, steps_left, self._fold(state), weights
+    )
+    return self._reverse(
+      states, num_steps, steps_left, transposed, d_state, d_kept
+    )
+
+  def _reverse(
+    self, states, num_steps, steps_left, transposed, d_state, d_kept
+  ):
     """The gradient of `_forward`, given the gradients of its results.
 
-    Also takes the weights transposed: XLA is slow to multiply by a transpose.
+    Args:
+      states: what `_states` returns.
+      num_steps: as of the class.
+      steps_left: as of the class.
+      transposed: the weights; XLA is slow to multiply by a transpose.
+      d_state: the gradient of the state after the chunk.
+      d_kept: the gradient of what was kept.
 
     Returns:
       The gradients of the state before the chunk, and of gates_t and xi_t,
       `[CHUNK_STEPS, batch, ...]`, zeros past `num_steps`.
     """
-    state, d_state = self._fold(state), self._fold(d_state)
-    states, inner = self._states(
-      projected, num_steps, steps_left, state, weights
-    )
+    states, inner = states
+    d_state = self._fold(d_state)
 
     def body(step, d_state, arrays):
       t = num_steps - 1 - step
@@ -293,17 +329,17 @@ class _BatchPart:
     )
     return tf.ensure_shape(steps, [CHUNK_STEPS, *sequence.shape[1:]])
 
-  def _arguments(self, number: tf.Tensor) -> tuple:
-    """Returns `projected`, `num_steps` and `steps_left` of a chunk."""
+  def _lengths(self, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Returns `num_steps` and `steps_left` of a chunk."""
     start = number * CHUNK_STEPS
     steps_left = self._sequence_length
     if steps_left is not None:
       steps_left = steps_left - start
-    return (
-      self._steps_of(number, self._projected),
-      tf.minimum(self._num_steps - start, CHUNK_STEPS),
-      steps_left,
-    )
+    return tf.minimum(self._num_steps - start, CHUNK_STEPS), steps_left
+
+  def _arguments(self, number: tf.Tensor) -> tuple:
+    """Returns `projected`, `num_steps` and `steps_left` of a chunk."""
+    return self._steps_of(number, self._projected), *self._lengths(number)
 
   def _make_arrays(self, values: Any) -> Any:
     """Makes arrays for values like these at each step of every chunk."""
@@ -323,14 +359,16 @@ class _BatchPart:
     )
 
   def forward(
-    self, record: plain.Record | None
-  ) -> tuple[dnc.DNCState, plain.Kept, dnc.DNCState]:
+    self, record: plain.Record | None, keep_states: bool
+  ) -> tuple[dnc.DNCState, plain.Kept, dnc.DNCState, Any]:
     """Runs all steps.
 
     Returns:
-      The state after the last step; what was kept, `[time, batch, ...]`; and
-      the states before each chunk, `[chunks, batch, ...]`.
+      The state after the last step; what was kept, `[time, batch, ...]`; the
+      states before each chunk, `[chunks, batch, ...]`; and, with `keep_states`,
+      what `_Chunk.reverse` needs of the last chunk, or else None.
     """
+    last = self._num_chunks - 1
 
     def body(number, state, states, arrays):
       states = plain.write(states, number, state)
@@ -342,7 +380,7 @@ class _BatchPart:
 
     arrays = self._make_arrays(plain.kept_of(self._state, record))
     _, state, states, arrays = tf.while_loop(
-      lambda number, *_: number < self._num_chunks,
+      lambda number, *_: number < (last if keep_states else last + 1),
       body,
       (
         0,
@@ -352,12 +390,21 @@ class _BatchPart:
       ),
       parallel_iterations=1,
     )
+    last_states = None
+    if keep_states:
+      states = plain.write(states, last, state)
+      state, kept, last_states = self._chunk.forward_keeping(
+        *self._arguments(last), state, self._weights
+      )
+      state = _shaped(state, self._state)
+      arrays = plain.write(arrays, last, kept)
     # Stacked, because a SavedModel cannot hold the arrays.
-    return state, self._all_steps(arrays), plain.stack(states)
+    return state, self._all_steps(arrays), plain.stack(states), last_states
 
   def backward(
     self,
     chunk_states: dnc.DNCState,
+    last_states: Any,
     transposed: plain.Weights,
     d_state: dnc.DNCState,
     d_kept: plain.Kept,
@@ -366,6 +413,7 @@ class _BatchPart:
 
     Args:
       chunk_states: the states before each chunk, from `forward`.
+      last_states: what `forward` kept of the last chunk, or None.
       transposed: the weights, transposed.
       d_state: the gradient of the state after the last step.
       d_kept: the gradient of what was kept.
@@ -376,6 +424,9 @@ class _BatchPart:
     """
     d_kept = tf.nest.map_structure(self._pad, d_kept)
 
+    def d_kept_of(number):
+      return tf.nest.map_structure(lambda x: self._steps_of(number, x), d_kept)
+
     def body(number, d_state, arrays):
       d_before, *d_inner = self._chunk.backward(
         *self._arguments(number),
@@ -383,7 +434,7 @@ class _BatchPart:
         self._weights,
         transposed,
         d_state,
-        tf.nest.map_structure(lambda x: self._steps_of(number, x), d_kept),
+        d_kept_of(number),
       )
       arrays = plain.write(arrays, number, d_inner)
       return number - 1, _shaped(d_before, d_state), arrays
@@ -392,10 +443,22 @@ class _BatchPart:
       self._state.controller_state.hidden, self._weights.interface
     )
     arrays = self._make_arrays([self._projected[0], interface])
+    number = self._num_chunks - 1
+    if last_states is not None:
+      d_before, *d_inner = self._chunk.reverse(
+        last_states,
+        *self._lengths(number),
+        transposed,
+        d_state,
+        d_kept_of(number),
+      )
+      d_state = _shaped(d_before, d_state)
+      arrays = plain.write(arrays, number, d_inner)
+      number -= 1
     _, d_state, arrays = tf.while_loop(
       lambda number, *_: number >= 0,
       body,
-      (self._num_chunks - 1, d_state, arrays),
+      (number, d_state, arrays),
       parallel_iterations=1,
     )
     return d_state, *self._all_steps(arrays)
@@ -440,11 +503,12 @@ def scan(
   state: dnc.DNCState,
   sequence_length: tf.Tensor | None = None,
   record: plain.Record | None = None,
+  keep_states: bool = False,
 ) -> tuple[dnc.DNCState, plain.Kept]:
   """`plain.scan`, compiled; results are equal up to rounding.
 
   The core's access must be a `MemoryAccess`, not an instance of a subclass. The
-  results have first derivatives only.
+  results have first derivatives only. `keep_states` is that of `unroll.unroll`.
   """
   num_parts = _num_parts(projected.shape[1])
   chunk = chunk_for(tuple(core.access.sizes.items()), core.clip_value, record)
@@ -466,20 +530,20 @@ def scan(
         lengths,
       )
     ]
-    last_states, kept, chunk_states = zip(
-      *(part.forward(record) for part in parts)
+    ends, kept, chunk_states, last_states = zip(
+      *(part.forward(record, keep_states) for part in parts)
     )
-    last_state, kept = _join(last_states, axis=0), _join(kept, axis=1)
+    last_state, kept = _join(ends, axis=0), _join(kept, axis=1)
 
     def gradient(*d_flat):
       d_state, d_kept = tf.nest.pack_sequence_as((last_state, kept), d_flat)
       transposed = tf.nest.map_structure(tf.transpose, weights)
       d_states, d_gates, d_interfaces = zip(
         *(
-          part.backward(states, transposed, *d_part)
+          part.backward(*states, transposed, *d_part)
           for part, states, *d_part in zip(
             parts,
-            chunk_states,
+            zip(chunk_states, last_states),
             _split(d_state, num_parts, axis=0),
             _split(d_kept, num_parts, axis=1),
           )

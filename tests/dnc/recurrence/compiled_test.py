@@ -104,13 +104,13 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
     core = cores.make_dnc(memory_size=1)
     inputs, state = _inputs(_K + 2), _carried(core)
 
-    def unroll_compiled(inputs, state):
+    def unroll_compiled(inputs, state, **way):
       return cores.with_gradients(
-        lambda *sequence: _compiled(core, *sequence), core, inputs, state
+        lambda *sequence: _compiled(core, *sequence, **way), core, inputs, state
       )
 
     unknown = tf.function(
-      unroll_compiled,
+      lambda *sequence: unroll_compiled(*sequence, keep_states=True),
       input_signature=[
         tf.TensorSpec([None, None, cores.INPUT_SIZE], tf.float64),
         cores.batch_free_spec(state),
@@ -126,6 +126,7 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
     outputs, last_state, _ = unknown(inputs[:0, :2], half)
     self.assertEqual(outputs.shape, [0, 2, cores.OUTPUT_SIZE])
     self._assert_same(last_state, half)
+    self._assert_same(_compiled(core, inputs[:0, :2], half)[1], half)
 
     expected = snt.dynamic_unroll(core, inputs, state)
     self._assert_same(tf.function(unroll_compiled)(inputs, state)[:2], expected)
@@ -141,10 +142,10 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
       access = state.access_state
       return dict(link=access.linkage.link, usage=tf.square(access.usage))
 
-    def unroll_recorded(is_compiled):
+    def unroll_recorded(**way):
       def with_recorded(inputs, state):
         outputs, last_state, recorded = unroll.unroll(
-          core, inputs, state, lengths, record, compiled=is_compiled
+          core, inputs, state, lengths, record, **way
         )
         # So that the loss depends on what was recorded.
         return outputs, (last_state, recorded)
@@ -154,10 +155,11 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
         autograph=False,
       )()
 
-    outputs, (last_state, recorded), gradients = unroll_recorded(True)
-    self._assert_same(
-      (outputs, (last_state, recorded), gradients), unroll_recorded(False)
-    )
+    expected = unroll_recorded(compiled=False)
+    for keep_states in (False, True):
+      actual = unroll_recorded(compiled=True, keep_states=keep_states)
+      self._assert_same(actual, expected)
+    outputs, (last_state, _), _ = actual
     self._assert_same(
       (outputs, last_state), snt.dynamic_unroll(core, inputs, state, lengths)
     )
