@@ -101,7 +101,7 @@ def parse_flags(
   """
   try:
     rest = flag_values(argv)
-  except flags.Error as e:
+  except (flags.Error, ValueError) as e:  # absl knows both.
     raise errors.UsageError(e) from e
   if len(rest) > 1 and not allow_words:
     raise errors.UsageError(
