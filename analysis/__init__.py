@@ -14,3 +14,8 @@ common/              tables, figures and statistics that the tests share
 
 No test imports another test, the report or the experiment.
 """
+
+# First of all, because it loads Matplotlib with any MPLBACKEND.
+from dnc.system import own_settings
+
+__all__ = ('own_settings',)

@@ -84,7 +84,8 @@ class MemoryAccess(snt.RNNCore):
       dtype: dtype of the state; the weights have the dtype of the inputs.
 
     Raises:
-      ValueError: if a size is not positive.
+      ValueError: if a size is no positive whole number, or `dtype` is not of
+        real numbers.
     """
     super().__init__(name=name)
     sizes = dict(
@@ -93,9 +94,10 @@ class MemoryAccess(snt.RNNCore):
       num_reads=num_reads,
       num_writes=num_writes,
     )
-    for argument, value in sizes.items():
-      if value < 1:
-        raise ValueError(f'{argument} must be at least 1, not {value}')
+    memory_size, word_size, num_reads, num_writes = (
+      util.size(argument, value) for argument, value in sizes.items()
+    )
+    dtype = util.dtype(dtype)
     self._memory_size = memory_size
     self._word_size = word_size
     self._num_reads = num_reads

@@ -36,6 +36,17 @@ def clip(x: tf.Tensor, clip_value: float) -> tf.Tensor:
   return x
 
 
+def _as_bound(clip_value: Any) -> float:
+  """Returns a core's `clip_value` as a float; 0 for None."""
+  try:
+    bound = float(clip_value or 0)
+  except (TypeError, ValueError):
+    bound = -1.0
+  if not bound >= 0:  # NaN is not, either.
+    raise ValueError(f'clip_value must be 0 or more, not {clip_value!r}')
+  return bound
+
+
 class Core(snt.RNNCore):
   """Base of the cores: a controller, an output layer and clipping."""
 
@@ -49,13 +60,15 @@ class Core(snt.RNNCore):
   ):
     """Constructs the common parts; `DNC` explains the arguments."""
     super().__init__(name=name)
-    if clip_value is not None and clip_value < 0:
-      raise ValueError(f'clip_value must be 0 or more, not {clip_value}')
-    if output_size < 1:
-      raise ValueError(f'output_size must be at least 1, not {output_size}')
-    self._clip_value = clip_value or 0.0
-    self._dtype = tf.as_dtype(dtype)
-    self._controller = snt.LSTM(**controller_config, dtype=dtype)
+    self._clip_value = _as_bound(clip_value)
+    output_size = util.size('output_size', output_size)
+    self._dtype = util.dtype(dtype)
+    controller_config = dict(controller_config)
+    if 'hidden_size' in controller_config:
+      controller_config['hidden_size'] = util.size(
+        'hidden_size', controller_config['hidden_size']
+      )
+    self._controller = snt.LSTM(**controller_config, dtype=self._dtype)
     self._output_linear = snt.Linear(output_size, name='output_linear')
 
   @property
@@ -144,11 +157,11 @@ class DNC(Core):
       dtype: dtype of weights and state.
 
     Raises:
-      ValueError: if `output_size` or a size of the memory is not positive, or
-        `clip_value` is negative.
+      ValueError: if a size is no positive whole number, `clip_value` is no
+        number of at least 0, or `dtype` is not of real numbers.
     """
     super().__init__(controller_config, output_size, clip_value, name, dtype)
-    self._access = access.MemoryAccess(**access_config, dtype=dtype)
+    self._access = access.MemoryAccess(**access_config, dtype=self.dtype)
 
   @property
   def access(self) -> access.MemoryAccess:

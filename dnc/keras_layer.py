@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from dnc import dnc
 from dnc import unroll
+from dnc.system import json_values
 
 
 @keras.saving.register_keras_serializable('dnc')
@@ -56,6 +57,15 @@ class DNCLayer(keras.layers.Layer):
         f'{keras.backend.backend()}'
       )
     super().__init__(**kwargs)
+    # In the types of JSON: sweeps give NumPy's numbers.
+    self._arguments = json_values.clean(
+      dict(
+        access_config=access_config,
+        controller_config=controller_config,
+        output_size=output_size,
+        clip_value=clip_value,
+      )
+    )
     # The core compiles its own loop.
     self.supports_jit = False
     self._is_shared = False
@@ -99,6 +109,10 @@ class DNCLayer(keras.layers.Layer):
         if id(value) in of_core:
           setattr(module, name, of_core[id(value)])
     self._is_shared = True
+
+  def get_config(self) -> dict[str, Any]:
+    """Returns the arguments of the layer, for saving it."""
+    return {**super().get_config(), **self._arguments}
 
   def compute_output_shape(
     self, input_shape: tuple[int | None, ...]

@@ -205,8 +205,14 @@ def _scan_lstm(
   return states.hidden, state, recorded
 
 
-def _as_lengths(sequence_length: Any, batch_shape: tf.Tensor) -> tf.Tensor:
-  """Returns int32 lengths; a single one is that of all sequences."""
+def _as_lengths(
+  sequence_length: Any, num_steps: tf.Tensor, batch_shape: tf.Tensor
+) -> tf.Tensor:
+  """Returns int32 lengths; a single one is that of all sequences.
+
+  Those beyond the last step, which int32 may not hold, become `num_steps`. So
+  does NaN, which no step reaches, in `snt.dynamic_unroll` either.
+  """
   lengths = tf.convert_to_tensor(sequence_length)
   if not (lengths.dtype.is_integer or lengths.dtype.is_floating):
     raise ValueError(
@@ -214,7 +220,9 @@ def _as_lengths(sequence_length: Any, batch_shape: tf.Tensor) -> tf.Tensor:
     )
   if lengths.dtype.is_floating:
     lengths = tf.math.ceil(lengths)
-  lengths = tf.cast(lengths, tf.int32)
+  # Compared in a type that holds the numbers of both.
+  is_within = tf.cast(lengths, tf.float64) < tf.cast(num_steps, tf.float64)
+  lengths = tf.where(is_within, tf.cast(lengths, tf.int32), num_steps)
   return tf.fill(batch_shape, lengths) if lengths.shape.rank == 0 else lengths
 
 
@@ -263,13 +271,16 @@ def _as_tensors(
 ) -> tuple[tf.Tensor, Any, tf.Tensor | None]:
   """Returns the arguments of `unroll` as tensors that fit the core."""
   is_array = isinstance(input_sequence, np.ndarray)
-  if is_array and input_sequence.dtype.kind in 'cSU':
+  if is_array and input_sequence.dtype.kind in 'cmMSU':
     # TensorFlow would make real numbers of them.
     raise ValueError(f'input_sequence is {input_sequence.dtype}: must be real')
+  if np.ma.is_masked(input_sequence):
+    raise ValueError('input_sequence has masked values: give sequence_length')
   inputs = tf.convert_to_tensor(input_sequence, dtype_hint=core.dtype)
   values = [tf.convert_to_tensor(x) for x in tf.nest.flatten(initial_state)]
   if sequence_length is not None:
-    sequence_length = _as_lengths(sequence_length, tf.shape(inputs)[1:2])
+    sizes = tf.shape(inputs)
+    sequence_length = _as_lengths(sequence_length, sizes[0], sizes[1:2])
   _check_arguments(core, inputs, values, sequence_length)
   state = tf.nest.pack_sequence_as(core.state_size, values)
   return inputs, state, sequence_length

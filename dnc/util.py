@@ -1,11 +1,14 @@
 """Tensor operations that the memory needs and TensorFlow lacks.
 
 Source: the functions of the same names in google-deepmind/dnc, `dnc/util.py`;
-`zero_state` is of the same kind as Sonnet 1's.
+`zero_state` is of the same kind as Sonnet 1's. `size` and `dtype` check the
+arguments of cores.
 """
 
+import operator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -55,6 +58,41 @@ def zero_state(
   state_size: Any, batch_size: tf.Tensor | int, dtype: tf.DType
 ) -> Any:
   """Makes zeros of a core's `state_size`, a nest of `tf.TensorShape`s."""
+  if not tf.is_tensor(batch_size):
+    batch_size = size('batch_size', batch_size, least=0)
   return tf.nest.map_structure(
     lambda shape: tf.zeros([batch_size, *shape], dtype), state_size
   )
+
+
+def size(name: str, value: Any, least: int = 1) -> int:
+  """Returns a size as an int; sweeps also give 16.0 and NumPy's numbers.
+
+  Raises:
+    ValueError: if it is not a whole number, or below `least`.
+  """
+  is_float = isinstance(value, float | np.floating)
+  try:
+    number = operator.index(
+      int(value) if is_float and value.is_integer() else value
+    )
+  except TypeError:
+    raise ValueError(f'{name} must be a whole number, not {value!r}') from None
+  if number < least:
+    raise ValueError(f'{name} must be at least {least}, not {number}')
+  return number
+
+
+def dtype(value: Any) -> tf.DType:
+  """Returns the `tf.DType` of a core's argument, also of 'float32'.
+
+  Raises:
+    ValueError: if it is not the type of real numbers.
+  """
+  try:
+    found = tf.as_dtype(value)
+  except TypeError:
+    found = None
+  if found is None or not found.is_floating:
+    raise ValueError(f'dtype must be of real numbers, not {value!r}')
+  return found

@@ -33,7 +33,7 @@ _ALLOWED = {
   'dnc.system': (),
   'dnc.dsprites': ('dnc.system',),
   'dnc.config': ('dnc.system', 'dnc.dsprites', 'dnc.tasks'),
-  'dnc.recurrence': _CORE,
+  'dnc.recurrence': ('dnc.system.paths', *_CORE),
   'dnc.traces': ('dnc.system', 'dnc.dsprites'),
   'dnc.visualize': ('dnc.system', 'dnc.dsprites', *_CORE),
   'dnc.training': (
@@ -71,7 +71,7 @@ _ALLOWED = {
     'dnc.training',
     *_CORE,
   ),
-  'dnc.keras_layer': _CORE,
+  'dnc.keras_layer': ('dnc.system.json_values', *_CORE),
   **dict.fromkeys(
     _CORE,
     ('dnc.recurrence', 'dnc.system.errors', 'dnc.system.paths', *_CORE),

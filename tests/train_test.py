@@ -14,6 +14,9 @@ import train
 class TrainTest(parameterized.TestCase):
   @parameterized.parameters(
     ('--preset=fast', r'--preset=fast.*post\|quick'),
+    ('--nofreeze_core=1', '--nofreeze_core=1 does not take an argument'),
+    # It would be 0 in float32.
+    ('--learning_rate=1e-50', '--learning_rate=1e-50: must be in 1e-30 to'),
     ('--memory_size=0', '--memory_size=0: must be at least 1'),
     ('--memory_size=many', '--memory_size=many: must be a whole number'),
     ('--learning_rate=fast', '--learning_rate=fast: must be a number'),

@@ -13,6 +13,8 @@ import numpy as np
 
 # Squares of larger numbers, summed, could overflow.
 _LARGEST = 1e100
+# TensorFlow takes int64.
+_LARGEST_WHOLE = 2**63 - 1
 # Up to so many classes are taken for classes, however few the steps.
 _FEW_CLASSES = 64
 
@@ -116,6 +118,32 @@ def classes(what: str, values: Any) -> np.ndarray:
   return array
 
 
+def joined_classes(what: str, rollouts: Sequence[np.ndarray]) -> np.ndarray:
+  """Joins labels from `classes`; different ones stay different.
+
+  Raises:
+    ValueError: if some are numbers and others text.
+  """
+  kinds = [array.dtype.kind for array in rollouts]
+  is_text = [kind in 'SU' for kind in kinds]
+  if any(is_text) and not all(is_text):
+    other = is_text.index(not is_text[0])
+    raise ValueError(
+      f'{what}, rollout {other}: must be all numbers or all text, as rollout 0'
+    )
+  if not any(is_text) and len(set(kinds)) > 1:
+    # NumPy would round large whole numbers to join them with others.
+    rollouts = [array.astype(object) for array in rollouts]
+  return np.concatenate(rollouts)
+
+
+def names(what: str, values: Any) -> None:
+  """Raises a `ValueError` unless `values` are names of arrays."""
+  for name in values:
+    if not isinstance(name, str):
+      raise ValueError(f'{what} {name!r}: its name must be text')
+
+
 def require_recurring(
   what: str, labels: np.ndarray, num_classes: int, advice: str
 ) -> None:
@@ -143,7 +171,8 @@ def whole_number(what: str, value: Any, least: int | None = None) -> int:
   """Returns an int.
 
   Raises:
-    ValueError: if the value is not a whole number, or below `least`.
+    ValueError: if the value is not a whole number, below `least`, or too large
+      for int64.
   """
   try:
     number = operator.index(value)
@@ -151,6 +180,8 @@ def whole_number(what: str, value: Any, least: int | None = None) -> int:
     raise ValueError(f'{what}: is {value!r}: must be a whole number') from None
   if least is not None and number < least:
     raise ValueError(f'{what}: is {number}: must be at least {least}')
+  if abs(number) > _LARGEST_WHOLE:
+    raise ValueError(f'{what}: is {number}: must be at most {_LARGEST_WHOLE}')
   return number
 
 

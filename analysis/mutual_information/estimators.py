@@ -135,7 +135,10 @@ def _scaled(contents: np.ndarray, seed: int) -> np.ndarray:
   Takes contents `[time, locations]`, none of them constant, and returns float64
   `[locations, time]`.
   """
-  scaled = preprocessing.scale(contents.astype(np.float64), with_mean=False)
+  contents = contents.astype(np.float64)
+  # By a power of two, which changes no digit, so that no square underflows.
+  exponents = np.frexp(np.abs(contents).max(axis=0))[1]
+  scaled = preprocessing.scale(np.ldexp(contents, -exponents), with_mean=False)
   size = np.maximum(1, np.abs(scaled).mean(axis=0))
   noise = np.random.RandomState(seed).standard_normal(scaled.shape)
   return np.ascontiguousarray((scaled + 1e-10 * size * noise).T)

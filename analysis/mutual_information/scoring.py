@@ -55,6 +55,7 @@ NEGLIGIBLE = 1e-8
 LEVEL = 0.05
 # The lags of the class to be predicted, and of the one that goes in.
 NEXT, CURRENT = -1, 0
+_NUM_BINS = 10
 # Shifts of each sequence. With thousands over all sequences, the spread of a
 # mean score by chance is known to about 2 %.
 NUM_SHIFTS = {'binned': 99, 'nearest_neighbours': 49}
@@ -202,7 +203,7 @@ class Scorer:
     estimator: str = 'binned',
     num_shifts: int | None = None,
     seed: int = 0,
-    num_bins: int = 10,
+    num_bins: int = _NUM_BINS,
     locations: Sequence[int] | None = None,
     layout: tuple[int, ...] | None = None,
     done: estimators.Done | None = None,
@@ -235,7 +236,7 @@ class Scorer:
         estimators.nearest_neighbours, seed=seed
       ),
     )
-    if estimator not in estimates:
+    if estimator not in [*estimates]:
       raise errors.UsageError(
         f'estimator {estimator!r}: must be one of {", ".join(estimates)}'
       )
@@ -253,7 +254,12 @@ class Scorer:
     if locations is not None:
       locations = np.array(arrays.whole_numbers('locations', locations))
     self._locations = locations
+    if layout is not None:
+      if not isinstance(layout, list | tuple):
+        raise ValueError(f'layout: is {layout!r}: must be a list of sizes')
+      layout = tuple(arrays.whole_number('layout', size, 1) for size in layout)
     self._layout = layout
+    self._num_bins = num_bins
     self._seed = seed
     self._null = significance.NullMoments()
     self._excess_by_sequence = []
@@ -340,6 +346,13 @@ class Scorer:
       raise ValueError(
         f'locations: are {self._locations.tolist()}: must be in 0 to '
         f'{width - 1}'
+      )
+    # With a bin for each number, nothing can be found.
+    most = max(_NUM_BINS, len(sequence) // 2)
+    if self._num_bins > most:
+      raise ValueError(
+        f'num_bins: is {self._num_bins}: must be at most {most} for the '
+        f'{len(sequence)} steps of sequence {self._count}'
       )
     found, true = np.unique(sequence, return_inverse=True)
     arrays.require_recurring(

@@ -155,10 +155,12 @@ def fit_and_score(
       offsets, or an unseen one is longer than all training rollouts.
   """
 
-  def by_name(arrays, name):
+  def by_name(arrays, argument, name):
     if arrays is None:
       return {}
-    return arrays if isinstance(arrays, Mapping) else {name: arrays}
+    named = arrays if isinstance(arrays, Mapping) else {name: arrays}
+    arrays_lib.names(argument, named)
+    return named
 
   settings = passes.ProbeSettings(
     arrays_lib.whole_numbers('offsets', offsets),
@@ -170,9 +172,9 @@ def fit_and_score(
     log,
   )
   stream = streams.ArrayStream(
-    by_name(features, 'features'),
-    by_name(classes, 'class'),
-    by_name(values, 'value'),
+    by_name(features, 'features', 'features'),
+    by_name(classes, 'classes', 'class'),
+    by_name(values, 'values', 'value'),
     num_train,
   )
   sets = {beyond.ALONE: (), **_checked_given(given or {}, stream.widths)}
@@ -187,8 +189,17 @@ def _checked_given(
   given: Mapping[str, Sequence[str]], widths: Mapping[str, int]
 ) -> Mapping[str, Sequence[str]]:
   """Raises a `ValueError` if `given` is not of names in `widths`."""
+  if not isinstance(given, Mapping):
+    raise ValueError(f'given: is {given!r}: must be lists of features, by name')
+  arrays_lib.names('given', given)
+  if beyond.ALONE in given:
+    raise ValueError(f'given {beyond.ALONE!r}: this name means no features')
   for of, names in given.items():
-    if isinstance(names, str) or not set(names) <= set(widths):
+    if not (
+      isinstance(names, Sequence)
+      and not isinstance(names, str)
+      and all(name in [*widths] for name in names)
+    ):
       raise ValueError(
         f'given {of!r}: is {names!r}: must be a list of names of features, '
         f'which are {", ".join(map(str, widths))}'

@@ -382,7 +382,7 @@ def _numbered(
   Returns:
     int `[time]` for each rollout, and how many classes there are.
   """
-  labels = np.concatenate(rollouts)
+  labels = arrays_lib.joined_classes(what, rollouts)
   found, numbers = np.unique(labels, return_inverse=True)
   arrays_lib.require_recurring(
     what, labels, len(found), 'give real numbers as values'

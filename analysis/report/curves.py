@@ -43,23 +43,32 @@ def read(
     title: {} for title in _PANELS.values()
   }
   for model_dir in map(runs.folder, model_dirs):
-    rows = [
-      row for row in runs.read_metrics(model_dir) if row['kind'] == 'report'
-    ]
-    if not rows or 'iou' not in rows[0]['validation']:
-      raise errors.UsageError(
-        f'{model_dir}: no {runs.METRICS_FILE} of a training on sprites'
-      )
-    name = os.path.basename(os.path.abspath(model_dir))
-    if name in panels['loss']:
-      raise errors.UsageError(f'{model_dir}: another run is also called {name}')
-    for score, title in _PANELS.items():
-      panels[title][name] = [
-        (row['num_steps'] / 1e6, row['validation'][score])
-        for row in rows
-        if row['validation'][score] is not None
-      ]
+    path = os.path.join(model_dir, runs.METRICS_FILE)
+    with files.explained_damage(path, 'restore it, or leave the run out'):
+      _add(panels, model_dir)
   return panels
+
+
+def _add(
+  panels: Mapping[str, dict[str, figures.Points]], model_dir: str
+) -> None:
+  """Adds the learning curves of a run."""
+  rows = [
+    row for row in runs.read_metrics(model_dir) if row['kind'] == 'report'
+  ]
+  if not rows or 'iou' not in rows[0]['validation']:
+    raise errors.UsageError(
+      f'{model_dir}: no {runs.METRICS_FILE} of a training on sprites'
+    )
+  name = os.path.basename(os.path.abspath(model_dir))
+  if name in panels['loss']:
+    raise errors.UsageError(f'{model_dir}: another run is also called {name}')
+  for score, title in _PANELS.items():
+    panels[title][name] = [
+      (row['num_steps'] / 1e6, 1.0 * row['validation'][score])
+      for row in rows
+      if row['validation'][score] is not None
+    ]
 
 
 def draw(panels: Mapping[str, Mapping[str, figures.Points]]) -> bytes:

@@ -20,6 +20,7 @@ from analysis.results import page
 from analysis.results import running
 from dnc.system import command_line
 from dnc.system import errors
+from dnc.system import paths
 
 _PROGRAM = 'python -m analysis.results'
 
@@ -53,7 +54,7 @@ def main(
   """Runs what is missing, then writes the tables."""
   del argv
   names, num_models = flag_values.kinds, flag_values.num_models
-  folder = flag_values.results_dir
+  folder = paths.local(flag_values.results_dir, '--results_dir')
   for name in names:
     if name not in kinds_lib.KINDS:
       raise errors.UsageError(

@@ -10,7 +10,6 @@ from typing import Any
 
 from analysis.results import kinds as kinds_lib
 from analysis.results import reading
-from dnc.system import errors
 from dnc.system import files
 
 # Between the parts of a key.
@@ -54,24 +53,29 @@ def read(
   """
   name = path(folder, kind, seed)
   try:
-    data = files.read_json(name)
-    if not reading.agrees(
-      data['settings'], reading.settings(kind.training(seed))
-    ):
-      return None
-    numbers = {
-      tuple(map(_part, key.split(_SEPARATOR))): value
-      for key, value in data['numbers'].items()
-    }
-    return reading.EvaluatedNumbers(
-      numbers, data['untrained'], data['versions']
-    )
+    with files.explained_damage(name, 'restore or delete it'):
+      data = files.read_json(name)
+      if not reading.agrees(
+        data['settings'], reading.settings(kind.training(seed))
+      ):
+        return None
+      numbers = {
+        tuple(map(_part, key.split(_SEPARATOR))): _number(value)
+        for key, value in data['numbers'].items()
+      }
+      for part in (data['untrained']['compared'], data['versions']):
+        part.items()  # They are mappings.
+      return reading.EvaluatedNumbers(
+        numbers, data['untrained'], data['versions']
+      )
   except FileNotFoundError:
     return None
-  except (ValueError, KeyError, TypeError, AttributeError) as e:
-    raise errors.UsageError(
-      f'{name}: not the numbers of a model ({e}); delete it'
-    ) from e
+
+
+def _number(value: Any) -> float | None:
+  if value is not None and not isinstance(value, int | float):
+    raise TypeError(f'{value!r} is no number')
+  return value
 
 
 def _part(text: str) -> str | int:

@@ -5,6 +5,7 @@ Nothing is computed anew, and TensorFlow is not needed.
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import json
 import os
@@ -101,6 +102,19 @@ def read(
   if training.core == config_lib.DNC:
     names.append('lesion')
   folder = os.path.join(model_dir, runs.EVALUATION_DIR)
+  advice = 'delete it, and the run is evaluated again'
+  with files.explained_damage(folder, advice):
+    return _read(model_dir, folder, names, training, evaluation)
+
+
+def _read(
+  model_dir: str,
+  folder: str,
+  names: Sequence[str],
+  training: config_lib.TrainingConfig,
+  evaluation: config_lib.EvaluationConfig,
+) -> EvaluatedNumbers | None:
+  """See `read`."""
   try:
     about = files.read_json(os.path.join(folder, 'report.json'))['about']
     found = {
@@ -128,11 +142,13 @@ def read(
 def training_seconds(model_dir: str) -> float:
   """How long a finished training took, by the speeds that it reported."""
   seconds, before = 0.0, 0
-  for row in runs.read_metrics(model_dir):
-    if row['kind'] == 'report':
-      steps = row['num_steps'] - before
-      seconds += steps / row['training']['steps_per_second']
-      before = row['num_steps']
+  path = os.path.join(model_dir, runs.METRICS_FILE)
+  with files.explained_damage(path, 'restore it, or train the run again'):
+    for row in runs.read_metrics(model_dir):
+      if row['kind'] == 'report':
+        steps = row['num_steps'] - before
+        seconds += steps / row['training']['steps_per_second']
+        before = row['num_steps']
   return seconds
 
 

@@ -51,7 +51,7 @@ def is_each_once(values: tuple[int, ...]) -> bool:
 
 
 POSITIVE = Allowed(
-  lambda value: 0 < value <= _MOST, f'more than 0, at most {_MOST:g}'
+  lambda value: 1 / _MOST <= value <= _MOST, f'in {1 / _MOST:g} to {_MOST:g}'
 )
 # 0 means no bound.
 BOUND = Allowed(lambda value: 0 <= value <= _MOST, f'in 0 to {_MOST:g}')

@@ -214,8 +214,11 @@ class EvaluationConfig(settings.Settings):
     super().__post_init__()
     known = set(self.tests) <= set(TESTS) and self.tests
     checks.require(self, 'tests', known, f'some of {", ".join(TESTS)}')
+    # All tests in any order are all tests, which make a report.
+    tests = tuple(test for test in TESTS if test in self.tests)
+    object.__setattr__(self, 'tests', tests)
     if self.num_isolated is None:
-      # Sets a field of a frozen dataclass; done only here and below.
+      # Sets a field of a frozen dataclass.
       object.__setattr__(self, 'num_isolated', max(20, self.num_rollouts // 10))
     if self.dataset is not None:
       table.check_dataset(self.dataset)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import contextlib
 import dataclasses
 import glob
-import json
+import operator
 import os
 from typing import Any
 
@@ -194,9 +194,11 @@ def read_metrics(model_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
       lines = [line for line in file if line.endswith(b'\n')]
     for number, line in enumerate(lines):
       try:
-        row = json.loads(line)
+        row = files.parse_json(line)
         # Every row has these two.
-        rows.append(dict(kind=row['kind'], update=row['update']) | row)
+        rows.append(
+          dict(kind=row['kind'], update=operator.index(row['update'])) | row
+        )
       except (KeyError, TypeError, ValueError) as e:
         raise errors.UsageError(
           f'{path}: line {number + 1} is damaged ({e}); restore or remove it'

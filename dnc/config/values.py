@@ -70,7 +70,7 @@ def _whole(value: Any) -> int:
 def _real(value: Any) -> float:
   if isinstance(value, bool) or not isinstance(value, numbers.Real):
     raise TypeError
-  return float(value)
+  return float(value) + 0.0  # Not -0.0, which has a name of its own.
 
 
 def _truth(value: Any) -> bool:

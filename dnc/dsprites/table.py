@@ -139,7 +139,7 @@ def _open(path: str, dataset: str) -> SpriteTable:
     size = os.fstat(file.fileno()).st_size
     if size != _HEADER_BYTES + _NUM_BYTES:
       raise ValueError(f'{size} bytes instead of {_HEADER_BYTES + _NUM_BYTES}')
-    header = json.loads(file.read(_HEADER_BYTES))
+    header = files.parse_json(file.read(_HEADER_BYTES))
     bits = np.memmap(file, np.uint8, 'r', offset=_HEADER_BYTES, shape=_SHAPE)
   checksum = _checksum(bits)
   if header != _header(dataset, checksum):

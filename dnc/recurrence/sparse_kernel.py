@@ -4,18 +4,30 @@ An image of a sprite has 4 % of its pixels on. These products take time in
 proportion to that; they are right for any matrix, and slow for a full one.
 """
 
+from collections.abc import Callable
+import contextlib
+
 import numba
 import numpy as np
 
-_jit = numba.njit(
-  fastmath={'reassoc', 'contract', 'nsz'},
-  nogil=True,
-  cache=True,
-  error_model='numpy',
-)
+from dnc.system import paths
+
 _ZERO = np.float32(0)
 # Columns computed at once, so that a row's sums stay in the fastest cache.
 _BLOCK = 512
+
+
+def _jit(function: Callable) -> Callable:
+  """Compiles a function at its first call; keeps the code where it can."""
+  compiled = numba.njit(
+    fastmath={'reassoc', 'contract', 'nsz'}, nogil=True, error_model='numpy'
+  )(function)
+  # Without a home, Numba would make a folder called `~`.
+  if paths.has_home():
+    # Neither this folder nor the home can be written: the code is not kept.
+    with contextlib.suppress(RuntimeError):
+      compiled.enable_caching()
+  return compiled
 
 
 @_jit

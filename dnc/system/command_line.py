@@ -18,6 +18,7 @@ from absl import flags
 from absl import logging
 
 from dnc.system import errors
+from dnc.system import paths
 from dnc.system import wording
 
 # The status that a shell reports for a command ended by Ctrl-C.
@@ -61,6 +62,9 @@ def load_tensorflow(initialize: bool = True) -> None:
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2' if initialize else '3')
   # The Keras probe works on TensorFlow's tensors and datasets.
   os.environ['KERAS_BACKEND'] = 'tensorflow'
+  if not paths.has_home():
+    # Keras would make a folder called `~` for its settings.
+    os.environ.setdefault('KERAS_HOME', os.devnull)
   with _without_notices():
     import tensorflow as tf
 
@@ -101,7 +105,7 @@ def parse_flags(
   """
   try:
     rest = flag_values(argv)
-  except flags.Error as e:
+  except (flags.Error, ValueError) as e:  # absl knows both.
     raise errors.UsageError(e) from e
   if len(rest) > 1 and not allow_words:
     raise errors.UsageError(

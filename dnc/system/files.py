@@ -123,6 +123,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
   and a file at `path` is kept.
   """
   path = os.fspath(path)
+  if os.path.isdir(path):
+    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
   folder = os.path.dirname(os.path.abspath(path))
   os.makedirs(folder, exist_ok=True)
   descriptor, partial = tempfile.mkstemp(
@@ -175,7 +177,53 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     ValueError: if it is not JSON.
   """
   with open(path, 'rb') as file:
-    return json.loads(file.read())
+    return parse_json(file.read())
+
+
+def parse_json(text: str | bytes) -> Any:
+  """Parses JSON.
+
+  Raises:
+    ValueError: if it is not JSON.
+  """
+  try:
+    return json.loads(text)
+  except RecursionError as e:
+    raise ValueError('it is nested too deeply') from e
+
+
+@contextlib.contextmanager
+def explained_damage(
+  path: str | os.PathLike[str], advice: str
+) -> Iterator[None]:
+  """Explains damage of JSON that the block reads and uses.
+
+  A file that does not exist is no damage: its error passes.
+
+  Args:
+    path: the file, or the folder of several.
+    advice: what to do.
+
+  Raises:
+    UsageError: if the JSON cannot be read, or has other content than the block
+      needs.
+  """
+  try:
+    yield
+  except (errors.UsageError, FileNotFoundError):
+    raise
+  except OSError as e:
+    raise errors.UsageError(
+      f'{e.filename or os.fspath(path)} cannot be read: {e.strerror or e}'
+    ) from e
+  except (ArithmeticError, AttributeError, LookupError, TypeError) as e:
+    raise errors.UsageError(
+      f'{os.fspath(path)} is damaged ({type(e).__name__}: {e}); {advice}'
+    ) from e
+  except ValueError as e:
+    raise errors.UsageError(
+      f'{os.fspath(path)} is damaged ({e}); {advice}'
+    ) from e
 
 
 @contextlib.contextmanager

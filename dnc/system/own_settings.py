@@ -6,10 +6,34 @@ Programs, notebooks and configuration files change them for a whole process.
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
+import os
+import sys
+import types
 from typing import Any
 
-import matplotlib
 import numpy as np
+
+
+def _load_matplotlib() -> types.ModuleType:
+  """Imports Matplotlib, which does not load if MPLBACKEND is unknown to it.
+
+  A backend that is known is the user's then, as if Matplotlib had set it.
+  """
+  is_loaded = 'matplotlib' in sys.modules
+  backend = os.environ.pop('MPLBACKEND', None)
+  try:
+    import matplotlib
+  finally:
+    if backend is not None:
+      os.environ['MPLBACKEND'] = backend
+  if backend and not is_loaded:
+    # Nothing of ours uses a backend.
+    with contextlib.suppress(ValueError):
+      matplotlib.rcParams['backend'] = backend
+  return matplotlib
+
+
+matplotlib = _load_matplotlib()
 
 
 @contextlib.contextmanager

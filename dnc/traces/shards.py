@@ -202,20 +202,21 @@ def read_plan(path: str) -> tuple[list[Shard], dict[str, Any]]:
     errors.UsageError: if the folder has none.
   """
   found = []
-  for name in (_METADATA, _SHARDS):
+  for name, read in (
+    (_METADATA, dict),
+    (_SHARDS, lambda rows: [Shard(**fields) for fields in rows]),
+  ):
     file = os.path.join(path, name)
+    advice = 'delete the folder and export the traces again'
     try:
-      found.append(files.read_json(file))
-    except (FileNotFoundError, NotADirectoryError) as error:
+      with files.explained_damage(file, advice):
+        found.append(read(files.read_json(file)))
+    except FileNotFoundError as error:
       raise errors.UsageError(
         f'{path}: no traces here ({name} is missing); name another folder, or '
         'delete this one and export them again'
       ) from error
-    except ValueError as error:
-      raise errors.UsageError(
-        f'{file}: not readable; delete the folder and export the traces again'
-      ) from error
-  return [Shard(**fields) for fields in found[1]], found[0]
+  return found[1], found[0]
 
 
 def check_metadata(

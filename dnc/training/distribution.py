@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc.system import errors
+from dnc.system import files
 from dnc.system import progress
 
 # TensorFlow raises these when a worker does not answer, or when this process
@@ -103,7 +104,7 @@ def check_tf_config() -> dict[str, Any]:
   """Reads TF_CONFIG; `UsageError` unless it names the workers and this one."""
   text = os.environ.get('TF_CONFIG', '')
   try:
-    found = json.loads(text)
+    found = files.parse_json(text)
     if not _is_cluster(found['cluster'], **found['task']):
       raise ValueError
   except (AttributeError, KeyError, TypeError, ValueError) as e:

@@ -184,7 +184,9 @@ def diverged(model_dir: str) -> tuple[str, dict[str, Any]]:
     UsageError: if no run diverged in `model_dir`.
   """
   folder = os.path.join(model_dir, DIVERGED_DIR)
+  path = os.path.join(folder, CAUSE_FILE)
   try:
-    return folder, files.read_json(os.path.join(folder, CAUSE_FILE))
+    with files.explained_damage(path, 'train the run again'):
+      return folder, dict(files.read_json(path))
   except FileNotFoundError as e:
     raise errors.UsageError(f'{folder}: no run diverged there') from e

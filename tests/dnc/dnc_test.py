@@ -151,13 +151,37 @@ class DNCTest(tf.test.TestCase, parameterized.TestCase):
     ('num_writes', dict(access_config=dict(num_writes=0))),
     ('output_size', dict(output_size=0)),
     ('clip_value', dict(clip_value=-1.0)),
+    ('clip_value', dict(clip_value=float('nan'))),
+    ('clip_value', dict(clip_value='high')),
+    ('word_size', dict(access_config=dict(word_size=4.5))),
+    ('num_reads', dict(access_config=dict(num_reads=None))),
+    ('hidden_size', dict(controller_config=dict(hidden_size='8'))),
+    ('hidden_size', dict(controller_config=dict(hidden_size=0))),
+    ('dtype', dict(dtype=tf.int32)),
+    ('dtype', dict(dtype='real')),
   )
-  def test_impossible_sizes_are_named(self, name, arguments):
+  def test_impossible_arguments_are_named(self, name, arguments):
     defaults = dict(
       access_config={}, controller_config=dict(hidden_size=2), output_size=1
     )
-    with self.assertRaisesRegex(ValueError, name):
+    with self.assertRaisesRegex(ValueError, f'^{name} must be'):
       dnc.DNC(**{**defaults, **arguments})
+
+  def test_takes_the_numbers_of_a_sweep_and_names_of_dtypes(self):
+    core = dnc.DNC(
+      dict(memory_size=4.0, word_size=np.float32(3), num_reads=np.int8(2)),
+      dict(hidden_size=5.0),
+      np.float64(6),
+      clip_value=np.float32(20),
+      dtype='float64',
+    )
+    state = core.initial_state(2.0)
+    output, state = core(tf.ones([2, 7], tf.float64), state)
+    self.assertEqual(output.shape, (2, 6))
+    self.assertEqual(state.access_state.memory.shape, (2, 4, 3))
+    self.assertEqual(state.access_state.memory.dtype, tf.float64)
+    with self.assertRaisesRegex(ValueError, '^batch_size must be'):
+      core.initial_state(-1)
 
 
 def _states(core, inputs, state):

@@ -1,5 +1,6 @@
 """Tests of the DNC as a Keras layer: Keras trains, counts and saves it."""
 
+import json
 import os
 from unittest import mock
 
@@ -88,6 +89,20 @@ class DNCLayerTest(tf.test.TestCase):
     loaded = keras.models.load_model(path)
     for other in (again, loaded):
       self.assertAllClose(other(inputs), expected, atol=1e-6)
+
+  def test_the_numbers_of_a_sweep_are_saved_as_json(self):
+    layer = keras_layer.DNCLayer(
+      dict(memory_size=np.int64(4), word_size=3.0),
+      dict(hidden_size=np.int32(5)),
+      np.int64(2),
+      clip_value=np.float32(20),
+      name='sweep',
+    )
+    config = json.loads(json.dumps(layer.get_config()))
+    again = keras_layer.DNCLayer.from_config(config)
+    self.assertEqual(again.core.state_size, layer.core.state_size)
+    self.assertEqual(again.core.clip_value, 20)
+    self.assertEqual(again.get_config(), layer.get_config())
 
   def test_shapes_without_time_or_size_are_refused(self):
     for shape in ([7], [None, None]):

@@ -50,6 +50,10 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
     ):
       actual = _unroll(core, inputs, state, length)
       self.assertAllClose(actual[0], expected[0])
+    # Beyond the last step, and beyond what int32 holds.
+    for length in ([2**40, 2, 0], np.array([np.nan, 2, -np.inf])):
+      actual = _unroll(core, inputs, state, length)
+      self.assertAllClose(actual[0], expected[0])
     expected = snt.dynamic_unroll(core, inputs, state, 2)
     actual = _unroll(core, inputs, state, 2)
     self.assertAllClose(actual[0], expected[0])
@@ -105,6 +109,8 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
     (dict(inputs=np.zeros([2, 4, 7])), r'initial_state .*: must be .* \(4, '),
     (dict(dtype=tf.float32), 'initial_state has a float32 tensor'),
     (dict(inputs=np.zeros([2, 3, 7], complex)), 'complex128: must be real'),
+    (dict(inputs=np.zeros([2, 3, 7], 'M8[s]')), r'datetime64\[s\]: must be'),
+    (dict(inputs=np.ma.masked_equal(np.zeros([2, 3, 7]), 0)), 'masked values'),
     (dict(length=['a'] * 3), 'sequence_length is string'),
     (dict(length=[2, 1]), r'sequence_length has shape \(2,\): must have \(3,'),
   )

@@ -50,6 +50,17 @@ class ArraysTest(parameterized.TestCase):
         found = arrays.classes('x', np.array(values, kind))
         np.testing.assert_array_equal(found, values)
 
+  def test_labels_that_differ_stay_different(self):
+    labels = [np.array(x) for x in ([2**60, 2**60 + 1], [0.5], [True])]
+    joined = arrays.joined_classes('x', labels)
+    self.assertLen(np.unique(joined), 4)
+    texts = [np.array([b'a']), np.array(['a', 'bc'])]
+    self.assertEqual([*arrays.joined_classes('x', texts)], ['a', 'a', 'bc'])
+    for first, other in ((1, '1'), ('1', 1)):
+      labels = [np.array([first]), np.array([first]), np.array([other])]
+      with self.assertRaisesRegex(ValueError, 'x, rollout 2: must be all'):
+        arrays.joined_classes('x', labels)
+
   @parameterized.parameters(
     ([0.0, np.nan], 'x, step 1: is nan'),
     (['a', np.nan], 'x, step 1: is nan: must be all numbers or all text'),

@@ -125,6 +125,14 @@ class NearestNeighboursTest(parameterized.TestCase, tf.test.TestCase):
       )
       self.assertAllClose(row, expected, rtol=0, atol=1e-10)
 
+  def test_the_unit_of_contents_does_not_matter(self):
+    contents, sequences = _data(20)
+    contents = contents.astype(np.float64)
+    expected = estimators.nearest_neighbours(contents, sequences)
+    for unit in (2.0**-700, 2.0**300):
+      scores = estimators.nearest_neighbours(contents * unit, sequences)
+      self.assertAllEqual(scores, expected)
+
   # Of 100 classes, some have one, two or three steps. scikit-learn cannot serve
   # as the reference: it rounds distances in small classes.
   @parameterized.parameters(32, 100, 300)

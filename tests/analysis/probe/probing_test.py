@@ -367,6 +367,13 @@ class FitAndScoreTest(parameterized.TestCase, tf.test.TestCase):
     (dict(learning_rate=0), 'learning_rate: is 0'),
     (dict(given={'a': ['x']}), r"given 'a': is \['x'\]"),
     (dict(given={'a': 'features'}), "given 'a': is 'features'"),
+    (dict(given={'a': None}), "given 'a': is None"),
+    (dict(given={'a': [['features']]}), "given 'a': is"),
+    (dict(given=['features']), r"given: is \['features'\]"),
+    (dict(given={'alone': ['features']}), "given 'alone'"),
+    (dict(seed=2**70), 'seed: is 1180591620717411303424: must be at most'),
+    (dict(batch_size=2**63), 'batch_size: is'),
+    (dict(values={None: np.zeros([5, 30])}), 'values None: its name must be'),
     (dict(features=np.zeros([5, 30])), r"features 'features', rollout 0"),
     (dict(values=None), 'must be given'),
   )

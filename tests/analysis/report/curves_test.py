@@ -55,6 +55,21 @@ class CurvesTest(absltest.TestCase):
     with self.assertRaisesRegex(errors.UsageError, '/nowhere: no metrics'):
       curves.read(['/nowhere'])
 
+  def test_a_damaged_row(self):
+    folder = self.enterContext(tempfile.TemporaryDirectory())
+    path = os.path.join(folder, 'metrics.jsonl')
+    for change in (
+      dict(validation=None),
+      dict(num_steps=None),
+      dict(validation=dict(iou='high', loss=1)),
+    ):
+      files.write_text(path, json.dumps(_row(1, 0.5, 1) | change) + '\n')
+      with self.assertRaisesRegex(errors.UsageError, f'^{path} is damaged'):
+        curves.read([folder])
+    files.write_text(path, '[' * 100_000 + '\n')
+    with self.assertRaisesRegex(errors.UsageError, 'line 1 is damaged'):
+      curves.read([folder])
+
   def test_no_folders(self):
     with self.assertRaisesRegex(errors.UsageError, 'give the folders of one'):
       curves.main(['curves.py'])

@@ -64,12 +64,23 @@ class KeepingTest(absltest.TestCase):
     self.assertIsNotNone(self._change(older))
 
   def test_a_damaged_file_is_told(self):
-    with self.assertRaisesRegex(errors.UsageError, f'{self._path}: .*delete'):
-      self._change(lambda data: data.pop('numbers'))
-    files.write_text(self._path, '{')
-    with self.assertRaisesRegex(errors.UsageError, f'{self._path}: .*delete'):
-      keeping.read(self._folder, _KIND, 3)
+    message = f'^{self._path} is damaged .* delete it$'
+    for change in (
+      lambda data: data.pop('numbers'),
+      lambda data: data['numbers'].update({'prediction/loss': 'low'}),
+      lambda data: data.update(untrained=None),
+      lambda data: data.update(versions=[]),
+    ):
+      keeping.write(self._folder, _KIND, 3, _FOUND)
+      with self.assertRaisesRegex(errors.UsageError, message):
+        self._change(change)
+    for text in ('{', '[]', '', '[' * 100_000):
+      files.write_text(self._path, text)
+      with self.assertRaisesRegex(errors.UsageError, message):
+        keeping.read(self._folder, _KIND, 3)
     self.assertEqual(os.listdir(self._folder), [os.path.basename(self._path)])
+    with self.assertRaisesRegex(errors.UsageError, 'cannot be read: Not a dir'):
+      keeping.read(self._path, _KIND, 3)
 
 
 if __name__ == '__main__':

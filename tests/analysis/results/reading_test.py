@@ -12,6 +12,7 @@ from analysis.results import reading
 from dnc import config as config_lib
 from dnc.config import flags as flags_lib
 from dnc.config import runs
+from dnc.system import errors
 from dnc.system import files
 import evaluate
 from tests.analysis.results import examples
@@ -90,6 +91,24 @@ class ReadTest(absltest.TestCase):
       ('report', lambda data: data['about']['evaluation'].update(seed=1)),
     ):
       self.assertIsNone(self._read(name, change), msg=name)
+
+  def test_damage_is_told(self):
+    model_dir = self.enterContext(tempfile.TemporaryDirectory())
+    examples.write_training(model_dir)
+    kind = kinds.KINDS['model_b']
+    folder = os.path.join(model_dir, runs.EVALUATION_DIR)
+    for name in ('report', 'prediction', 'intervention'):
+      for text in ('{', '[]', 'null', '[' * 100_000):
+        examples.write_evaluation(folder, kind, 0)
+        files.write_text(os.path.join(folder, f'{name}.json'), text)
+        with self.assertRaisesRegex(
+          errors.UsageError, f'^{folder} is damaged .*delete it'
+        ):
+          reading.read(model_dir, kind.training(0), _QUICK)
+    path = os.path.join(model_dir, runs.METRICS_FILE)
+    files.write_text(path, '{"kind": "report", "update": 1}\n')
+    with self.assertRaisesRegex(errors.UsageError, f'^{path} is damaged'):
+      reading.training_seconds(model_dir)
 
   def test_tests_that_tables_do_not_need_are_not_asked_for(self):
     def fewer(data):

@@ -14,7 +14,11 @@ class ChecksTest(parameterized.TestCase):
     (checks.at_least(2), [2, 3], [1, -2]),
     (checks.one_of('a', 'b'), ['a', 'b'], ['c', '']),
     (checks.some_of('a', 'b'), [('b',), ('a', 'b')], [(), ('c',), ('a', 'c')]),
-    (checks.POSITIVE, [1e-30, 1e30], [0, -1, float('nan'), float('inf')]),
+    (
+      checks.POSITIVE,
+      [1e-30, 1e30],
+      [0, -1, 1e-31, float('nan'), float('inf')],
+    ),
     (checks.BOUND, [0, 5, 1e30], [-1, float('nan'), float('inf')]),
     (checks.SEED, [0, 2**63 - 1], [-1, 2**63]),
     (checks.EACH_ONCE, [(1,), (5, 0)], [(), (5, 0, 5)]),

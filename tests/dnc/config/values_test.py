@@ -116,6 +116,15 @@ class ConfigsTest(parameterized.TestCase):
     self.assertEqual(given.name(), plain.name())
     json.dumps(given.identity())
 
+  def test_a_negative_zero_is_zero(self):
+    runs = [config_lib.make_training(clip_value=zero) for zero in (0, -0.0)]
+    self.assertEqual(runs[0].name(), runs[1].name())
+
+  def test_tests_in_any_order(self):
+    tests = [*config_lib.TESTS[::-1], config_lib.TESTS[0]]
+    found = config_lib.make_evaluation(tests=tests)
+    self.assertEqual(found.tests, config_lib.TESTS)
+
   def test_an_evaluation(self):
     found = config_lib.make_evaluation(
       num_rollouts=np.int64(30), tests=['mi'], lags=np.array([0, 1])
@@ -124,7 +133,7 @@ class ConfigsTest(parameterized.TestCase):
 
   @parameterized.parameters(
     (dict(memory_size='16'), '^--memory_size=16: must be a whole number$'),
-    (dict(learning_rate=float('nan')), '^--learning_rate=nan: must be more'),
+    (dict(learning_rate=float('nan')), '^--learning_rate=nan: must be in'),
     (dict(varying='scale'), '^--varying=scale: must be a list of names$'),
     (dict(memory=3), '^--memory: no such setting; must be one of memory_size'),
     (dict(preset='fast'), '^--preset=fast: must be one of None, post, quick, '),

@@ -167,7 +167,7 @@ class TrainingConfigTest(parameterized.TestCase):
     ),
     (
       dict(expose='memory', expose_weight=0.0),
-      '--expose_weight=0.0: must be more than 0, at most 1e.30',
+      '--expose_weight=0.0: must be in 1e-30 to 1e.30',
     ),
     (
       dict(expose='memory', expose_offsets=(0, 0)),

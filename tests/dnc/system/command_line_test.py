@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
 
 from dnc.system import command_line
+from dnc.system import paths
 from tests.support import testing_data
 
 _COMMAND = """
@@ -98,6 +100,18 @@ class _Destroyed:
     os.kill(os.getpid(), signal.SIGINT)
     for _ in range(100):
       pass
+
+
+class LoadTest(absltest.TestCase):
+  def test_keras_makes_no_folder_for_a_home_that_is_unknown(self):
+    for has_home, place in ((True, None), (False, os.devnull)):
+      with (
+        mock.patch.object(paths, 'has_home', return_value=has_home),
+        mock.patch.dict(os.environ),
+      ):
+        os.environ.pop('KERAS_HOME', None)
+        command_line.load_tensorflow(initialize=False)
+        self.assertEqual(os.environ.get('KERAS_HOME'), place)
 
 
 class InterruptTest(absltest.TestCase):

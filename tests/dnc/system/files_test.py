@@ -17,6 +17,10 @@ from tests.support import testing_data
 
 
 class AtomicFileTest(tf.test.TestCase):
+  def test_a_folder_is_not_replaced(self):
+    with self.assertRaisesRegex(IsADirectoryError, f"'{self.get_temp_dir()}'$"):
+      files.write_text(self.get_temp_dir(), 'text')
+
   def setUp(self):
     super().setUp()
     self._path = os.path.join(self.get_temp_dir(), self.id(), 'file')

@@ -165,6 +165,19 @@ class ReadingTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(errors.UsageError, f'{missing} is missing'):
       traces.open_traces(self.path)
 
+  @parameterized.product(
+    name=('metadata.json', 'shards.json'), text=('{', '5', '[1]', '[' * 100_000)
+  )
+  def test_a_damaged_plan_is_refused(self, name, text):
+    self._write()
+    path = os.path.join(self.path, name)
+    with open(path, 'w') as file:
+      file.write(text)
+    with self.assertRaisesRegex(
+      errors.UsageError, f'^{path} is damaged .*delete the folder'
+    ):
+      traces.open_traces(self.path)
+
   def test_an_unfinished_folder_is_refused(self):
     shards = self._write_in_three()
     os.unlink(os.path.join(self.path, 'dataset_info.json'))

@@ -14,6 +14,7 @@ import tensorflow as tf
 from dnc import config as config_lib
 from dnc.config import runs
 from dnc.system import errors
+from dnc.system import files
 from dnc.system import progress
 from dnc.training import checkpoints as checkpoints_lib
 from dnc.training import loop
@@ -149,6 +150,13 @@ class LoopTest(tf.test.TestCase):
     trainer = _NumberTrainer()
     checkpoints_lib.read(folder, _CONFIG, trainer)
     self.assertEqual(float(trainer.number), 32.0)
+
+  def test_a_damaged_record_is_told(self):
+    path = os.path.join(self._model_dir, loop.DIVERGED_DIR, loop.CAUSE_FILE)
+    for text in ('{', '5', ''):
+      files.write_text(path, text)
+      with self.assertRaisesRegex(errors.UsageError, f'^{path} is damaged'):
+        loop.diverged(self._model_dir)
 
   def test_nothing_diverged(self):
     with self.assertRaisesRegex(errors.UsageError, 'no run diverged there'):
