@@ -200,6 +200,8 @@ class WideSums:
     self, features: np.ndarray | bits_lib.NormalBits, outputs: np.ndarray
   ) -> None:
     """Adds steps that have all labels, see `StepSums.add`."""
+    if not len(outputs):
+      return
     self.num_steps += len(outputs)
     if isinstance(features, bits_lib.NormalBits):
       self._add_bits(features, outputs)

@@ -107,6 +107,7 @@ class WideSumsTest(tf.test.TestCase):
     for rollout, bits, own in zip(dense, sparse, outputs):
       of_dense.add(rollout, own)
       of_bits.add(bits, own)
+      of_bits.add(bits[np.arange(0)], own[:0])
     self.assertEqual(of_bits.num_steps, 600)
     for _ in range(2):
       for one, other in zip(of_bits.probes(), of_dense.probes()):
