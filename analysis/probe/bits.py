@@ -77,35 +77,49 @@ def dense(features: np.ndarray | NormalBits) -> np.ndarray:
   return features
 
 
+def after_one(numbers: np.ndarray) -> np.ndarray:
+  """Puts a column of ones before `[n, width]`: products with it are sums."""
+  return np.pad(numbers, [(0, 0), (1, 0)], constant_values=1)
+
+
 class Products:
   """Sums of products of bits in normal form with other numbers."""
+
+  # Steps that are multiplied at once: the products of few are as large.
+  BLOCK = 4096
 
   def __init__(self, transform: BitTransform, width: int):
     self._transform = transform
     num_steps, num_bits = transform.zero.shape
     self._by_step = np.zeros([num_steps, width])
     self._of_rises = np.zeros([num_bits, width])
+    self._waiting, self._num_waiting = [], 0
 
   def add(self, bits: NormalBits, others: np.ndarray) -> None:
     """Adds steps; `others` are float64 `[n, width]`."""
     self._by_step[bits.steps] += others
-    self._of_rises += bits.rises.T @ others
+    self._waiting.append((bits.rises, others))
+    self._num_waiting += len(bits)
+    if self._num_waiting >= self.BLOCK:
+      self._flush()
+
+  def _flush(self) -> None:
+    if self._waiting:
+      rises, others = zip(*self._waiting)
+      rises = sparse.vstack(rises, 'csr').T.tocsr()
+      self._of_rises += rises @ np.concatenate(others)
+    self._waiting, self._num_waiting = [], 0
 
   def total(self) -> np.ndarray:
     """float64 `[bit, width]`."""
+    self._flush()
     return self._transform.zero.T @ self._by_step + self._of_rises
-
-
-def after_one(numbers: np.ndarray) -> np.ndarray:
-  """Puts a column of ones before `[n, width]`: products with it are sums."""
-  return np.pad(numbers, [(0, 0), (1, 0)], constant_values=1)
 
 
 class OwnProducts:
   """Sums of products of bits in normal form with each other."""
 
-  # Steps whose products are summed at once: the sums of few steps are as large.
-  _BLOCK = 8192
+  BLOCK = 16384
 
   def __init__(self, transform: BitTransform):
     self._transform = transform
@@ -123,7 +137,7 @@ class OwnProducts:
     self._rises[bits.steps] += bits.rises
     self._waiting.append(bits.rises)
     self._num_waiting += len(bits)
-    if self._num_waiting >= self._BLOCK:
+    if self._num_waiting >= self.BLOCK:
       self._flush()
 
   def _flush(self) -> None:
@@ -137,10 +151,12 @@ class OwnProducts:
     """float64 `[bit, bit]`, symmetric."""
     self._flush()
     zero = self._transform.zero
-    found = zero.T @ (self._counts * zero + self._rises)
-    found += self._rises.T @ zero
+    # The products of zero and rises, and their transpose, are halves of this.
+    found = zero.T @ (self._counts * zero + 2 * self._rises)
     found += self._of_rises
-    return (found + found.T) / 2
+    found += found.T.copy()
+    found /= 2
+    return found
 
 
 class LinearMap:
