@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from analysis.probe import bits as bits_lib
 from analysis.probe import exact_probe
 from analysis.probe import joint_sums
 from analysis.probe import labels as labels_lib
@@ -37,23 +38,21 @@ class _NestedProbes(NamedTuple):
 
   Attributes:
     given: names of the sets.
-    kernels: by representation, `[width, probe, task, output]`.
+    maps: by representation, to `[probe * task * output]`.
     bias: `[probe, task, output]`.
   """
 
   given: Sequence[str]
-  kernels: Mapping[str, np.ndarray]
+  maps: Mapping[str, bits_lib.LinearMap]
   bias: np.ndarray
 
-  def read(self, features: Mapping[str, np.ndarray]) -> np.ndarray:
+  def read(
+    self, features: Mapping[str, np.ndarray | bits_lib.NormalBits]
+  ) -> np.ndarray:
     """Predicts float32 `[time, probe, task, output]`."""
     found = self.bias
-    for name, kernel in self.kernels.items():
-      flat = kernel.reshape([len(kernel), -1])
-      # Single precision is enough for wide representations.
-      kind = np.float64 if len(flat) <= exact_probe.MAX_WIDTH else np.float32
-      read = features[name].astype(kind) @ flat.astype(kind)
-      found = found + read.reshape([-1, *self.bias.shape])
+    for name, read in self.maps.items():
+      found = found + read(features[name]).reshape([-1, *self.bias.shape])
     return found.astype(np.float32)
 
 
@@ -113,7 +112,7 @@ class Beyond:
 
   def add(
     self,
-    features: Mapping[str, np.ndarray],
+    features: Mapping[str, np.ndarray | bits_lib.NormalBits],
     overall: Mapping[str, np.ndarray],
     labels: np.ndarray,
     sampled: exact_probe.SampledLabels,
@@ -122,7 +121,8 @@ class Beyond:
     """Adds a training rollout.
 
     Args:
-      features: by name float32 `[time, width]`, normalised at each step.
+      features: by name float32 `[time, width]`, or bits, normalised at each
+        step.
       overall: the same, by one mean and deviation for all steps.
       labels: float32 `[time, label]`.
       sampled: says which steps are summed.
@@ -204,7 +204,7 @@ class Beyond:
 
   def score(
     self,
-    features: Mapping[str, np.ndarray],
+    features: Mapping[str, np.ndarray | bits_lib.NormalBits],
     overall: Mapping[str, np.ndarray],
     labels: np.ndarray,
     each: Callable[..., Any] = map,
@@ -276,6 +276,11 @@ def _joined(
     for name, kernel in of_names.items():
       size = [len(kernel), len(probes), *kernel.shape[1:]]
       kernels.setdefault(name, np.zeros(size))[:, i] = kernel
+  maps = {}
+  for name, kernel in kernels.items():
+    # Single precision is enough for wide representations.
+    kind = np.float64 if len(kernel) <= exact_probe.MAX_WIDTH else np.float32
+    maps[name] = bits_lib.LinearMap(kernel.reshape([len(kernel), -1]), kind)
   return _NestedProbes(
-    tuple(fitted), kernels, np.stack([bias for _, bias in probes])
+    tuple(fitted), maps, np.stack([bias for _, bias in probes])
   )

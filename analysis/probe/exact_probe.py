@@ -14,6 +14,7 @@ import numpy as np
 from sklearn import linear_model
 
 from analysis.common import feature_sums
+from analysis.probe import bits as bits_lib
 from analysis.probe import labels as labels_lib
 from analysis.probe import step_sums
 
@@ -176,7 +177,12 @@ class ExactProbes:
     where = slice(first, last)
     return SampledLabels(outputs, has_label, rows, where, labelled, wide)
 
-  def add(self, name: str, features: np.ndarray, labels: SampledLabels) -> None:
+  def add(
+    self,
+    name: str,
+    features: np.ndarray | bits_lib.NormalBits,
+    labels: SampledLabels,
+  ) -> None:
     """Adds a representation of a rollout, float32 `[time, width]`.
 
     A representation that is too wide is ignored. Threads may add several
@@ -208,19 +214,20 @@ class ExactProbes:
     return self._wide[name].of_features
 
   def weights(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Solves for the two probes of a representation, one of `names`.
+    """Solves for the probes of a representation, one of `names`.
 
-    Both have least squares for values. For classes, the first is the logistic
-    regression and the second the linear discriminant; where the logistic
-    regression is fitted to a sample only, the discriminant comes first, because
-    it uses all steps. Wide representations have the discriminant twice.
+    There are two. Both have least squares for values. For classes, the first is
+    the logistic regression and the second the linear discriminant; where the
+    logistic regression is fitted to a sample only, the discriminant comes
+    first, because it uses all steps. Wide representations have it alone.
 
     Returns:
-      Kernel float64 `[2, width, task, output]` and bias `[2, task, output]`.
+      Kernel float64 `[probe, width, task, output]` and bias `[probe, task,
+      output]`.
     """
     if name in self._wide:
       kernel, bias = self._wide[name].probes()
-      return np.stack([kernel] * 2), np.stack([bias] * 2)
+      return kernel[np.newaxis], bias[np.newaxis]
     kernels, biases = [], []
     mixing = whitening(self._sample[name])
     sample = self._sample[name] @ mixing

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis.common import feature_sums
+from analysis.probe import bits as bits_lib
 from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
 from analysis.probe import step_sums
@@ -82,10 +83,13 @@ class JointSums:
       name: np.zeros([widths[name], num_outputs]) for name in self.names
     }
     self._outputs = np.zeros([num_outputs])
+    # Of bits in normal form, until they are asked for: products of a pair, and
+    # of a name with 1 and the outputs.
+    self._of_bits = {}
 
   def add(
     self,
-    features: Mapping[str, np.ndarray],
+    features: Mapping[str, np.ndarray | bits_lib.NormalBits],
     outputs: np.ndarray,
     each: Callable[[Callable[[Any], None], Iterable[Any]], Any] = map,
   ) -> None:
@@ -93,11 +97,17 @@ class JointSums:
 
     Args:
       features: by name float32 `[time, width]`, roughly standardised. Products
-        with a wide representation are of single precision.
+        with a wide representation are of single precision, unless these are
+        bits.
       outputs: float64 `[time, output]`.
       each: `map`, or the same in threads.
     """
     single = {name: features[name] for name in self.names}
+    bits = {
+      name: single.pop(name)
+      for name, x in features.items()
+      if isinstance(x, bits_lib.NormalBits)
+    }
     double = {
       name: x.astype(np.float64)
       for name, x in single.items()
@@ -106,18 +116,44 @@ class JointSums:
     self.count += len(outputs)
     self._outputs += outputs.sum(axis=0)
 
+    def add_bits(key, name, others):
+      if key not in self._of_bits:
+        products = bits_lib.Products(bits[name].transform, others.shape[1])
+        self._of_bits[key] = products
+      self._of_bits[key].add(bits[name], others)
+
     def add_pair(pair):
+      name, other = pair if pair[0] in bits else pair[::-1]
+      if name in bits:
+        add_bits((name, other), name, double[other])
+        return
       source = double if set(pair) <= set(double) else single
       one, other = (source[name] for name in pair)
       self._products[pair] += one.T @ other
 
     def add_name(name):
+      if name in bits:
+        add_bits((name,), name, bits_lib.after_one(outputs))
+        return
       x = double.get(name, single[name])
       self._totals[name] += x.sum(axis=0, dtype=np.float64)
       self._cross[name] += x.T @ outputs.astype(x.dtype)
 
     list(each(add_pair, self._pairs))
     list(each(add_name, self.names))
+
+  def _collect(self) -> None:
+    """Adds what was summed of bits to the other sums."""
+    for (name, *other), products in self._of_bits.items():
+      found = products.total()
+      if not other:
+        self._totals[name] += found[:, 0]
+        self._cross[name] += found[:, 1:]
+      elif (name, *other) in self._products:
+        self._products[name, *other] += found
+      else:
+        self._products[*other, name] += found.T
+    self._of_bits = {}
 
   @property
   def mean_outputs(self) -> np.ndarray:
@@ -126,6 +162,7 @@ class JointSums:
 
   def covariance(self, one: str, other: str) -> np.ndarray:
     """float64 `[width of one, width of other]`."""
+    self._collect()
     if (one, other) not in self._products:
       return self.covariance(other, one).T
     means = np.outer(self._totals[one], self._totals[other]) / self.count
@@ -133,11 +170,13 @@ class JointSums:
 
   def cross(self, name: str) -> np.ndarray:
     """Covariances with the outputs, float64 `[width, output]`."""
+    self._collect()
     means = np.outer(self._totals[name], self.mean_outputs)
     return (self._cross[name] - means) / self.count
 
   def mean(self, name: str) -> np.ndarray:
     """float64 `[width]`."""
+    self._collect()
     return self._totals[name] / self.count
 
   def moments(self, names: Sequence[str]) -> Moments:

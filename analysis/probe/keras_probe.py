@@ -100,8 +100,9 @@ class LinearProbe:
   Attributes:
     widths: width of each representation.
     num_seeds: copies of each layer.
-    model: the `keras.Model`, from a list of `[batch, seed, width]` to
-      `[batch, representation, seed, task, output]`.
+    model: the `keras.Model`, from a list of `[seed, batch, width]` to
+      `[batch, representation, seed, task, output]`. The seed comes first,
+      because TensorFlow would move it there, which takes longer than the rest.
   """
 
   @_float32()
@@ -137,17 +138,17 @@ class LinearProbe:
     self._shape = (num_seeds, num_tasks, spec.num_outputs)
     inputs, outputs, self._layers = [], [], []
     for width in widths.values():
-      inputs.append(keras.Input([num_seeds, width]))
+      inputs.append(keras.Input(batch_shape=[num_seeds, None, width]))
       layer = keras.layers.EinsumDense(
-        'bsw,swo->bso',
-        output_shape=[num_seeds, num_tasks * spec.num_outputs],
+        'sbw,swo->sbo',
+        output_shape=[None, num_tasks * spec.num_outputs],
         bias_axes='so',
         kernel_initializer='zeros',
       )
-      flat = layer(inputs[-1])
+      flat = keras.ops.swapaxes(layer(inputs[-1]), 0, 1)
       outputs.append(keras.ops.reshape(flat, [-1, 1, *self._shape]))
       if bias is not None:
-        layer.bias.assign(np.tile(bias, [num_seeds, num_tasks]))
+        layer.bias.assign(np.tile(bias, [num_seeds, 1, num_tasks]))
       self._layers.append(layer)
     self.model = keras.Model(inputs, keras.ops.concatenate(outputs, axis=1))
     self.model.compile(
@@ -162,7 +163,7 @@ class LinearProbe:
     """Trains once on every step; call it again to train on more steps.
 
     Args:
-      dataset: mini-batches of (tuple of float32 `[batch, seed, width]`, float32
+      dataset: mini-batches of (tuple of float32 `[seed, batch, width]`, float32
         `[batch, 1, seed, task, label + 1]`). Labels have as many dimensions as
         predictions: else Keras would guess how to match them.
     """
@@ -255,11 +256,9 @@ def batches(
   @tf.autograph.experimental.do_not_convert
   def take(rows):
     inputs = [
-      tf.gather(own[0], rows)
+      tf.gather(own[0], tf.transpose(rows))
       if len(own) == 1
-      else tf.stack(
-        [tf.gather(x, rows[:, i]) for i, x in enumerate(own)], axis=1
-      )
+      else tf.stack([tf.gather(x, rows[:, i]) for i, x in enumerate(own)])
       for own in features
     ]
     return tuple(inputs), tf.gather(labels, rows)[:, tf.newaxis]

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from analysis.probe import bits as bits_lib
+
 
 class StepNormaliser:
   """Mean and standard deviation of every time step over rollouts, streamed.
@@ -148,3 +150,9 @@ class BitNormaliser(StepNormaliser):
     """float64 `[time, width]`."""
     mean = self.mean
     return np.sqrt(mean * (1 - mean))
+
+  def transform(self) -> bits_lib.BitTransform:
+    """See `StepNormaliser`; the function is of uint8."""
+    normalise, shape = super().transform(), self._sums.shape[1:]
+    zero, one = (normalise(np.full(shape, bit, np.uint8)) for bit in (0, 1))
+    return bits_lib.BitTransform(zero, one)

@@ -21,6 +21,7 @@ import numpy as np
 import threadpoolctl
 
 from analysis.probe import beyond
+from analysis.probe import bits as bits_lib
 from analysis.probe import controls
 from analysis.probe import exact_probe
 from analysis.probe import keras_probe
@@ -304,7 +305,8 @@ class _Passes:
       features, overall = zip(*self._map(work, self._jobs))
       named = self._by_name(features), self._by_name(overall)
       added.add(*named, rollout.labels, sampled, self._map)
-      yield keras_probe.Examples(features[: self._num_trained], labels)
+      dense = self._map(bits_lib.dense, features[: self._num_trained])
+      yield keras_probe.Examples(dense, labels)
 
   def _normalised(
     self,
@@ -312,18 +314,19 @@ class _Passes:
     statistics: _Statistics,
     added: beyond.Beyond,
     job: _Job,
-  ) -> tuple[np.ndarray, np.ndarray | None]:
+  ) -> tuple[np.ndarray | bits_lib.NormalBits, np.ndarray | None]:
     """Features normalised at each step and, where `added` asks, overall."""
     name, copy = job
     features = self._inputs.features(rollout, name, copy)
-    overall = None
+    overall, normalise = None, statistics.normalise[job]
     if not copy and name in added.overall:
       overall = statistics.overall[name](features)
-    return statistics.normalise[job](features), overall
+    is_wide = self._widths[name] > exact_probe.MAX_WIDTH
+    if is_wide and isinstance(normalise, bits_lib.BitTransform):
+      return bits_lib.NormalBits(normalise, features), overall
+    return normalise(features), overall
 
-  def _by_name(
-    self, features: Sequence[np.ndarray | None]
-  ) -> dict[str, np.ndarray | None]:
+  def _by_name(self, features: Sequence[Any]) -> dict[str, Any]:
     """The first copy of each representation, from those of all jobs."""
     return {
       name: found
@@ -447,12 +450,17 @@ class _Reader:
     for copy in range(copies):
       (probes,) = np.nonzero(copy_of == copy)
       columns = np.moveaxis(kernel[probes], 1, 0).reshape([width, -1])
-      columns = columns.astype(np.float32)
       self._of_copy.append(
-        (probes, columns, bias[probes].ravel().astype(np.float32))
+        (
+          probes,
+          bits_lib.LinearMap(columns),
+          bias[probes].ravel().astype(np.float32),
+        )
       )
 
-  def __call__(self, features: Sequence[np.ndarray]) -> np.ndarray:
+  def __call__(
+    self, features: Sequence[np.ndarray | bits_lib.NormalBits]
+  ) -> np.ndarray:
     """Predicts float32 `[time, probe, task, output]` from each copy's features.
 
     A copy's features are `[time, width]`.
@@ -460,7 +468,7 @@ class _Reader:
     num_steps = len(features[0])
     shape = [num_steps, self._num_probes, *self._columns]
     predictions = np.empty(shape, np.float32)
-    for copy, (probes, columns, bias) in zip(features, self._of_copy):
-      found = copy @ columns + bias
+    for copy, (probes, read, bias) in zip(features, self._of_copy):
+      found = read(copy) + bias
       predictions[:, probes] = found.reshape([num_steps, -1, *self._columns])
     return predictions

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import linalg
 
 from analysis.common import feature_sums
+from analysis.probe import bits as bits_lib
 from analysis.probe import labels as labels_lib
 
 _WIDE_BLOCK = 4096
@@ -111,6 +112,27 @@ class StepSums:
     flat = outputs.reshape([len(outputs), -1])
     self._cross += (features.T @ flat).reshape(self._cross.shape)
 
+  def add_bits(
+    self,
+    own: bits_lib.OwnProducts,
+    others: bits_lib.Products,
+    outputs: np.ndarray,
+    number: int,
+  ) -> None:
+    """Adds bits in normal form, of steps that have the labels of all tasks.
+
+    Args:
+      own: their products with each other.
+      others: their products with 1, then with the outputs of all tasks.
+      outputs: float64 `[task, output]`, sums over the steps.
+      number: how many steps.
+    """
+    total, *cross = others.total().T
+    for whole, more in zip(self._all, (total, own.total(), number)):
+      whole += more
+    self._outputs += outputs
+    self._cross += np.transpose(cross).reshape(self._cross.shape)
+
   def of_task(
     self,
     task: int,
@@ -171,14 +193,38 @@ class WideSums:
     # Steps not yet added: large blocks cost less.
     self._waiting = []
     self._num_waiting = 0
+    # Of bits: `bits.OwnProducts`, `bits.Products`, and sums of outputs.
+    self._of_bits = None
 
-  def add(self, features: np.ndarray, outputs: np.ndarray) -> None:
+  def add(
+    self, features: np.ndarray | bits_lib.NormalBits, outputs: np.ndarray
+  ) -> None:
     """Adds steps that have all labels, see `StepSums.add`."""
+    if not len(outputs):
+      return
+    self.num_steps += len(outputs)
+    if isinstance(features, bits_lib.NormalBits):
+      self._add_bits(features, outputs)
+      return
     self._waiting.append((features, outputs))
     self._num_waiting += len(outputs)
-    self.num_steps += len(outputs)
     if self._num_waiting >= _WIDE_BLOCK:
       self._flush()
+
+  def _add_bits(
+    self, features: bits_lib.NormalBits, outputs: np.ndarray
+  ) -> None:
+    flat = outputs.reshape([len(outputs), -1])
+    if self._of_bits is None:
+      self._of_bits = (
+        bits_lib.OwnProducts(features.transform),
+        bits_lib.Products(features.transform, 1 + flat.shape[1]),
+        np.zeros(outputs.shape[1:]),
+      )
+    own, others, total = self._of_bits
+    own.add(features)
+    others.add(features, bits_lib.after_one(flat))
+    total += outputs.sum(axis=0)
 
   def _flush(self) -> None:
     if self._num_waiting:
@@ -190,6 +236,9 @@ class WideSums:
   def of_features(self) -> feature_sums.FeatureSums:
     """Sums over all steps, after the last `add`."""
     self._flush()
+    if self._of_bits is not None:
+      self._sums.add_bits(*self._of_bits, self.num_steps)
+      self._of_bits = None
     return self._sums.of_task(0, _FactoredSums)
 
   def probes(self) -> tuple[np.ndarray, np.ndarray]:

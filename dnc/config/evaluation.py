@@ -83,8 +83,9 @@ class EvaluationConfig(settings.Settings):
     'tests write what they need.',
     _PROBE,
     allowed=checks.some_of(*EXPORTS),
-    unset=f'all, but a memory of more than {MAX_MEMORY} numbers only if '
-    '--representations names it',
+    unset='what Test 1 reads: all that can be probed, but a memory of more '
+    f'than {MAX_MEMORY} numbers only if --representations names it, and the '
+    'weights by which it sorts the slots of another',
     tests=('probe',),
   )
   representations: tuple[str, ...] | None = settings.setting(

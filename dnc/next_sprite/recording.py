@@ -44,8 +44,10 @@ def exported(
   """Chooses what to write for each step of Test 1's rollouts.
 
   Args:
-    config: its `export` names the choice. If None, all is written, but a memory
-      wider than `MAX_MEMORY` only if `representations` names it.
+    config: its `export` names the choice. If None, it is what Test 1 reads:
+      representations, but a memory wider than `MAX_MEMORY` only if
+      `representations` names it; and the weights by which it sorts the slots of
+      another memory.
     available: what the model has, from `widths`.
 
   Returns:
@@ -57,10 +59,12 @@ def exported(
   names = _available(config, 'export', config_lib.EXPORTS, available)
   if config.export is not None:
     return tuple(name for name in names if name in config.export)
-  wide = available.get('memory', 0) > config.MAX_MEMORY
-  if wide and 'memory' not in (config.representations or ()):
-    names.remove('memory')
-  return tuple(names)
+  read, width = list(config_lib.REPRESENTATIONS), available.get('memory', 0)
+  if width <= config.MAX_MEMORY:
+    read += ['read_weights', 'write_weights']
+  elif 'memory' not in (config.representations or ()):
+    read.remove('memory')
+  return tuple(name for name in names if name in read)
 
 
 def probed(

@@ -68,19 +68,15 @@ def step_scores(
   Returns:
     `loss`, `pixel_error`, `iou` as in `ScoreSums`, float `[time, batch]`.
   """
-  predicted, true = logits > 0, targets > 0.5
-
-  def count(x):
-    return tf.reduce_sum(tf.cast(x, tf.float32), axis=2)
-
-  union = count(predicted | true)
+  # Sums of ones and zeros are exact.
+  predicted = tf.cast(logits > 0, targets.dtype)
+  both = tf.reduce_sum(predicted * targets, axis=2)
+  either = tf.reduce_sum(predicted + targets, axis=2) - both
   # If there is no sprite, predicting none is right.
-  iou = tf.where(
-    union > 0, count(predicted & true) / tf.maximum(union, 1.0), 1.0
-  )
+  iou = tf.where(either > 0, both / tf.maximum(either, 1.0), 1.0)
   return dict(
     loss=loss(logits, targets),
-    pixel_error=count(predicted ^ true) / logits.shape[2],
+    pixel_error=(either - both) / logits.shape[2],
     iou=iou,
   )
 

@@ -93,7 +93,8 @@ class EvaluatedRunTest(tf.test.TestCase):
 
     requests = self._run(num_isolated=4).for_probe()
     self.assertEqual([*requests.isolated], [*latents.NAMES])
-    self.assertEqual(requests.trained.representations, config_lib.EXPORTS)
+    names = (*config_lib.REPRESENTATIONS, 'read_weights', 'write_weights')
+    self.assertEqual(requests.trained.representations, names)
     self.assertEqual(
       requests.all(), [requests.trained, *requests.isolated.values()]
     )

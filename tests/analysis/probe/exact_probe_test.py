@@ -117,9 +117,9 @@ class ExactProbesTest(tf.test.TestCase):
     rows = rows[:3000]
     expected = _exact(features[rows], labels[rows])
     kernel, bias = probes.weights('some')
-    for probe in range(2):
-      self.assertAllClose(kernel[probe, :, 0], expected[0], 1e-5, 1e-6)
-      self.assertAllClose(bias[probe, 0], expected[1], 1e-5, 1e-6)
+    self.assertEqual(kernel.shape, (1, 8, 1, 5))
+    self.assertAllClose(kernel[0, :, 0], expected[0], 1e-5, 1e-6)
+    self.assertAllClose(bias[0, 0], expected[1], 1e-5, 1e-6)
 
   def test_wide_ones_without_steps_that_have_all_labels(self):
     features, labels = examples.steps(0, 600)

@@ -5,8 +5,10 @@ import dataclasses
 
 import numpy as np
 
+from analysis.probe import bits
 from analysis.probe import labels as labels_lib
 from analysis.probe import learned
+from analysis.probe import normalisation
 from analysis.probe import results
 from dnc.dsprites import latents
 
@@ -33,6 +35,30 @@ def steps(seed, number, width=8):
   features = SPEC.as_outputs(labels[:, 0]) @ mixing
   features += rng.standard_normal((number, width)) + 0.5
   return features, labels
+
+
+def normal_bits(num_rollouts, num_steps, values, width=8):
+  """Bits in normal form, dense and sparse, of which the first hold the values.
+
+  Args:
+    num_rollouts: number of rollouts.
+    num_steps: steps of each.
+    values: `[num_rollouts * num_steps]`.
+    width: number of bits, of which one is never 1.
+
+  Returns:
+    float32 `[rollout, time, width]`, and a list of `bits.NormalBits`.
+  """
+  rng = np.random.default_rng(4)
+  found = rng.random((num_rollouts, num_steps, width)) < 0.2
+  found[..., 0] |= np.reshape(values, [num_rollouts, num_steps]) > 1
+  found[..., -1] = False
+  normaliser = normalisation.BitNormaliser()
+  for rollout in found:
+    normaliser.update(rollout.astype(np.uint8))
+  transform = normaliser.transform()
+  sparse = [bits.NormalBits(transform, x.astype(np.uint8)) for x in found]
+  return np.stack(list(map(bits.dense, sparse))), sparse
 
 
 def label_score(label, gain, width=0.01):

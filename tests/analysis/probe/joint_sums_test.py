@@ -87,6 +87,28 @@ class JointSumsTest(tf.test.TestCase):
     self.assertAllEqual(given[12:], np.zeros([4, 3]))
     self.assertAllClose(both, _squares(joined, self._outputs), atol=1e-4)
 
+  def test_bits_have_the_sums_of_dense_numbers(self):
+    dense, sparse = examples.normal_bits(
+      60, 10, self._features['one'][:, 0], width=9
+    )
+    found = []
+    for wide in (dense.astype(np.float64), sparse):
+      sums = joint_sums.JointSums({**_WIDTHS, 'wide': 9}, [['wide', 'two']], 3)
+      for i, of_rollout in enumerate(wide):
+        rows = slice(10 * i, 10 * i + 10)
+        two = self._features['two'][rows]
+        if i == 30:  # What was asked for before may be added to.
+          sums.covariance('wide', 'two')
+        sums.add({'wide': of_rollout, 'two': two}, self._outputs[rows])
+      found.append(sums)
+    dense, sparse = found
+    for one, other in (('two', 'wide'), ('wide', 'two'), ('two', 'two')):
+      self.assertAllClose(
+        sparse.covariance(one, other), dense.covariance(one, other)
+      )
+    self.assertAllClose(sparse.mean('wide'), dense.mean('wide'))
+    self.assertAllClose(sparse.cross('wide'), dense.cross('wide'))
+
   def test_pixels_never_lit_and_what_repeats_the_others(self):
     """Rounding of single precision is no component."""
     rng = np.random.default_rng(3)

@@ -26,9 +26,9 @@ def _steps(seed, number):
 def _dataset(features, labels, batch_size):
   """Batches of one representation for one seed."""
   dataset = tf.data.Dataset.from_tensor_slices(
-    ((features[:, np.newaxis],), labels[:, np.newaxis, np.newaxis])
-  )
-  return dataset.batch(batch_size)
+    (features, labels[:, np.newaxis, np.newaxis])
+  ).batch(batch_size)
+  return dataset.map(lambda x, y: ((x[tf.newaxis],), y))
 
 
 class LinearProbeTest(tf.test.TestCase):
@@ -149,7 +149,7 @@ class BatchesTest(tf.test.TestCase):
     sizes = [len(labels) for _, labels in found]
     self.assertEqual(sizes, [8] * (ends[-1] // 8) + [ends[-1] % 8])
     shared, own = (
-      np.concatenate([inputs[i] for inputs, _ in found])[..., 0]
+      np.concatenate([inputs[i] for inputs, _ in found], axis=1)[..., 0].T
       for i in range(2)
     )
     labels = np.concatenate([labels for _, labels in found])[:, 0, :, 0, 0]

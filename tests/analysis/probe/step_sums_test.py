@@ -99,6 +99,20 @@ class WideSumsTest(tf.test.TestCase):
       self.assertAllClose(kernels[:, task], kernel, atol=1e-6, rtol=1e-5)
       self.assertAllClose(biases[task], bias, atol=1e-6, rtol=1e-5)
 
+  def test_probes_of_bits_are_those_of_dense_numbers(self):
+    _, labels = examples.steps(0, 600)
+    dense, sparse = examples.normal_bits(60, 10, labels[:, 0, 1])
+    outputs = np.split(step_sums.labelled_outputs(_SPEC, labels)[0], 60)
+    of_dense, of_bits = (step_sums.WideSums(8, _SPEC, 1) for _ in range(2))
+    for rollout, bits, own in zip(dense, sparse, outputs):
+      of_dense.add(rollout, own)
+      of_bits.add(bits, own)
+      of_bits.add(bits[np.arange(0)], own[:0])
+    self.assertEqual(of_bits.num_steps, 600)
+    for _ in range(2):
+      for one, other in zip(of_bits.probes(), of_dense.probes()):
+        self.assertAllClose(one, other, rtol=1e-7, atol=1e-7)
+
   def test_numbers_that_never_vary_tell_nothing(self):
     _, labels = examples.steps(0, 100)
     wide = _wide(np.zeros([100, 8]), labels, num_tasks=1)

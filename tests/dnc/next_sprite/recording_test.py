@@ -24,7 +24,7 @@ _CONFIG = config_lib.TrainingConfig(
 )
 _WIDTHS = recording.widths(_CONFIG)
 _WITHOUT_MEMORY = recording.widths(config_lib.TrainingConfig(core='lstm'))
-_ALL_BUT_MEMORY = tuple(x for x in config_lib.EXPORTS if x != 'memory')
+_READ = (*config_lib.REPRESENTATIONS, 'read_weights', 'write_weights')
 
 
 class ChoiceTest(parameterized.TestCase, tf.test.TestCase):
@@ -33,9 +33,9 @@ class ChoiceTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.parameters(
     # Model B, then Model A.
-    (dict(), 16, config_lib.EXPORTS),
-    (dict(), 256, _ALL_BUT_MEMORY),
-    (dict(representations=('memory',)), 256, config_lib.EXPORTS),
+    (dict(), 16, _READ),
+    (dict(), 256, ('read_words', 'controller_hidden', 'controller_cell')),
+    (dict(representations=('memory',)), 256, config_lib.REPRESENTATIONS),
     (dict(export=('memory',)), 256, ('memory',)),
     (dict(export=('loss', 'memory')), 16, ('memory', 'loss')),
     (dict(export=('usage',), tests=('mi',)), 16, ('usage',)),
@@ -67,9 +67,9 @@ class ChoiceTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_core_without_a_memory(self):
     config = config_lib.EvaluationConfig()
-    names = ('controller_hidden', 'controller_cell', 'loss')
+    names = ('controller_hidden', 'controller_cell')
     self.assertEqual(recording.exported(config, _WITHOUT_MEMORY), names)
-    self.assertEqual(recording.probed(config, _WITHOUT_MEMORY), names[:2])
+    self.assertEqual(recording.probed(config, _WITHOUT_MEMORY), names)
     for flag, choose in dict(
       export=recording.exported, representations=recording.probed
     ).items():
