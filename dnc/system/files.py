@@ -216,13 +216,17 @@ def explained_damage(
     raise errors.UsageError(
       f'{e.filename or os.fspath(path)} cannot be read: {e.strerror or e}'
     ) from e
-  except (ArithmeticError, AttributeError, LookupError, TypeError) as e:
+  except (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+  ) as e:
+    # Only the text of a `ValueError` says what is wrong.
+    cause = e if isinstance(e, ValueError) else f'{type(e).__name__}: {e}'
     raise errors.UsageError(
-      f'{os.fspath(path)} is damaged ({type(e).__name__}: {e}); {advice}'
-    ) from e
-  except ValueError as e:
-    raise errors.UsageError(
-      f'{os.fspath(path)} is damaged ({e}); {advice}'
+      f'{os.fspath(path)} is damaged ({cause}); {advice}'
     ) from e
 
 
