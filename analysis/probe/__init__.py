@@ -11,6 +11,7 @@ source. Rollouts are streamed and may differ in length.
   orders.py         the memory with its slots in order of writing or reading
   labels.py         the labels at offsets, true and shuffled
   normalisation.py  mean and deviation by time step
+  blocks.py         steps that wait to be summed
   bits.py           bits of images in normal form, kept sparse
   keras_probe.py    the post's probe, trained by Adam for one epoch
   exact_probe.py    least squares, linear discriminant, logistic regression

@@ -12,6 +12,8 @@ import functools
 import numpy as np
 from scipy import sparse
 
+from analysis.probe import blocks
+
 
 class BitTransform:
   """Normalises bits; like the functions of `normalisation.StepNormaliser`.
@@ -93,22 +95,19 @@ class Products:
     num_steps, num_bits = transform.zero.shape
     self._by_step = np.zeros([num_steps, width])
     self._of_rises = np.zeros([num_bits, width])
-    self._waiting, self._num_waiting = [], 0
+    self._waiting = blocks.Blocks(self.BLOCK)
 
   def add(self, bits: NormalBits, others: np.ndarray) -> None:
     """Adds steps; `others` are float64 `[n, width]`."""
     self._by_step[bits.steps] += others
-    self._waiting.append((bits.rises, others))
-    self._num_waiting += len(bits)
-    if self._num_waiting >= self.BLOCK:
+    if self._waiting.put(len(bits), bits.rises, others):
       self._flush()
 
   def _flush(self) -> None:
     if self._waiting:
-      rises, others = zip(*self._waiting)
+      rises, others = self._waiting.take()
       rises = sparse.vstack(rises, 'csr').T.tocsr()
       self._of_rises += rises @ np.concatenate(others)
-    self._waiting, self._num_waiting = [], 0
 
   def total(self) -> np.ndarray:
     """float64 `[bit, width]`."""
@@ -129,23 +128,21 @@ class OwnProducts:
     num_bits = transform.zero.shape[1]
     self._of_rises = np.zeros([num_bits, num_bits])
     self._block = np.empty_like(self._of_rises)
-    self._waiting, self._num_waiting = [], 0
+    self._waiting = blocks.Blocks(self.BLOCK)
 
   def add(self, bits: NormalBits) -> None:
     """Adds steps."""
     self._counts[bits.steps] += 1
     self._rises[bits.steps] += bits.rises
-    self._waiting.append(bits.rises)
-    self._num_waiting += len(bits)
-    if self._num_waiting >= self.BLOCK:
+    if self._waiting.put(len(bits), bits.rises):
       self._flush()
 
   def _flush(self) -> None:
     if self._waiting:
-      rises = sparse.vstack(self._waiting, 'csr')
+      (rises,) = self._waiting.take()
+      rises = sparse.vstack(rises, 'csr')
       (rises.T.tocsr() @ rises).toarray(out=self._block)
       self._of_rises += self._block
-    self._waiting, self._num_waiting = [], 0
 
   def total(self) -> np.ndarray:
     """float64 `[bit, bit]`, symmetric."""

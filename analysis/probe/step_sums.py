@@ -11,6 +11,7 @@ from scipy import linalg
 
 from analysis.common import feature_sums
 from analysis.probe import bits as bits_lib
+from analysis.probe import blocks
 from analysis.probe import labels as labels_lib
 
 _WIDE_BLOCK = 4096
@@ -190,9 +191,8 @@ class WideSums:
     self.num_steps = 0
     self._num_tasks = num_tasks
     self._sums = StepSums(width, spec, num_tasks)
-    # Steps not yet added: large blocks cost less.
-    self._waiting = []
-    self._num_waiting = 0
+    # Steps not yet added.
+    self._waiting = blocks.Blocks(_WIDE_BLOCK)
     # Of bits: `bits.OwnProducts`, `bits.Products`, and sums of outputs.
     self._of_bits = None
 
@@ -206,9 +206,7 @@ class WideSums:
     if isinstance(features, bits_lib.NormalBits):
       self._add_bits(features, outputs)
       return
-    self._waiting.append((features, outputs))
-    self._num_waiting += len(outputs)
-    if self._num_waiting >= _WIDE_BLOCK:
+    if self._waiting.put(len(outputs), features, outputs):
       self._flush()
 
   def _add_bits(
@@ -227,10 +225,9 @@ class WideSums:
     total += outputs.sum(axis=0)
 
   def _flush(self) -> None:
-    if self._num_waiting:
-      features, outputs = map(np.concatenate, zip(*self._waiting))
+    if self._waiting:
+      features, outputs = map(np.concatenate, self._waiting.take())
       self._sums.add(features, outputs, np.ones(outputs.shape[:2], bool))
-    self._waiting, self._num_waiting = [], 0
 
   @functools.cached_property
   def of_features(self) -> feature_sums.FeatureSums:
