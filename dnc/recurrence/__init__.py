@@ -3,6 +3,7 @@
   plain             one step after another in a `tf.while_loop`
   compiled          the same in chunks of steps compiled by XLA, with a
                     gradient written by hand
+  compiled_chunk    one such chunk
   compiled_access   `MemoryAccess` in the forms that XLA makes fast
 
 What goes before the loop:

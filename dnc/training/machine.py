@@ -3,7 +3,7 @@
 import os
 
 from dnc import config as config_lib
-from dnc.recurrence import compiled
+from dnc.recurrence import compiled_chunk
 from dnc.system import errors
 
 _FLOAT = 4
@@ -86,7 +86,7 @@ def training_memory(
   images += steps * 2 * num_recorded
   state = _state_size(config) if has_memory else 2 * hidden
   # One state for each chunk, and one for each step of a chunk.
-  chunk = compiled.CHUNK_STEPS
+  chunk = compiled_chunk.CHUNK_STEPS
   states = batch_size * state * (num_steps // chunk + min(num_steps, chunk))
   return {
     ('hidden_size', 'num_read_heads', 'word_size'): 4 * weights * _FLOAT,

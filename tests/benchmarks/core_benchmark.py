@@ -45,7 +45,7 @@ from dnc import unroll as unroll_lib
 from dnc import util
 from dnc.next_sprite import model as model_lib
 from dnc.next_sprite import rollouts
-from dnc.recurrence import compiled
+from dnc.recurrence import compiled_chunk
 from dnc.training import optimizers
 
 _MODELS = flags.DEFINE_list('models', ['a', 'b'], 'Of a, b.')
@@ -215,7 +215,7 @@ def _measure(model: str, length: int, rate: float) -> dict[str, Any]:
   core = _core(model)
   data = _data(length)
   # Makes the time to the first step include compiling.
-  compiled.chunk_for.cache_clear()
+  compiled_chunk.chunk_for.cache_clear()
   functions = {way: _functions(core, f) for way, f in _WAYS.items()}
   steps = length * _BATCH_SIZE.value
   found = dict(model=model, length=length, multiplications_per_second=rate)

@@ -16,11 +16,12 @@ import tensorflow as tf
 
 from dnc import unroll
 from dnc.recurrence import compiled
+from dnc.recurrence import compiled_chunk
 import tests
 from tests.support import cores
 
 _BATCH = 4
-_K = compiled.CHUNK_STEPS
+_K = compiled_chunk.CHUNK_STEPS
 _ANY_LENGTH = 'any_length'
 
 
