@@ -17,6 +17,7 @@ from absl import flags
 
 from dnc import config as config_lib
 from dnc import tasks
+from dnc.config import cluster
 from dnc.config import flags as flags_lib
 from dnc.config import runs
 from dnc.config import settings
@@ -105,6 +106,8 @@ def main(
   model_dir = options.model_dir or os.path.join(runs.RUNS_DIR, config.name())
 
   console = progress.Console()
+  if options.strategy == config_lib.MULTI_WORKER:
+    cluster.check()
   # TensorFlow takes seconds to load, so wrong flags are reported first.
   command_line.load_tensorflow(
     initialize=options.strategy != config_lib.MULTI_WORKER

@@ -206,14 +206,13 @@ def _scan_lstm(
 
 
 def _as_lengths(
-  sequence_length: Any, num_steps: tf.Tensor, batch_shape: tf.Tensor
+  lengths: tf.Tensor, num_steps: tf.Tensor, batch_shape: tf.Tensor
 ) -> tf.Tensor:
   """Returns int32 lengths; a single one is that of all sequences.
 
   Those beyond the last step, which int32 may not hold, become `num_steps`. So
   does NaN, which no step reaches, in `snt.dynamic_unroll` either.
   """
-  lengths = tf.convert_to_tensor(sequence_length)
   if not (lengths.dtype.is_integer or lengths.dtype.is_floating):
     raise ValueError(
       f'sequence_length is {lengths.dtype.name}: must be whole numbers'
@@ -266,21 +265,36 @@ def _check_arguments(
     )
 
 
+def _as_tensor(
+  name: str, value: Any, dtype_hint: tf.DType | None = None
+) -> tf.Tensor:
+  """Returns an argument as a tensor; `ValueError` for what would be misread."""
+  for part in tf.nest.flatten(value):
+    if part is None or isinstance(part, tf.RaggedTensor | tf.SparseTensor):
+      raise ValueError(
+        f'{name} is or has a {type(part).__name__}: must be a tensor or an '
+        'array; sequence_length says where sequences end'
+      )
+    if np.ma.is_masked(part):
+      raise ValueError(f'{name} has masked values: give sequence_length')
+    # TensorFlow would make real numbers of them.
+    if isinstance(part, np.ndarray) and part.dtype.kind in 'cmMOSU':
+      raise ValueError(f'{name} is {part.dtype}: must be real')
+  return tf.convert_to_tensor(value, dtype_hint=dtype_hint)
+
+
 def _as_tensors(
   core: dnc.Core, input_sequence: Any, initial_state: Any, sequence_length: Any
 ) -> tuple[tf.Tensor, Any, tf.Tensor | None]:
   """Returns the arguments of `unroll` as tensors that fit the core."""
-  is_array = isinstance(input_sequence, np.ndarray)
-  if is_array and input_sequence.dtype.kind in 'cmMSU':
-    # TensorFlow would make real numbers of them.
-    raise ValueError(f'input_sequence is {input_sequence.dtype}: must be real')
-  if np.ma.is_masked(input_sequence):
-    raise ValueError('input_sequence has masked values: give sequence_length')
-  inputs = tf.convert_to_tensor(input_sequence, dtype_hint=core.dtype)
-  values = [tf.convert_to_tensor(x) for x in tf.nest.flatten(initial_state)]
+  inputs = _as_tensor('input_sequence', input_sequence, core.dtype)
+  values = [
+    _as_tensor('initial_state', x) for x in tf.nest.flatten(initial_state)
+  ]
   if sequence_length is not None:
     sizes = tf.shape(inputs)
-    sequence_length = _as_lengths(sequence_length, sizes[0], sizes[1:2])
+    lengths = _as_tensor('sequence_length', sequence_length)
+    sequence_length = _as_lengths(lengths, sizes[0], sizes[1:2])
   _check_arguments(core, inputs, values, sequence_length)
   state = tf.nest.pack_sequence_as(core.state_size, values)
   return inputs, state, sequence_length
@@ -342,15 +356,26 @@ def unroll(
     step; and what `record` returned, `[time, batch, ...]`, or `()` without it.
 
   Raises:
-    ValueError: if dtypes or shapes do not fit the core or each other, if a
+    ValueError: if `core` is of another kind, if an argument is no tensor or has
+      masked values, if dtypes or shapes do not fit the core or each other, if a
       DNC's controller projects its hidden state, or if `compiled` is True and
       the DNC's access is an instance of a subclass of `MemoryAccess`.
   """
+  if not isinstance(core, dnc.Core):
+    raise ValueError(
+      f'core is a {type(core).__name__}: must be a DNC or an LSTMCore; '
+      'snt.dynamic_unroll takes others'
+    )
   inputs, initial_state, sequence_length = _as_tensors(
     core, input_sequence, initial_state, sequence_length
   )
   inputs = snt.Flatten(preserve_dims=2)(inputs)
   if not hasattr(core.output_linear, 'w'):  # It has no variables yet.
+    if inputs.shape[-1] is None:
+      raise ValueError(
+        f'input_sequence has shape {inputs.shape}: its size must be known, as '
+        'the core has no variables yet'
+      )
     with tf.init_scope():
       example = tf.zeros([1, inputs.shape[-1]], inputs.dtype)
       core(example, core.initial_state(1))

@@ -15,6 +15,8 @@ import numpy as np
 _LARGEST = 1e100
 # TensorFlow takes int64.
 _LARGEST_WHOLE = 2**63 - 1
+_NUMBER = f'a number between -{_LARGEST:g} and {_LARGEST:g}'
+_WHOLE = 'a whole number that float64 holds exactly; subtract the mean first'
 # Up to so many classes are taken for classes, however few the steps.
 _FEW_CLASSES = 64
 
@@ -40,6 +42,8 @@ def _array(what: str, values: Any, axes: Sequence[str]) -> np.ndarray:
     array = np.asarray(values)
     if array.dtype == object:
       array = np.array(array.tolist())
+    if array.dtype.name == 'bfloat16':  # Not a type of NumPy's own.
+      array = array.astype(np.float32)
   except (TypeError, ValueError, RuntimeError) as error:
     raise ValueError(f'{what}: is no array: {error}') from error
   if array.ndim != len(axes) or not array.size:
@@ -53,7 +57,11 @@ def _array(what: str, values: Any, axes: Sequence[str]) -> np.ndarray:
 
 
 def _require(
-  what: str, array: np.ndarray, axes: Sequence[str], allowed: np.ndarray
+  what: str,
+  array: np.ndarray,
+  axes: Sequence[str],
+  allowed: np.ndarray,
+  wanted: str,
 ) -> None:
   """Raises a `ValueError` about the first number that is not allowed."""
   if allowed.all():
@@ -61,8 +69,7 @@ def _require(
   where = np.argwhere(~allowed)[0]
   place = ', '.join(f'{axis} {i}' for axis, i in zip(axes, where))
   raise ValueError(
-    f'{what}, {place}: is {array[tuple(where)]}: must be a number between '
-    f'-{_LARGEST:g} and {_LARGEST:g}'
+    f'{what}, {place}: is {array[tuple(where)]}: must be {wanted}'
   )
 
 
@@ -79,18 +86,22 @@ def numbers(what: str, values: Any, *axes: str) -> np.ndarray:
 
   Raises:
     ValueError: if the shape is wrong, or there is anything else than finite
-      numbers.
+      numbers, or a whole number that float64 would round.
   """
   array = _array(what, values, axes)
   if array.dtype.kind not in 'biuf':
     raise ValueError(f'{what}: is of type {array.dtype}: must be real numbers')
   exact = np.result_type(array.dtype, np.float32) == np.float32
-  array = array.astype(np.float32 if exact else np.float64, copy=False)
-  allowed = np.isfinite(array)
+  found = array.astype(np.float32 if exact else np.float64, copy=False)
+  allowed = np.isfinite(found)
   if not exact:
-    allowed &= np.abs(array) <= _LARGEST
-  _require(what, array, axes, allowed)
-  return array
+    allowed &= np.abs(found) <= _LARGEST
+  _require(what, array, axes, allowed, _NUMBER)
+  if array.dtype.kind in 'iu':
+    # An extended float holds them exactly.
+    kept = found.astype(np.longdouble) == array.astype(np.longdouble)
+    _require(what, array, axes, kept, _WHOLE)
+  return found
 
 
 def classes(what: str, values: Any) -> np.ndarray:
@@ -102,7 +113,7 @@ def classes(what: str, values: Any) -> np.ndarray:
   array = _array(what, values, ['step'])
   kind = array.dtype.kind
   if kind == 'f':
-    _require(what, array, ['step'], np.isfinite(array))
+    _require(what, array, ['step'], np.isfinite(array), _NUMBER)
   elif kind in 'USO':
     # NumPy would make text of a missing label, too.
     allowed = str | bytes if kind in 'US' else numbers_lib.Real

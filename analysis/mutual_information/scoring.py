@@ -236,7 +236,7 @@ class Scorer:
         estimators.nearest_neighbours, seed=seed
       ),
     )
-    if estimator not in [*estimates]:
+    if not isinstance(estimator, str) or estimator not in estimates:
       raise errors.UsageError(
         f'estimator {estimator!r}: must be one of {", ".join(estimates)}'
       )

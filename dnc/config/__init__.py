@@ -5,6 +5,7 @@
   checks       allowed values, and the error that names a wrong one
   training     `Config`, the base of all tasks' configs, and shared settings
   evaluation   `EvaluationConfig`
+  cluster      the workers that TF_CONFIG names
   flags        the flags of train.py and evaluate.py, made from the fields
   runs         a run's folder and its `config.json`
 

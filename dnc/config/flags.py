@@ -193,7 +193,7 @@ def _help_text(
     lines = groups.setdefault(each[0].about.group, [])
     takers = only.get(name) or [use.task for use in each if use.task]
     lines += _flag_lines(name, each, [] if tasks <= {*takers} else takers)
-  parts = [description.strip()]
+  parts = [(description or '').strip()]  # Python -OO drops docstrings.
   parts += ['\n'.join([f'{group}:', *lines]) for group, lines in groups.items()]
   parts.append('Try --helpfull to get a list of all flags.')
   return '\n\n'.join(parts)

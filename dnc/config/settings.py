@@ -128,10 +128,15 @@ class Settings:
         be read.
     """
     presets = [None, *cls.PRESETS]
-    if preset not in presets:
+    try:
+      preset = values.convert(preset, str | None)
+      if preset not in presets:
+        raise ValueError
+    except ValueError as e:
       raise errors.UsageError(
-        f'--preset={preset}: must be one of {", ".join(map(str, presets))}'
-      )
+        f'--preset={wording.one_line(preset, 80)}: must be one of '
+        f'{", ".join(map(str, presets))}'
+      ) from e
     known = [field.name for field in dataclasses.fields(cls)]
     for name in overrides:
       if name not in known:

@@ -45,7 +45,14 @@ def convert(value: Any, hint: Any) -> Any:
   function, text = _CONVERTERS[plain]
   try:
     return function(_unpacked(value))
-  except (OverflowError, TypeError, ValueError) as e:
+  except TypeError as e:
+    if isinstance(value, list | tuple):
+      raise ValueError(text) from e
+    # A text looks like the number in it.
+    raise ValueError(f'{text}, not of type {type(value).__name__}') from e
+  except OverflowError as e:
+    raise ValueError(f'{text}, nearer to 0') from e
+  except ValueError as e:
     raise ValueError(text) from e
 
 
@@ -62,8 +69,10 @@ def _whole(value: Any) -> int:
   if isinstance(value, bool) or not isinstance(value, numbers.Real):
     raise TypeError
   number = int(value)
-  if number != value or not -_END <= number < _END:
+  if number != value:
     raise ValueError
+  if not -_END <= number < _END:
+    raise OverflowError
   return number
 
 

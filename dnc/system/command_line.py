@@ -57,7 +57,15 @@ def load_tensorflow(initialize: bool = True) -> None:
   Args:
     initialize: whether to initialize the devices, too. The workers of a cluster
       must connect before that.
+
+  Raises:
+    UsageError: if Python has removed the docstrings that Sonnet reads.
   """
+  if sys.flags.optimize > 1:
+    raise errors.UsageError(
+      'PYTHONOPTIMIZE=2 (python -OO): must be left out, as Sonnet needs the '
+      'docstrings that it removes'
+    )
   # Level 3 also hides errors: commands report a lost worker themselves.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2' if initialize else '3')
   # The Keras probe works on TensorFlow's tensors and datasets.
@@ -72,6 +80,40 @@ def load_tensorflow(initialize: bool = True) -> None:
       tf.config.list_logical_devices()
 
 
+def _silence_stdout() -> None:
+  """Otherwise Python would report an error again when it closes stdout."""
+  os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Output(io.TextIOWrapper):
+  """Standard output; that it is full or broken is its own fault, no file's."""
+
+  def write(self, text: str) -> int:
+    """Writes; see `flush` for what is raised."""
+    with self._explained():
+      return super().write(text)
+
+  def flush(self) -> None:
+    """Flushes.
+
+    Raises:
+      BrokenPipeError: if the reader is gone.
+      UsageError: in place of any other `OSError`.
+    """
+    with self._explained():
+      super().flush()
+
+  @contextlib.contextmanager
+  def _explained(self) -> Iterator[None]:
+    try:
+      yield
+    except BrokenPipeError:
+      raise
+    except OSError as e:
+      _silence_stdout()
+      raise errors.UsageError(f'standard output: {e.strerror}') from e
+
+
 def _prepare_streams() -> None:
   """Makes standard input and outputs safe to use, whatever they are."""
   # If one is closed, the next file that is opened would get its descriptor.
@@ -84,6 +126,11 @@ def _prepare_streams() -> None:
     if isinstance(stream, io.TextIOWrapper):
       # Characters that it does not have become ?.
       stream.reconfigure(errors='replace')
+  if type(sys.stdout) is io.TextIOWrapper:
+    encoding, lines = sys.stdout.encoding, sys.stdout.line_buffering
+    sys.stdout = _Output(
+      sys.stdout.detach(), encoding, 'replace', line_buffering=lines
+    )
 
 
 def _fail(message: object, status: int) -> NoReturn:
@@ -172,8 +219,7 @@ def run(
     except KeyboardInterrupt:
       _fail('interrupted', EXIT_INTERRUPTED)
     except BrokenPipeError:
-      # Otherwise Python would report the error again when it closes stdout.
-      os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+      _silence_stdout()
       sys.exit(error_status)
 
   _prepare_streams()
@@ -181,4 +227,12 @@ def run(
   os.environ['MPLBACKEND'] = 'agg'
   signal.signal(signal.SIGINT, _interrupt)
   signal.signal(signal.SIGALRM, _interrupt)
-  app.run(guarded, flags_parser=guarded_parse)
+  try:
+    app.run(guarded, flags_parser=guarded_parse)
+  finally:
+    try:
+      sys.stdout.flush()
+    except errors.UsageError as e:
+      _fail(e, error_status)
+    except BrokenPipeError:
+      _silence_stdout()

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 import hashlib
-import json
 import os
 import re
 import signal
@@ -19,8 +18,8 @@ from typing import Any
 import tensorflow as tf
 
 from dnc import config as config_lib
+from dnc.config import cluster as cluster_lib
 from dnc.system import errors
-from dnc.system import files
 from dnc.system import progress
 
 # TensorFlow raises these when a worker does not answer, or when this process
@@ -84,7 +83,7 @@ def make_strategy(
     return tf.distribute.get_strategy()
   if name == config_lib.MIRRORED:
     return tf.distribute.MirroredStrategy()
-  cluster = check_tf_config()['cluster']
+  cluster = cluster_lib.check()['cluster']
   addresses = [address for job in cluster.values() for address in job]
   # TensorFlow waits in C++, where Python's handler would never be called.
   handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -98,42 +97,6 @@ def make_strategy(
     ) from e
   finally:
     signal.signal(signal.SIGINT, handler)
-
-
-def check_tf_config() -> dict[str, Any]:
-  """Reads TF_CONFIG; `UsageError` unless it names the workers and this one."""
-  text = os.environ.get('TF_CONFIG', '')
-  try:
-    found = files.parse_json(text)
-    if not _is_cluster(found['cluster'], **found['task']):
-      raise ValueError
-  except (AttributeError, KeyError, TypeError, ValueError) as e:
-    example = dict(
-      cluster=dict(worker=['host1:12345', 'host2:12345']),
-      task=dict(type='worker', index=0),
-    )
-    raise errors.UsageError(
-      f'--strategy={config_lib.MULTI_WORKER}: the environment variable '
-      f'TF_CONFIG is {text!r}; it must name the workers and say which one '
-      f'this is, e.g. {json.dumps(example)}'
-    ) from e
-  return found
-
-
-def _is_cluster(cluster: dict[str, Any], type: str, index: Any = 0) -> bool:
-  """Whether a cluster has workers, and this process is one or the chief."""
-  addresses = [address for job in cluster.values() for address in job]
-  return (
-    len(cluster['worker']) > 0
-    # A text is no list: its letters would be addresses.
-    and all(isinstance(job, list) for job in cluster.values())
-    and all(re.fullmatch(r'\S+:\d{1,5}', address) for address in addresses)
-    and len(addresses) == len(set(addresses))
-    and type in ('chief', 'worker')
-    and isinstance(index, int)
-    and not isinstance(index, bool)
-    and 0 <= index < len(cluster[type])
-  )
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

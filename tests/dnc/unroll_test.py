@@ -111,15 +111,47 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
     (dict(inputs=np.zeros([2, 3, 7], complex)), 'complex128: must be real'),
     (dict(inputs=np.zeros([2, 3, 7], 'M8[s]')), r'datetime64\[s\]: must be'),
     (dict(inputs=np.ma.masked_equal(np.zeros([2, 3, 7]), 0)), 'masked values'),
+    (
+      dict(inputs=[np.ma.masked_equal(np.zeros([3, 7]), 0)] * 2),
+      'input_sequence has masked values',
+    ),
+    (dict(inputs=np.full([2, 3, 7], None)), 'input_sequence is object'),
+    (dict(inputs=None), 'input_sequence is or has a NoneType'),
+    (
+      dict(inputs=tf.RaggedTensor.from_tensor(tf.zeros([2, 3, 7]))),
+      'input_sequence is or has a RaggedTensor: .* sequence_length says',
+    ),
+    (dict(inputs=tf.sparse.eye(3)), 'input_sequence is or has a SparseTensor'),
+    (dict(state=None), 'initial_state is or has a NoneType'),
+    (
+      dict(state=[np.ma.masked_equal(np.zeros(3), 0)]),
+      'initial_state has mask',
+    ),
+    (
+      dict(length=np.ma.masked_equal([1, 2, 2], 1)),
+      'sequence_length has masked values',
+    ),
     (dict(length=['a'] * 3), 'sequence_length is string'),
     (dict(length=[2, 1]), r'sequence_length has shape \(2,\): must have \(3,'),
   )
   def test_what_does_not_fit_is_named(self, change, message):
     core = cores.make_dnc()
     state = core.initial_state(_BATCH, change.get('dtype'))
+    state = change.get('state', state)
     inputs = change.get('inputs', _inputs(2))
     with self.assertRaisesRegex(ValueError, message):
       _unroll(core, inputs, state, change.get('length'))
+
+  def test_other_cores_and_unknown_sizes_are_refused(self):
+    with self.assertRaisesRegex(ValueError, 'core is a LSTM: must be a DNC'):
+      _unroll(snt.LSTM(3), _inputs(2), snt.LSTM(3).initial_state(_BATCH))
+    core = dnc.DNC(dict(memory_size=2, word_size=2), dict(hidden_size=2), 1)
+    spec = tf.TensorSpec([None, _BATCH, None], tf.float32)
+    function = tf.function(
+      lambda x: _unroll(core, x, core.initial_state(_BATCH)), [spec]
+    )
+    with self.assertRaisesRegex(ValueError, 'its size must be known'):
+      function(tf.zeros([2, _BATCH, 7]))
 
   def test_a_state_of_another_core_is_refused(self):
     with self.assertRaisesRegex(ValueError, 'has 2 tensors: must have 9'):

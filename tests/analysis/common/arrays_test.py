@@ -2,6 +2,7 @@
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import ml_dtypes
 import numpy as np
 
 from analysis.common import arrays
@@ -26,11 +27,16 @@ class ArraysTest(parameterized.TestCase):
       self.assertEqual(found.dtype, held)
       np.testing.assert_array_equal(found, [[0, 1]])
     self.assertEqual(_numbers([[16_777_217]])[0, 0], 16_777_217)
+    self.assertEqual(_numbers([[2**60, 2**60 + 2**8]])[0, 1], 2.0**60 + 2**8)
+    found = _numbers(np.array([[0.5, 3]], ml_dtypes.bfloat16))
+    self.assertEqual(found.dtype, np.float32)
+    np.testing.assert_array_equal(found, [[0.5, 3]])
 
   @parameterized.parameters(
     ([[0, np.nan]], 'x, rollout 3, step 0, number 1: is nan'),
     (np.float32([[1], [np.inf]]), 'step 1, number 0: is inf'),
     ([[1e200]], r'is 1e\+200: must be a number between'),
+    ([[2**60, 2**60 + 1]], 'number 1: is .*7: must be a whole number that flo'),
     ([1, 2], r'has shape \[2\]: must be \[step, number\]'),
     (np.zeros([2, 0]), r'has shape \[2, 0\]'),
     (None, r'has shape \[\]'),

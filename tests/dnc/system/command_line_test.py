@@ -92,6 +92,26 @@ class RunTest(parameterized.TestCase):
     self.assertEmpty(process.stderr.read())
     self.assertEqual(process.wait(60), 1)
 
+  @parameterized.parameters('return 3', 'print("x" * 100_000)')
+  def test_a_full_output_is_no_fault_of_a_file(self, code):
+    # As in a training: what a folder's errors are blamed on.
+    code = f'with files.explained_errors("folder"):\n    {code}'
+    command = 'from dnc.system import files\n' + _COMMAND.format(code)
+    with open('/dev/full', 'w') as full:
+      result = subprocess.run(
+        [sys.executable, '-c', command],
+        cwd=testing_data.ROOT,
+        stdout=full,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+      )
+    self.assertEqual(result.returncode, 1)
+    self.assertEqual(
+      result.stderr,
+      'command.py: standard output: No space left on device\n',
+    )
+
 
 class _Destroyed:
   """Receives Ctrl-C in its destructor, where Python ignores exceptions."""
@@ -112,6 +132,19 @@ class LoadTest(absltest.TestCase):
         os.environ.pop('KERAS_HOME', None)
         command_line.load_tensorflow(initialize=False)
         self.assertEqual(os.environ.get('KERAS_HOME'), place)
+
+  def test_without_docstrings(self):
+    result = subprocess.run(
+      [
+        *[sys.executable, '-OO', '-c'],
+        'from dnc.system import command_line; command_line.load_tensorflow()',
+      ],
+      cwd=testing_data.ROOT,
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+    self.assertRegex(result.stderr, 'UsageError: PYTHONOPTIMIZE=2 .* left out')
 
 
 class InterruptTest(absltest.TestCase):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -14,11 +13,8 @@ from unittest import mock
 from absl.testing import parameterized
 import tensorflow as tf
 
-from dnc import config as config_lib
 from dnc import unroll
 from dnc.next_sprite import training
-from dnc.system import errors
-from dnc.training import distribution
 from tests.support import distribution_worker
 from tests.support import testing_data
 from tests.support import training_runs
@@ -194,38 +190,6 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
     self.assertIn('waiting for 2 workers', process.stdout.readline())
     process.send_signal(signal.SIGINT)
     self.assertEqual(process.wait(), -signal.SIGINT)
-
-  @parameterized.parameters(
-    '',
-    '{',
-    '[]',
-    '{"cluster": {"worker": ["a:1", "b:1"]}}',
-    _tf_config(['a:1', 'b:1'], 2),
-    _tf_config(['a:1', 'b:1'], -1),
-    _tf_config(['a:1', 'b:1'], '0'),
-    _tf_config(['a:1', 'b:1'], 0.0),
-    _tf_config(['a:1', 'b:1'], True),
-    _tf_config(['a:1', 'a:1'], 0),
-    _tf_config(['a:1', 'b'], 0),
-    _tf_config(['a:1', 7], 0),
-    _tf_config([], 0),
-    _tf_config('a:1', 0),
-    _tf_config({'0': 'a:1'}, 0),
-    _tf_config(None, 0),
-    '{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief"}}',
-  )
-  def test_wrong_tf_config(self, text):
-    old = os.environ.get('TF_CONFIG')
-    os.environ['TF_CONFIG'] = text
-    try:
-      with self.assertRaisesRegex(
-        errors.UsageError, f'TF_CONFIG is {re.escape(repr(text))}; it must'
-      ):
-        distribution.make_strategy(config_lib.MULTI_WORKER)
-    finally:
-      del os.environ['TF_CONFIG']
-      if old is not None:
-        os.environ['TF_CONFIG'] = old
 
 
 if __name__ == '__main__':
