@@ -109,6 +109,8 @@ def main(
   console = progress.Console()
   if options.strategy == config_lib.MULTI_WORKER:
     cluster.check()
+  # Faster on most processors; by default TensorFlow uses oneDNN on some only.
+  os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
   # TensorFlow takes seconds to load, so wrong flags are reported first.
   command_line.load_tensorflow(
     initialize=options.strategy != config_lib.MULTI_WORKER

@@ -68,8 +68,6 @@ def load_tensorflow(initialize: bool = True) -> None:
     )
   # Level 3 also hides errors: commands report a lost worker themselves.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2' if initialize else '3')
-  # Faster on most processors; by default TensorFlow uses it on some only.
-  os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
   # The Keras probe works on TensorFlow's tensors and datasets.
   os.environ['KERAS_BACKEND'] = 'tensorflow'
   if not paths.has_home():
