@@ -340,9 +340,9 @@ def unroll(
     compiled: whether XLA compiles the recurrence, which takes some seconds the
       first time. Results are equal up to rounding; where slots are equally
       used, rounding decides which of them is written to, so the same words may
-      lie in other slots. Second derivatives need False. None: compiles if
-      `can_compile()` and the core's access is a `MemoryAccess`, not an instance
-      of a subclass.
+      lie in other slots. Second and forward-mode derivatives need False. None:
+      compiles if `can_compile()` and the core's access is a `MemoryAccess`, not
+      an instance of a subclass.
     sparse_inputs: whether most inputs are 0. Then their product with the
       weights is several times faster on a CPU, if they are float32 and Numba is
       installed. It runs in Python: XLA cannot compile a function that does

@@ -57,9 +57,21 @@ def reduce_prod(x: tf.Tensor, axis: int) -> tf.Tensor:
 def zero_state(
   state_size: Any, batch_size: tf.Tensor | int, dtype: tf.DType
 ) -> Any:
-  """Makes zeros of a core's `state_size`, a nest of `tf.TensorShape`s."""
+  """Makes zeros of a core's `state_size`, a nest of `tf.TensorShape`s.
+
+  Raises:
+    ValueError: if the batch size is no whole number.
+  """
   if not tf.is_tensor(batch_size):
     batch_size = size('batch_size', batch_size, least=0)
+  elif not batch_size.dtype.is_integer or batch_size.shape.rank not in (
+    0,
+    None,
+  ):
+    raise ValueError(
+      f'batch_size must be one whole number, not a {batch_size.dtype.name} '
+      f'tensor of shape {batch_size.shape}'
+    )
   return tf.nest.map_structure(
     lambda shape: tf.zeros([batch_size, *shape], dtype), state_size
   )

@@ -122,6 +122,11 @@ def classes(what: str, values: Any) -> np.ndarray:
         raise ValueError(
           f'{what}, step {i}: is {label!r}: must be all numbers or all text'
         )
+      if kind in 'US' and label[-1:] in ('\0', b'\0'):
+        raise ValueError(
+          f'{what}, step {i}: is {label!r}: must not end in NUL, which NumPy '
+          'drops'
+        )
   elif kind not in 'biu':
     raise ValueError(
       f'{what}: is of type {array.dtype}: must be numbers or text'

@@ -76,6 +76,9 @@ def load_tensorflow(initialize: bool = True) -> None:
   with _without_notices():
     import tensorflow as tf
 
+    # Sonnet draws weights that ours replace. TF_DETERMINISTIC_OPS forbids it
+    # without a seed.
+    tf.random.set_seed(0)
     if initialize:
       tf.config.list_logical_devices()
 

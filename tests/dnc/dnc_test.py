@@ -180,8 +180,11 @@ class DNCTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(output.shape, (2, 6))
     self.assertEqual(state.access_state.memory.shape, (2, 4, 3))
     self.assertEqual(state.access_state.memory.dtype, tf.float64)
-    with self.assertRaisesRegex(ValueError, '^batch_size must be'):
-      core.initial_state(-1)
+    state = core.initial_state(tf.constant(2))
+    self.assertEqual(state.access_state.memory.shape, (2, 4, 3))
+    for wrong in (-1, tf.constant(2.7), tf.constant([2])):
+      with self.assertRaisesRegex(ValueError, '^batch_size must be'):
+        core.initial_state(wrong)
 
 
 def _states(core, inputs, state):

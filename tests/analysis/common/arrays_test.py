@@ -71,6 +71,8 @@ class ArraysTest(parameterized.TestCase):
     ([0.0, np.nan], 'x, step 1: is nan'),
     (['a', np.nan], 'x, step 1: is nan: must be all numbers or all text'),
     ([1, None], 'x, step 1: is None: must be all'),
+    (['a', 'a\0'], 'x, step 1: is .*: must not end in NUL'),
+    ([b'a\0', b'a'], 'x, step 0: is .*: must not end in NUL'),
     ([[1]], r'must be \[step\]'),
     ('text', r'has shape \[\]'),
     ([1j], 'must be numbers or text'),

@@ -133,6 +133,19 @@ class LoadTest(absltest.TestCase):
         command_line.load_tensorflow(initialize=False)
         self.assertEqual(os.environ.get('KERAS_HOME'), place)
 
+  def test_deterministic_operations(self):
+    code = (
+      'from dnc.system import command_line; command_line.load_tensorflow(); '
+      'import sonnet as snt; import tensorflow as tf; '
+      'snt.Linear(2)(tf.ones([1, 2]))'
+    )
+    subprocess.run(
+      [sys.executable, '-c', code],
+      cwd=testing_data.ROOT,
+      env={**os.environ, 'TF_DETERMINISTIC_OPS': '1'},
+      check=True,
+    )
+
   def test_without_docstrings(self):
     result = subprocess.run(
       [
