@@ -269,16 +269,21 @@ def _as_tensor(
   name: str, value: Any, dtype_hint: tf.DType | None = None
 ) -> tf.Tensor:
   """Returns an argument as a tensor; `ValueError` for what would be misread."""
+  hint = ''
+  if name == 'input_sequence':
+    hint = '; sequence_length says where sequences end'
   for part in tf.nest.flatten(value):
     if part is None or isinstance(part, tf.RaggedTensor | tf.SparseTensor):
       raise ValueError(
         f'{name} is or has a {type(part).__name__}: must be a tensor or an '
-        'array; sequence_length says where sequences end'
+        f'array{hint}'
       )
     if np.ma.is_masked(part):
-      raise ValueError(f'{name} has masked values: give sequence_length')
+      raise ValueError(f'{name} has masked values{hint}')
     # TensorFlow would make real numbers of them.
-    if isinstance(part, np.ndarray) and part.dtype.kind in 'cmMOSU':
+    if (
+      isinstance(part, np.ndarray | np.generic) and part.dtype.kind in 'cmMOSU'
+    ):
       raise ValueError(f'{name} is {part.dtype}: must be real')
   return tf.convert_to_tensor(value, dtype_hint=dtype_hint)
 

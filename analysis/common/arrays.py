@@ -17,6 +17,8 @@ _LARGEST = 1e100
 _LARGEST_WHOLE = 2**63 - 1
 _NUMBER = f'a number between -{_LARGEST:g} and {_LARGEST:g}'
 _WHOLE = 'a whole number that float64 holds exactly; subtract the mean first'
+# float64 holds all whole numbers up to it.
+_FIRST_ROUNDED = 2**53
 # Up to so many classes are taken for classes, however few the steps.
 _FEW_CLASSES = 64
 
@@ -51,7 +53,8 @@ def _array(what: str, values: Any, axes: Sequence[str]) -> np.ndarray:
       f'{what}: has shape {list(array.shape)}: must be [{", ".join(axes)}], '
       'and not empty'
     )
-  if np.ma.is_masked(values):
+  parts = values if isinstance(values, list | tuple) else [values]
+  if any(map(np.ma.is_masked, parts)):
     raise ValueError(f'{what}: has masked values, which cannot be left out')
   return array
 
@@ -97,7 +100,7 @@ def numbers(what: str, values: Any, *axes: str) -> np.ndarray:
   if not exact:
     allowed &= np.abs(found) <= _LARGEST
   _require(what, array, axes, allowed, _NUMBER)
-  if array.dtype.kind in 'iu':
+  if array.dtype.kind in 'iu' and np.abs(found).max() >= _FIRST_ROUNDED:
     # An extended float holds them exactly.
     kept = found.astype(np.longdouble) == array.astype(np.longdouble)
     _require(what, array, axes, kept, _WHOLE)

@@ -50,25 +50,26 @@ def _require(holds: bool, reason: str) -> None:
     raise _WrongError(reason)
 
 
-def _check(cluster: dict[str, Any], type: str, index: Any = 0) -> None:
+def _check(
+  cluster: dict[str, Any], type: str, index: Any = 0, **_: Any
+) -> None:
   """Checks that a cluster has workers, and this process is one or the chief."""
   for name, job in cluster.items():
     # A text is no list: its letters would be addresses.
     _require(isinstance(job, list), f'{name!r} must have a list of addresses')
   addresses = [address for job in cluster.values() for address in job]
   for address in addresses:
-    found = re.fullmatch(r'\S+:(\d{1,5})', str(address))
+    found = re.fullmatch(r'\S+:([0-9]{1,5})', str(address))
     _require(
       found is not None and 0 < int(found[1]) <= _LAST_PORT,
       f'{address!r} must be host:port, with a port from 1 to {_LAST_PORT}',
     )
-  _require(
-    len(addresses) == len(set(addresses)), 'an address is there more than once'
-  )
-  _require(len(cluster['worker']) > 0, 'there is no worker')
+  _require(len(addresses) == len(set(addresses)), 'an address occurs twice')
+  _require(bool(cluster.get('worker')), 'there is no worker')
   _require(
     type in ('chief', 'worker'), f"type {type!r} must be 'chief' or 'worker'"
   )
+  _require(bool(cluster.get(type)), f'there is no {type}')
   last = len(cluster[type]) - 1
   _require(
     isinstance(index, int)

@@ -46,12 +46,13 @@ def convert(value: Any, hint: Any) -> Any:
   try:
     return function(_unpacked(value))
   except TypeError as e:
-    if isinstance(value, list | tuple):
-      raise ValueError(text) from e
-    # A text looks like the number in it.
-    raise ValueError(f'{text}, not of type {type(value).__name__}') from e
+    if plain in (int, float, bool, str):
+      # A text looks like the number in it.
+      text = f'{text}, not of type {type(value).__name__}'
+    raise ValueError(text) from e
   except OverflowError as e:
-    raise ValueError(f'{text}, nearer to 0') from e
+    kind = 'float64' if plain is float else 'int64'
+    raise ValueError(f'{text} that {kind} holds') from e
   except ValueError as e:
     raise ValueError(text) from e
 

@@ -51,12 +51,14 @@ def _without_notices() -> Iterator[None]:
       sys.stderr.flush()
 
 
-def load_tensorflow(initialize: bool = True) -> None:
+def load_tensorflow(initialize: bool = True, use_one_dnn: bool = False) -> None:
   """Imports TensorFlow without printing its notices about the machine.
 
   Args:
     initialize: whether to initialize the devices, too. The workers of a cluster
       must connect before that.
+    use_one_dnn: whether to use oneDNN unless the user says otherwise; by
+      default TensorFlow does so on some processors only.
 
   Raises:
     UsageError: if Python has removed the docstrings that Sonnet reads.
@@ -68,6 +70,8 @@ def load_tensorflow(initialize: bool = True) -> None:
     )
   # Level 3 also hides errors: commands report a lost worker themselves.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2' if initialize else '3')
+  if use_one_dnn:
+    os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
   # The Keras probe works on TensorFlow's tensors and datasets.
   os.environ['KERAS_BACKEND'] = 'tensorflow'
   if not paths.has_home():
@@ -81,11 +85,6 @@ def load_tensorflow(initialize: bool = True) -> None:
     tf.random.set_seed(0)
     if initialize:
       tf.config.list_logical_devices()
-
-
-def _silence_stdout() -> None:
-  """Otherwise Python would report an error again when it closes stdout."""
-  os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Output(io.TextIOWrapper):
@@ -110,10 +109,12 @@ class _Output(io.TextIOWrapper):
   def _explained(self) -> Iterator[None]:
     try:
       yield
-    except BrokenPipeError:
-      raise
     except OSError as e:
-      _silence_stdout()
+      # Otherwise Python would report the rest again when it closes stdout.
+      with open(os.devnull, 'wb') as nowhere:
+        os.dup2(nowhere.fileno(), self.fileno())
+      if isinstance(e, BrokenPipeError):
+        raise
       raise errors.UsageError(f'standard output: {e.strerror}') from e
 
 
@@ -130,16 +131,33 @@ def _prepare_streams() -> None:
       # Characters that it does not have become ?.
       stream.reconfigure(errors='replace')
   if type(sys.stdout) is io.TextIOWrapper:
-    encoding, lines = sys.stdout.encoding, sys.stdout.line_buffering
-    sys.stdout = _Output(
-      sys.stdout.detach(), encoding, 'replace', line_buffering=lines
+    kept = dict(
+      encoding=sys.stdout.encoding,
+      line_buffering=sys.stdout.line_buffering,
+      write_through=sys.stdout.write_through,
     )
+    sys.stdout = _Output(sys.stdout.detach(), errors='replace', **kept)
+    sys.__stdout__ = sys.stdout
 
 
 def _fail(message: object, status: int) -> NoReturn:
   program = os.path.basename(sys.argv[0])
   print(f'{program}: {wording.one_line(message)}', file=sys.stderr)
   sys.exit(status)
+
+
+def _flush_output(error_status: int | None) -> None:
+  """Writes what is left; if that fails, exits, unless the status is None."""
+  if sys.stdout is None or sys.stdout.closed:
+    return
+  try:
+    sys.stdout.flush()
+  except errors.UsageError as e:
+    if error_status is not None:
+      _fail(e, error_status)
+  except BrokenPipeError:
+    if error_status is not None:
+      sys.exit(error_status)
 
 
 def parse_flags(
@@ -222,7 +240,6 @@ def run(
     except KeyboardInterrupt:
       _fail('interrupted', EXIT_INTERRUPTED)
     except BrokenPipeError:
-      _silence_stdout()
       sys.exit(error_status)
 
   _prepare_streams()
@@ -232,10 +249,7 @@ def run(
   signal.signal(signal.SIGALRM, _interrupt)
   try:
     app.run(guarded, flags_parser=guarded_parse)
-  finally:
-    try:
-      sys.stdout.flush()
-    except errors.UsageError as e:
-      _fail(e, error_status)
-    except BrokenPipeError:
-      _silence_stdout()
+  except BaseException as e:
+    is_success = isinstance(e, SystemExit) and not e.code
+    _flush_output(error_status if is_success else None)
+    raise

@@ -22,9 +22,9 @@ from absl import app
 from absl import flags
 import numpy as np
 
-_MODELS = flags.DEFINE_list('models', ['a', 'b'], 'Of a, b.')
+_MODELS = flags.DEFINE_multi_enum('models', ['a', 'b'], ['a', 'b'], 'Models.')
 _TURNS = flags.DEFINE_integer('turns', 3, 'Turns of each.', lower_bound=1)
-_UPDATES = flags.DEFINE_integer('updates', 40, 'Updates in a turn.')
+_UPDATES = flags.DEFINE_integer('updates', 40, 'Updates in a turn.', 1)
 _DATA_DIR = flags.DEFINE_string('data_dir', None, 'As of train.py.')
 _MEASURE = flags.DEFINE_bool('measure', False, 'Set for the processes.')
 
@@ -77,7 +77,6 @@ def main(argv: Sequence[str]) -> None:
         output = subprocess.check_output(
           command,
           env=dict(os.environ, TF_ENABLE_ONEDNN_OPTS=value),
-          stderr=subprocess.DEVNULL,
         )
         found[way].append(json.loads(output.splitlines()[-1]))
     without = np.array(found['without'])[:, 0]

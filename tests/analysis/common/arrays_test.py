@@ -45,6 +45,7 @@ class ArraysTest(parameterized.TestCase):
     ([[1j]], 'is of type complex'),
     ([[None]], 'is of type object'),
     (np.ma.masked_array([[1.0]], [[True]]), 'has masked values'),
+    ([np.ma.masked_array([1.0], [True])], 'has masked values'),
   )
   def test_what_are_no_numbers_is_refused(self, values, message):
     with self.assertRaisesRegex(ValueError, message):

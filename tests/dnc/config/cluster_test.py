@@ -34,7 +34,7 @@ class ClusterTest(parameterized.TestCase):
     (_tf_config(['a:1', 'b:1'], '0'), "index '0' must be .*; "),
     (_tf_config(['a:1', 'b:1'], 0.0), 'index 0.0 must be .*; '),
     (_tf_config(['a:1', 'b:1'], True), 'index True must be .*; '),
-    (_tf_config(['a:1', 'a:1'], 0), 'an address is there more than once; '),
+    (_tf_config(['a:1', 'a:1'], 0), 'an address occurs twice; '),
     (_tf_config(['a:1', 'b'], 0), "'b' must be host:port, .*; "),
     (_tf_config(['a:1', 'b:0'], 0), "'b:0' must .* port from 1 to 65535; "),
     (_tf_config(['a:65536'], 0), "'a:65536' must be .*; "),
@@ -43,7 +43,14 @@ class ClusterTest(parameterized.TestCase):
     (_tf_config('a:1', 0), "'worker' must have a list of addresses; "),
     (_tf_config({'0': 'a:1'}, 0), "'worker' must have a list of .*; "),
     (_tf_config(None, 0), "'worker' must have a list of addresses; "),
-    ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief"}}', ''),
+    (
+      '{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief"}}',
+      'there is no chief; ',
+    ),
+    (
+      '{"cluster": {"chief": ["a:1"]}, "task": {"type": "chief"}}',
+      'there is no worker; ',
+    ),
     (
       '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps"}}',
       "type 'ps' must be 'chief' or 'worker'; ",
@@ -59,6 +66,8 @@ class ClusterTest(parameterized.TestCase):
   @parameterized.parameters(
     _tf_config(['a:1', 'b:65535'], 1),
     _tf_config(['[::1]:12345'], 0),
+    '{"cluster": {"worker": ["a:1"]}, '
+    '"task": {"type": "worker", "index": 0, "trial": "7"}}',
     '{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, '
     '"task": {"type": "chief", "index": 0}}',
   )

@@ -92,25 +92,48 @@ class RunTest(parameterized.TestCase):
     self.assertEmpty(process.stderr.read())
     self.assertEqual(process.wait(60), 1)
 
-  @parameterized.parameters('return 3', 'print("x" * 100_000)')
-  def test_a_full_output_is_no_fault_of_a_file(self, code):
+  @parameterized.parameters(
+    ('print("x")', 1, 'standard output: No space left on device'),
+    ('print("x" * 100_000)', 1, 'standard output: No space left on device'),
+    ('print("x"); sys.exit(3)', 3, ''),
+    ('print("x"); raise RuntimeError("why")', 1, 'RuntimeError: why'),
+    ('print("x"); sys.stdout.close()', 1, 'standard output: No space left'),
+    ('sys.stdout = None', 0, ''),
+  )
+  def test_a_full_output_is_no_fault_of_a_file(self, code, status, message):
     # As in a training: what a folder's errors are blamed on.
-    code = f'with files.explained_errors("folder"):\n    {code}'
+    code = f"""with files.explained_errors('folder'):
+    {code}"""
     command = 'from dnc.system import files\n' + _COMMAND.format(code)
+    command = command.replace("  print('started', flush=True)\n", '')
     with open('/dev/full', 'w') as full:
       result = subprocess.run(
         [sys.executable, '-c', command],
         cwd=testing_data.ROOT,
+        env={**os.environ, 'PYTHONUNBUFFERED': ''},
         stdout=full,
         stderr=subprocess.PIPE,
         text=True,
         check=False,
       )
-    self.assertEqual(result.returncode, 1)
-    self.assertEqual(
-      result.stderr,
-      'command.py: standard output: No space left on device\n',
+    self.assertEqual(result.returncode, status, msg=result.stderr)
+    self.assertIn(message, (result.stderr.splitlines() or [''])[-1])
+    self.assertNotIn('folder', result.stderr.replace('explained_errors', ''))
+
+  def test_output_that_is_not_buffered(self):
+    code = 'print("first"); sys.stdin.readline()'
+    process = subprocess.Popen(
+      [sys.executable, '-u', '-c', _COMMAND.format(code)],
+      cwd=testing_data.ROOT,
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      text=True,
     )
+    self.assertEqual(process.stdout.readline(), 'started\n')
+    # Otherwise this would wait for the input below.
+    self.assertEqual(process.stdout.readline(), 'first\n')
+    process.communicate('\n')
+    self.assertEqual(process.returncode, 0)
 
 
 class _Destroyed:
@@ -122,7 +145,7 @@ class _Destroyed:
       pass
 
 
-class LoadTest(absltest.TestCase):
+class LoadTest(parameterized.TestCase):
   def test_keras_makes_no_folder_for_a_home_that_is_unknown(self):
     for has_home, place in ((True, None), (False, os.devnull)):
       with (
@@ -132,6 +155,22 @@ class LoadTest(absltest.TestCase):
         os.environ.pop('KERAS_HOME', None)
         command_line.load_tensorflow(initialize=False)
         self.assertEqual(os.environ.get('KERAS_HOME'), place)
+
+  @parameterized.parameters((None, '1'), ('0', '0'))
+  def test_one_dnn_unless_the_user_says_otherwise(self, given, used):
+    code = (
+      'import os; from dnc.system import command_line; '
+      'command_line.load_tensorflow(use_one_dnn=True); '
+      'print(os.environ["TF_ENABLE_ONEDNN_OPTS"])'
+    )
+    environment = {**os.environ, 'TF_ENABLE_ONEDNN_OPTS': given}
+    found = subprocess.check_output(
+      [sys.executable, '-c', code],
+      cwd=testing_data.ROOT,
+      env={k: v for k, v in environment.items() if v is not None},
+      text=True,
+    )
+    self.assertEqual(found.strip(), used)
 
   def test_deterministic_operations(self):
     code = (
