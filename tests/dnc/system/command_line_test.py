@@ -158,19 +158,18 @@ class LoadTest(parameterized.TestCase):
 
   @parameterized.parameters((None, '1'), ('0', '0'))
   def test_one_dnn_unless_the_user_says_otherwise(self, given, used):
-    code = (
-      'import os; from dnc.system import command_line; '
-      'command_line.load_tensorflow(use_one_dnn=True); '
-      'print(os.environ["TF_ENABLE_ONEDNN_OPTS"])'
-    )
-    environment = {**os.environ, 'TF_ENABLE_ONEDNN_OPTS': given}
-    found = subprocess.check_output(
-      [sys.executable, '-c', code],
-      cwd=testing_data.ROOT,
-      env={k: v for k, v in environment.items() if v is not None},
-      text=True,
-    )
-    self.assertEqual(found.strip(), used)
+    name = 'TF_ENABLE_ONEDNN_OPTS'
+    with (
+      mock.patch.dict(os.environ),
+      mock.patch.dict(sys.modules, tensorflow=mock.Mock()),
+    ):
+      os.environ.pop(name, None)
+      command_line.load_tensorflow()
+      self.assertNotIn(name, os.environ)
+      if given is not None:
+        os.environ[name] = given
+      command_line.load_tensorflow(use_one_dnn=True)
+      self.assertEqual(os.environ[name], used)
 
   def test_deterministic_operations(self):
     code = (
