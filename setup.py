@@ -46,7 +46,7 @@ setuptools.setup(
       'dill',
       'h5py',
       'pytest>=8',
-      'pytest-xdist>=3.6',
+      'pytest-xdist>=3.8',
       'ruff>=0.17,<0.18',
       'selenium>=4.20,<5',
     ],
