@@ -64,10 +64,7 @@ def zero_state(
   """
   if not tf.is_tensor(batch_size):
     batch_size = size('batch_size', batch_size, least=0)
-  elif not batch_size.dtype.is_integer or batch_size.shape.rank not in (
-    0,
-    None,
-  ):
+  elif not (batch_size.dtype.is_integer and batch_size.shape.rank in (0, None)):
     raise ValueError(
       f'batch_size must be one whole number, not a {batch_size.dtype.name} '
       f'tensor of shape {batch_size.shape}'

@@ -3,10 +3,10 @@
   python -m tests.benchmarks.onednn_benchmark
   python -m tests.benchmarks.onednn_benchmark --models=a --turns=5
 
-`train.py` switches it on. Each turn runs a process for each
-way, one after another, so that changes of the machine's speed affect both.
-Figures are medians; the ratio is the median of each turn's ratio. Peak memory
-is the process's.
+`train.py` switches it on. Each turn runs a process for each way, one after
+another, so that changes of the machine's speed affect both. Figures are
+medians; the ratio is the median of each turn's ratio. Peak memory is the
+process's.
 """
 
 from collections.abc import Sequence

@@ -65,22 +65,22 @@ class ConvertTest(parameterized.TestCase):
   @parameterized.parameters(
     (16.5, int, 'a whole number'),
     (np.float64('nan'), int, 'a whole number'),
-    (float('inf'), int, 'a whole number'),
-    (True, int, 'a whole number'),
-    (np.bool_(True), int, 'a whole number'),
-    ('16', int, 'a whole number'),
-    (None, int, 'a whole number'),
-    (1j, int, 'a whole number'),
-    (_LARGE, int, 'a whole number'),
-    (np.array([16]), int, 'a whole number'),
-    ([16], int, 'a whole number'),
-    (True, float, 'a number'),
-    ('0.5', float, 'a number'),
-    (10**400, float, 'a number'),
-    (1, bool, 'true or false'),
-    ('false', bool, 'true or false'),
-    (3, str, 'text'),
-    (b'a', str, 'text'),
+    (float('inf'), int, 'a whole number that int64 holds'),
+    (True, int, 'a whole number, not of type bool'),
+    (np.bool_(True), int, 'a whole number, not of type bool'),
+    ('16', int, 'a whole number, not of type str'),
+    (None, int, 'a whole number, not of type NoneType'),
+    (1j, int, 'a whole number, not of type complex'),
+    (_LARGE, int, 'a whole number that int64 holds'),
+    (np.array([16]), int, 'a whole number, not of type ndarray'),
+    ([16], int, 'a whole number, not of type list'),
+    (True, float, 'a number, not of type bool'),
+    ('0.5', float, 'a number, not of type str'),
+    (10**400, float, 'a number that float64 holds'),
+    (1, bool, 'true or false, not of type int'),
+    ('false', bool, 'true or false, not of type str'),
+    (3, str, 'text, not of type int'),
+    (b'a', str, 'text, not of type bytes'),
     ('ab', _NAMES, 'a list of names'),
     ({'a', 'b'}, _NAMES, 'a list of names'),
     ([1], _NAMES, 'a list of names'),
@@ -93,11 +93,7 @@ class ConvertTest(parameterized.TestCase):
     ([('a', 1, 2)], variation.Fixed, 'latents and their classes'),
   )
   def test_refused(self, value, hint, text):
-    kind = ''
-    if hint in (int, float, bool, str):
-      kind = rf'(, not of type {type(value).__name__}| that \w+64 holds)?'
-    pattern = rf'^{text}{kind}$'
-    with self.assertRaisesRegex(ValueError, pattern):
+    with self.assertRaisesRegex(ValueError, f'^{text}$'):
       values.convert(value, hint)
 
 
