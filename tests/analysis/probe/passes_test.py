@@ -42,8 +42,8 @@ class RefusedTest(parameterized.TestCase, tf.test.TestCase):
     # Only traces may hold them; an `ArrayStream` refuses them.
     features = np.ones([2, 10, 3])
 
-    def rollouts(stream, split):
-      for rollout in read(stream, split):
+    def rollouts(stream, split, names=None):
+      for rollout in read(stream, split, names):
         broken = rollout.features['f'].copy()
         broken[3, 2] = np.nan
         yield rollout._replace(features={'f': broken})
