@@ -18,6 +18,7 @@ imports Beam, and only when it is needed.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
@@ -28,7 +29,12 @@ import os
 import pickle
 import shlex
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -47,10 +53,15 @@ if TYPE_CHECKING:
 # would choose among runners and ignore the number of workers with some.
 _RUNNERS = {x: x for x in config_lib.RUNNERS} | {'DirectRunner': 'FnApiRunner'}
 _FOLDER = '.workers'
-_TASKS = 'tasks.pickle'
-# How often a pipeline is started for items that lack their file.
-_TRIES = 3
-_SECONDS_BETWEEN_COUNTS = 0.5
+# Files there: what workers read; what they and their runner say; and, beside a
+# result's name, which process has begun to work on it.
+_TASKS, _LOG, _BEGUN = 'tasks.pickle', 'log', '.begun'
+_LAUNCH = 'from analysis import beam_engine; beam_engine.launch()'
+# How often a pipeline may fail before any item has its file.
+_TRIES = 2
+_SECONDS_BETWEEN_LOOKS = 0.2
+# How long a runner may take to end once all results are there.
+_SECONDS_TO_END = 10
 
 # One thread at a time works: TensorFlow has threads enough, and stages are for
 # one thread.
@@ -75,6 +86,30 @@ class _Source:
   checkpoint: str
   fingerprint: str
 
+  def load(self) -> evaluated_run.EvaluatedRun:
+    """Loads the run.
+
+    Raises:
+      UsageError: if it has other weights.
+    """
+    command_line.load_tensorflow()
+    from analysis import evaluated_run
+    from dnc.training import checkpoints
+
+    run = evaluated_run.load(
+      self.model_dir,
+      self.evaluation,
+      self.data_dir,
+      self.checkpoint,
+      progress.as_console(None),
+    )
+    if checkpoints.fingerprint(run.trained.model) != self.fingerprint:
+      raise errors.UsageError(
+        f'{self.model_dir}: a worker found other weights; do not train the run '
+        'while it is evaluated'
+      )
+    return run
+
 
 class BeamEngine:
   """A Beam runner and its options."""
@@ -91,7 +126,7 @@ class BeamEngine:
     """
     self.runner = runner
     try:
-      self._options = _parsed(options)
+      self._words = _parsed(options)
     except ImportError as e:
       raise errors.UsageError(
         f'--runner={runner}: needs Apache Beam ({e}); install it with pip '
@@ -115,60 +150,159 @@ class BeamEngine:
       checkpoint,
       checkpoints.fingerprint(run.trained.model),
     )
-    return dataclasses.replace(run, workers=Workers(self, run, source))
+    folder = os.path.join(os.path.abspath(run.folder), _FOLDER)
+    workers = Workers(self, source, folder, run.console)
+    return dataclasses.replace(run, workers=workers)
 
-  def work(self, folder: str, elements: Sequence[tuple[int, int]]) -> None:
-    """Runs a pipeline of elements, each the numbers of a task and an item."""
-    import apache_beam as beam
+  def work(self, folder: str, elements: Sequence[tuple[int, int]]) -> str:
+    """Runs a pipeline of elements, each the numbers of a task and an item.
 
-    with beam.Pipeline(_RUNNERS[self.runner], self._options()) as pipeline:
-      _ = (
-        pipeline
-        | 'items' >> beam.Create(list(elements))
-        | 'work' >> beam.Map(functools.partial(_work, folder))
+    A process of its own runs it: some runners wait forever for a worker that
+    was killed, and all of them talk.
+
+    Args:
+      folder: of tasks and results.
+      elements: what to work on.
+
+    Returns:
+      What went wrong, in a line; '' if nothing did. Results may lack anyway.
+    """
+    for element in elements:  # An earlier pipeline may have begun it.
+      with contextlib.suppress(FileNotFoundError):
+        os.unlink(_path(folder, element) + _BEGUN)
+    job = folder, _RUNNERS[self.runner], self._words, elements, os.getpid()
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    path = [root, *filter(None, [os.environ.get('PYTHONPATH')])]
+    with open(os.path.join(folder, _LOG), 'ab') as log:
+      launcher = subprocess.Popen(
+        [sys.executable, '-c', _LAUNCH],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(path)},
       )
+    try:
+      with contextlib.suppress(BrokenPipeError), launcher.stdin as stdin:
+        pickle.dump(job, stdin)
+      while launcher.poll() is None:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        missing = _missing(folder, elements)
+        if not missing:
+          with contextlib.suppress(subprocess.TimeoutExpired):
+            launcher.wait(_SECONDS_TO_END)
+          return ''
+        if any(_is_lost(folder, element) for element in missing):
+          return 'a worker was lost'
+      return _last_line(log.name) if launcher.returncode else ''
+    finally:
+      with contextlib.suppress(ProcessLookupError):
+        os.killpg(launcher.pid, signal.SIGKILL)
+      launcher.wait()
 
 
-def _parsed(text: str) -> Any:
-  """Returns a function that makes Beam's options of a text."""
+def launch() -> None:
+  """Runs the pipeline of `BeamEngine.work`, in its own process."""
+  import apache_beam as beam
   from apache_beam.options import pipeline_options
 
-  words = shlex.split(text)
-  make = functools.partial(pipeline_options.PipelineOptions, words)
+  folder, runner, words, elements, parent = pickle.load(sys.stdin.buffer)
+  threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+  options = pipeline_options.PipelineOptions(words)
+  with beam.Pipeline(runner, options) as pipeline:
+    _ = (
+      pipeline
+      | 'items' >> beam.Create(elements)
+      | 'work' >> beam.Map(functools.partial(_work, folder))
+    )
+
+
+def _end_with(parent: int) -> None:
+  """Ends this process and its workers if the parent has ended."""
+  while os.getppid() == parent:
+    time.sleep(_SECONDS_BETWEEN_LOOKS)
+  os.killpg(0, signal.SIGKILL)
+
+
+def _missing(
+  folder: str, elements: Iterable[tuple[int, int]]
+) -> list[tuple[int, int]]:
+  """The elements that have no result yet."""
+  there = set(os.listdir(folder))
+  return [
+    x for x in elements if os.path.basename(_path(folder, x)) not in there
+  ]
+
+
+def _is_lost(folder: str, element: tuple[int, int]) -> bool:
+  """Whether a process on this machine has begun an element, and is gone."""
+  try:
+    with open(_path(folder, element) + _BEGUN, encoding='utf-8') as file:
+      host, pid = file.read().split()
+    if host == socket.gethostname():
+      os.kill(int(pid), 0)
+  except ProcessLookupError:
+    # It may have finished just before.
+    return bool(_missing(folder, [element]))
+  except (OSError, ValueError):  # Not begun; or another user's.
+    pass
+  return False
+
+
+def _last_line(log: str) -> str:
+  with open(log, encoding='utf-8', errors='replace') as file:
+    lines = [line.strip() for line in file if line.strip()]
+  return lines[-1] if lines else 'it failed'
+
+
+def _parsed(text: str) -> list[str]:
+  """Returns the words of a text if they are options that Beam knows."""
+  from apache_beam.options import pipeline_options
+
   said = io.StringIO()
   try:
     # argparse writes to stderr and exits.
     with contextlib.redirect_stderr(said):
-      known = pipeline_options.PipelineOptions([]).get_all_options()
-      given = make().get_all_options(retain_unknown_options=True)
-  except SystemExit as e:
-    reason = said.getvalue().strip().rpartition('error: ')[2]
+      words = shlex.split(text)
+      known, given = (
+        pipeline_options.PipelineOptions(some).get_all_options(
+          retain_unknown_options=True
+        )
+        for some in ([], words)
+      )
+  except (SystemExit, ValueError) as e:
+    reason = said.getvalue().strip().rpartition('error: ')[2] or e
     raise errors.UsageError(f'--runner_options={text}: {reason}') from e
   unknown = set(given) - set(known)
   if unknown:
     raise errors.UsageError(
       f'--runner_options={text}: Beam has no option --{min(unknown)}'
     )
-  return make
+  return words
 
 
 class Workers:
   """The workers of an engine, for one run."""
 
   def __init__(
-    self, engine: BeamEngine, run: evaluated_run.EvaluatedRun, source: _Source
+    self,
+    engine: BeamEngine,
+    source: Any,
+    folder: str,
+    console: progress.Console,
   ):
     """Constructs it.
 
     Args:
       engine: the engine.
-      run: the run, for its folder and console.
-      source: where workers find it.
+      source: its `load` returns the run, in any process; can be pickled.
+      folder: for tasks and results, an absolute path; it is removed at the end.
+      console: takes progress.
     """
     self._engine = engine
-    self._console = run.console
-    self._folder = os.path.join(os.path.abspath(run.folder), _FOLDER)
     self._source = source
+    self._folder = folder
+    self._console = console
     # By key, the files of what was found, in the order of the items.
     self._found: dict[Hashable, list[str]] = {}
     self._num_pipelines = 0
@@ -199,53 +333,49 @@ class Workers:
     folder = os.path.join(self._folder, str(self._num_pipelines))
     with files.atomic_file(os.path.join(folder, _TASKS)) as file:
       pickle.dump((self._source, list(tasks)), file)
-    paths = {
-      (i, j): _path(folder, i, j)
-      for i, task in enumerate(tasks)
-      for j in range(len(task.items))
-    }
+    elements = []
     for i, task in enumerate(tasks):
-      self._found[_key(task)] = [p for (k, _), p in paths.items() if k == i]
+      own = [(i, j) for j in range(len(task.items))]
+      self._found[_key(task)] = [_path(folder, element) for element in own]
+      elements += own
+    number = len(elements)
     with (
-      progress.Stage(self._console, 'on workers', len(paths), 'parts') as stage,
-      _counting(folder, stage),
+      progress.Stage(self._console, 'on workers', number, 'parts') as stage,
+      _counting(folder, elements, stage),
     ):
-      self._run(folder, paths)
-    os.unlink(os.path.join(folder, _TASKS))
+      self._run(folder, elements)
 
-  def _run(self, folder: str, paths: dict[tuple[int, int], str]) -> None:
-    failure = None
-    for _ in range(_TRIES):
-      missing = [x for x, path in paths.items() if not os.path.exists(path)]
-      if not missing:
-        return
-      try:
-        self._engine.work(folder, missing)
-        failure = None
-      except Exception as e:  # Of any type: it is the runner's.
-        failure = e
-    missing = [x for x, path in paths.items() if not os.path.exists(path)]
-    if not missing:
+  def _run(self, folder: str, elements: Sequence[tuple[int, int]]) -> None:
+    problem, num_tries, left = '', 0, _missing(folder, elements)
+    while left and num_tries < _TRIES:
+      problem = self._engine.work(folder, left)
+      before, left = left, _missing(folder, elements)
+      num_tries = 0 if len(left) < len(before) else num_tries + 1
+      if not problem:
+        break
+    if not left:
       return
-    if failure is not None:
-      raise failure
+    runner = f'--runner={self._engine.runner}'
+    if problem:
+      raise errors.UsageError(
+        f'{runner}: {problem}; see {os.path.join(folder, _LOG)}'
+      )
     raise errors.UsageError(
-      f'--runner={self._engine.runner}: its workers do not see '
-      f'{os.path.dirname(self._folder)}; choose a --model_dir that all workers '
-      'see under the same path'
+      f'{runner}: its workers do not see {os.path.dirname(self._folder)}; '
+      'choose a --model_dir that all of them see under the same path'
     )
 
   def _results(self, task: spreading.Task) -> Iterator[Any]:
-    for path in self._found.pop(_key(task)):
+    paths = self._found.pop(_key(task))
+    for path in paths:
       with open(path, 'rb') as file:
         found = pickle.load(file)
       os.unlink(path)
+      if path == paths[-1] and not self._found:
+        shutil.rmtree(self._folder)
       if isinstance(found, errors.UsageError):
         raise found
       yield from found
-    for folder in (self._folder, os.path.dirname(path)) if task.items else ():
-      with contextlib.suppress(OSError):  # Not empty.
-        os.rmdir(folder)
 
 
 def _key(task: spreading.Task) -> Hashable:
@@ -254,18 +384,20 @@ def _key(task: spreading.Task) -> Hashable:
   return (*about, pickle.dumps(task.arguments))
 
 
-def _path(folder: str, task: int, item: int) -> str:
-  return os.path.join(folder, f'{task}_{item}.pickle')
+def _path(folder: str, element: tuple[int, int]) -> str:
+  return os.path.join(folder, '{}_{}.pickle'.format(*element))
 
 
 @contextlib.contextmanager
-def _counting(folder: str, stage: progress.Stage) -> Iterator[None]:
-  """Shows how many files there are, as long as it lasts."""
+def _counting(
+  folder: str, elements: Sequence[tuple[int, int]], stage: progress.Stage
+) -> Iterator[None]:
+  """Shows how many elements have results, as long as it lasts."""
   over = threading.Event()
 
   def count():
-    while not over.wait(_SECONDS_BETWEEN_COUNTS):
-      stage.done(sum(x.endswith('.pickle') for x in os.listdir(folder)) - 1)
+    while not over.wait(_SECONDS_BETWEEN_LOOKS):
+      stage.done(len(elements) - len(_missing(folder, elements)))
 
   thread = threading.Thread(target=count, daemon=True)
   thread.start()
@@ -278,16 +410,15 @@ def _counting(folder: str, stage: progress.Stage) -> Iterator[None]:
 
 def _work(folder: str, element: tuple[int, int]) -> None:
   """Works on an item, in a worker; leaves what it finds in a file."""
-  task, item = element
-  path, tasks = _path(folder, task, item), os.path.join(folder, _TASKS)
+  path, tasks = _path(folder, element), os.path.join(folder, _TASKS)
   # Without the tasks, this worker does not see the folder. The process that
   # evaluates misses the file and says so.
   if os.path.exists(path) or not os.path.exists(tasks):
     return
   with _lock, own_settings.computing():
-    command_line.load_tensorflow()
+    files.write_text(path + _BEGUN, f'{socket.gethostname()} {os.getpid()}')
     try:
-      found = _tasks(tasks)(task, item)
+      found = _tasks(tasks)(*element)
     except errors.UsageError as e:
       found = e
   with files.atomic_file(path) as file:
@@ -302,7 +433,7 @@ def _tasks(path: str) -> Any:
 
   @functools.cache
   def stage(make: bytes) -> Any:
-    return pickle.loads(make)(_run(source))
+    return pickle.loads(make)(_run(pickle.dumps(source)))
 
   def work(task: int, item: int) -> list[Any]:
     task = tasks[task]
@@ -314,21 +445,5 @@ def _tasks(path: str) -> Any:
 
 
 @functools.lru_cache(maxsize=1)
-def _run(source: _Source) -> evaluated_run.EvaluatedRun:
-  """Loads the run."""
-  from analysis import evaluated_run
-  from dnc.training import checkpoints
-
-  run = evaluated_run.load(
-    source.model_dir,
-    source.evaluation,
-    source.data_dir,
-    source.checkpoint,
-    progress.as_console(None),
-  )
-  if checkpoints.fingerprint(run.trained.model) != source.fingerprint:
-    raise errors.UsageError(
-      f'{source.model_dir}: a worker found other weights; do not train the '
-      'run while it is evaluated'
-    )
-  return run
+def _run(source: bytes) -> Any:
+  return pickle.loads(source).load()
