@@ -4,8 +4,7 @@
   python evaluate.py --test=mi          # Test 2 only
   python evaluate.py --preset=quick     # minutes, not hours
   python evaluate.py --model_dir=A,B,C  # runs of several seeds, and their means
-  python evaluate.py --runner=DirectRunner --runner_options="\
-    --direct_running_mode=multi_processing --direct_num_workers=4"  # see docs
+  python evaluate.py --runner=DirectRunner  # by Apache Beam, see docs/beam.md
 
 Writes traces and reports to evaluation/ in the run's folder.
 """

@@ -151,7 +151,7 @@ class BeamEngine:
       checkpoints.fingerprint(run.trained.model),
     )
     folder = os.path.join(os.path.abspath(run.folder), _FOLDER)
-    workers = Workers(self, source, folder, run.console)
+    workers = BeamWorkers(self, source, folder, run.console)
     return dataclasses.replace(run, workers=workers)
 
   def work(self, folder: str, elements: Sequence[tuple[int, int]]) -> str:
@@ -281,7 +281,7 @@ def _parsed(text: str) -> list[str]:
   return words
 
 
-class Workers:
+class BeamWorkers:
   """The workers of an engine, for one run."""
 
   def __init__(
@@ -311,14 +311,14 @@ class Workers:
     """The spread of a stage."""
 
     def spread(work, items, *arguments):
-      task = spreading.Task(make, work, items, arguments)
+      task = spreading.Assignment(make, work, items, arguments)
       if _key(task) not in self._found:
         self.prepare([task])
       return self._results(task)
 
     return spread
 
-  def prepare(self, tasks: Sequence[spreading.Task]) -> None:
+  def prepare(self, tasks: Sequence[spreading.Assignment]) -> None:
     """Does tasks in one pipeline: to start workers takes long.
 
     Args:
@@ -365,7 +365,7 @@ class Workers:
       'choose a --model_dir that all of them see under the same path'
     )
 
-  def _results(self, task: spreading.Task) -> Iterator[Any]:
+  def _results(self, task: spreading.Assignment) -> Iterator[Any]:
     paths = self._found.pop(_key(task))
     for path in paths:
       with open(path, 'rb') as file:
@@ -378,7 +378,7 @@ class Workers:
       yield from found
 
 
-def _key(task: spreading.Task) -> Hashable:
+def _key(task: spreading.Assignment) -> Hashable:
   """Equal tasks have equal keys."""
   about = repr(task.make), task.work, repr(task.items)
   return (*about, pickle.dumps(task.arguments))

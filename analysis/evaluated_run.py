@@ -77,7 +77,7 @@ class Workers(Protocol):
   def __call__(self, make: Make) -> spreading.Spread:
     """Returns the spread of a stage."""
 
-  def prepare(self, tasks: Sequence[spreading.Task]) -> None:
+  def prepare(self, tasks: Sequence[spreading.Assignment]) -> None:
     """Does at once what spreads will be asked for later."""
 
 
@@ -257,7 +257,7 @@ class EvaluatedRun:
         export.begin(self.console)
         make = functools.partial(_exporting, request)
         write = recording.ModelTraces.write
-        tasks.append(spreading.Task(make, write, export.missing))
+        tasks.append(spreading.Assignment(make, write, export.missing))
         exports.append(export)
     self.workers.prepare(tasks)
     for export, task in zip(exports, tasks):

@@ -252,18 +252,20 @@ def _prepare(run: evaluated_run.EvaluatedRun, tests: Sequence[str]) -> None:
     for latent in (None, *run.for_probe().isolated):
       items = _probing(latent, run).items
       make = functools.partial(_probing, latent)
-      tasks.append(spreading.Task(make, probe.Passes.probe, items))
+      tasks.append(spreading.Assignment(make, probe.Passes.probe, items))
     if evaluation.num_untrained:
       seeds = probe.other_seeds(run.trained.config, evaluation.num_untrained)
       items = probe.cores(seeds, run.untrained)
-      tasks.append(spreading.Task(_gauge, probe.Gauge.measure, items))
+      tasks.append(spreading.Assignment(_gauge, probe.Gauge.measure, items))
   if 'mi' in tests:
     score = mutual_information.TraceScores.score
     items = range(evaluation.num_sequences)
-    tasks.append(spreading.Task(_trace_scores, score, items))
+    tasks.append(spreading.Assignment(_trace_scores, score, items))
   if 'lesion' in tests:
     items = _lesion_trial(run).batches
-    tasks.append(spreading.Task(_lesion_trial, lesion.LesionTrial.sums, items))
+    tasks.append(
+      spreading.Assignment(_lesion_trial, lesion.LesionTrial.sums, items)
+    )
   run.workers.prepare(tasks)
 
 

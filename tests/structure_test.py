@@ -88,7 +88,7 @@ _ALLOWED = {
 _LIGHT = ('dnc.system', 'dnc.dsprites', 'dnc.config')
 # Allowed aliases of libraries. Our modules may be imported as `x_lib`, if a
 # variable has the module's name, or as `package_x`.
-_CUSTOMARY = ('np', 'tf', 'snt', 'tfds', 'hp')
+_CUSTOMARY = ('np', 'tf', 'snt', 'tfds', 'hp', 'beam')
 
 
 def _modules(package: str) -> list[str]:

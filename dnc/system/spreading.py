@@ -34,7 +34,7 @@ class Spread(Protocol):
     """
 
 
-class Task(NamedTuple):
+class Assignment(NamedTuple):
   """Work that another process can do.
 
   Attributes:

@@ -33,7 +33,7 @@ class WorkersTest(parameterized.TestCase):
 
   def _spread(self, options='', folder=None):
     folder = folder or os.path.join(self._folder, 'work')
-    workers = beam_engine.Workers(
+    workers = beam_engine.BeamWorkers(
       beam_engine.BeamEngine('DirectRunner', options),
       spread_stages.Source(self._folder),
       folder,
@@ -89,14 +89,15 @@ class WorkersTest(parameterized.TestCase):
       list(spread(_STAGE.halves, _ITEMS, 0.1))
 
   def test_several_tasks_take_one_pipeline(self):
-    workers = beam_engine.Workers(
+    workers = beam_engine.BeamWorkers(
       beam_engine.BeamEngine('DirectRunner'),
       spread_stages.Source(self._folder),
       os.path.join(self._folder, 'work'),
       progress.as_console(None),
     )
     tasks = [
-      spreading.Task(_STAGE, _STAGE.halves, range(n), (0.1,)) for n in (2, 3)
+      spreading.Assignment(_STAGE, _STAGE.halves, range(n), (0.1,))
+      for n in (2, 3)
     ]
     workers.prepare(tasks)
     pids = {pid for _, pid in self._notes()}

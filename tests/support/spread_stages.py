@@ -1,4 +1,4 @@
-"""Light stages for tests of engines; workers import this module."""
+"""For tests of engines: light stages, which workers import; and a spread."""
 
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -6,8 +6,25 @@ import dataclasses
 import os
 import signal
 import time
+from typing import Any
 
 from dnc.system import errors
+from dnc.system import spreading
+
+
+def apart(stage: Any) -> spreading.Spread:
+  """A spread that does one item at a time, the last one first."""
+
+  def spread(work, items, *args):
+    done = [list(work(stage, items[i : i + 1], *args)) for i in _back(items)]
+    for found in reversed(done):
+      yield from found
+
+  return spread
+
+
+def _back(items: Sequence[object]) -> range:
+  return range(len(items) - 1, -1, -1)
 
 
 @dataclasses.dataclass(frozen=True)
