@@ -239,14 +239,20 @@ def _is_lost(folder: str, element: tuple[int, int]) -> bool:
   try:
     with open(_path(folder, element) + _BEGUN, encoding='utf-8') as file:
       host, pid = file.read().split()
-    if host == socket.gethostname():
-      os.kill(int(pid), 0)
-  except ProcessLookupError:
-    # It may have finished just before.
-    return bool(_missing(folder, [element]))
-  except (OSError, ValueError):  # Not begun; or another user's.
-    pass
-  return False
+  except FileNotFoundError:
+    return False
+  if host != socket.gethostname() or _is_alive(pid):
+    return False
+  return bool(_missing(folder, [element]))  # It may have finished just before.
+
+
+def _is_alive(pid: str) -> bool:
+  try:
+    with open(f'/proc/{pid}/stat', encoding='utf-8') as file:
+      state = file.read().rpartition(') ')[2][0]
+  except (FileNotFoundError, ProcessLookupError):
+    return False
+  return state not in 'XZ'  # Killed, but nobody has asked.
 
 
 def _last_line(log: str) -> str:
