@@ -59,7 +59,7 @@ _TASKS, _LOG, _BEGUN = 'tasks.pickle', 'log', '.begun'
 _LAUNCH = 'from analysis import beam_engine; beam_engine.launch()'
 # How often a pipeline may fail before any item has its file.
 _TRIES = 2
-_SECONDS_BETWEEN_LOOKS = 0.2
+_SECONDS_BETWEEN_LOOKS = 0.5
 # How long a runner may take to end once all results are there.
 _SECONDS_TO_END = 10
 
@@ -192,7 +192,9 @@ class BeamEngine:
           with contextlib.suppress(subprocess.TimeoutExpired):
             launcher.wait(_SECONDS_TO_END)
           return ''
-        if any(_is_lost(folder, element) for element in missing):
+        # The launcher may itself be the worker, and have failed by now.
+        is_lost = any(_is_lost(folder, element) for element in missing)
+        if is_lost and launcher.poll() is None:
           return 'a worker was lost'
       return _last_line(log.name) if launcher.returncode else ''
     finally:
@@ -311,7 +313,7 @@ class BeamWorkers:
     self._console = console
     # By key, the files of what was found, in the order of the items.
     self._found: dict[Hashable, list[str]] = {}
-    self._num_pipelines = 0
+    self._num_pipelines = self._num_unread = 0
 
   def __call__(self, make: evaluated_run.Make) -> spreading.Spread:
     """The spread of a stage."""
@@ -333,17 +335,19 @@ class BeamWorkers:
     Raises:
       UsageError: if workers do not see the folder.
     """
-    if not self._num_pipelines:  # A killed evaluation may have left some.
-      shutil.rmtree(self._folder, ignore_errors=True)
-    self._num_pipelines += 1
-    folder = os.path.join(self._folder, str(self._num_pipelines))
-    with files.atomic_file(os.path.join(folder, _TASKS)) as file:
-      pickle.dump((self._source, list(tasks)), file)
-    elements = []
+    folder, elements = os.path.join(self._folder, str(self._num_pipelines)), []
     for i, task in enumerate(tasks):
       own = [(i, j) for j in range(len(task.items))]
       self._found[_key(task)] = [_path(folder, element) for element in own]
       elements += own
+    if not elements:
+      return
+    if not self._num_pipelines:  # A killed evaluation may have left some.
+      shutil.rmtree(self._folder, ignore_errors=True)
+    self._num_pipelines += 1
+    self._num_unread += len(elements)
+    with files.atomic_file(os.path.join(folder, _TASKS)) as file:
+      pickle.dump((self._source, list(tasks)), file)
     number = len(elements)
     with (
       progress.Stage(self._console, 'on workers', number, 'parts') as stage,
@@ -372,12 +376,12 @@ class BeamWorkers:
     )
 
   def _results(self, task: spreading.Assignment) -> Iterator[Any]:
-    paths = self._found.pop(_key(task))
-    for path in paths:
+    for path in self._found.pop(_key(task)):
       with open(path, 'rb') as file:
         found = pickle.load(file)
       os.unlink(path)
-      if path == paths[-1] and not self._found:
+      self._num_unread -= 1
+      if not self._num_unread:
         shutil.rmtree(self._folder)
       if isinstance(found, errors.UsageError):
         raise found

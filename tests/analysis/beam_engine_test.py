@@ -70,7 +70,7 @@ class WorkersTest(parameterized.TestCase):
   def test_what_breaks_is_told_in_a_line_that_names_the_log(self):
     spread = self._spread()
     with self.assertRaisesRegex(
-      errors.UsageError, r'^--runner=DirectRunner: .*ZeroDivision.*/work/1/log$'
+      errors.UsageError, r'^--runner=DirectRunner: .*ZeroDivision.*/work/0/log$'
     ) as raised:
       list(spread(_STAGE.broken, [0]))
     with open(str(raised.exception).rpartition('see ')[2]) as log:
