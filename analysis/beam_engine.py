@@ -304,7 +304,7 @@ class BeamWorkers:
     Args:
       engine: the engine.
       source: its `load` returns the run, in any process; can be pickled.
-      folder: for tasks and results, an absolute path; it is removed at the end.
+      folder: for tasks and results, an absolute path; `close` removes it.
       console: takes progress.
     """
     self._engine = engine
@@ -313,7 +313,7 @@ class BeamWorkers:
     self._console = console
     # By key, the files of what was found, in the order of the items.
     self._found: dict[Hashable, list[str]] = {}
-    self._num_pipelines = self._num_unread = 0
+    self._num_pipelines = 0
 
   def __call__(self, make: evaluated_run.Make) -> spreading.Spread:
     """The spread of a stage."""
@@ -345,7 +345,6 @@ class BeamWorkers:
     if not self._num_pipelines:  # A killed evaluation may have left some.
       shutil.rmtree(self._folder, ignore_errors=True)
     self._num_pipelines += 1
-    self._num_unread += len(elements)
     with files.atomic_file(os.path.join(folder, _TASKS)) as file:
       pickle.dump((self._source, list(tasks)), file)
     number = len(elements)
@@ -376,16 +375,17 @@ class BeamWorkers:
     )
 
   def _results(self, task: spreading.Assignment) -> Iterator[Any]:
-    for path in self._found.pop(_key(task)):
+    for path in self._found[_key(task)]:
       with open(path, 'rb') as file:
         found = pickle.load(file)
-      os.unlink(path)
-      self._num_unread -= 1
-      if not self._num_unread:
-        shutil.rmtree(self._folder)
       if isinstance(found, errors.UsageError):
         raise found
       yield from found
+
+  def close(self) -> None:
+    """Removes the folder."""
+    self._found = {}
+    shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _key(task: spreading.Assignment) -> Hashable:

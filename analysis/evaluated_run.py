@@ -80,6 +80,9 @@ class Workers(Protocol):
   def prepare(self, tasks: Sequence[spreading.Assignment]) -> None:
     """Does at once what spreads will be asked for later."""
 
+  def close(self) -> None:
+    """Forgets what was found."""
+
 
 class Engine(Protocol):
   """Brings workers to runs."""
@@ -248,8 +251,12 @@ class EvaluatedRun:
     spread = self.spread(functools.partial(_exporting, request))
     return self._model_traces(request).export(self.console, spread)
 
-  def export(self, requests: Sequence[TraceRequest]) -> None:
-    """Lets workers write all traces at once."""
+  def export(
+    self,
+    requests: Sequence[TraceRequest],
+    others: Sequence[spreading.Assignment],
+  ) -> None:
+    """Lets workers write all traces, and prepare what does not need them."""
     exports, tasks = [], []
     for request in requests:
       export = self._model_traces(request).plan()
@@ -259,7 +266,7 @@ class EvaluatedRun:
         write = recording.ModelTraces.write
         tasks.append(spreading.Assignment(make, write, export.missing))
         exports.append(export)
-    self.workers.prepare(tasks)
+    self.workers.prepare([*tasks, *others])
     for export, task in zip(exports, tasks):
       list(self.workers(task.make)(task.work, task.items))
       export.finish()

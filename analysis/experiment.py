@@ -130,6 +130,8 @@ def _evaluate(
           found[name] = test(run)
       if config.tests == config_lib.TESTS:
         _write_report(run, found, command)
+      if run.workers is not None:
+        run.workers.close()
   for line in report.answers(found, _has_memory(run)):
     console(line)
   for line in report.overview.lines(found):
@@ -241,32 +243,33 @@ def _trace_requests(
 
 
 def _prepare(run: evaluated_run.EvaluatedRun, tests: Sequence[str]) -> None:
-  """Lets workers do at once what the tests will ask for, in two pipelines.
-
-  What is left is what depends on these results.
-  """
-  if run.table is not None:
-    run.export(_trace_requests(run, tests))
-  tasks, evaluation = [], run.evaluation
+  """Lets workers do at once what the tests will ask for, in two pipelines."""
+  evaluation, first, second = run.evaluation, [], []
+  if 'probe' in tests and evaluation.num_untrained:
+    seeds = probe.other_seeds(run.trained.config, evaluation.num_untrained)
+    items = probe.cores(seeds, run.untrained)
+    first.append(spreading.Assignment(_gauge, probe.Gauge.measure, items))
+  if 'lesion' in tests:
+    trial, stage = _lesion_trial(run), lesion.LesionTrial
+    batches = trial.batches
+    first.append(spreading.Assignment(_lesion_trial, stage.sums, batches))
+  requests = _trace_requests(run, tests) if run.table is not None else []
+  run.export(requests, first)
   if 'probe' in tests:
     for latent in (None, *run.for_probe().isolated):
       items = _probing(latent, run).items
       make = functools.partial(_probing, latent)
-      tasks.append(spreading.Assignment(make, probe.Passes.probe, items))
-    if evaluation.num_untrained:
-      seeds = probe.other_seeds(run.trained.config, evaluation.num_untrained)
-      items = probe.cores(seeds, run.untrained)
-      tasks.append(spreading.Assignment(_gauge, probe.Gauge.measure, items))
+      second.append(spreading.Assignment(make, probe.Passes.probe, items))
   if 'mi' in tests:
     score = mutual_information.TraceScores.score
     items = range(evaluation.num_sequences)
-    tasks.append(spreading.Assignment(_trace_scores, score, items))
+    second.append(spreading.Assignment(_trace_scores, score, items))
   if 'lesion' in tests:
-    items = _lesion_trial(run).batches
-    tasks.append(
-      spreading.Assignment(_lesion_trial, lesion.LesionTrial.sums, items)
+    means = (lesion.means(trial, run.spread(_lesion_trial)),)
+    second.append(
+      spreading.Assignment(_lesion_trial, stage.scores, batches, means)
     )
-  run.workers.prepare(tasks)
+  run.workers.prepare(second)
 
 
 def _tell_where(

@@ -22,6 +22,7 @@ from analysis.lesion.comparison import compare
 from analysis.lesion.measuring import BASELINE
 from analysis.lesion.measuring import LesionResult
 from analysis.lesion.measuring import LesionTrial
+from analysis.lesion.measuring import means
 from analysis.lesion.measuring import measure
 from analysis.lesion.measuring import result
 
@@ -32,6 +33,7 @@ __all__ = (
   'LesionTrial',
   'compare',
   'figures',
+  'means',
   'measure',
   'naming',
   'result',

@@ -99,7 +99,7 @@ class _Found(NamedTuple):
   losses: Mapping[str, np.ndarray]
 
 
-class _Means(NamedTuple):
+class SequenceMeans(NamedTuple):
   """Means over all sequences: of the words read, and of the targets."""
 
   words: np.ndarray
@@ -109,7 +109,7 @@ class _Means(NamedTuple):
 def _score_steps(
   sequences: sequences_lib.Sequences,
   model: side_by_side.SideBySide,
-  means: _Means,
+  means: SequenceMeans,
   batch: int,
   batch_size: int,
 ) -> Iterator[tuple[str, dict[str, np.ndarray], Mapping[str, np.ndarray]]]:
@@ -239,7 +239,9 @@ class LesionTrial:
           found.append((total.numpy().astype(np.float64), int(where.sum())))
         yield found
 
-  def scores(self, batches: Sequence[int], means: _Means) -> Iterator[_Found]:
+  def scores(
+    self, batches: Sequence[int], means: SequenceMeans
+  ) -> Iterator[_Found]:
     """The second pass: scores the model, intact and with each lesion.
 
     Yields:
@@ -329,6 +331,19 @@ def measure(
   return result(trial, seed)
 
 
+def means(
+  trial: LesionTrial, spread: spreading.Spread | None = None
+) -> SequenceMeans:
+  """The first pass over all batches; see `result`."""
+  spread = spread or spreading.here(trial)
+  sums, counts = [0.0, 0.0], [0, 0]
+  for segment in spread(LesionTrial.sums, trial.batches):
+    for i, (total, count) in enumerate(segment):
+      sums[i] += total
+      counts[i] += count
+  return SequenceMeans(*(x / count for x, count in zip(sums, counts)))
+
+
 def result(
   trial: LesionTrial, seed: int, spread: spreading.Spread | None = None
 ) -> LesionResult:
@@ -340,13 +355,8 @@ def result(
     spread: who runs the batches; None: this process.
   """
   spread = spread or spreading.here(trial)
-  sums, counts = [0.0, 0.0], [0, 0]
-  for segment in spread(LesionTrial.sums, trial.batches):
-    for i, (total, count) in enumerate(segment):
-      sums[i] += total
-      counts[i] += count
-  means = _Means(*(x / count for x, count in zip(sums, counts)))
-  batches = list(spread(LesionTrial.scores, trial.batches, means))
+  found_means = means(trial, spread)
+  batches = list(spread(LesionTrial.scores, trial.batches, found_means))
   found = _Found(*(_joined(of_all) for of_all in zip(*batches)))
   sequences = trial.sequences
   _check_late_scores(found.late_scores, sequences.unit, trial.lesion_step)
@@ -360,7 +370,7 @@ def result(
     reset_interval=trial.reset_interval,
     num_resamples=comparison.NUM_RESAMPLES,
     metrics=tuple(metric.name for metric in sequences.metrics),
-    mean_words=means.words,
+    mean_words=found_means.words,
     scores=found.scores,
     late_scores=found.late_scores,
     comparisons=_compare(

@@ -186,21 +186,26 @@ class Passes:
     ]
 
   @property
-  def items(self) -> list[str]:
-    """All that can be probed apart; what takes longest comes first."""
-    names = [name for name in self.inputs.widths if name not in self._wide]
-    return [ADDED, *names] if self.given else names
+  def items(self) -> list[tuple[str, ...]]:
+    """Names that can be probed apart; what takes longest comes first.
 
-  def probe(self, items: Sequence[str]) -> Iterator[_ProbedPart]:
+    Where nothing further is asked, the rollouts are few, and one item has all.
+    """
+    if not self.given:
+      return [tuple(self.inputs.widths)]
+    narrow = [(x,) for x in self.inputs.widths if x not in self._wide]
+    return [(ADDED, *self._wide), *narrow]
+
+  def probe(self, items: Sequence[Sequence[str]]) -> Iterator[_ProbedPart]:
     """Makes all passes for some items; yields what is found of all of them.
 
     Raises:
       UsageError: if the stream is damaged, too short or not finite.
     """
-    wide = self._wide if ADDED in items else ()
-    names = [x for x in self.inputs.widths if x in items or x in wide]
+    given = {name for item in items for name in item}
+    names = [name for name in self.inputs.widths if name in given]
     with _threads() as pool, self.stream.explained_errors():
-      yield _PartPasses(self, names, ADDED in items, pool).found()
+      yield _PartPasses(self, names, ADDED in given, pool).found()
 
   def result(
     self, spread: spreading.Spread | None = None

@@ -53,7 +53,6 @@ class WorkersTest(parameterized.TestCase):
     self.assertCountEqual(items, map(str, _ITEMS))
     self.assertLen(set(pids), 2 if options else 1)
     self.assertNotIn(str(os.getpid()), pids)
-    self.assertEqual(os.listdir(self._folder), ['notes'])
 
   def test_a_killed_worker_loses_and_doubles_nothing(self):
     spread = self._spread(_PROCESSES + '2')
@@ -106,6 +105,8 @@ class WorkersTest(parameterized.TestCase):
       found = list(workers(task.make)(task.work, task.items, *task.arguments))
       self.assertEqual(found, _EXPECTED[: len(task.items)])
     self.assertLen(self._notes(), 5)
+    workers.close()
+    self.assertEqual(os.listdir(self._folder), ['notes'])
 
 
 class BadInputTest(parameterized.TestCase):
