@@ -25,6 +25,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import logging
 import os
 import pickle
 import shlex
@@ -265,7 +266,11 @@ def _last_line(log: str) -> str:
 
 def _parsed(text: str) -> list[str]:
   """Returns the words of a text if they are options that Beam knows."""
-  from apache_beam.options import pipeline_options
+  logging.disable(logging.WARNING)  # Beam warns of what we do not use.
+  try:
+    from apache_beam.options import pipeline_options
+  finally:
+    logging.disable(logging.NOTSET)
 
   said = io.StringIO()
   try:
