@@ -4,6 +4,7 @@
   python evaluate.py --test=mi          # Test 2 only
   python evaluate.py --preset=quick     # minutes, not hours
   python evaluate.py --model_dir=A,B,C  # runs of several seeds, and their means
+  python evaluate.py --runner=DirectRunner  # by Apache Beam, see docs/beam.md
 
 Writes traces and reports to evaluation/ in the run's folder.
 """
@@ -63,6 +64,22 @@ class EvaluateOptions(settings.Settings):
     settings.RUN,
   )
   data_dir: str | None = settings.data_dir()
+  runner: str | None = settings.choice(
+    None,
+    config_lib.RUNNERS,
+    'A runner of Apache Beam, whose workers share the work; docs/beam.md. All '
+    "must see the run's folder under the same path.",
+    settings.RUN,
+    unset='none: this process does all the work, without Beam',
+  )
+  runner_options: str | None = settings.setting(
+    None,
+    "Beam's own options for the runner, as on a command line: "
+    '--runner_options="--job_endpoint=localhost:8073 '
+    '--environment_type=LOOPBACK".',
+    settings.RUN,
+    unset='none',
+  )
 
 
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
@@ -100,6 +117,17 @@ def main(
   )
   task.evaluation_of(training, config)  # Refuses what does not fit the run.
 
+  engine = None
+  if options.runner is not None:
+    from analysis import beam_engine
+
+    engine = beam_engine.BeamEngine(
+      options.runner, options.runner_options or ''
+    )
+  elif options.runner_options is not None:
+    flags_lib.refuse(
+      ['runner_options'], 'needs a --runner that takes them', flag_values
+    )
   # TensorFlow takes seconds to load, so wrong flags are reported first.
   command_line.load_tensorflow()
   from analysis import experiment
@@ -111,6 +139,7 @@ def main(
     log=progress.Console(),
     checkpoint=options.checkpoint,
     command=shlex.join(['python', os.path.basename(argv[0]), *sys.argv[1:]]),
+    engine=engine,
   )
 
 

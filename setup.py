@@ -4,6 +4,7 @@ import pathlib
 
 import setuptools
 
+_BEAM = ['apache-beam>=2.77,<3']
 _FAST = ['numba>=0.63,<1']
 _README = pathlib.Path(__file__).parent / 'README.md'
 
@@ -38,10 +39,13 @@ setuptools.setup(
     'wrapt',
   ],
   extras_require={
+    # Evaluates on several processes or machines.
+    'beam': _BEAM,
     # Trains faster on a CPU.
     'fast': _FAST,
     # tfds.testing imports dill.
     'test': [
+      *_BEAM,
       *_FAST,
       'dill',
       'h5py',

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import functools
 import os
 from typing import Any
+from typing import Protocol
 
 import numpy as np
 
@@ -23,6 +26,7 @@ from dnc.next_sprite import recording
 from dnc.next_sprite import rollouts
 from dnc.system import errors
 from dnc.system import progress
+from dnc.system import spreading
 from dnc.traces import writing
 from dnc.training import checkpoints
 
@@ -63,6 +67,36 @@ class ProbeRequests:
     return [self.trained, *self.isolated.values()]
 
 
+# Makes a stage from a run, see `spreading`; can be pickled.
+Make = Callable[['EvaluatedRun'], Any]
+
+
+class Workers(Protocol):
+  """Other processes, which load the run and make its stages themselves."""
+
+  def __call__(self, make: Make) -> spreading.Spread:
+    """Returns the spread of a stage."""
+
+  def prepare(self, tasks: Sequence[spreading.Assignment]) -> None:
+    """Does at once what spreads will be asked for later."""
+
+  def close(self) -> None:
+    """Forgets what was found."""
+
+
+class Engine(Protocol):
+  """Brings workers to runs."""
+
+  def run(
+    self,
+    run: EvaluatedRun,
+    evaluation: config_lib.EvaluationConfig,
+    data_dir: str | os.PathLike[str] | None,
+    checkpoint: str,
+  ) -> EvaluatedRun:
+    """Returns a run with workers; the arguments are what it was loaded with."""
+
+
 @dataclasses.dataclass(frozen=True)
 class EvaluatedRun:
   """A run, its trained model, and how to evaluate it.
@@ -75,6 +109,7 @@ class EvaluatedRun:
     table: the sprites; None if the task has none.
     console: takes lines and progress.
     untrained: by seed, what untrained cores hold; filled by Test 1.
+    workers: do the work; None: this process does it.
   """
 
   model_dir: str
@@ -86,6 +121,11 @@ class EvaluatedRun:
   untrained: dict[int, dict[str, np.ndarray]] = dataclasses.field(
     default_factory=dict
   )
+  workers: Workers | None = None
+
+  def spread(self, make: Make) -> spreading.Spread | None:
+    """Who works for a stage; None: this process."""
+    return self.workers and self.workers(make)
 
   @property
   def folder(self) -> str:
@@ -208,7 +248,28 @@ class EvaluatedRun:
 
   def traces(self, request: TraceRequest) -> traces_lib.Traces:
     """Opens traces, after writing those that are missing."""
-    return self._model_traces(request).export(self.console)
+    spread = self.spread(functools.partial(_exporting, request))
+    return self._model_traces(request).export(self.console, spread)
+
+  def export(
+    self,
+    requests: Sequence[TraceRequest],
+    others: Sequence[spreading.Assignment],
+  ) -> None:
+    """Lets workers write all traces, and prepare what does not need them."""
+    exports, tasks = [], []
+    for request in requests:
+      export = self._model_traces(request).plan()
+      if not export.is_finished:
+        export.begin(self.console)
+        make = functools.partial(_exporting, request)
+        write = recording.ModelTraces.write
+        tasks.append(spreading.Assignment(make, write, export.missing))
+        exports.append(export)
+    self.workers.prepare([*tasks, *others])
+    for export, task in zip(exports, tasks):
+      list(self.workers(task.make)(task.work, task.items))
+      export.finish()
 
 
 def load(
@@ -249,6 +310,12 @@ def load(
     table=task.load_table(trained.config, evaluation, data_dir),
     console=console,
   )
+
+
+def _exporting(
+  request: TraceRequest, run: EvaluatedRun
+) -> recording.ModelTraces:
+  return run._model_traces(request)
 
 
 def _splits(

@@ -47,6 +47,7 @@ from dnc.system import errors
 from dnc.system import files
 from dnc.system import own_settings
 from dnc.system import progress
+from dnc.system import spreading
 from dnc.training import checkpoints
 
 # Rollouts on which predictions are scored.
@@ -66,6 +67,7 @@ def evaluate(
   log: progress.Log = print,
   checkpoint: str = 'newest',
   command: str = 'analysis.experiment.evaluate',
+  engine: evaluated_run.Engine | None = None,
 ) -> dict[str, Any]:
   """Runs the tests on a trained model.
 
@@ -77,6 +79,8 @@ def evaluate(
       `progress.Console` also shows how far the work is.
     checkpoint: which checkpoint: `newest`, or `best` by validation.
     command: the command that the report shows.
+    engine: whose workers do the work, from `beam_engine.BeamEngine`; None: this
+      process.
 
   Returns:
     Results by test: `prediction`, a dict of means per step; `probe`, a
@@ -93,6 +97,8 @@ def evaluate(
   console = progress.as_console(log)
   model_dir = runs.folder(model_dir)
   run = evaluated_run.load(model_dir, config, data_dir, checkpoint, console)
+  if engine is not None:
+    run = engine.run(run, config, data_dir, checkpoint)
   return _evaluate(run, config, command)
 
 
@@ -116,12 +122,16 @@ def _evaluate(
       if run.table is not None:
         run.check_space(_trace_requests(run, tests))
         found['prediction'] = _score_prediction(run)
+      if run.workers is not None:
+        _prepare(run, tests)
       for name in tests:
         stage, test = _TESTS[name]
         with progress.Stage(console, stage):
           found[name] = test(run)
       if config.tests == config_lib.TESTS:
         _write_report(run, found, command)
+      if run.workers is not None:
+        run.workers.close()
   for line in report.answers(found, _has_memory(run)):
     console(line)
   for line in report.overview.lines(found):
@@ -138,6 +148,7 @@ def evaluate_all(
   log: progress.Log = print,
   checkpoint: str = 'newest',
   command: str = 'analysis.experiment.evaluate_all',
+  engine: evaluated_run.Engine | None = None,
 ) -> pooling.PooledResult | None:
   """Evaluates runs that differ by their seeds alone, and pools them.
 
@@ -160,6 +171,8 @@ def evaluate_all(
   for model_dir in model_dirs:
     run = evaluated_run.load(model_dir, config, data_dir, checkpoint, console)
     run = dataclasses.replace(run, untrained=untrained)
+    if engine is not None:
+      run = engine.run(run, config, data_dir, checkpoint)
     found.append(_evaluate(run, config, command))
     answers.append(report.answers(found[-1], _has_memory(run)))
   if len(model_dirs) == 1:
@@ -229,6 +242,36 @@ def _trace_requests(
   return requests
 
 
+def _prepare(run: evaluated_run.EvaluatedRun, tests: Sequence[str]) -> None:
+  """Lets workers do at once what the tests will ask for, in two pipelines."""
+  evaluation, first, second = run.evaluation, [], []
+  if 'probe' in tests and evaluation.num_untrained:
+    seeds = probe.other_seeds(run.trained.config, evaluation.num_untrained)
+    items = probe.cores(seeds, run.untrained)
+    first.append(spreading.Assignment(_gauge, probe.Gauge.measure, items))
+  if 'lesion' in tests:
+    trial, stage = _lesion_trial(run), lesion.LesionTrial
+    batches = trial.batches
+    first.append(spreading.Assignment(_lesion_trial, stage.sums, batches))
+  requests = _trace_requests(run, tests) if run.table is not None else []
+  run.export(requests, first)
+  if 'probe' in tests:
+    for latent in (None, *run.for_probe().isolated):
+      items = _probing(latent, run).items
+      make = functools.partial(_probing, latent)
+      second.append(spreading.Assignment(make, probe.Passes.probe, items))
+  if 'mi' in tests:
+    score = mutual_information.TraceScores.score
+    items = range(evaluation.num_sequences)
+    second.append(spreading.Assignment(_trace_scores, score, items))
+  if 'lesion' in tests:
+    means = (lesion.means(trial, run.spread(_lesion_trial)),)
+    second.append(
+      spreading.Assignment(_lesion_trial, stage.scores, batches, means)
+    )
+  run.workers.prepare(second)
+
+
 def _tell_where(
   folder: str, config: config_lib.EvaluationConfig, console: progress.Console
 ) -> None:
@@ -296,18 +339,8 @@ def _score_prediction(run: evaluated_run.EvaluatedRun) -> dict[str, float]:
 def _run_probe(run: evaluated_run.EvaluatedRun) -> probe.ProbeResult:
   """Test 1."""
   spec, requests = run.spec(), run.for_probe()
-  settings = dict(
-    seed=run.evaluation.seed,
-    representations=run.probed(),
-    num_seeds=run.evaluation.num_seeds,
-    log=run.console,
-  )
-  result = probe.from_traces(
-    run.traces(requests.trained),
-    run.evaluation.offsets,
-    inputs=probe.sprite_inputs(run.table, spec, run.evaluation.offsets),
-    num_slots=run.trained.config.memory_size if _has_memory(run) else None,
-    **settings,
+  result = _probing(None, run).result(
+    run.spread(functools.partial(_probing, None))
   )
   untrained = probe.against_untrained(
     run.trained.model,
@@ -319,12 +352,13 @@ def _run_probe(run: evaluated_run.EvaluatedRun) -> probe.ProbeResult:
     run.evaluation.num_untrained,
     run.console,
     run.untrained,
+    run.spread(_gauge),
   )
   isolated = {}
-  for latent, request in requests.isolated.items():
+  for latent in requests.isolated:
     with progress.Stage(run.console, f'only {latent} varies'):
-      isolated[latent] = probe.from_traces(
-        run.traces(request), (0,), asked=(latent,), centred=True, **settings
+      isolated[latent] = _probing(latent, run).result(
+        run.spread(functools.partial(_probing, latent))
       )
   result = dataclasses.replace(result, untrained=untrained, isolated=isolated)
   kind = dict(varying=spec.varying, fixed=spec.fixed)
@@ -335,6 +369,43 @@ def _run_probe(run: evaluated_run.EvaluatedRun) -> probe.ProbeResult:
     probe.tables.data(result, run.about(), **kind),
   )
   return result
+
+
+def _probing(
+  latent: str | None, run: evaluated_run.EvaluatedRun
+) -> probe.Passes:
+  """The stage that probes; None: latents vary as in training."""
+  requests, offsets = run.for_probe(), run.evaluation.offsets
+  settings = dict(
+    seed=run.evaluation.seed,
+    representations=run.probed(),
+    num_seeds=run.evaluation.num_seeds,
+    log=run.console,
+  )
+  if latent is not None:
+    traces = run.traces(requests.isolated[latent])
+    return probe.of_traces(
+      traces, (0,), asked=(latent,), centred=True, **settings
+    )
+  return probe.of_traces(
+    run.traces(requests.trained),
+    offsets,
+    inputs=probe.sprite_inputs(run.table, run.spec(), offsets),
+    num_slots=run.trained.config.memory_size if _has_memory(run) else None,
+    **settings,
+  )
+
+
+def _gauge(run: evaluated_run.EvaluatedRun) -> probe.Gauge:
+  """The stage that measures untrained cores."""
+  return probe.Gauge(
+    run.trained.config,
+    run.table,
+    run.for_probe().trained.splits,
+    run.probed(),
+    run.evaluation.offsets,
+    run.trained.model,
+  )
 
 
 def _layouts(config: config_lib.TrainingConfig) -> dict[str, tuple[int, ...]]:
@@ -383,21 +454,36 @@ def _run_mutual_information(
   config = run.trained.config
   if not set(rollouts.MOVING) <= set(config.varying):
     run.console('Test 2 moves x_position, which did not vary in training')
-  layouts = _layouts(config)
-  request = run.for_mutual_information(layouts)
-  traces = run.traces(request)
-  spec = request.splits['sequences'].spec
+  stage = _trace_scores(run)
   if not _has_memory(run):
     run.console(
       f'Test 2: --core={config.core} has no memory; its controller is scored'
     )
-  elif run.evaluation.locations is not None:
-    layouts = {'memory': layouts['memory']}
+  results = stage.result(run.spread(_trace_scores))
+  fixed = rollouts.moving_spec(run.evaluation, config).fixed
+  run.write(
+    'mutual_information',
+    mutual_information.tables.text(results, fixed),
+    mutual_information.tables.data(results, run.about()),
+  )
+  return results
+
+
+def _trace_scores(
+  run: evaluated_run.EvaluatedRun,
+) -> mutual_information.TraceScores:
+  """The stage that scores sequences."""
+  layouts = _layouts(run.trained.config)
+  request = run.for_mutual_information(layouts)
+  traces = run.traces(request)
   inputs = {}
   if run.evaluation.locations is None:
     layouts['action'] = (len(rollouts.MOVING),)
+    spec = request.splits['sequences'].spec
     inputs['action'] = functools.partial(_moves, run, spec)
-  results = mutual_information.from_traces(
+  elif _has_memory(run):
+    layouts = {'memory': layouts['memory']}
+  return mutual_information.TraceScores(
     traces,
     'sequences',
     layouts,
@@ -408,24 +494,12 @@ def _run_mutual_information(
     seed=run.evaluation.seed,
     log=run.console,
   )
-  run.write(
-    'mutual_information',
-    mutual_information.tables.text(results, spec.fixed),
-    mutual_information.tables.data(results, run.about()),
-  )
-  return results
 
 
 def _run_lesion(run: evaluated_run.EvaluatedRun) -> lesion.LesionResult:
   """Test 3."""
-  evaluation = run.evaluation
-  result = lesion.measure(
-    run.task.sequences(run.trained, evaluation, run.table),
-    evaluation.num_lesioned,
-    evaluation.lesion_step,
-    evaluation.reset_interval,
-    evaluation.seed,
-    run.console,
+  result = lesion.result(
+    _lesion_trial(run), run.evaluation.seed, run.spread(_lesion_trial)
   )
   run.write(
     'lesion',
@@ -433,6 +507,18 @@ def _run_lesion(run: evaluated_run.EvaluatedRun) -> lesion.LesionResult:
     lesion.tables.data(result, run.about()),
   )
   return result
+
+
+def _lesion_trial(run: evaluated_run.EvaluatedRun) -> lesion.LesionTrial:
+  """The stage that runs sequences with lesions."""
+  evaluation = run.evaluation
+  return lesion.LesionTrial(
+    run.task.sequences(run.trained, evaluation, run.table),
+    evaluation.num_lesioned,
+    evaluation.lesion_step,
+    evaluation.reset_interval,
+    run.console,
+  )
 
 
 def _run_intervention(

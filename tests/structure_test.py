@@ -82,12 +82,13 @@ _ALLOWED = {
   'analysis.pooling': ('dnc', 'analysis.common', 'analysis.report', *_TESTS),
   'analysis.results': ('dnc', 'analysis.common', 'analysis.probe'),
   'analysis.evaluated_run': ('dnc', 'analysis.common'),
+  'analysis.beam_engine': ('dnc', 'analysis.evaluated_run'),
   'analysis.experiment': ('dnc', 'analysis'),
 }
 _LIGHT = ('dnc.system', 'dnc.dsprites', 'dnc.config')
 # Allowed aliases of libraries. Our modules may be imported as `x_lib`, if a
 # variable has the module's name, or as `package_x`.
-_CUSTOMARY = ('np', 'tf', 'snt', 'tfds', 'hp')
+_CUSTOMARY = ('np', 'tf', 'snt', 'tfds', 'hp', 'beam')
 
 
 def _modules(package: str) -> list[str]:
@@ -168,6 +169,18 @@ class ImportsTest(parameterized.TestCase):
     ]
     self.assertEqual(heavy, ['dnc.dsprites.builder'])
 
+  def test_only_the_engine_imports_beam(self):
+    users = {
+      module
+      for module in [*_MODULES, 'train', 'evaluate']
+      for name in _imports(module)
+      if _is_in(name, ['apache_beam'])
+    }
+    self.assertEqual(users, {'analysis.beam_engine'})
+    self.assertFalse(
+      _is_in_any(_top_imports('analysis.beam_engine'), ('apache_beam',))
+    )
+
   def test_no_private_tensorflow(self):
     private = ('tensorflow.python', 'tensorflow.compiler', 'tensorflow.core')
     users = {
@@ -224,8 +237,10 @@ def _top_imports(module: str) -> set[str]:
   return found
 
 
-def _is_in_any(names: set[str]) -> bool:
-  heavy = ('tensorflow', 'tensorflow_datasets', 'sonnet', 'keras')
+_HEAVY = ('tensorflow', 'tensorflow_datasets', 'sonnet', 'keras')
+
+
+def _is_in_any(names: set[str], heavy: Sequence[str] = _HEAVY) -> bool:
   return any(_is_in(name, heavy) for name in names)
 
 

@@ -21,16 +21,22 @@ from analysis.lesion.comparison import Comparison
 from analysis.lesion.comparison import compare
 from analysis.lesion.measuring import BASELINE
 from analysis.lesion.measuring import LesionResult
+from analysis.lesion.measuring import LesionTrial
+from analysis.lesion.measuring import means
 from analysis.lesion.measuring import measure
+from analysis.lesion.measuring import result
 
 __all__ = (
   'BASELINE',
   'Comparison',
   'LesionResult',
+  'LesionTrial',
   'compare',
   'figures',
+  'means',
   'measure',
   'naming',
+  'result',
   'tables',
   'verdict',
 )

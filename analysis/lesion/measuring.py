@@ -8,7 +8,10 @@ sequences through a model, intact and with each lesion of its memory (see
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
+import functools
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +24,7 @@ from dnc import lesions
 from dnc.system import errors
 from dnc.system import own_settings
 from dnc.system import progress
+from dnc.system import spreading
 from dnc.training import sequences as sequences_lib
 
 BASELINE = 'predicting_the_mean'
@@ -95,41 +99,17 @@ class _Found(NamedTuple):
   losses: Mapping[str, np.ndarray]
 
 
-class _Means(NamedTuple):
+class SequenceMeans(NamedTuple):
   """Means over all sequences: of the words read, and of the targets."""
 
   words: np.ndarray
   targets: np.ndarray
 
 
-def _find_means(
-  sequences: sequences_lib.Sequences,
-  model: side_by_side.SideBySide,
-  num_sequences: int,
-  batch_size: int,
-) -> _Means:
-  """The first pass: runs the intact model to find the means."""
-  sums, counts = [0.0, 0.0], [0, 0]
-  for batch in range(-(-num_sequences // batch_size)):
-    state = model.initial_states(batch_size)[lesions.INTACT]
-    own = batch * batch_size + np.arange(batch_size) < num_sequences
-    for segment in sequences.segments(batch, batch_size):
-      words, state = model.read_words(segment.inputs, state)
-      counted = segment.counts[sequences.metrics[0].name]
-      for i, (values, where) in enumerate(
-        [(words, segment.is_real), (segment.targets, counted)]
-      ):
-        where = (where & own).astype(np.float32)
-        total = tf.tensordot(where, values, [[0, 1], [0, 1]])
-        sums[i] += total.numpy().astype(np.float64)
-        counts[i] += int(where.sum())
-  return _Means(*(x / count for x, count in zip(sums, counts)))
-
-
 def _score_steps(
   sequences: sequences_lib.Sequences,
   model: side_by_side.SideBySide,
-  means: _Means,
+  means: SequenceMeans,
   batch: int,
   batch_size: int,
 ) -> Iterator[tuple[str, dict[str, np.ndarray], Mapping[str, np.ndarray]]]:
@@ -177,68 +157,149 @@ def _score_sequences(
   return scores
 
 
-def _find_scores(
-  sequences: sequences_lib.Sequences,
-  model: side_by_side.SideBySide,
-  means: _Means,
-  num_sequences: int,
-  batch_size: int,
-  lesion_step: int,
-  reset_interval: int,
-  log: progress.Log | None,
-) -> _Found:
-  """The second pass: runs and scores the model, intact and with each lesion."""
-  names = (lesions.INTACT, BASELINE, *lesions.NAMES)
-  scores, late = (
-    {
-      x: {m.name: np.empty(num_sequences) for m in sequences.metrics}
-      for x in some
-    }
-    for some in (names, names[:2])
-  )
-  losses = {
-    x: np.full([num_sequences, sequences.num_steps], np.nan, np.float32)
-    for x in names
-  }
-  loss = sequences.metrics[0].name
-  total = num_sequences * sequences.num_steps * len(names)
-  num_steps = 0
-  with progress.Stage(log, 'lesions', total, 'steps') as stage:
-    for batch in range(-(-num_sequences // batch_size)):
-      segments = {name: [] for name in names}
-      for name, values, counts in _score_steps(
-        sequences, model, means, batch, batch_size
-      ):
-        segments[name].append((values, counts))
-        num_steps += next(iter(values.values())).size
-        stage.done(num_steps)
-      for name, parts in segments.items():
-        for metric in sequences.metrics:
-          values, counts = (
-            np.concatenate([part[metric.name] for part in some])
-            for some in zip(*parts)
-          )
-          first = lesion_step if name == _FROZEN else 0
-          cut = lesions.first_cut(name, lesion_step, reset_interval)
-          for found, step in ((scores, first), (late, lesion_step)):
-            if name in found:
-              own = found[name][metric.name][batch * batch_size :][:batch_size]
-              of_batch = _score_sequences(metric, values, counts, step, cut)
-              # The last batch may have sequences that only fill it.
-              own[:] = of_batch[: len(own)]
-          if metric.name == loss:
-            own = losses[name][batch * batch_size :][:batch_size]
-            steps = np.where(counts, values, np.nan).T[: len(own)]
-            own[:, : steps.shape[1]] = steps
-  return _Found(scores, late, losses)
-
-
 def _check(flag: str, value: int, least: int, most: int) -> None:
   if not least <= value <= most:
     raise errors.UsageError(
       f'--{flag}={value}: must be in {least} to {most}, for sequences of '
       f'{most + 1} steps'
     )
+
+
+class LesionTrial:
+  """Runs sequences, batch by batch; a stage, see `spreading`.
+
+  Attributes:
+    sequences: the model, and unseen sequences of its task.
+    num_sequences: how many of them are run.
+    lesion_step: see `LesionResult`.
+    reset_interval: see `LesionResult`.
+    batch_size: sequences in a batch.
+    batches: numbers of all batches.
+  """
+
+  def __init__(
+    self,
+    sequences: sequences_lib.Sequences,
+    num_sequences: int,
+    lesion_step: int | None = None,
+    reset_interval: int | None = None,
+    log: progress.Log | None = None,
+  ):
+    """Checks the settings; see `measure`."""
+    if lesion_step is None:
+      lesion_step = sequences.lesion_step
+    if reset_interval is None:
+      reset_interval = sequences.reset_interval
+    _check('lesion_step', lesion_step, 0, sequences.num_steps - 1)
+    _check('reset_interval', reset_interval, 1, sequences.num_steps - 1)
+    self.sequences = sequences
+    self.num_sequences = num_sequences
+    self.lesion_step = lesion_step
+    self.reset_interval = reset_interval
+    self.batch_size = side_by_side.batch_size(
+      sequences.core, num_sequences, _BATCH_SIZE
+    )
+    self.batches = range(-(-num_sequences // self.batch_size))
+    self._log = log
+
+  @functools.cached_property
+  def _model(self) -> side_by_side.SideBySide:
+    return side_by_side.SideBySide(
+      self.sequences.core,
+      self.sequences.input_size,
+      self.lesion_step,
+      self.reset_interval,
+    )
+
+  def _num_own(self, batch: int) -> int:
+    """How many sequences of a batch do not only fill it."""
+    return min(self.batch_size, self.num_sequences - batch * self.batch_size)
+
+  def sums(
+    self, batches: Sequence[int]
+  ) -> Iterator[list[tuple[np.ndarray, int]]]:
+    """The first pass: sums what means are of, with the intact model.
+
+    Yields:
+      For each segment: sum and count of the words read, then of the targets.
+    """
+    loss = self.sequences.metrics[0].name
+    for batch in batches:
+      state = self._model.initial_states(self.batch_size)[lesions.INTACT]
+      own = np.arange(self.batch_size) < self._num_own(batch)
+      for segment in self.sequences.segments(batch, self.batch_size):
+        words, state = self._model.read_words(segment.inputs, state)
+        found = []
+        for values, where in (
+          (words, segment.is_real),
+          (segment.targets, segment.counts[loss]),
+        ):
+          where = (where & own).astype(np.float32)
+          total = tf.tensordot(where, values, [[0, 1], [0, 1]])
+          found.append((total.numpy().astype(np.float64), int(where.sum())))
+        yield found
+
+  def scores(
+    self, batches: Sequence[int], means: SequenceMeans
+  ) -> Iterator[_Found]:
+    """The second pass: scores the model, intact and with each lesion.
+
+    Yields:
+      What is found of each batch.
+    """
+    sequences = self.sequences
+    names = (lesions.INTACT, BASELINE, *lesions.NAMES)
+    num_all = sum(map(self._num_own, batches))
+    total, num_steps = num_all * sequences.num_steps * len(names), 0
+    with progress.Stage(self._log, 'lesions', total, 'steps') as stage:
+      for batch in batches:
+        segments = {name: [] for name in names}
+        for name, values, counts in _score_steps(
+          sequences, self._model, means, batch, self.batch_size
+        ):
+          segments[name].append((values, counts))
+          num_steps += next(iter(values.values())).size
+          stage.done(num_steps)
+        yield self._found(segments, self._num_own(batch))
+
+  def _found(
+    self,
+    segments: Mapping[str, Sequence[tuple[Mapping, Mapping]]],
+    number: int,
+  ) -> _Found:
+    """Scores the first sequences of a batch, so many, from all their steps."""
+    found = _Found({}, {}, {})
+    for name, parts in segments.items():
+      found.scores[name], late = {}, {}
+      first = self.lesion_step if name == _FROZEN else 0
+      cut = lesions.first_cut(name, self.lesion_step, self.reset_interval)
+      for metric in self.sequences.metrics:
+        values, counts = (
+          np.concatenate([part[metric.name] for part in some])[:, :number]
+          for some in zip(*parts)
+        )
+        found.scores[name][metric.name] = _score_sequences(
+          metric, values, counts, first, cut
+        )
+        if name in (lesions.INTACT, BASELINE):
+          late[metric.name] = _score_sequences(
+            metric, values, counts, self.lesion_step, cut
+          )
+          found.late_scores[name] = late
+        if metric.name == self.sequences.metrics[0].name:
+          steps = np.full(
+            [number, self.sequences.num_steps], np.nan, np.float32
+          )
+          steps[:, : len(values)] = np.where(counts, values, np.nan).T
+          found.losses[name] = steps
+    return found
+
+
+def _joined(found: Sequence[Any]) -> Any:
+  """Joins arrays of several batches, in mappings of any depth."""
+  if isinstance(found[0], Mapping):
+    return {key: _joined([one[key] for one in found]) for key in found[0]}
+  return np.concatenate(found)
 
 
 @own_settings.computing()
@@ -264,47 +325,60 @@ def measure(
   Raises:
     UsageError: if a setting does not fit the length of the sequences.
   """
-  if lesion_step is None:
-    lesion_step = sequences.lesion_step
-  if reset_interval is None:
-    reset_interval = sequences.reset_interval
-  _check('lesion_step', lesion_step, 0, sequences.num_steps - 1)
-  _check('reset_interval', reset_interval, 1, sequences.num_steps - 1)
-  model = side_by_side.SideBySide(
-    sequences.core, sequences.input_size, lesion_step, reset_interval
+  trial = LesionTrial(
+    sequences, num_sequences, lesion_step, reset_interval, log
   )
-  batch_size = side_by_side.batch_size(
-    sequences.core, num_sequences, _BATCH_SIZE
-  )
-  means = _find_means(sequences, model, num_sequences, batch_size)
-  found = _find_scores(
-    sequences,
-    model,
-    means,
-    num_sequences,
-    batch_size,
-    lesion_step,
-    reset_interval,
-    log,
-  )
-  _check_late_scores(found.late_scores, sequences.unit, lesion_step)
+  return result(trial, seed)
+
+
+def means(
+  trial: LesionTrial, spread: spreading.Spread | None = None
+) -> SequenceMeans:
+  """The first pass over all batches; see `result`."""
+  spread = spread or spreading.here(trial)
+  sums, counts = [0.0, 0.0], [0, 0]
+  for segment in spread(LesionTrial.sums, trial.batches):
+    for i, (total, count) in enumerate(segment):
+      sums[i] += total
+      counts[i] += count
+  return SequenceMeans(*(x / count for x, count in zip(sums, counts)))
+
+
+def result(
+  trial: LesionTrial, seed: int, spread: spreading.Spread | None = None
+) -> LesionResult:
+  """Runs all batches, and compares the scores; see `measure`.
+
+  Args:
+    trial: the sequences.
+    seed: seed of the resamples.
+    spread: who runs the batches; None: this process.
+  """
+  spread = spread or spreading.here(trial)
+  found_means = means(trial, spread)
+  batches = list(spread(LesionTrial.scores, trial.batches, found_means))
+  found = _Found(*(_joined(of_all) for of_all in zip(*batches)))
+  sequences = trial.sequences
+  _check_late_scores(found.late_scores, sequences.unit, trial.lesion_step)
   return LesionResult(
     task=sequences.task,
     unit=sequences.unit,
     loss_unit=sequences.loss_unit,
-    num_sequences=num_sequences,
+    num_sequences=trial.num_sequences,
     num_steps=sequences.num_steps,
-    lesion_step=lesion_step,
-    reset_interval=reset_interval,
+    lesion_step=trial.lesion_step,
+    reset_interval=trial.reset_interval,
     num_resamples=comparison.NUM_RESAMPLES,
     metrics=tuple(metric.name for metric in sequences.metrics),
-    mean_words=means.words,
+    mean_words=found_means.words,
     scores=found.scores,
     late_scores=found.late_scores,
     comparisons=_compare(
       sequences.metrics, found.scores, found.late_scores, seed
     ),
-    courses=_find_courses(found.losses, lesion_step, reset_interval, seed),
+    courses=_find_courses(
+      found.losses, trial.lesion_step, trial.reset_interval, seed
+    ),
   )
 
 

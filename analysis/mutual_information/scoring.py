@@ -26,12 +26,14 @@ lags, whatever the autocorrelation of contents and sequence.
 
 import collections
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import functools
 import math
 from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -47,6 +49,7 @@ from dnc.dsprites import latents
 from dnc.system import errors
 from dnc.system import own_settings
 from dnc.system import progress
+from dnc.system import spreading
 
 _X = latents.NAMES.index('x_position')
 # What the post calls 'virtually no mutual information', in nats.
@@ -194,6 +197,28 @@ class MutualInformationResult:
 Results = Mapping[str, MutualInformationResult]
 
 
+class SequenceScores(NamedTuple):
+  """What `Scorer` finds of one sequence.
+
+  Attributes:
+    layout: see `MutualInformationResult`.
+    locations: see `MutualInformationResult`.
+    num_different_shifts: number of distinct shifts.
+    null: float64 `[shifts, locations]`, scores of the shifted sequence.
+    excess: float64 `[lags]`, the mean over the locations.
+    sums: by name, what is summed over the sequences.
+    plain: by name, see `MutualInformationResult`.
+  """
+
+  layout: tuple[int, ...]
+  locations: np.ndarray
+  num_different_shifts: int
+  null: np.ndarray
+  excess: np.ndarray
+  sums: Mapping[str, np.ndarray]
+  plain: Mapping[str, np.ndarray]
+
+
 class Scorer:
   """Scores the locations of one representation, sequence by sequence."""
 
@@ -287,13 +312,21 @@ class Scorer:
         short for the lags or hardly any label recurs; if a number is not
         finite; or if shapes do not match, or those of the first sequence.
     """
-    contents, true = self._checked(contents, sequence)
-    random = controls.random_sequence(self._seed, self._count, true)
+    self.gather(self.score(self._count, contents, sequence))
+
+  def score(
+    self, place: int, contents: np.ndarray, sequence: np.ndarray
+  ) -> SequenceScores:
+    """Scores the sequence at a place among all, without adding it.
+
+    The other arguments, and what is raised, are as in `add`.
+    """
+    contents, true = self._checked(place, contents, sequence)
+    random = controls.random_sequence(self._seed, place, true)
     number = len(self._lags)
     shifts = controls.circular_shifts(
-      self._seed, self._count, len(true), self._num_shifts, self._lags
+      self._seed, place, len(true), self._num_shifts, self._lags
     )
-    self._different_shifts = min(self._different_shifts, len(set(shifts)))
     rows = [np.roll(true, shift) for shift in (*self._lags, *shifts)]
     rows.insert(number, random)
     # The steps that have a label at every lag.
@@ -301,29 +334,44 @@ class Scorer:
     found = self._estimate(contents[steps], np.stack(rows)[:, steps])
     scores, control, null = np.split(found, [number, number + 1])
     excess = scores - null.mean(axis=0)
-    self._null.add(null)
-    self._excess_by_sequence.append(excess.mean(axis=1))
-    for name, value in dict(
-      scores=scores,
-      control=control[0],
-      excess=excess,
-      squares=excess**2,
-      varied=estimators.varies(contents),
-      entropy=stats.entropy(np.bincount(true)),
-    ).items():
+    return SequenceScores(
+      layout=self._layout,
+      locations=self._locations,
+      num_different_shifts=len(set(shifts)),
+      null=null,
+      excess=excess.mean(axis=1),
+      sums=dict(
+        scores=scores,
+        control=control[0],
+        excess=excess,
+        squares=excess**2,
+        varied=estimators.varies(contents),
+        entropy=stats.entropy(np.bincount(true)),
+      ),
+      plain=plain_scores.plain_scores(contents, np.stack([true, random])),
+    )
+
+  def gather(self, found: SequenceScores) -> None:
+    """Adds the scores of the next sequence."""
+    self._layout, self._locations = found.layout, found.locations
+    self._different_shifts = min(
+      self._different_shifts, found.num_different_shifts
+    )
+    self._null.add(found.null)
+    self._excess_by_sequence.append(found.excess)
+    for name, value in found.sums.items():
       self._sums[name] += value
-    plain = plain_scores.plain_scores(contents, np.stack([true, random]))
-    for name, value in plain.items():
+    for name, value in found.plain.items():
       self._plain[name] += value
       self._plain_negligible[name] += value < NEGLIGIBLE
     self._count += 1
 
   def _checked(
-    self, contents: np.ndarray, sequence: np.ndarray
+    self, place: int, contents: np.ndarray, sequence: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the chosen locations, and the sequence in classes from 0 on."""
     of_contents, of_sequence = (
-      f'{name}, sequence {self._count}' for name in ('contents', 'sequences')
+      f'{name}, sequence {place}' for name in ('contents', 'sequences')
     )
     contents = arrays.numbers(of_contents, contents, 'step', 'location')
     sequence = arrays.classes(of_sequence, sequence)
@@ -352,7 +400,7 @@ class Scorer:
     if self._num_bins > most:
       raise ValueError(
         f'num_bins: is {self._num_bins}: must be at most {most} for the '
-        f'{len(sequence)} steps of sequence {self._count}'
+        f'{len(sequence)} steps of sequence {place}'
       )
     found, true = np.unique(sequence, return_inverse=True)
     arrays.require_recurring(
@@ -448,6 +496,93 @@ def score(
   return scorer.result()
 
 
+class TraceScores:
+  """Scores the sequences of traces; a stage, see `spreading`."""
+
+  def __init__(
+    self,
+    traces: traces_lib.Traces,
+    split: str,
+    layouts: Mapping[str, tuple[int, ...]],
+    inputs: Mapping[str, Callable[[int], np.ndarray]] | None = None,
+    log: progress.Log | None = None,
+    **options: Any,
+  ):
+    """Constructs it; see `from_traces`."""
+    self.num_sequences = traces.num_rollouts[split]
+    self._traces = traces
+    self._split = split
+    self._layouts = layouts
+    self._inputs = inputs or {}
+    self._log = log
+    self._options = options
+
+  def scorers(self, done: estimators.Done | None = None) -> dict[str, Scorer]:
+    """A new scorer of each representation."""
+    return {
+      name: Scorer(layout=layout, done=done, **self._options)
+      for name, layout in self._layouts.items()
+    }
+
+  def score(self, places: range) -> Iterator[dict[str, SequenceScores]]:
+    """Yields the scores of each sequence, by representation.
+
+    Args:
+      places: the sequences, which follow each other.
+
+    Raises:
+      UsageError: if the traces are damaged, or hold numbers that are not
+        finite.
+    """
+    scored = 0
+
+    def done(number: int) -> None:
+      nonlocal scored
+      scored += number
+      stage.done(scored)
+
+    scorers = self.scorers(done)
+    chosen = self._options.get('locations')
+    total = len(places) * sum(
+      scorer.num_scores
+      * (math.prod(self._layouts[name]) if chosen is None else len(chosen))
+      for name, scorer in scorers.items()
+    )
+    with (
+      progress.Stage(self._log, 'mutual information', total, 'scores') as stage,
+      self._traces.explained_errors(),
+    ):
+      recorded = [name for name in self._layouts if name not in self._inputs]
+      dataset = self._traces.dataset(
+        self._split, ['index', *recorded, 'classes'], places
+      )
+      for place, example in zip(places, dataset.as_numpy_iterator()):
+        index = int(example['index'])
+        example |= {name: of(index) for name, of in self._inputs.items()}
+        found = {}
+        for name, scorer in scorers.items():
+          contents = example[name]
+          if not np.isfinite(contents).all():
+            raise errors.UsageError(
+              f'{self._traces.path}: {name} holds numbers that are not finite; '
+              'the model has diverged: train it again, with a lower learning '
+              'rate'
+            )
+          found[name] = scorer.score(place, contents, example['classes'][:, _X])
+        yield found
+
+  def result(
+    self, spread: spreading.Spread | None = None
+  ) -> dict[str, MutualInformationResult]:
+    """Scores all sequences; see `from_traces`."""
+    spread = spread or spreading.here(self)
+    scorers = self.scorers()
+    for found in spread(TraceScores.score, range(self.num_sequences)):
+      for name, scorer in scorers.items():
+        scorer.gather(found[name])
+    return {name: scorer.result() for name, scorer in scorers.items()}
+
+
 def from_traces(
   traces: traces_lib.Traces,
   split: str,
@@ -474,39 +609,4 @@ def from_traces(
     UsageError: if the traces lack a representation, are damaged, or hold
       numbers that are not finite; or if the estimator is unknown.
   """
-  inputs, scored = inputs or {}, 0
-
-  def done(number: int) -> None:
-    nonlocal scored
-    scored += number
-    stage.done(scored)
-
-  scorers = {
-    name: Scorer(layout=layout, done=done, **options)
-    for name, layout in layouts.items()
-  }
-  chosen = options.get('locations')
-  num_sequences = traces.num_rollouts[split]
-  total = num_sequences * sum(
-    scorer.num_scores
-    * (math.prod(layouts[name]) if chosen is None else len(chosen))
-    for name, scorer in scorers.items()
-  )
-  with (
-    progress.Stage(log, 'mutual information', total, 'scores') as stage,
-    traces.explained_errors(),
-  ):
-    recorded = [name for name in layouts if name not in inputs]
-    dataset = traces.dataset(split, ['index', *recorded, 'classes'])
-    for example in dataset.as_numpy_iterator():
-      index = int(example['index'])
-      example |= {name: inputs[name](index) for name in inputs}
-      for name, scorer in scorers.items():
-        contents = example[name]
-        if not np.isfinite(contents).all():
-          raise errors.UsageError(
-            f'{traces.path}: {name} holds numbers that are not finite; the '
-            'model has diverged: train it again, with a lower learning rate'
-          )
-        scorer.add(contents, example['classes'][:, _X])
-  return {name: scorer.result() for name, scorer in scorers.items()}
+  return TraceScores(traces, split, layouts, inputs, log, **options).result()

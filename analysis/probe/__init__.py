@@ -37,19 +37,29 @@ from analysis.probe import naming
 from analysis.probe import tables
 from analysis.probe import untrained_table
 from analysis.probe import verdict
+from analysis.probe.passes import Passes
 from analysis.probe.probing import fit_and_score
 from analysis.probe.probing import from_traces
+from analysis.probe.probing import of_traces
 from analysis.probe.results import ProbeResult
 from analysis.probe.streams import sprite_inputs
+from analysis.probe.untrained import Gauge
 from analysis.probe.untrained import against_untrained
+from analysis.probe.untrained import cores
+from analysis.probe.untrained import other_seeds
 
 __all__ = (
+  'Gauge',
+  'Passes',
   'ProbeResult',
   'against_untrained',
+  'cores',
   'figures',
   'fit_and_score',
   'from_traces',
   'naming',
+  'of_traces',
+  'other_seeds',
   'sprite_inputs',
   'tables',
   'untrained_table',

@@ -106,6 +106,15 @@ class Beyond:
     self._probes, self._errors = {}, scoring.ErrorsByPart(spec, parts)
 
   @property
+  def names(self) -> set[str]:
+    """All representations that are needed."""
+    return {
+      name
+      for sums in (self._narrow, *self._wide.values())
+      for name in sums.names
+    }
+
+  @property
   def overall(self) -> tuple[str, ...]:
     """Representations that are needed with one normalisation for all steps."""
     return self._narrow.names

@@ -284,6 +284,7 @@ def fit(
   num_steps: int,
   batch_size: int,
   log: progress.Log | None,
+  bytes_per_step: int | None = None,
 ) -> None:
   """Trains for one epoch over rollouts, block by block.
 
@@ -299,8 +300,11 @@ def fit(
     num_steps: steps of all rollouts together, for the progress.
     batch_size: steps in a mini-batch.
     log: takes a line of progress now and then.
+    bytes_per_step: decides the size of a block, within which steps are
+      shuffled; None: what these representations take.
   """
-  bytes_per_step = 4 * np.dot(copies, list(probe.widths.values()))
+  if bytes_per_step is None:
+    bytes_per_step = 4 * np.dot(copies, list(probe.widths.values()))
   block_steps = min(_BLOCK_STEPS, _BLOCK_BYTES // bytes_per_step)
   block_steps = max(1, block_steps // batch_size) * batch_size
   done = 0

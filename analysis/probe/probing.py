@@ -28,7 +28,7 @@ _OF_MEMORY = ('read_words', 'memory')
 _OF_CONTROLLER = ('controller_hidden', 'controller_cell')
 
 
-def from_traces(
+def of_traces(
   traces: traces_lib.Traces,
   offsets: Sequence[int] = (-1, 0, 5, 10),
   seed: int = 0,
@@ -41,8 +41,8 @@ def from_traces(
   plant: bool = True,
   centred: bool = False,
   num_slots: int | None = None,
-) -> results.ProbeResult:
-  """Runs Test 1 on traces, streamed from disk in three passes.
+) -> passes.Passes:
+  """Prepares Test 1 on traces, streamed from disk in three passes.
 
   Args:
     traces: traces with a split 'train' and, for unseen rollouts, 'test'. Unseen
@@ -80,10 +80,18 @@ def from_traces(
   settings = passes.ProbeSettings(
     tuple(offsets), seed, num_seeds, batch_size, 1e-3, plant, log
   )
-  with stream.explained_errors():
-    # Centred rollouts are a control: nothing further is asked of them.
-    given = {} if centred else _given(stream)
-    return passes.probe_stream(stream, settings, compare, given)
+  # Centred rollouts are a control: nothing further is asked of them.
+  given = {} if centred else _given(stream)
+  return passes.Passes(stream, settings, compare, given)
+
+
+def from_traces(
+  traces: traces_lib.Traces,
+  offsets: Sequence[int] = (-1, 0, 5, 10),
+  **options: Any,
+) -> results.ProbeResult:
+  """Runs Test 1 on traces; takes and raises what `of_traces` does."""
+  return of_traces(traces, offsets, **options).result()
 
 
 def _given(stream: streams.TraceStream) -> dict[str, dict[str, Sequence[str]]]:

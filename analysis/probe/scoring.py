@@ -86,6 +86,10 @@ class ErrorSums:
     for name, sums in errors.items():
       self._errors.setdefault(name, []).append(sums)
 
+  def include(self, other: 'ErrorSums') -> None:
+    """Takes over the errors of other representations in the same rollouts."""
+    self._errors.update(other._errors)
+
   def count(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Counts wrong classes and sums squared errors over a rollout.
 
@@ -165,6 +169,11 @@ class ErrorsByPart:
     units: np.ndarray | float = 1.0,
   ):
     self.by_part = {part: ErrorSums(spec, units) for part in (None, *parts)}
+
+  def include(self, other: 'ErrorsByPart') -> None:
+    """See `ErrorSums.include`."""
+    for part, sums in self.by_part.items():
+      sums.include(other.by_part[part])
 
   def count(
     self, labels: Mapping[str | None, np.ndarray], predicted: np.ndarray

@@ -5,6 +5,7 @@ memory.
 """
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -77,11 +78,19 @@ class Stream(Protocol):
   scale: tuple[np.ndarray, np.ndarray]
   units: np.ndarray
 
-  def rollouts(self, split: str) -> Iterator[ProbedRollout]:
-    """The rollouts of a split, always in the same order."""
+  def rollouts(
+    self, split: str, names: Collection[str] | None = None
+  ) -> Iterator[ProbedRollout]:
+    """The rollouts of a split, always in the same order.
+
+    Of the features, they have at least those named, or all.
+    """
 
   def labels(self, split: str) -> Iterator[np.ndarray]:
     """The labels of these rollouts."""
+
+  def explained_errors(self) -> contextlib.AbstractContextManager[None]:
+    """Turns errors from reading into a `UsageError`."""
 
 
 class ModelInputs(NamedTuple):
@@ -203,22 +212,30 @@ class TraceStream:
       ),
     )
 
-  def rollouts(self, split: str) -> Iterator[ProbedRollout]:
+  def rollouts(
+    self, split: str, names: Collection[str] | None = None
+  ) -> Iterator[ProbedRollout]:
     """See `Stream`."""
-    names = [*self.probed, 'index', 'classes']
-    names += [weights for _, weights in self._weights.values()]
+    every = (*self.widths, *self.ordered)
+    names = every if names is None else names
+    ordered = {k: v for k, v in self._weights.items() if k in names}
+    recorded = [x for x in self.probed if x in names]
+    if ordered and _MEMORY not in recorded:
+      recorded.append(_MEMORY)
+    read = [*recorded, 'index', 'classes']
+    read += [weights for _, weights in ordered.values()]
     if self.parts:
-      names.append(records.SINCE_SHOWN)
-    for rollout in _read(self._traces, split, names):
+      read.append(records.SINCE_SHOWN)
+    for rollout in _read(self._traces, split, read):
       index = int(rollout['index'])
-      features = {name: rollout[name] for name in self.probed}
+      features = {name: rollout[name] for name in recorded}
       if self._centred:
         features = {k: x - x.mean(axis=0) for k, x in features.items()}
-      for name, (order, weights) in self._weights.items():
+      for name, (order, weights) in ordered.items():
         features[name] = orders.reordered(
           order, features[_MEMORY], rollout[weights], self._num_slots
         )
-      if self._inputs is not None:
+      if self._inputs is not None and set(self._inputs.widths) & set(names):
         features.update(self._inputs.of_rollout(index))
       labels = labels_lib.of_classes(rollout['classes'], self.extended)
       parts = {}
@@ -348,8 +365,11 @@ class ArrayStream:
             )
     return lengths
 
-  def rollouts(self, split: str) -> Iterator[ProbedRollout]:
+  def rollouts(
+    self, split: str, names: Collection[str] | None = None
+  ) -> Iterator[ProbedRollout]:
     """See `Stream`."""
+    del names  # They are in memory.
     for index in self._splits[split]:
       features = {name: x[index] for name, x in self._features.items()}
       yield ProbedRollout(index, features, self._labels[index])
@@ -358,6 +378,10 @@ class ArrayStream:
     """See `Stream`."""
     for index in self._splits[split]:
       yield self._labels[index]
+
+  def explained_errors(self) -> contextlib.AbstractContextManager[None]:
+    """See `Stream`."""
+    return contextlib.nullcontext()
 
 
 def _rollouts_of(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent import futures
 import dataclasses
 import os
+from typing import Any
 
 import numpy as np
 import threadpoolctl
@@ -29,6 +30,7 @@ from dnc.next_sprite import recording
 from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring as next_sprite_scoring
 from dnc.system import progress
+from dnc.system import spreading
 
 # The most rollouts of each split: the time goes into running the cores.
 MOST_ROLLOUTS = {'train': 100, 'test': 50}
@@ -46,6 +48,21 @@ def widths(
   return {x: found[x] for x in names if found[x] <= exact_probe.MAX_WIDTH}
 
 
+def other_seeds(
+  config: config_lib.TrainingConfig, num_cores: int
+) -> tuple[int, ...]:
+  """The seeds of the untrained cores, see `against_untrained`."""
+  first = int(config.freeze_core)
+  return tuple(
+    (config.seed + k) % _MAX_SEED for k in range(first, first + num_cores)
+  )
+
+
+def cores(seeds: Sequence[int], known: Mapping[int, Any]) -> list[int | None]:
+  """The items of `Gauge.measure`: the trained core, and those not known."""
+  return [None, *(seed for seed in seeds if seed not in known)]
+
+
 def against_untrained(
   model: model_lib.SpritePredictor,
   config: config_lib.TrainingConfig,
@@ -56,6 +73,7 @@ def against_untrained(
   num_cores: int,
   log: progress.Log | None = None,
   known: dict[int, dict[str, np.ndarray]] | None = None,
+  spread: spreading.Spread | None = None,
 ) -> learned.AgainstUntrained:
   """Compares what a model holds with what untrained cores hold.
 
@@ -73,31 +91,30 @@ def against_untrained(
     log: takes a line of progress.
     known: by seed, what `Gauge.gains` found for untrained cores; those measured
       here are added. For models that differ by their seeds alone.
+    spread: who measures the cores, see `Gauge.measure`; None: this process.
   """
   known = {} if known is None else known
-  first = int(config.freeze_core)
-  seeds = tuple(
-    (config.seed + k) % _MAX_SEED for k in range(first, first + num_cores)
-  )
+  seeds = other_seeds(config, num_cores)
   if not num_cores:
     return learned.AgainstUntrained(
       (config.seed,), (), {}, config.freeze_core, {}
     )
-  gauge = Gauge(config, table, splits, names, offsets)
+  gauge = Gauge(config, table, splits, names, offsets, model)
+  spread = spread or spreading.here(gauge)
+  gains = spread(Gauge.measure, cores(seeds, known))
   with progress.Stage(log, 'untrained cores', num_cores + 1, 'cores') as stage:
-    trained = gauge.gains(model)
+    trained = next(gains)
     for number, seed in enumerate(seeds):
       stage.done(1 + number)
       if seed not in known:
-        untrained = dataclasses.replace(config, seed=seed)
-        known[seed] = gauge.gains(model_lib.SpritePredictor(untrained))
+        known[seed] = next(gains)
   return learned.AgainstUntrained(
     own_seeds=(config.seed,),
     seeds=seeds,
     num_rollouts=gauge.num_rollouts,
     is_frozen=config.freeze_core,
     compared=learned.compare(
-      {name: [gains] for name, gains in trained.items()},
+      {name: [found] for name, found in trained.items()},
       {name: [known[seed][name] for seed in seeds] for name in trained},
       offsets,
       gauge.labels,
@@ -107,6 +124,8 @@ def against_untrained(
 
 class Gauge:
   """Measures how much of the labels exact probes read from cores.
+
+  It is a stage, see `spreading`.
 
   Attributes:
     widths: width of each representation.
@@ -121,8 +140,11 @@ class Gauge:
     splits: Mapping[str, rollouts.RolloutRange],
     names: Sequence[str],
     offsets: Sequence[int],
+    trained: model_lib.SpritePredictor | None = None,
   ):
     """Draws the rollouts; see `against_untrained`."""
+    self._config = config
+    self._trained = trained
     self.widths = widths(config, names)
     self._spec = labels_lib.latent_spec()
     self.labels = self._spec.names
@@ -162,6 +184,17 @@ class Gauge:
       name: min(split.num_rollouts, MOST_ROLLOUTS[name], most)
       for name, split in splits.items()
     }
+
+  def measure(
+    self, seeds: Sequence[int | None]
+  ) -> Iterator[dict[str, np.ndarray]]:
+    """Yields `gains` of the core of each seed; None is the trained one."""
+    for seed in seeds:
+      model = self._trained
+      if seed is not None:
+        config = dataclasses.replace(self._config, seed=seed)
+        model = model_lib.SpritePredictor(config)
+      yield self.gains(model)
 
   def gains(self, model: model_lib.SpritePredictor) -> dict[str, np.ndarray]:
     """Gains of the exact probes from a model of the same sizes.

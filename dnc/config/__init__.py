@@ -26,6 +26,7 @@ _FACE = {
     'EXPORTS',
     'EvaluationConfig',
     'REPRESENTATIONS',
+    'RUNNERS',
     'TESTS',
     'make_evaluation',
   ),

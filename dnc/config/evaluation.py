@@ -13,6 +13,15 @@ from dnc.dsprites import variation
 TESTS = ('probe', 'mi', 'lesion', 'intervention')
 # Which checkpoint of a run to evaluate.
 CHECKPOINTS = ('newest', 'best')
+# The runners of Apache Beam that --runner takes.
+RUNNERS = (
+  'DirectRunner',
+  'PrismRunner',
+  'FlinkRunner',
+  'SparkRunner',
+  'DataflowRunner',
+  'PortableRunner',
+)
 ESTIMATORS = ('binned', 'nearest_neighbours')
 # What can be probed (PROTOCOL, "Logged at every evaluation step").
 REPRESENTATIONS = (

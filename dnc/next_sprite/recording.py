@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from concurrent import futures
 import dataclasses
 import functools
@@ -19,6 +20,7 @@ from dnc.next_sprite import rollouts
 from dnc.next_sprite import scoring
 from dnc.system import errors
 from dnc.system import progress
+from dnc.system import spreading
 from dnc.traces import records
 from dnc.traces import shards as shards_lib
 from dnc.traces import writing
@@ -221,7 +223,11 @@ class ModelTraces:
       self._all_metadata,
     )
 
-  def export(self, log: progress.Log | None = None) -> traces.Traces:
+  def export(
+    self,
+    log: progress.Log | None = None,
+    spread: spreading.Spread | None = None,
+  ) -> traces.Traces:
     """Writes the traces, unless they are complete.
 
     Finished shards are kept and missing ones written. The bytes are the same as
@@ -229,6 +235,7 @@ class ModelTraces:
 
     Args:
       log: takes lines of progress.
+      spread: who writes the shards; None: this process.
 
     Returns:
       The traces, open for reading.
@@ -242,11 +249,11 @@ class ModelTraces:
       console.show(f'traces: reading {self.path}')
     else:
       export.begin(console)
-      recorder = _recorder(self.predictor, tuple(self.widths), self._together)
       try:
-        _write_missing(
-          export, recorder, self.table, self.splits, self._together, console
-        )
+        if spread is None:
+          self._write(export, export.missing, console)
+        else:
+          list(spread(ModelTraces.write, export.missing))
       except KeyboardInterrupt:
         console(
           f'traces: {export.num_there} of {export.num_shards} shards are '
@@ -255,6 +262,39 @@ class ModelTraces:
         raise
       export.finish()
     return traces.open_traces(self.path, self._all_metadata)
+
+  def write(self, shards: Sequence[shards_lib.Shard]) -> Iterator[None]:
+    """Writes shards of an export that has begun, unless they are there.
+
+    Yields nothing: what is found are the files.
+
+    Raises:
+      UsageError: if the folder holds other traces.
+    """
+    missing = shards_lib.missing(self.path, shards)
+    self._write(self._resumed, missing, progress.as_console(None))
+    yield from ()
+
+  @functools.cached_property
+  def _resumed(self) -> writing.Export:
+    return self.plan()
+
+  def _write(
+    self,
+    export: writing.Export,
+    missing: Sequence[shards_lib.Shard],
+    console: progress.Console,
+  ) -> None:
+    recorder = _recorder(self.predictor, tuple(self.widths), self._together)
+    _write_missing(
+      export,
+      missing,
+      recorder,
+      self.table,
+      self.splits,
+      self._together,
+      console,
+    )
 
 
 def _batch_size(bytes_per_rollout: int) -> int:
@@ -277,6 +317,7 @@ def _planned(
 
 def _write_missing(
   export: writing.Export,
+  missing: Sequence[shards_lib.Shard],
   recorder: Recorder,
   table: table_lib.SpriteTable,
   splits: Mapping[str, rollouts.RolloutRange],
@@ -285,7 +326,7 @@ def _write_missing(
 ) -> None:
   """Runs the model for one shard while the previous one is being written."""
   done = 0
-  total = sum(shard.num_rollouts for shard in export.missing)
+  total = sum(shard.num_rollouts for shard in missing)
   # Leaving the block waits for the shard that is being written.
   with (
     progress.Stage(console, 'writing traces', total, 'rollouts') as stage,
@@ -293,7 +334,7 @@ def _write_missing(
   ):
     pending = None
     for name, split in splits.items():
-      shards = [shard for shard in export.missing if shard.split == name]
+      shards = [shard for shard in missing if shard.split == name]
       for shard, recorded in _run_shards(
         recorder, table, split, shards, batch_size
       ):

@@ -6,6 +6,7 @@ files          files that appear whole or not at all; locks
 quiet          hides the logs of libraries
 own_settings   settings of libraries that are ours while we need them
 progress       reports the progress of long work
+spreading      work on items, here or by other processes
 wording        lists, numbers and one-line texts in messages
 json_values    converts values to the types of JSON
 command_line   flags, errors and Ctrl-C in all commands

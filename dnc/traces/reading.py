@@ -111,12 +111,15 @@ class Traces:
     self._check_name('representation', name, self.widths)
     return self.widths[name]
 
-  def dataset(self, split: str, names: Sequence[str]) -> tf.data.Dataset:
+  def dataset(
+    self, split: str, names: Sequence[str], only: range | None = None
+  ) -> tf.data.Dataset:
     """Streams the rollouts of a split in the order they were written.
 
     Args:
       split: name of the split.
       names: features to read: representations, 'index' and labels.
+      only: positions of successive rollouts, not empty; None for all.
 
     Returns:
       Dicts from name to tensor; the module's docstring gives shapes and dtypes.
@@ -135,9 +138,13 @@ class Traces:
       num_parallel_calls_for_interleave_files=1,
     )
     read = dict.fromkeys([*names, records.FINGERPRINT], True)
+    part, chosen = split, slice(None)
+    if only is not None:
+      part = f'{split}[{only.start}:{only.stop}]'
+      chosen = slice(only.start, only.stop)
     with quiet.tfds_logs():
       dataset = self._builder.as_dataset(
-        split=split,
+        split=part,
         decoders=tfds.decode.PartialDecoding(read),
         read_config=read_config,
       )
@@ -147,7 +154,7 @@ class Traces:
       for shard in self._shards
       if shard.split == split
       for _ in range(shard.num_rollouts)
-    ]
+    ][chosen]
 
     @tf.autograph.experimental.do_not_convert
     def check(rollout, fingerprint):

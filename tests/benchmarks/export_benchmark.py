@@ -117,6 +117,7 @@ class _Case:
       export.write = lambda *arguments: (write(*arguments), wrote())
       recording._write_missing(
         export,
+        export.missing,
         self._evaluators['segments'],
         self._table,
         self.splits,

@@ -15,6 +15,7 @@ from dnc import dnc
 from dnc import lesions
 from dnc.system import errors
 from dnc.training import sequences
+from tests.support import spread_stages
 
 _STEPS = 8
 
@@ -105,6 +106,19 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
     cls._sequences = _Sequences()
     cls._num = 9
     cls._result = lesion.measure(cls._sequences, cls._num)
+
+  @mock.patch.object(measuring, '_BATCH_SIZE', 4)
+  def test_batches_run_apart_give_the_same_to_the_last_bit(self):
+    trial = lesion.LesionTrial(self._sequences, self._num)
+    self.assertLen(trial.batches, 3)
+    expected = lesion.result(trial, 1)
+    found = lesion.result(trial, 1, spread_stages.apart(trial))
+    self.assertAllEqual(found.mean_words, expected.mean_words)
+    for name, by_metric in expected.scores.items():
+      for metric, scores in by_metric.items():
+        self.assertAllEqual(found.scores[name][metric], scores)
+    self.assertEqual(repr(found.comparisons), repr(expected.comparisons))
+    self.assertEqual(repr(found.courses), repr(expected.courses))
 
   def _outputs(self, lesion_step, reset_interval, *batches):
     """Yields the outputs of each batch of sequences, by lesion."""

@@ -15,6 +15,7 @@ from dnc import traces
 from dnc.system import errors
 from tests.support import noisy_copy
 from tests.support import random_traces
+from tests.support import spread_stages
 
 
 def _sequences(seed, num_sequences, num_locations, plant=None, num_steps=200):
@@ -396,6 +397,17 @@ class FromTracesTest(tf.test.TestCase):
       moves, [rollout['classes'][:, 3] for rollout in rollouts], num_shifts=9
     )
     self.assertAllEqual(found['action'].scores, expected.scores)
+
+  def test_sequences_scored_apart_give_the_same_to_the_last_bit(self):
+    memory = np.random.default_rng(1).standard_normal((40, 4), np.float32)
+    _, opened = self._export(memory)
+    scores = mutual_information.TraceScores(
+      opened, 'test', dict(memory=(2, 2), read_words=(1, 2)), num_shifts=9
+    )
+    found = scores.result(spread_stages.apart(scores))
+    for name, expected in scores.result().items():
+      self.assertEqual(found[name].num_sequences, 2)
+      np.testing.assert_equal(vars(found[name]), vars(expected))
 
   def test_numbers_that_are_not_finite_are_refused(self):
     _, opened = self._export(np.full([40, 4], np.inf, np.float32))

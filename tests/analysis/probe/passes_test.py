@@ -6,9 +6,11 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
+from analysis.probe import exact_probe
 from analysis.probe import passes
 from analysis.probe import streams
 from dnc.system import errors
+from tests.support import spread_stages
 
 
 def _run(features, offsets=(0,)):
@@ -42,8 +44,8 @@ class RefusedTest(parameterized.TestCase, tf.test.TestCase):
     # Only traces may hold them; an `ArrayStream` refuses them.
     features = np.ones([2, 10, 3])
 
-    def rollouts(stream, split):
-      for rollout in read(stream, split):
+    def rollouts(stream, split, names=None):
+      for rollout in read(stream, split, names):
         broken = rollout.features['f'].copy()
         broken[3, 2] = np.nan
         yield rollout._replace(features={'f': broken})
@@ -54,6 +56,33 @@ class RefusedTest(parameterized.TestCase, tf.test.TestCase):
       self.assertRaisesRegex(errors.UsageError, 'f holds .* not finite'),
     ):
       _run(features)
+
+
+class ApartTest(tf.test.TestCase):
+  def test_representations_probed_apart_give_the_same_to_the_last_bit(self):
+    rng = np.random.default_rng(2)
+    widths = dict(one=5, other=4, third=7, wide=exact_probe.MAX_WIDTH + 6)
+    values = rng.standard_normal((30, 11))
+    features = {
+      name: rng.standard_normal((30, 11, width)) + values[..., np.newaxis]
+      for name, width in widths.items()
+    }
+    classes = rng.integers(3, size=(30, 11))
+    stream = streams.ArrayStream(features, {'c': classes}, {'v': values}, 23)
+    settings = passes.ProbeSettings((0, 2), 5, 2, 16, 1e-2, True, None)
+    given = {'alone': (), 'other': ('other',), 'wide': ('wide', 'other')}
+    stage = passes.Passes(
+      stream,
+      settings,
+      {'one': ['third']},
+      {'one': given, 'third': given},
+    )
+    self.assertEqual(stage.items[0][:2], (passes.ADDED, 'wide'))
+    self.assertGreater(len(stage.items), 4)
+    expected = stage.result()
+    found = stage.result(spread_stages.apart(stage))
+    self.assertIn('wide', expected.beyond['one'])
+    self.assertEqual(repr(found), repr(expected))
 
 
 class EchoTest(tf.test.TestCase):

@@ -17,6 +17,7 @@ from dnc.next_sprite import rollouts
 from dnc.system import errors
 from dnc.traces import shards
 from tests.support import random_traces
+from tests.support import spread_stages
 from tests.support import testing_data
 
 _CONFIG = config_lib.TrainingConfig(
@@ -111,7 +112,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
     self.path = os.path.join(self.get_temp_dir(), 'traces')
     self.lines = []
 
-  def _export(self, predictor=None, widths=None):
+  def _traces(self, predictor=None, widths=None):
     return recording.ModelTraces(
       self.path,
       predictor or self._predictor,
@@ -119,7 +120,24 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
       self._splits,
       _WIDTHS if widths is None else widths,
       dict(num_updates=7),
-    ).export(self.lines.append)
+    )
+
+  def _export(self, predictor=None, widths=None):
+    return self._traces(predictor, widths).export(self.lines.append)
+
+  def test_shards_written_apart_are_the_same_and_kept(self):
+    self._export()
+    before = self._files()
+    lost = sorted(name for name in before if '-train.tfrecord-' in name)[1:]
+    for name in lost:
+      os.unlink(os.path.join(self.path, name))
+    # Another process, which makes the traces itself.
+    stage = self._traces()
+    self._traces().export(spread=spread_stages.apart(stage))
+    self._assert_remade(before, lost)
+    # What is tried again is left alone.
+    list(stage.write(stage.plan()._shards))
+    self._assert_remade(before, lost)
 
   def _files(self):
     """Contents and modification times of all files."""
