@@ -17,6 +17,7 @@ imports Beam, and only when it is needed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -155,7 +156,12 @@ class BeamEngine:
     workers = BeamWorkers(self, source, folder, run.console)
     return dataclasses.replace(run, workers=workers)
 
-  def work(self, folder: str, elements: Sequence[tuple[int, int]]) -> str:
+  def work(
+    self,
+    folder: str,
+    elements: Sequence[tuple[int, int]],
+    left: Callable[[int], None],
+  ) -> str:
     """Runs a pipeline of elements, each the numbers of a task and an item.
 
     A process of its own runs it: some runners wait forever for a worker that
@@ -164,6 +170,7 @@ class BeamEngine:
     Args:
       folder: of tasks and results.
       elements: what to work on.
+      left: takes, now and then, how many have no result yet.
 
     Returns:
       What went wrong, in a line; '' if nothing did. Results may lack anyway.
@@ -189,6 +196,7 @@ class BeamEngine:
       while launcher.poll() is None:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
         missing = _missing(folder, elements)
+        left(len(missing))
         if not missing:
           with contextlib.suppress(subprocess.TimeoutExpired):
             launcher.wait(_SECONDS_TO_END)
@@ -353,16 +361,18 @@ class BeamWorkers:
     with files.atomic_file(os.path.join(folder, _TASKS)) as file:
       pickle.dump((self._source, list(tasks)), file)
     number = len(elements)
-    with (
-      progress.Stage(self._console, 'on workers', number, 'parts') as stage,
-      _counting(folder, elements, stage),
-    ):
-      self._run(folder, elements)
+    with progress.Stage(self._console, 'on workers', number, 'parts') as stage:
+      self._run(folder, elements, lambda left: stage.done(number - left))
 
-  def _run(self, folder: str, elements: Sequence[tuple[int, int]]) -> None:
+  def _run(
+    self,
+    folder: str,
+    elements: Sequence[tuple[int, int]],
+    report: Callable[[int], None],
+  ) -> None:
     problem, num_tries, left = '', 0, _missing(folder, elements)
     while left and num_tries < _TRIES:
-      problem = self._engine.work(folder, left)
+      problem = self._engine.work(folder, left, report)
       before, left = left, _missing(folder, elements)
       num_tries = 0 if len(left) < len(before) else num_tries + 1
       if not problem:
@@ -401,26 +411,6 @@ def _key(task: spreading.Assignment) -> Hashable:
 
 def _path(folder: str, element: tuple[int, int]) -> str:
   return os.path.join(folder, '{}_{}.pickle'.format(*element))
-
-
-@contextlib.contextmanager
-def _counting(
-  folder: str, elements: Sequence[tuple[int, int]], stage: progress.Stage
-) -> Iterator[None]:
-  """Shows how many elements have results, as long as it lasts."""
-  over = threading.Event()
-
-  def count():
-    while not over.wait(_SECONDS_BETWEEN_LOOKS):
-      stage.done(len(elements) - len(_missing(folder, elements)))
-
-  thread = threading.Thread(target=count, daemon=True)
-  thread.start()
-  try:
-    yield
-  finally:
-    over.set()
-    thread.join()
 
 
 def _work(folder: str, element: tuple[int, int]) -> None:
