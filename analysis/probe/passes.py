@@ -115,9 +115,11 @@ def probe_stream(
 
 
 @contextlib.contextmanager
-def _threads() -> Iterator[futures.ThreadPoolExecutor]:
-  # Each thread takes whole representations, without threads in BLAS: these
-  # speed small matrix products up little, because they wait for each other.
+def threads() -> Iterator[futures.ThreadPoolExecutor]:
+  """Threads for whole representations, without threads in BLAS.
+
+  These speed small matrix products up little, because they wait for each other.
+  """
   with (
     threadpoolctl.threadpool_limits(1, 'blas'),
     futures.ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -204,7 +206,7 @@ class Passes:
     """
     given = {name for item in items for name in item}
     names = [name for name in self.inputs.widths if name in given]
-    with _threads() as pool, self.stream.explained_errors():
+    with threads() as pool, self.stream.explained_errors():
       yield _PartPasses(self, names, ADDED in given, pool).found()
 
   def result(
@@ -216,8 +218,10 @@ class Passes:
       spread: who makes the passes; None: this process.
     """
     spread = spread or spreading.here(self)
-    with _threads() as pool, progress.Stage(self.settings.log, 'probe'):
-      return self._result(list(spread(Passes.probe, self.items)), pool)
+    with progress.Stage(self.settings.log, 'probe'):
+      parts = list(spread(Passes.probe, self.items))
+      with threads() as pool:
+        return self._result(parts, pool)
 
   def _result(
     self, parts: Sequence[_ProbedPart], pool: futures.ThreadPoolExecutor
