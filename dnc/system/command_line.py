@@ -33,6 +33,23 @@ _NOTICE = re.compile(
 
 
 @contextlib.contextmanager
+def _without_keras() -> Iterator[None]:
+  """Keeps TensorFlow from loading Keras, and with it scikit-learn, at once.
+
+  That takes nearly as long as the rest of TensorFlow, which works without it.
+  What uses Keras imports it afterwards.
+  """
+  if 'keras' in sys.modules:
+    yield
+    return
+  sys.modules['keras'] = None  # Makes `import keras` raise an ImportError.
+  try:
+    yield
+  finally:
+    del sys.modules['keras']
+
+
+@contextlib.contextmanager
 def _without_notices() -> Iterator[None]:
   """Holds back what is written to stderr, then prints it without notices."""
   with os.fdopen(os.memfd_create('stderr'), 'w+b') as held:
@@ -77,7 +94,7 @@ def load_tensorflow(initialize: bool = True, use_one_dnn: bool = False) -> None:
   if not paths.has_home():
     # Keras would make a folder called `~` for its settings.
     os.environ.setdefault('KERAS_HOME', os.devnull)
-  with _without_notices():
+  with _without_notices(), _without_keras():
     import tensorflow as tf
 
     # Sonnet draws weights that ours replace. TF_DETERMINISTIC_OPS forbids it

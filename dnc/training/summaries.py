@@ -12,7 +12,9 @@ import os
 import time
 
 import numpy as np
-from tensorboard.plugins.hparams import api as hp
+
+# Its public face, `api`, loads Keras as well, which takes seconds.
+from tensorboard.plugins.hparams import summary_v2 as hp
 import tensorflow as tf
 
 from dnc.config import checks
