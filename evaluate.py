@@ -45,8 +45,8 @@ class EvaluateOptions(settings.Settings):
   preset: str | None = settings.choice(
     None,
     _PRESETS,
-    "Defaults of other flags: the post's, or quick ones for an answer in "
-    'minutes.',
+    "Sets the defaults of other flags: to the post's, or to quick ones for an "
+    'answer in minutes.',
     settings.RUN,
     unset=_PRESETS[0],
   )
@@ -59,8 +59,8 @@ class EvaluateOptions(settings.Settings):
   checkpoint: str = settings.choice(
     config_lib.CHECKPOINTS[0],
     config_lib.CHECKPOINTS,
-    'Which checkpoint of the run to test: the newest, or the best by '
-    'validation.',
+    'Which checkpoint of the run to test: the newest, or the one with the '
+    'lowest validation loss.',
     settings.RUN,
   )
   data_dir: str | None = settings.data_dir()

@@ -127,7 +127,7 @@ class Task(abc.ABC):
 
     Args:
       model_dir: the run's folder.
-      checkpoint: `newest`, or `best` by validation.
+      checkpoint: `newest`, or `best`: with the lowest validation loss.
       log: takes a line for each damaged checkpoint that is skipped.
 
     Raises:

@@ -82,7 +82,7 @@ class EvaluationConfig(settings.Settings):
   )
   rollout_length: int = settings.setting(
     500,
-    'Steps of a rollout. Sequences for Test 2 have this many to twice as many.',
+    'Steps of a rollout. Sequences for Test 2 are once to twice as long.',
     _ROLLOUTS,
     tests=_ON_ROLLOUTS,
   )
@@ -114,8 +114,8 @@ class EvaluationConfig(settings.Settings):
   )
   lags: tuple[int, ...] = settings.setting(
     (-1, 0, 5, 10),
-    'Compare the memory with the x position this many steps earlier; -1 is '
-    'that of the next sprite, which the model predicts.',
+    'Compare the memory with the x position of the sprite this many steps '
+    'earlier; -1 is the next sprite, which the model predicts.',
     _MI,
     tests=('mi',),
   )
