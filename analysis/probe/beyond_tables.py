@@ -20,10 +20,9 @@ _ABOUT = (
   "little from the exact probe's own score. In probes with the image, each "
   'step has its own mean and deviation, so there a linear function can add a '
   'little. *Actions*: that of this step, and those that led to each labelled '
-  'sprite '
-  'and away from it. *Inputs*: these and the image of this step; as the image '
-  'is wide, these probes are fitted to the first steps only, like '
-  'its exact probe. *Controller*: its hidden and cell state together. *Angle*: '
+  'sprite and away from it. *Inputs*: these and the image of this step; as the '
+  'image is wide, these probes are fitted to the first steps only, like its '
+  'exact probe. *Controller*: its hidden and cell state together. *Angle*: '
   'the orientation as a point (cos, sin) that goes around a circle once for '
   'every turn after which the sprite looks the same: a quarter for squares, a '
   'half for ellipses, a whole for hearts. The raw orientation jumps where a '

@@ -48,7 +48,7 @@ class ErrorSums:
     Args:
       spec: names and kinds of the labels.
       units: for each continuous label, the original size of a difference of 1;
-        errors are of original size.
+        errors are in original units.
     """
     self._spec = spec
     self._units = units

@@ -35,8 +35,8 @@ class _FactoredSums(feature_sums.FeatureSums):
   """`FeatureSums` of wide representations: factorised once for all tasks.
 
   The covariance within classes is the total covariance minus that between
-  classes. The rank of the latter is less than the number of classes, so
-  Woodbury's identity solves for the former.
+  classes, whose rank is below the number of classes. So Woodbury's identity
+  inverts it with the factorised total.
   """
 
   @functools.cached_property

@@ -57,7 +57,7 @@ def other_seeds(
 
 
 def cores(seeds: Sequence[int], known: Mapping[int, Any]) -> list[int | None]:
-  """Returns what `Gauge.measure` takes: the trained core, and unknown ones."""
+  """Returns items of `Gauge.measure`: the trained core, None, and new seeds."""
   return [None, *(seed for seed in seeds if seed not in known)]
 
 

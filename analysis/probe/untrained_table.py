@@ -33,8 +33,8 @@ def _about(untrained: learned.AgainstUntrained) -> str:
   counts, number = untrained.num_rollouts, len(untrained.seeds)
   sentences = [
     'Does the model hold more than a core that was never trained? Below each '
-    f'gain are the mean and the range of {number} such cores, each with its own '
-    'seed.'
+    f'gain are the mean and the range of {number} such cores, each with its '
+    'own seed.'
   ]
   if len(untrained.own_seeds) == 1:
     sentences.append(
