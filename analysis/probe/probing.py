@@ -203,7 +203,7 @@ def _checked_given(
     raise ValueError(f'given: is {given!r}: must be lists of features, by name')
   arrays_lib.names('given', given)
   if beyond.ALONE in given:
-    raise ValueError(f'given {beyond.ALONE!r}: this name is reserved')
+    raise ValueError(f'given {beyond.ALONE!r}: this name is for no features')
   for of, names in given.items():
     if not (
       isinstance(names, Sequence)
