@@ -118,10 +118,10 @@ def _evaluate(
   with files.explained_errors(run.folder):
     os.makedirs(run.folder, exist_ok=True)
     with files.only_writer(run.folder):
-      found = {}
+      found, shown = {}, None
       if run.table is not None:
         run.check_space(_trace_requests(run, tests))
-        found['prediction'] = _score_prediction(run)
+        found['prediction'], shown = _score_prediction(run)
       if run.workers is not None:
         _prepare(run, tests)
       for name in tests:
@@ -129,7 +129,7 @@ def _evaluate(
         with progress.Stage(console, stage):
           found[name] = test(run)
       if config.tests == config_lib.TESTS:
-        _write_report(run, found, command)
+        _write_report(run, found, shown, command)
       if run.workers is not None:
         run.workers.close()
   for line in report.answers(found, _has_memory(run)):
@@ -285,13 +285,15 @@ def _tell_where(
 
 
 def _write_report(
-  run: evaluated_run.EvaluatedRun, found: Mapping[str, Any], command: str
+  run: evaluated_run.EvaluatedRun,
+  found: Mapping[str, Any],
+  shown: scoring.PredictionScorer | None,
+  command: str,
 ) -> None:
   picture = memory = None
-  if run.table is not None:
-    scorer = _scorer(run, 1)
-    picture = _magnified(scorer.picture())
-    memory = scorer.trace_memory() if _has_memory(run) else None
+  if shown is not None:
+    picture = _magnified(shown.picture())
+    memory = shown.trace_memory() if _has_memory(run) else None
   about = {**run.about(), 'command': command}
   composed = report.compose(
     run.task, about, found, _has_memory(run), picture, memory
@@ -299,21 +301,21 @@ def _write_report(
   report.write(run.folder, composed, run.trained.num_updates)
 
 
-def _scorer(
-  run: evaluated_run.EvaluatedRun, num_rollouts: int
-) -> scoring.PredictionScorer:
-  return scoring.PredictionScorer(
-    run.trained.model, run.table, run.spec(), num_rollouts
-  )
-
-
 def _magnified(picture: np.ndarray) -> np.ndarray:
   return picture.repeat(_MAGNIFICATION, 0).repeat(_MAGNIFICATION, 1)
 
 
-def _score_prediction(run: evaluated_run.EvaluatedRun) -> dict[str, float]:
-  """Scores the model's predictions and draws some."""
-  scorer = _scorer(run, _NUM_SCORED)
+def _score_prediction(
+  run: evaluated_run.EvaluatedRun,
+) -> tuple[dict[str, float], scoring.PredictionScorer]:
+  """Scores the model's predictions and draws some.
+
+  Returns:
+    The means, and a scorer of the first rollout.
+  """
+  scorer = scoring.PredictionScorer(
+    run.trained.model, run.table, run.spec(), _NUM_SCORED
+  )
   means = scorer.score()
   if not math.isfinite(means['loss']):
     raise errors.UsageError(
@@ -332,7 +334,7 @@ def _score_prediction(run: evaluated_run.EvaluatedRun) -> dict[str, float]:
     f'prediction on unseen rollouts: {loss} an image, '
     f'{means["pixel_error"]:.2%} of pixels wrong, IoU {means["iou"]:.3f}'
   )
-  return means
+  return means, scorer.fewer(1)
 
 
 def _run_probe(run: evaluated_run.EvaluatedRun) -> probe.ProbeResult:

@@ -3,9 +3,8 @@
 train_test and evaluate_test check their flags.
 """
 
-import contextlib
+import functools
 import glob
-import io
 import json
 import os
 import signal
@@ -13,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from unittest import mock
 
 import tensorflow as tf
 
@@ -21,12 +21,15 @@ import evaluate
 from tests.support import commands
 from tests.support import evaluated_run
 from tests.support import testing_data
+import train
 
-# An LSTM starts in half the time.
+# An LSTM starts in half the time. Enough epochs that it is still running when
+# the signal comes.
 _SMALL_LSTM = (
   '--preset=quick',
   '--core=lstm',
   *evaluated_run.MODEL_FLAGS[4:],
+  '--num_epochs=1000',
 )
 
 
@@ -48,31 +51,6 @@ class CommandsTest(tf.test.TestCase):
       stderr=subprocess.PIPE,
       text=True,
     )
-
-  @classmethod
-  def _run(cls, script, *flags, **environment):
-    return subprocess.run(
-      evaluated_run.command(script, *flags),
-      **cls._options(**environment),
-      check=False,
-    )
-
-  @staticmethod
-  def _evaluate(run, *flags):
-    """Evaluates in this process."""
-    commands.run(
-      evaluate,
-      f'--data_dir={testing_data.data_dir()}',
-      f'--model_dir={run.model_dir}',
-      *evaluated_run.EVALUATION_FLAGS,
-      *flags,
-    )
-
-  def _assert_refused(self, result, pattern):
-    """Asserts one line that says what is wrong, and an error status."""
-    self.assertNotEqual(result.returncode, 0)
-    self.assertLen(result.stderr.splitlines(), 1, msg=result.stderr)
-    self.assertRegex(result.stderr, pattern)
 
   def test_train_then_evaluate(self):
     trained = self._shared.trained
@@ -119,61 +97,44 @@ class CommandsTest(tf.test.TestCase):
     self.assertEqual(found['memory']['lags'], [1, 0])
     self.assertIn('controller_cell', found)
     with open(os.path.join(folder, 'lesion.json')) as file:
-      self.assertLen(json.load(file)['scores']['no_usage']['iou'], 5)
+      found = json.load(file)
+    self.assertLen(found['scores']['no_usage']['iou'], 5)
+    # Half of a rollout of 15 steps, and 10.
+    self.assertEqual((found['lesion_step'], found['reset_interval']), (7, 10))
     with open(os.path.join(folder, 'predictions.png'), 'rb') as file:
       self.assertEqual(tf.io.decode_png(file.read()).shape[-1], 1)
 
-  def test_the_same_evaluation_leaves_the_same(self):
-    copy = self._shared.copy(os.path.join(self._folder, 'again'))
-    with contextlib.redirect_stdout(io.StringIO()) as output:
-      self._evaluate(copy)
-    self.assertIn('traces: reading', output.getvalue())
-    self.assertNotIn('traces: writing', output.getvalue())
-    tables = ('probe', 'mutual_information', 'lesion', 'intervention')
-    for name in ('report.md', *(f'{x}.md' for x in tables)):
-      texts = []
-      for run in (self._shared, copy):
-        with open(os.path.join(run.folder, name), encoding='utf-8') as file:
-          # What was run is another process, in another folder.
-          texts.append(file.read().partition('## What was run')[0])
-      self.assertEqual(*texts)
-
-  def test_nobody_reads_the_output(self):
-    process = subprocess.Popen(
-      evaluated_run.command('train.py', *_SMALL_LSTM, '--seed=7'),
-      **self._options(),
+  @classmethod
+  @functools.cache
+  def _stopped(cls):
+    """Trains until Ctrl-C; the command, its exit status and its outputs."""
+    command = evaluated_run.command(
+      'train.py', *_SMALL_LSTM, '--model_dir=stopped'
     )
-    process.stdout.close()
-    with process.stderr:
-      self.assertEqual(commands.errors_in(process.stderr.read()), '')
-    self.assertNotEqual(process.wait(), 0)
-
-  def test_ctrl_c_then_the_same_command(self):
-    # Enough epochs that it is still running when the signal comes.
-    flags = (*_SMALL_LSTM, '--num_epochs=1000', '--model_dir=stopped')
-    process = subprocess.Popen(
-      evaluated_run.command('train.py', *flags), **self._options()
-    )
+    process = subprocess.Popen(command, **cls._options())
     for line in process.stdout:
       if 'steps/s' in line:
         break
     process.send_signal(signal.SIGINT)
-    output, stderr = process.communicate(timeout=60)
-    self.assertEqual(process.returncode, 130)
+    return command, *process.communicate(timeout=60), process.returncode
+
+  def test_ctrl_c_then_the_same_command_whose_output_nobody_reads(self):
+    command, output, stderr, returncode = self._stopped()
+    self.assertEqual(returncode, 130)
     self.assertEqual(commands.errors_in(stderr), '')
     self.assertIn('the same command resumes it', output)
 
-    process = subprocess.Popen(
-      evaluated_run.command('train.py', *flags), **self._options()
-    )
+    process = subprocess.Popen(command, **self._options())
     line = process.stdout.readline()
-    process.kill()
-    process.communicate()
+    process.stdout.close()
+    with process.stderr:
+      self.assertEqual(commands.errors_in(process.stderr.read()), '')
+    self.assertNotEqual(process.wait(), 0)
     self.assertRegex(line, r'resuming stopped after [1-9]')
 
   def test_ctrl_c_while_traces_are_written(self):
-    root = os.path.join(self._folder, 'interrupted')
-    model_dir = self._shared.copy(root).model_dir
+    self._stopped()
+    model_dir = os.path.join(self._folder, 'stopped')
     command = [
       sys.executable,
       '-c',
@@ -208,12 +169,6 @@ class CommandsTest(tf.test.TestCase):
       'the rest',
     )
 
-  def test_locations_that_the_memory_does_not_have(self):
-    with self.assertRaisesRegex(
-      errors.UsageError, '--locations=0,20: must be in 0 to 19'
-    ):
-      self._evaluate(self._shared, '--test=mi', '--locations=0,20')
-
   def test_traces_of_another_model(self):
     # As if the folder of traces had been copied from another run.
     other = self._shared.copy(os.path.join(self._folder, 'other'))
@@ -227,22 +182,30 @@ class CommandsTest(tf.test.TestCase):
     with self.assertRaisesRegex(
       errors.UsageError, 'mi_.*traces have run .*delete the folder'
     ):
-      self._evaluate(other, '--test=mi')
+      commands.run(
+        evaluate,
+        f'--data_dir={testing_data.data_dir()}',
+        f'--model_dir={other.model_dir}',
+        *evaluated_run.EVALUATION_FLAGS,
+        '--test=mi',
+      )
 
   def test_original_without_network_or_file(self):
-    result = self._run(
-      'train.py',
-      *evaluated_run.MODEL_FLAGS,
-      '--dataset=dsprites',
-      '--model_dir=original',
-      f'--data_dir={self.get_temp_dir()}',
-      # No server listens there.
-      HTTPS_PROXY='http://127.0.0.1:9',
-      HTTP_PROXY='http://127.0.0.1:9',
-      NO_PROXY='',
-      no_proxy='',
-    )
-    self._assert_refused(result, '--dataset=dsprites.*dsprites_rendered')
+    # No server listens there.
+    proxy = dict.fromkeys(('HTTPS_PROXY', 'HTTP_PROXY'), 'http://127.0.0.1:9')
+    with (
+      mock.patch.dict(os.environ, proxy, NO_PROXY='', no_proxy=''),
+      self.assertRaisesRegex(
+        errors.UsageError, '^--dataset=dsprites.*dsprites_rendered'
+      ),
+    ):
+      commands.run(
+        train,
+        *_SMALL_LSTM,
+        '--dataset=dsprites',
+        f'--model_dir={os.path.join(self._folder, "original")}',
+        f'--data_dir={self.get_temp_dir()}',
+      )
 
 
 if __name__ == '__main__':

@@ -286,7 +286,9 @@ class ModelTraces:
     missing: Sequence[shards_lib.Shard],
     console: progress.Console,
   ) -> None:
-    recorder = _recorder(self.predictor, tuple(self.widths), self._together)
+    # Sorted: traces of the same representations share a recorder.
+    names = tuple(sorted(self.widths))
+    recorder = _recorder(self.predictor, names, self._together)
     _write_missing(
       export,
       missing,

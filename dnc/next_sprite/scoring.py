@@ -19,6 +19,7 @@ from dnc.dsprites import render
 from dnc.dsprites import table as table_lib
 from dnc.next_sprite import model as model_lib
 from dnc.next_sprite import rollouts
+from dnc.training import cores
 from dnc.visualize import memory_trace
 
 SEGMENT_LENGTH = 100
@@ -96,6 +97,19 @@ def sum_scores(
   return ScoreSums(**sums, num_steps=tf.reduce_sum(counted))
 
 
+def _predict(
+  predictor: model_lib.SpritePredictor,
+  segment: rollouts.RolloutBatch,
+  state: cores.State,
+) -> tuple[ScoreSums, tf.Tensor, cores.State]:
+  """Scores, logits and last state of a segment."""
+  logits, state, _ = predictor(rollouts.model_inputs(segment), state)
+  targets = rollouts.model_targets(segment)
+  counted = rollouts.counted(segment)
+  sums = sum_scores(logits, targets, counted, predictor.loss)
+  return sums, logits, state
+
+
 class PredictionScorer:
   """Scores a predictor repeatedly, each time on the same rollouts."""
 
@@ -116,6 +130,7 @@ class PredictionScorer:
     """
     self._predictor = predictor
     self._table = table
+    self._spec = spec
     self._batch = rollouts.make_batch(table, spec, range(num_rollouts))
     shortest = self._batch.length.min()
     asked, _ = rollouts.asked_sprites(shortest, spec.show_every, spec.recall)
@@ -131,7 +146,7 @@ class PredictionScorer:
     )
     # One graph for every length.
     self._predict = tf.function(
-      self._predict_segment,
+      functools.partial(_predict, predictor),
       input_signature=[
         rollouts.batch_spec(),
         tf.nest.map_structure(
@@ -142,13 +157,13 @@ class PredictionScorer:
       autograph=False,
     )
 
-  def _predict_segment(self, segment, state):
-    """Scores, logits and last state of a segment."""
-    logits, state, _ = self._predictor(rollouts.model_inputs(segment), state)
-    targets = rollouts.model_targets(segment)
-    counted = rollouts.counted(segment)
-    sums = sum_scores(logits, targets, counted, self._predictor.loss)
-    return sums, logits, state
+  def fewer(self, num_rollouts: int) -> 'PredictionScorer':
+    """Returns a scorer of the first rollouts, which shares the graph."""
+    scorer = PredictionScorer(
+      self._predictor, self._table, self._spec, num_rollouts
+    )
+    scorer._predict = self._predict
+    return scorer
 
   def _segments(
     self, batch: rollouts.RolloutBatch

@@ -26,26 +26,31 @@ _EVALUATION = dict(num_rollouts=12, num_sequences=3, rollout_length=15)
 
 
 class EvaluatedRunTest(tf.test.TestCase):
-  """Which traces a run has."""
+  """Which traces a run has; all of one model, whose graph is made once."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.enterClassContext(
+      mock.patch.object(unroll, 'can_compile', return_value=False)
+    )
+    cls._model = model_lib.SpritePredictor(
+      dataclasses.replace(_TRAINING, seed=1)
+    )
 
   def setUp(self):
     super().setUp()
-    self.enter_context(
-      mock.patch.object(unroll, 'can_compile', return_value=False)
-    )
     self._lines = []
 
-  def _run(self, folder=None, training_config=_TRAINING, **changes):
+  def _run(self, folder=None, **changes):
     config = config_lib.EvaluationConfig(**{**_EVALUATION, **changes})
     task = tasks.get(tasks.NEXT_SPRITE)
-    model = model_lib.SpritePredictor(
-      dataclasses.replace(training_config, seed=1)
-    )
+    model = self._model
     return evaluated_run.EvaluatedRun(
       model_dir=folder or self.get_temp_dir(),
       task=task,
-      trained=tasks.TrainedModel(training_config, model, model.core, 7),
-      evaluation=task.evaluation_of(training_config, config),
+      trained=tasks.TrainedModel(_TRAINING, model, model.core, 7),
+      evaluation=task.evaluation_of(_TRAINING, config),
       table=testing_data.rendered_table(),
       console=progress.as_console(self._lines.append),
     )
@@ -54,10 +59,10 @@ class EvaluatedRunTest(tf.test.TestCase):
     run = self._run()
     split = rollouts.RolloutRange(run.spec(), 0, 2)
     traces = run.traces(
-      evaluated_run.TraceRequest('probe', dict(test=split), ('usage',))
+      evaluated_run.TraceRequest('probe', dict(test=split), ('memory',))
     )
     self.assertEndsWith(traces.path, '/probe_2x15_seed0_update7')
-    self.assertEqual(traces.widths, {'usage': 5})
+    self.assertEqual(traces.widths, {'memory': 20})
     self.assertEqual(traces.metadata['num_updates'], 7)
     self.assertEqual(
       traces.metadata['model_fingerprint'],
@@ -68,7 +73,7 @@ class EvaluatedRunTest(tf.test.TestCase):
     def traces(run):
       split = rollouts.RolloutRange(run.spec(), 0, 2)
       return run.traces(
-        evaluated_run.TraceRequest('probe', dict(test=split), ('usage',))
+        evaluated_run.TraceRequest('probe', dict(test=split), ('memory',))
       )
 
     usual, confined = self._run(), self._run(varying=('scale', 'x_position'))
@@ -122,7 +127,7 @@ class EvaluatedRunTest(tf.test.TestCase):
     )
 
   def test_space_is_told_for_all_before_any_is_written(self):
-    run = self._run(num_isolated=0)
+    run = self._run(num_isolated=0, export=('memory',))
     requests = [*run.for_probe().all(), run.for_mutual_information(['memory'])]
     traces = os.path.join(run.folder, 'traces')
     usage = mock.Mock(free=10**9)
@@ -140,7 +145,8 @@ class EvaluatedRunTest(tf.test.TestCase):
       run.check_space(requests)
       self.assertEmpty(self._lines)
       # In another folder, all traces are missing.
-      other = self._run(os.path.join(self.get_temp_dir(), 'other'))
+      folder = os.path.join(self.get_temp_dir(), 'other')
+      other = self._run(folder, num_isolated=0, export=('memory',))
       usage.free = needed
       other.check_space(requests)
       usage.free = needed - 1

@@ -20,24 +20,15 @@ from dnc import tasks
 from dnc import unroll
 from dnc.config import runs
 from dnc.dsprites import latents
-from dnc.next_sprite import training
 from dnc.system import errors
 from dnc.traces import reading
 from dnc.training import checkpoints
 from tests.analysis.pooling import examples as pooling_examples
 from tests.support import testing_data
+from tests.support import training_runs
 
-_SMALL = dict(
-  hidden_size=8,
-  num_epochs=1,
-  rollouts_per_epoch=4,
-  min_length=20,
-  max_length=30,
-  batch_size=2,
-  tbptt_length=10,
-)
 _TRAINING = config_lib.TrainingConfig(
-  **_SMALL,
+  hidden_size=8,
   memory_size=5,
   word_size=4,
   varying=('scale', 'y_position'),
@@ -52,6 +43,10 @@ _EVALUATION = dict(
   num_isolated=3,
   num_untrained=3,
   num_lesioned=5,
+  offsets=(-1, 0),
+  lags=(-1, 0),
+  lesion_step=0,
+  reset_interval=14,
   num_intervened=2,
 )
 
@@ -71,8 +66,7 @@ class ConfinedTest(tf.test.TestCase):
     )
     folder = cls.enterClassContext(tempfile.TemporaryDirectory())
     cls._model_dir = os.path.join(folder, 'run')
-    data_dir = testing_data.data_dir()
-    training.train(_TRAINING, cls._model_dir, data_dir, log=lambda line: None)
+    training_runs.make_restorable(_TRAINING, cls._model_dir)
     cls._found, cls._lines = cls._evaluate()
     # Later evaluations overwrite these files.
     cls._texts = {}
@@ -146,8 +140,8 @@ class ConfinedTest(tf.test.TestCase):
     self.assertNotRegex(text, r'\bnan\b|\binf\b')
     row = '| predicting the mean (exact)'
     rows = [x for x in text.splitlines() if x.startswith(row)]
-    # Two splits, four offsets, two probes.
-    self.assertLen(rows, 16)
+    # Two splits, two offsets, two probes.
+    self.assertLen(rows, 8)
     for row in rows:
       cells = [cell.strip() for cell in row.strip('|').split('|')]
       self.assertEqual([cells[1], cells[4]], ['does not vary'] * 2)
@@ -248,11 +242,18 @@ class ConfinedTest(tf.test.TestCase):
     self.assertIn('loss, image hidden', self._texts['lesion.md'])
     self.assertIn('shown once in 3 steps only', self._texts['report.md'])
 
-  def test_fewer_representations_read_the_same_traces(self):
+  def test_fewer_representations_and_locations_read_the_same_traces(self):
     found, lines = self._evaluate(
-      tests=('probe',), representations=('read_words',), num_isolated=0
+      tests=('probe', 'mi'),
+      representations=('read_words',),
+      num_isolated=0,
+      num_untrained=1,
+      locations=(7, 2),
+      lags=(0, 3),
     )
     self.assertRegex(lines, 'traces: reading .*/probe_varying')
+    self.assertRegex(lines, 'traces: reading .*/mi_fixed')
+    self.assertNotIn('writing', lines)
     self.assertEqual(list(found['probe'].untrained.compared), ['read_words'])
     self.assertNotIn('memory', found['probe'].widths)
     for split, scores in found['probe'].scores.items():
@@ -264,43 +265,27 @@ class ConfinedTest(tf.test.TestCase):
       self.assertAllClose(
         scores['read_words'][0]['scale']['r2'], before[0]['scale']['r2']
       )
-
-  def test_chosen_locations_and_lags(self):
-    found, lines = self._evaluate(
-      tests=('mi',), locations=(7, 2), lags=(0, 3), num_rollouts=12
-    )
-    self.assertIn('traces: reading', lines)
     self.assertEqual(list(found['mi']), ['memory'])
     self.assertEqual(found['mi']['memory'].scores.shape, (2, 2))
     self.assertEqual(found['mi']['memory'].lags, (0, 3))
-    with self.assertRaisesRegex(
-      errors.UsageError, '--locations=20: must be in 0 to 19'
-    ):
-      self._evaluate(tests=('mi',), locations=(20,))
 
-  def test_lesions_of_the_same_rollouts(self):
+  def test_locations_that_the_memory_does_not_have(self):
+    with self.assertRaisesRegex(
+      errors.UsageError, '--locations=0,20: must be in 0 to 19'
+    ):
+      self._evaluate(tests=('mi',), locations=(0, 20))
+
+  def test_lesions_as_asked_for(self):
     result, data = self._found['lesion'], self._json('lesion.json')
     self.assertEqual((result.num_sequences, result.num_steps), (5, 15))
-    self.assertEqual((result.lesion_step, result.reset_interval), (7, 10))
+    self.assertEqual((result.lesion_step, result.reset_interval), (0, 14))
     self.assertEqual(data['config']['evaluation']['num_lesioned'], 5)
     self.assertIn('model_fingerprint', data['config'])
     self.assertAllClose(
       data['scores']['no_link']['loss'], result.scores['no_link']['loss']
     )
     self.assertIn(data['verdict'], self._lines)
-    self.assertIn('| memory reset every 10 steps', self._texts['lesion.md'])
-    found, _ = self._evaluate(
-      tests=('lesion',), num_lesioned=3, lesion_step=0, reset_interval=14
-    )
-    self.assertEqual(set(found), {'prediction', 'lesion'})
-    again = found['lesion']
-    self.assertEqual((again.lesion_step, again.reset_interval), (0, 14))
-    for metric in ('loss', 'iou'):
-      np.testing.assert_allclose(
-        again.scores['intact'][metric],
-        result.scores['intact'][metric][:3],
-        rtol=1e-5,
-      )
+    self.assertIn('| memory reset every 14 steps', self._texts['lesion.md'])
 
   def test_interventions_on_what_varies(self):
     result, data = self._found['intervention'], self._json('intervention.json')
@@ -314,8 +299,10 @@ class ConfinedTest(tf.test.TestCase):
 class WithoutMemoryTest(tf.test.TestCase):
   """A core without a memory: only its controller can be probed.
 
-  It has learned to recall what was shown two steps before.
+  It recalls what was shown two steps before.
   """
+
+  _FEWER = dict(num_seeds=1, num_isolated=0, num_untrained=1)
 
   @classmethod
   def setUpClass(cls):
@@ -323,16 +310,14 @@ class WithoutMemoryTest(tf.test.TestCase):
     folder = cls.enterClassContext(tempfile.TemporaryDirectory())
     cls._model_dir = os.path.join(folder, 'run')
     config = config_lib.TrainingConfig(
-      **_SMALL, core='lstm', loss='mean_squared_error', recall=2
+      hidden_size=8, core='lstm', loss='mean_squared_error', recall=2
     )
-    training.train(
-      config, cls._model_dir, testing_data.data_dir(), log=lambda line: None
-    )
+    training_runs.make_restorable(config, cls._model_dir, 'best_00000008')
 
   def _evaluate(self, **changes):
     lines = []
     config = config_lib.EvaluationConfig(
-      **{**_EVALUATION, 'num_isolated': 0, **changes}
+      **{**_EVALUATION, **self._FEWER, **changes}
     )
     found = experiment.evaluate(
       self._model_dir,
@@ -367,8 +352,8 @@ class WithoutMemoryTest(tf.test.TestCase):
     self.assertIn('the memory: a control.', text)
     self.assertIn('shown 2\nsteps before instead', text)
     self.assertIn('### t-2, the sprite to be predicted: ', text)
-    self.assertEqual(found['probe'].offsets, (-1, 0, 5, 10, 2))
-    self.assertEqual(found['mi']['action'].lags, (-1, 0, 5, 10, 2))
+    self.assertEqual(found['probe'].offsets, (-1, 0, 2))
+    self.assertEqual(found['mi']['action'].lags, (-1, 0, 2))
     # It is always asked for what is no longer shown.
     self.assertEmpty(found['probe'].parts)
     self.assertIn('can the latents be read from its state?', text)

@@ -10,7 +10,11 @@ import tensorflow as tf
 
 from dnc import config as config_lib
 from dnc.config import runs
+from dnc.next_sprite import model
 from dnc.system import paths
+from dnc.training import checkpoints
+from dnc.training import tally as tally_lib
+from tests.support import cores
 
 # A model of a few units, trained for a few updates.
 CONFIG = config_lib.TrainingConfig(
@@ -34,6 +38,29 @@ LSTM = dataclasses.replace(
 
 # Depends on the clock.
 _NOT_COMPARED = 'steps_per_second'
+
+
+def make_restorable(
+  config: config_lib.TrainingConfig, model_dir: str, name: str = '00000008'
+) -> None:
+  """Makes a run to evaluate without its training, whose graphs take seconds.
+
+  Args:
+    config: the run; its weights are random.
+    model_dir: its folder.
+    name: of its only checkpoint.
+  """
+  os.makedirs(model_dir)
+  runs.save(config, model_dir)
+  predictor, tally = model.SpritePredictor(config), tally_lib.Tally()
+  cores.randomise(predictor, 0.3)
+  tally.num_updates.assign(8)
+  checkpoints.write(
+    os.path.join(model_dir, runs.CHECKPOINT_DIR, name),
+    tf.train.Checkpoint(
+      run_name=tf.Variable(config.name()), predictor=predictor, tally=tally
+    ),
+  )
 
 
 def _newest(model_dir: str) -> tuple[str, dict[str, np.ndarray]]:
