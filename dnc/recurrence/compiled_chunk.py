@@ -38,13 +38,22 @@ class Chunk:
     self._access = compiled_access.CompiledMemoryAccess(**sizes)
     self._clip_value = clip_value
     self._record = record
-    self.forward, self.forward_keeping, self.backward, self.reverse = (
+    # `forward_keeping` and `backward` call the first two, not their methods:
+    # what both need is traced once.
+    (
+      self.states,
+      self.reverse,
+      self.forward,
+      self.forward_keeping,
+      self.backward,
+    ) = (
       tf.function(method, jit_compile=True, autograph=False)
       for method in (
+        self._states,
+        self._reverse,
         self._forward,
         self._forward_keeping,
         self._backward,
-        self._reverse,
       )
     )
 
@@ -90,7 +99,7 @@ class Chunk:
 
   def _forward_keeping(self, projected, num_steps, steps_left, state, weights):
     """Returns what `_forward` does, and what `_reverse` needs."""
-    states, inner = self._states(
+    states, inner = self.states(
       projected, num_steps, steps_left, self._fold(state), weights
     )
     after = tf.nest.map_structure(
@@ -142,10 +151,10 @@ class Chunk:
     d_kept,
   ):
     """The gradient of `_forward`; returns what `_reverse` does."""
-    states = self._states(
+    states = self.states(
       projected, num_steps, steps_left, self._fold(state), weights
     )
-    return self._reverse(
+    return self.reverse(
       states, num_steps, steps_left, transposed, d_state, d_kept
     )
 

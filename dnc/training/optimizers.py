@@ -10,6 +10,7 @@ updates its own copies, which stay equal as long as the gradients are equal.
 """
 
 from collections.abc import Sequence
+import functools
 
 import sonnet as snt
 import tensorflow as tf
@@ -51,16 +52,13 @@ class Adam(_Fused, snt.optimizers.Adam):
   def _apply(self, updates, parameters):
     step = self.step.read_value() + 1
     tf.raw_ops.AssignVariableOp(resource=self.step.handle, value=step)
-    for update, parameter, m, v in zip(updates, parameters, self.m, self.v):
-      if update is None:
-        continue
-      dtype = parameter.dtype
+
+    # Once, not once a parameter: each operation takes a while to trace.
+    @functools.cache
+    def numbers(dtype):
       beta1, beta2 = tf.cast(self.beta1, dtype), tf.cast(self.beta2, dtype)
       beta2_power = beta2 ** tf.cast(step, dtype)
-      tf.raw_ops.ResourceApplyAdam(
-        var=parameter.handle,
-        m=m.handle,
-        v=v.handle,
+      return dict(
         beta1_power=beta1 ** tf.cast(step, dtype),
         beta2_power=beta2_power,
         lr=tf.cast(self.learning_rate, dtype),
@@ -69,7 +67,17 @@ class Adam(_Fused, snt.optimizers.Adam):
         # TensorFlow adds epsilon before it corrects v for bias; Sonnet and the
         # paper add it after.
         epsilon=tf.cast(self.epsilon, dtype) * tf.sqrt(1 - beta2_power),
+      )
+
+    for update, parameter, m, v in zip(updates, parameters, self.m, self.v):
+      if update is None:
+        continue
+      tf.raw_ops.ResourceApplyAdam(
+        var=parameter.handle,
+        m=m.handle,
+        v=v.handle,
         grad=update,
+        **numbers(parameter.dtype),
       )
 
 
@@ -79,21 +87,27 @@ class RMSProp(_Fused, snt.optimizers.RMSProp):
   def _apply(self, updates, parameters):
     if self.centered:
       raise ValueError("centred RMSProp is not supported; use Sonnet's")
+
+    @functools.cache
+    def numbers(dtype):
+      return dict(
+        lr=tf.cast(self.learning_rate, dtype),
+        rho=tf.cast(self.decay, dtype),
+        momentum=tf.cast(self.momentum, dtype),
+        epsilon=tf.cast(self.epsilon, dtype),
+      )
+
     for update, parameter, mom, ms in zip(
       updates, parameters, self.mom, self.ms
     ):
       if update is None:
         continue
-      dtype = parameter.dtype
       tf.raw_ops.ResourceApplyRMSProp(
         var=parameter.handle,
         ms=ms.handle,
         mom=mom.handle,
-        lr=tf.cast(self.learning_rate, dtype),
-        rho=tf.cast(self.decay, dtype),
-        momentum=tf.cast(self.momentum, dtype),
-        epsilon=tf.cast(self.epsilon, dtype),
         grad=update,
+        **numbers(parameter.dtype),
       )
 
 

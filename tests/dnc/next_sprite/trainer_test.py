@@ -16,7 +16,10 @@ from dnc.next_sprite import trainer as trainer_lib
 from tests.support import testing_data
 from tests.support import training_runs
 
-_CONFIG = training_runs.CONFIG
+# Enough units and epochs to learn, so that one graph with a memory serves all.
+_CONFIG = dataclasses.replace(
+  training_runs.CONFIG, hidden_size=64, num_epochs=60
+)
 
 # Settings that a core without a memory lacks must have their defaults.
 _NO_MEMORY = dict(memory_size=16, word_size=16, num_read_heads=4)
@@ -47,6 +50,14 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
     for variable, value in zip(trainer.variables, initial, strict=True):
       variable.assign(value)
     return trainer
+
+  def _update_only_the_state(self, trainer, batch):
+    """Makes an update, and takes back what the weights learned."""
+    before = [v.numpy() for v in trainer.learned_variables]
+    metrics = trainer.update(batch)
+    for variable, value in zip(trainer.learned_variables, before):
+      variable.assign(value)
+    return metrics
 
   def _batch(self, indices, config=_CONFIG):
     spec = rollouts.training_spec(config, 'train')
@@ -87,8 +98,9 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(*results, rtol=0, atol=0)
 
   def test_filler_rollouts_count_for_nothing(self):
-    filled = self._trainer().update(self._batch([0, -1]))
-    alone = self._trainer(batch_size=1).update(self._batch([0]))
+    settings = dict(core='lstm', **_NO_MEMORY)
+    filled = self._trainer(**settings).update(self._batch([0, -1]))
+    alone = self._trainer(batch_size=1, **settings).update(self._batch([0]))
     self.assertAllClose(filled['loss'], alone['loss'])
     self.assertAllClose(filled['grad_norm'], alone['grad_norm'])
     self.assertAllEqual(filled['num_steps'], 8)
@@ -96,10 +108,10 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
   def test_state_is_carried_over_between_segments(self):
     batch = self._batch([0, 1])
     end = int(batch.length.max())
-    trainer = self._trainer(learning_rate=1e-30, final_learning_rate=1e-30)
+    trainer = self._trainer()
     losses, steps = [], []
     while not trainer.num_batches.numpy():
-      metrics = trainer.update(batch)
+      metrics = self._update_only_the_state(trainer, batch)
       losses.append(metrics['loss'] * metrics['num_steps'])
       steps.append(int(metrics['num_steps']))
     self.assertLen(steps, -(-end // 8))
@@ -119,8 +131,8 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
     config = dataclasses.replace(_CONFIG, recall=3)
     batch = self._batch([0, 1], config)
     # Only the data differ, so the graph is that of the post's task.
-    trainer = self._trainer(learning_rate=1e-30, final_learning_rate=1e-30)
-    metrics = trainer.update(batch)
+    trainer = self._trainer()
+    metrics = self._update_only_the_state(trainer, batch)
     self.assertAllEqual(metrics['num_steps'], 2 * (8 - 3))
     predictor = trainer.predictor
     segment = rollouts.segment(batch, 0, 8)
@@ -148,26 +160,27 @@ class TrainerTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(trainer.update_graph.experimental_get_tracing_count(), 1)
 
   def test_learning_rate_falls_from_first_batch_to_last(self):
-    trainer = self._trainer()
+    trainer = self._trainer(core='lstm', **_NO_MEMORY, num_epochs=2)
+    batch = self._batch([0, 1])
     rates = []
-    for _ in range(_CONFIG.num_batches):
+    for _ in range(2 * 3):
       finished = False
       while not finished:
-        finished = trainer.update(self._batch([0, 1]))['finished']
+        finished = trainer.update(batch)['finished']
       rates.append(float(trainer.learning_rate))
     self.assertLen(rates, 2 * 3)
     self.assertAllClose(rates, np.linspace(5e-3, 1e-4, 6), rtol=1e-5)
 
   def _short(self, **changes):
     """A batch of short rollouts, and a trainer that can memorise it."""
-    changes = dict(min_length=10, max_length=10, **changes)
-    batch = self._batch([0, 1], dataclasses.replace(_CONFIG, **changes))
-    return batch, self._trainer(
-      hidden_size=64, tbptt_length=0, num_epochs=60, **changes
-    )
+    lengths = dict(min_length=10, max_length=10)
+    batch = self._batch([0, 1], dataclasses.replace(_CONFIG, **lengths))
+    return batch, self._trainer(tbptt_length=0, **changes)
 
   def test_learns(self):
-    batch, trainer = self._short()
+    # The first 8 steps alone, all of an update.
+    config = dataclasses.replace(_CONFIG, min_length=8, max_length=8)
+    batch, trainer = self._batch([0, 1], config), self._trainer()
     losses = [float(trainer.update(batch)['loss']) for _ in range(60)]
     self.assertLess(losses[-1], losses[0] / 2)
 

@@ -22,7 +22,9 @@ def _train(optimizer, num_updates=12):
     tf.Variable(tf.ones([4, 3], tf.float64)),
     tf.Variable(tf.ones([5], tf.float64)),
   ]
-  apply = tf.function(lambda updates: optimizer.apply(updates, variables))
+  apply = tf.function(
+    lambda updates: optimizer.apply(updates, variables), autograph=False
+  )
   for number in range(num_updates):
     apply(_gradients(number))
   return variables
@@ -71,7 +73,9 @@ class OptimizersTest(tf.test.TestCase, parameterized.TestCase):
     rate = tf.Variable(0.5)
     optimizer = optimizers.Adam(rate)
     weight = tf.Variable([1.0])
-    apply = tf.function(lambda: optimizer.apply([tf.ones([1])], [weight]))
+    apply = tf.function(
+      lambda: optimizer.apply([tf.ones([1])], [weight]), autograph=False
+    )
     apply()
     self.assertAllClose(weight, [0.5])
     rate.assign(0.0)
