@@ -1,8 +1,8 @@
 """Compares scores of the same sequences with and without a lesion."""
 
-from collections.abc import Iterator
 from collections.abc import Sequence
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -36,13 +36,19 @@ class Comparison:
   share_interval: statistics.Interval | None
 
 
-def resamples(
-  size: int, seed: int, number: int = NUM_RESAMPLES
-) -> Iterator[np.ndarray]:
-  """Yields how often each sequence is drawn, int `[size]`, per resample."""
+# Cached, because most scores are of the same sequences.
+@functools.lru_cache(maxsize=2)
+def resamples(size: int, seed: int, number: int = NUM_RESAMPLES) -> np.ndarray:
+  """Returns how often each sequence is drawn: int64 `[number, size]`.
+
+  Do not write to it.
+  """
   rng = np.random.default_rng(seed)
-  for _ in range(number):
-    yield np.bincount(rng.integers(size, size=size), minlength=size)
+  drawn = [
+    np.bincount(rng.integers(size, size=size), minlength=size)
+    for _ in range(number)
+  ]
+  return np.reshape(drawn, [number, size])
 
 
 def compare(

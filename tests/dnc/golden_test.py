@@ -133,16 +133,15 @@ class GoldenTest(tf.test.TestCase, parameterized.TestCase):
     ('dnc_b', True),
     ('dnc_i', True),
   )
-  def test_over_time_in_a_graph(self, name, compiled):
+  def test_over_time(self, name, compiled):
     golden = golden_lib.Golden(name)
     core = golden.core(tf.float64)
-    unrolled = tf.function(
-      lambda *sequence: unroll.unroll(core, *sequence, compiled=compiled),
-      autograph=False,
-    )
-    outputs, state, _ = unrolled(
+    # Without a graph, whose making would take longest; unroll_test has one.
+    outputs, state, _ = unroll.unroll(
+      core,
       tf.constant(golden.arrays['inputs'], tf.float64),
       golden.initial_state(core, tf.float64),
+      compiled=compiled,
     )
     self.assertAllClose(
       outputs, golden.arrays['f64.outputs'], rtol=0, atol=1e-12

@@ -25,6 +25,10 @@ _BATCH = 3
 _unroll = functools.partial(unroll.unroll, compiled=False)
 
 
+# Nobody changes it.
+_core = functools.cache(cores.make_dnc)
+
+
 def _inputs(num_steps, batch_size=_BATCH):
   return cores.normal([num_steps, batch_size, cores.INPUT_SIZE], 0)
 
@@ -40,7 +44,7 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(tf.reduce_max(tf.abs(outputs)), 0.3)
 
   def test_sequence_length_of_any_kind(self):
-    core = cores.make_dnc()
+    core = _core()
     inputs, state = _inputs(6), core.initial_state(_BATCH)
     expected = snt.dynamic_unroll(core, inputs, state, tf.constant([6, 2, 0]))
     for length in (
@@ -76,7 +80,7 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
       self.assertAllClose(actual[0], expected[0])
       tf.nest.map_structure(self.assertAllClose, actual[1], expected[1])
 
-  @parameterized.parameters(cores.make_dnc, _make_lstm)
+  @parameterized.parameters(_core, _make_lstm)
   def test_no_sequence_or_no_step(self, make_core):
     core = make_core()
     for num_steps, batch_size in ((3, 0), (0, 2), (0, 0)):
@@ -95,7 +99,7 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(gradient, tf.zeros_like(gradient))
 
   def test_no_sequence_compiled(self):
-    core = cores.make_dnc()
+    core = _core()
     state = core.initial_state(0)
     outputs, last, _ = unroll.unroll(core, _inputs(3, 0), state, compiled=True)
     self.assertEqual(outputs.shape, (3, 0, 5))
@@ -135,7 +139,7 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
     (dict(length=[2, 1]), r'sequence_length has shape \(2,\): must have \(3,'),
   )
   def test_what_does_not_fit_is_named(self, change, message):
-    core = cores.make_dnc()
+    core = _core()
     state = core.initial_state(_BATCH, change.get('dtype'))
     state = change.get('state', state)
     inputs = change.get('inputs', _inputs(2))
@@ -148,17 +152,19 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
     core = dnc.DNC(dict(memory_size=2, word_size=2), dict(hidden_size=2), 1)
     spec = tf.TensorSpec([None, _BATCH, None], tf.float32)
     function = tf.function(
-      lambda x: _unroll(core, x, core.initial_state(_BATCH)), [spec]
+      lambda x: _unroll(core, x, core.initial_state(_BATCH)),
+      [spec],
+      autograph=False,
     )
     with self.assertRaisesRegex(ValueError, 'its size must be known'):
       function(tf.zeros([2, _BATCH, 7]))
 
   def test_a_state_of_another_core_is_refused(self):
     with self.assertRaisesRegex(ValueError, 'has 2 tensors: must have 9'):
-      _unroll(cores.make_dnc(), _inputs(2), _make_lstm().initial_state(_BATCH))
+      _unroll(_core(), _inputs(2), _make_lstm().initial_state(_BATCH))
 
   def test_unknown_time_and_batch_take_one_graph(self):
-    core = cores.make_dnc()
+    core = _core()
     traces = []
 
     @tf.function(
@@ -201,7 +207,7 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
       unroll.unroll(core, tf.ones([2, 1, 5]), core.initial_state(1))
 
   def test_refuses_to_compile_another_access(self):
-    lesioned = lesions.LesionedDNC(cores.make_dnc(), 'no_usage')
+    lesioned = lesions.LesionedDNC(_core(), 'no_usage')
     state = lesioned.initial_state(_BATCH)
     with self.assertRaisesRegex(ValueError, 'no compiled form of Lesioned'):
       unroll.unroll(lesioned, _inputs(2), state, compiled=True)
@@ -218,7 +224,7 @@ class CanCompileTest(tf.test.TestCase):
       self.assertTrue(unroll.can_compile())
 
   def test_without_xla_falls_back_and_says_so_once(self):
-    core = cores.make_dnc()
+    core = _core()
     inputs, state = _inputs(2), core.initial_state(_BATCH)
     error = tf.errors.UnimplementedError(None, None, 'no XLA\nhere')
     function = tf.function

@@ -1,6 +1,10 @@
-"""Tests of the intact and the lesioned models against a loop of core calls."""
+"""Tests of the intact and the lesioned models against a loop of core calls.
 
-from absl.testing import parameterized
+Making their graphs takes most of the time, so the tests share them.
+"""
+
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -8,7 +12,6 @@ from analysis.lesion import side_by_side
 from dnc import dnc
 from dnc import lesions
 from tests.support import cores
-from tests.support import lesioned_outputs
 
 _STEPS = 16
 _BATCH = 3
@@ -16,8 +19,13 @@ _STEP = 8
 _INTERVAL = 2
 
 
-def _inputs(dtype=tf.float64):
-  return cores.normal([_STEPS, _BATCH, cores.INPUT_SIZE], 99, dtype)
+def _inputs():
+  return cores.normal([_STEPS, _BATCH, cores.INPUT_SIZE], 99)
+
+
+@functools.cache
+def _step_of(core):
+  return tf.function(core.__call__, autograph=False)
 
 
 def _loop(core, inputs, words=None, edit=None, core_at=None):
@@ -38,7 +46,7 @@ def _loop(core, inputs, words=None, edit=None, core_at=None):
   for t in range(len(inputs)):
     if edit is not None:
       state = state._replace(access_state=edit(t, state.access_state))
-    output, state = (core_at(t) if core_at else core)(inputs[t], state)
+    output, state = _step_of(core_at(t) if core_at else core)(inputs[t], state)
     if words is not None:
       state = state._replace(access_output=words[t])
       hidden = state.controller_state.hidden
@@ -149,16 +157,36 @@ def _expected(core, inputs, **sizes):
   )
 
 
-class SideBySideTest(tf.test.TestCase, parameterized.TestCase):
-  @parameterized.parameters(
-    dict(num_writes=1), dict(num_writes=3, clip_value=0.3)
-  )
-  def test_each_is_what_it_says(self, **sizes):
-    core = cores.make_dnc(**sizes)
-    inputs = _inputs()
-    expected = _expected(core, inputs, **sizes)
+class SideBySideTest(tf.test.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls._sizes = dict(num_writes=3, clip_value=0.3)
+    cls._core = cores.make_dnc(**cls._sizes)
     # The memory is frozen halfway.
-    found = lesioned_outputs.outputs(core, inputs, reset_interval=_INTERVAL)
+    cls._models = side_by_side.SideBySide(
+      cls._core, cores.INPUT_SIZE, _STEP, _INTERVAL
+    )
+    cls._mean_words = cls._mean_words_of(cls._models)
+    cls._found = cls._outputs_of(cls._models, cls._mean_words)
+
+  @classmethod
+  def _mean_words_of(cls, models):
+    states = models.initial_states(_BATCH)
+    words, _ = models.read_words(_inputs(), states[lesions.INTACT])
+    return tf.reduce_mean(words, axis=[0, 1])
+
+  @classmethod
+  def _outputs_of(cls, models, mean_words):
+    states = models.initial_states(_BATCH)
+    return {
+      name: outputs.numpy()
+      for name, outputs, _ in models.unroll(_inputs(), states, mean_words)
+    }
+
+  def test_each_is_what_it_says(self):
+    found = self._found
+    expected = _expected(self._core, _inputs(), **self._sizes)
     self.assertEqual(list(found), [lesions.INTACT, *lesions.NAMES])
     for name in found:
       with self.subTest(name):
@@ -173,40 +201,35 @@ class SideBySideTest(tf.test.TestCase, parameterized.TestCase):
       np.testing.assert_array_equal(
         found[name][:start], found[lesions.INTACT][:start]
       )
-    if 'clip_value' in sizes:
-      for outputs in found.values():
-        self.assertAllClose(np.abs(outputs).max(), sizes['clip_value'])
+    for outputs in found.values():
+      self.assertAllClose(np.abs(outputs).max(), self._sizes['clip_value'])
 
   def test_segments_make_no_difference(self):
-    core, inputs = cores.make_dnc(), _inputs()
-    models = side_by_side.SideBySide(core, cores.INPUT_SIZE, _STEP, _INTERVAL)
-    states = models.initial_states(_BATCH)
-    words, _ = models.read_words(inputs, states[lesions.INTACT])
-    mean_words = tf.reduce_mean(words, axis=[0, 1])
-    whole = {
-      name: outputs
-      for name, outputs, _ in models.unroll(inputs, states, mean_words)
-    }
-    parts = {name: [] for name in whole}
+    states = self._models.initial_states(_BATCH)
+    parts = {name: [] for name in self._found}
     # Segments end before the freezing, at a reset, and between resets.
     for start, end in ((0, 3), (3, 4), (4, 10), (10, _STEPS)):
-      for name, outputs, state in models.unroll(
-        inputs[start:end], states, mean_words
+      for name, outputs, state in self._models.unroll(
+        _inputs()[start:end], states, self._mean_words
       ):
         states[name] = state
         parts[name].append(outputs)
-    for name, outputs in whole.items():
+    for name, outputs in self._found.items():
       self.assertAllClose(np.concatenate(parts[name]), outputs, atol=1e-11)
 
   def test_a_core_that_ignores_its_words_is_not_changed_at_all(self):
-    core = cores.make_dnc(dtype=tf.float32)
-    gates, size = core.controller.input_to_hidden, cores.INPUT_SIZE
-    gates.assign(tf.concat([gates[:size], 0 * gates[size:]], 0))
-    layer = core.output_linear.w
-    layer.assign(tf.concat([layer[:8], 0 * layer[8:]], 0))
-    found = lesioned_outputs.outputs(
-      core, _inputs(tf.float32), _STEP, _INTERVAL
-    )
+    gates, size = self._core.controller.input_to_hidden, cores.INPUT_SIZE
+    layer = self._core.output_linear
+    for weights, number in ((gates, size), (layer.w, 8), (layer.b, None)):
+      before = weights.numpy()
+      self.addCleanup(weights.assign, before)
+      # Scaled, so that few outputs are clipped.
+      changed = np.zeros_like(before)
+      changed[:number] = 0.1 * before[:number]
+      weights.assign(changed)
+    mean_words = self._mean_words_of(self._models)
+    found = self._outputs_of(self._models, mean_words)
+    self.assertLess(np.mean(np.abs(found[lesions.INTACT]) == 0.3), 0.2)
     for outputs in found.values():
       np.testing.assert_array_equal(outputs, found[lesions.INTACT])
 

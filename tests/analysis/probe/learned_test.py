@@ -73,14 +73,29 @@ class CompareTest(parameterized.TestCase, tf.test.TestCase):
   ):
     draws = law(np.random.default_rng(3).standard_normal((2000, 6)))
     # A single comparison, for which there is nothing to correct.
-    one = [[0.0, np.nan], [np.nan, np.nan]]
-    share = np.mean(
-      [
-        _is_found(_compare(draw[0] + one, draw[1:, None, None] + one))
-        for draw in draws
-      ]
-    )
+    one = np.full([2, 2], np.nan)
+    one[0, 0] = 0.0
+    share = self._share_found(draws[:, :, np.newaxis, np.newaxis] + one)
     self.assertBetween(share, least, most)
+
+  def _share_found(self, draws):
+    """Returns in what share of draws `[draw, core, 2, 2]` the first is found.
+
+    The numbers are SciPy's, for all draws at once. They are the same as from
+    our function, which takes longer, in the draws where this is least certain.
+    """
+    compared = draws[:, :, np.isfinite(draws[0, 0])]
+    p_values = stats.ttest_ind(
+      compared[:, :1], compared[:, 1:], axis=1, alternative='greater'
+    ).pvalue
+    # By Holm's correction, the smallest of all decides.
+    least = p_values.shape[1] * p_values.min(axis=1)
+    is_found = least < learned._SIGNIFICANT
+    closest = np.argsort(np.abs(least - learned._SIGNIFICANT))[:20]
+    self.assertBetween(is_found[closest].sum(), 1, 19)
+    for draw, expected in zip(draws[closest], is_found[closest]):
+      self.assertEqual(_is_found(_compare(draw[0], draw[1:])), expected)
+    return is_found.mean()
 
   def test_many_labels_of_one_more_untrained_core(self):
     rng = np.random.default_rng(4)
@@ -88,8 +103,7 @@ class CompareTest(parameterized.TestCase, tf.test.TestCase):
     draws = rng.standard_normal((400, 6, 1, 1)) + rng.standard_normal(
       (400, 6, 2, 2)
     )
-    share = np.mean([_is_found(_compare(x[0], x[1:])) for x in draws])
-    self.assertBetween(share, 0.002, 0.045)
+    self.assertBetween(self._share_found(draws), 0.002, 0.045)
 
   def test_a_trained_core_is_found(self):
     for draw in np.random.default_rng(5).standard_normal((20, 6, 2, 2)):

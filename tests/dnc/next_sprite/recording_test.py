@@ -14,6 +14,7 @@ from dnc import unroll
 from dnc.next_sprite import model
 from dnc.next_sprite import recording
 from dnc.next_sprite import rollouts
+from dnc.next_sprite import scoring
 from dnc.system import errors
 from dnc.traces import shards
 from tests.support import random_traces
@@ -95,12 +96,14 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
       # Four rollouts a shard.
       mock.patch.object(recording, '_BATCH_SIZE', 4),
       mock.patch.object(shards, '_SHARD_BYTES', 1),
+      # More than one segment.
+      mock.patch.object(scoring, 'SEGMENT_LENGTH', 8),
     ):
       cls.enterClassContext(patch)
     cls._table = testing_data.rendered_table()
     cls._predictor = model.SpritePredictor(_CONFIG)
     cls._spec = rollouts.RolloutSpec(
-      seed=3, stream='evaluation', min_length=90, max_length=130
+      seed=3, stream='evaluation', min_length=14, max_length=20
     )
     cls._splits = dict(
       train=rollouts.RolloutRange(cls._spec, 0, 10),
@@ -224,7 +227,7 @@ class ExportTest(parameterized.TestCase, tf.test.TestCase):
     self._export()
     before = self._files()
     self.assertRegex(self.lines[0], 'traces: writing')
-    self.assertRegex(self.lines[1], 'traces: 13 rollouts x 9.* to 1.* steps: ')
+    self.assertRegex(self.lines[1], 'traces: 13 rollouts x 1. to [12]. steps: ')
     self.lines.clear()
     self._export()
     self.assertEqual(self.lines, [f'traces: reading {self.path}'])

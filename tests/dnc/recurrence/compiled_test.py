@@ -1,10 +1,11 @@
 """Tests that the compiled recurrence equals `snt.dynamic_unroll`.
 
 In float64, both sort slots of equal usage alike; testdata/golden/FORMAT.md says
-what float32 does to ties. Compiling takes most of the time, so the tests share
-cores of three sizes.
+what float32 does to ties. Compiling takes most of the time, so each test checks
+much with one core; a step of the reference takes long, so chunks are short.
 """
 
+import functools
 import os
 import subprocess
 import sys
@@ -21,7 +22,8 @@ import tests
 from tests.support import cores
 
 _BATCH = 4
-_K = compiled_chunk.CHUNK_STEPS
+_K = 5
+_in_short_chunks = mock.patch.object(compiled_chunk, 'CHUNK_STEPS', _K)
 _ANY_LENGTH = 'any_length'
 
 
@@ -63,6 +65,7 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
     for a, b in zip(actual, expected):
       self.assertAllClose(a, b, rtol=rtol, atol=atol)
 
+  @_in_short_chunks
   def any_length(self):
     """Runs in its own process for the test below."""
     core = cores.make_dnc(memory_size=9)
@@ -73,10 +76,7 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
         inputs = _inputs(num_steps)
         # Without a graph, whose making would take longest.
         expected = cores.with_gradients(
-          lambda *sequence: snt.dynamic_unroll(core, *sequence),
-          core,
-          inputs,
-          state,
+          functools.partial(snt.dynamic_unroll, core), core, inputs, state
         )
         self._assert_same(actual(inputs, state), expected)
 
@@ -100,50 +100,30 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
       with self.subTest(name=name):
         self.assertLen([x for x in modules if f'__{name}_' in x], 1)
 
-  def test_one_slot_unknown_batch_then_known_and_no_steps(self):
-    # Chunks traced for an unknown batch size are reused for known sizes.
+  def test_one_slot_and_no_steps(self):
     core = cores.make_dnc(memory_size=1)
-    inputs, state = _inputs(_K + 2), _carried(core)
-
-    def unroll_compiled(inputs, state, **way):
-      return cores.with_gradients(
-        lambda *sequence: _compiled(core, *sequence, **way), core, inputs, state
+    inputs, state = _inputs(2), _carried(core)
+    self._assert_same(
+      *(
+        cores.with_gradients(functools.partial(way, core), core, inputs, state)
+        for way in (_compiled, snt.dynamic_unroll)
       )
-
-    unknown = tf.function(
-      lambda *sequence: unroll_compiled(*sequence, keep_states=True),
-      input_signature=[
-        tf.TensorSpec([None, None, cores.INPUT_SIZE], tf.float64),
-        cores.batch_free_spec(state),
-      ],
-      autograph=False,
     )
-    half = tf.nest.map_structure(lambda x: x[:2], state)
-    arguments = inputs[:, :2], half
-    expected = cores.with_gradients(
-      lambda *sequence: snt.dynamic_unroll(core, *sequence), core, *arguments
-    )
-    self._assert_same(unknown(*arguments), expected)
-    outputs, last_state, _ = unknown(inputs[:0, :2], half)
-    self.assertEqual(outputs.shape, [0, 2, cores.OUTPUT_SIZE])
-    self._assert_same(last_state, half)
-    self._assert_same(_compiled(core, inputs[:0, :2], half)[1], half)
+    outputs, last_state, _ = _compiled(core, inputs[:0], state)
+    self.assertEqual(outputs.shape, [0, _BATCH, cores.OUTPUT_SIZE])
+    self._assert_same(last_state, state)
 
-    expected = snt.dynamic_unroll(core, inputs, state)
-    self._assert_same(tf.function(unroll_compiled)(inputs, state)[:2], expected)
-    # Eager.
-    self._assert_same(_compiled(core, inputs, state)[:2], expected)
-
+  @_in_short_chunks
   def test_write_heads_clipping_lengths_and_records(self):
     core = cores.make_dnc(num_writes=3, clip_value=0.3)
-    inputs, state = _inputs(_K + 5), _carried(core)
-    lengths = tf.constant([_K + 5, _K, 3, 0])
+    inputs, state = _inputs(_K + 2), _carried(core)
+    lengths = tf.constant([_K + 2, _K, 3, 0])
 
     def record(state):
       access = state.access_state
       return dict(link=access.linkage.link, usage=tf.square(access.usage))
 
-    def unroll_recorded(**way):
+    def unroll_recorded(inputs, state, lengths, **way):
       def with_recorded(inputs, state):
         outputs, last_state, recorded = unroll.unroll(
           core, inputs, state, lengths, record, **way
@@ -151,24 +131,54 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
         # So that the loss depends on what was recorded.
         return outputs, (last_state, recorded)
 
-      return tf.function(
-        lambda: cores.with_gradients(with_recorded, core, inputs, state),
-        autograph=False,
-      )()
+      return cores.with_gradients(with_recorded, core, inputs, state)
 
-    expected = unroll_recorded(compiled=False)
-    for keep_states in (False, True):
-      actual = unroll_recorded(compiled=True, keep_states=keep_states)
-      self._assert_same(actual, expected)
-    outputs, (last_state, _), _ = actual
+    keeping = functools.partial(
+      unroll_recorded, compiled=True, keep_states=True
+    )
+    # Chunks traced for an unknown batch size are reused for known sizes, and
+    # those compiled for two sequences are, by two processor cores, for four.
+    unknown = tf.function(
+      keeping,
+      input_signature=[
+        tf.TensorSpec([None, None, cores.INPUT_SIZE], tf.float64),
+        cores.batch_free_spec(state),
+        tf.TensorSpec([None], tf.int32),
+      ],
+      autograph=False,
+    )
+    half = tf.nest.map_structure(lambda x: x[1:3], state)
+    for num_steps in (_K + 2, 3 * _K - 2):
+      some = (
+        _inputs(num_steps)[:, 1:3],
+        half,
+        lengths[1:3] + num_steps - _K - 2,
+      )
+      # Without a graph, whose making would take longest.
+      self._assert_same(unknown(*some), unroll_recorded(*some, compiled=False))
+    # With zero steps, nothing is done.
+    outputs, (last_state, _), _ = unknown(inputs[:0, :2], half, [0, 0])
+    self.assertEqual(outputs.shape, [0, 2, cores.OUTPUT_SIZE])
+    self._assert_same(last_state, half)
+
+    arguments = inputs, state, lengths
+    expected = unroll_recorded(*arguments, compiled=False)
+    known = tf.function(keeping, autograph=False)
+    self._assert_same(known(*arguments), expected)
+    # Eager, and without the states.
+    self._assert_same(unroll_recorded(*arguments, compiled=True), expected)
+    outputs, (last_state, _), _ = expected
     self._assert_same(
       (outputs, last_state), snt.dynamic_unroll(core, inputs, state, lengths)
     )
     self.assertAllClose(tf.reduce_max(tf.abs(outputs)), 0.3)
 
+  @_in_short_chunks
   def test_within_a_function_that_xla_compiles(self):
     core = cores.make_dnc()
-    inputs, state = _inputs(_K + 2), _carried(core)
+    # One sequence is one part: XLA compiles each part again.
+    inputs = _inputs(_K + 2, batch_size=1)
+    state = tf.nest.map_structure(lambda x: x[:1], _carried(core))
 
     def gradient(way):
       with tf.GradientTape() as tape:
@@ -185,7 +195,7 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
   def test_float32_and_two_thousand_steps(self):
     dtype = tf.float32
     core = cores.make_dnc(5, 3, dtype=dtype, scale=0.5)
-    inputs, state = _inputs(_K + 2, dtype=dtype), _carried(core, dtype)
+    inputs, state = _inputs(27, dtype=dtype), _carried(core, dtype)
     function = _function(core, _compiled, dtype)
     *actual, gradients = function(inputs, state)
     *expected, expected_gradients = cores.with_gradients(

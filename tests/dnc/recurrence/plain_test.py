@@ -23,10 +23,16 @@ class PlainTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(
     dict(num_steps=1),
     dict(num_steps=5, num_writes=3, clip_value=0.3, is_carried=True),
-    dict(num_steps=6, sequence_length=[6, 2, 0]),
+    # In a graph, whose making takes longest.
+    dict(num_steps=6, sequence_length=[6, 2, 0], in_graph=True),
   )
   def test_is_dynamic_unroll(
-    self, num_steps, sequence_length=None, is_carried=False, **sizes
+    self,
+    num_steps,
+    sequence_length=None,
+    is_carried=False,
+    in_graph=False,
+    **sizes,
   ):
     core = cores.make_dnc(**sizes)
     inputs, state = _inputs(num_steps), core.initial_state(_BATCH)
@@ -43,8 +49,8 @@ class PlainTest(tf.test.TestCase, parameterized.TestCase):
         state,
       )
 
-    actual = tf.function(lambda: gradients(_unroll), autograph=False)()
-    # Without a graph: tracing so few steps takes longer than running them.
+    way = functools.partial(gradients, _unroll)
+    actual = tf.function(way, autograph=False)() if in_graph else way()
     expected = gradients(snt.dynamic_unroll)
     for a, b in zip(tf.nest.flatten(actual), tf.nest.flatten(expected)):
       self.assertAllClose(a, b, rtol=1e-9, atol=1e-11)

@@ -94,13 +94,15 @@ class MemoryTraceTest(tf.test.TestCase, parameterized.TestCase):
       self.assertAllClose(trace.usage[step], used * retention, atol=1e-5)
 
   def test_read_modes_are_backward_forward_content(self):
-    core = _core(num_writes=2)
+    core, tracer, _ = _traced(2)
     layer = core.access.interface['read_mode']
+    for variable in (layer.w, layer.b):
+      self.addCleanup(variable.assign, variable.numpy())
     layer.w.assign(tf.zeros_like(layer.w))
     shares = np.array([0.05, 0.1, 0.15, 0.3, 0.4])
     layer.b.assign(np.tile(np.log(shares), 3))
     inputs = _inputs(4)
-    trace = memory_trace.Tracer(core, _INPUT_SIZE)(inputs)
+    trace = tracer(inputs)
     self.assertAllClose(trace.read_mode, np.tile(shares, [4, 3, 1]))
     # Subtract the linked modes' shares from the last step's read weights.
     link, before = trace.link[-1], trace.read_weights[-2]
@@ -121,10 +123,11 @@ class MemoryTraceTest(tf.test.TestCase, parameterized.TestCase):
       self.assertAllClose(trace.memory, whole.memory[:num_steps], atol=1e-6)
 
   def test_uses_the_current_weights(self):
-    core = _core(1)
-    tracer = memory_trace.Tracer(core, _INPUT_SIZE)
+    core, tracer, _ = _traced(1)
     before = tracer(_inputs(3))
-    core.access.interface['write_gate'].b.assign([-100.0])
+    bias = core.access.interface['write_gate'].b
+    self.addCleanup(bias.assign, bias.numpy())
+    bias.assign([-100.0])
     after = tracer(_inputs(3))
     self.assertNotAllClose(before.memory, after.memory)
     self.assertAllClose(after.memory, np.zeros_like(after.memory))
