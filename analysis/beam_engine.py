@@ -4,11 +4,18 @@
   experiment.evaluate(model_dir, config, engine=engine)
 
 Each item of a stage (see `dnc.system.spreading`) is an element of a pipeline
-that does nothing else. Workers load the run by themselves, once a process, and
-leave what they find in files in the folder of the evaluation. These appear
-whole or not at all, and an item that has its file is not worked on again. So it
-does not matter how often or in which order a runner tries an element, or
-whether it loses a worker. The process that evaluates reads the files in the
+that does nothing else. Where a task needs what is found of others, it waits for
+these. Workers load the run by themselves, once a process, and leave what they
+find in files in the folder of the evaluation. These appear whole or not at all,
+and an item that has its file is not worked on again. So it does not matter how
+often or in which order a runner tries an element, or whether it loses a worker.
+
+Sums of parts are such files, too, which a later element adds up in the order of
+the parts. A `CombineFn` would add them up as they come: rounded otherwise each
+time, and what follows from rounded sums, such as a training, can differ by much
+more. It would also send each, up to hundreds of megabytes, through the runner.
+
+The process that evaluates reads the files in the
 order of the items. Its numbers are those that it would compute by itself.
 
 All workers must see the run's folder under the same path. The only module that
@@ -25,6 +32,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import itertools
 import logging
 import os
 import pickle
@@ -63,6 +71,9 @@ _TRIES = 2
 _SECONDS_BETWEEN_LOOKS = 0.5
 # How long a runner may take to end once all results are there.
 _SECONDS_TO_END = 10
+
+# Numbers of its level, its task and its item: a level needs the levels before.
+_Element = tuple[int, int, int]
 
 # One thread at a time works: TensorFlow has threads enough, and stages are for
 # one thread.
@@ -155,15 +166,15 @@ class BeamEngine:
     workers = BeamWorkers(self, source, folder, run.console)
     return dataclasses.replace(run, workers=workers)
 
-  def work(self, folder: str, elements: Sequence[tuple[int, int]]) -> str:
-    """Runs a pipeline of elements, each the numbers of a task and an item.
+  def work(self, folder: str, elements: Sequence[_Element]) -> str:
+    """Runs a pipeline of elements.
 
     A process of its own runs it: some runners wait forever for a worker that
     was killed, and all of them talk.
 
     Args:
       folder: of tasks and results.
-      elements: what to work on.
+      elements: what to work on, by level.
 
     Returns:
       What went wrong, in a line; '' if nothing did. Results may lack anyway.
@@ -213,11 +224,17 @@ def launch() -> None:
   threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
   options = pipeline_options.PipelineOptions(words)
   with beam.Pipeline(runner, options) as pipeline:
-    _ = (
-      pipeline
-      | 'items' >> beam.Create(elements)
-      | 'work' >> beam.Map(functools.partial(_work, folder))
-    )
+    before = pipeline | beam.Create([None])
+    for level, own in itertools.groupby(elements, lambda x: x[0]):
+      # The side input makes it wait.
+      before = (
+        pipeline
+        | f'items {level}' >> beam.Create([*own])
+        | f'work {level}'
+        >> beam.Map(
+          functools.partial(_work, folder), beam.pvalue.AsIter(before)
+        )
+      )
 
 
 def _end_with(parent: int) -> None:
@@ -227,9 +244,7 @@ def _end_with(parent: int) -> None:
   os.killpg(0, signal.SIGKILL)
 
 
-def _missing(
-  folder: str, elements: Iterable[tuple[int, int]]
-) -> list[tuple[int, int]]:
+def _missing(folder: str, elements: Iterable[_Element]) -> list[_Element]:
   """The elements that have no result yet."""
   there = set(os.listdir(folder))
   return [
@@ -237,7 +252,7 @@ def _missing(
   ]
 
 
-def _is_lost(folder: str, element: tuple[int, int]) -> bool:
+def _is_lost(folder: str, element: _Element) -> bool:
   """Whether a process on this machine has begun an element, and is gone."""
   try:
     with open(_path(folder, element) + _BEGUN, encoding='utf-8') as file:
@@ -316,8 +331,7 @@ class BeamWorkers:
     self._source = source
     self._folder = folder
     self._console = console
-    # By key, the files of what was found, in the order of the items.
-    self._found: dict[Hashable, list[str]] = {}
+    self._found: dict[Hashable, _Found] = {}
     self._num_pipelines = 0
 
   def __call__(self, make: evaluated_run.Make) -> spreading.Spread:
@@ -327,7 +341,7 @@ class BeamWorkers:
       task = spreading.Assignment(make, work, items, arguments)
       if _key(task) not in self._found:
         self.prepare([task])
-      return self._results(task)
+      return iter(self._found[_key(task)])
 
     return spread
 
@@ -341,17 +355,21 @@ class BeamWorkers:
       UsageError: if workers do not see the folder.
     """
     folder, elements = os.path.join(self._folder, str(self._num_pipelines)), []
-    for i, task in enumerate(tasks):
-      own = [(i, j) for j in range(len(task.items))]
-      self._found[_key(task)] = [_path(folder, element) for element in own]
+    ready = []
+    for number, (level, task) in enumerate(_levels(tasks)):
+      own = [(level, number, item) for item in range(len(task.items))]
+      paths = [_path(folder, element) for element in own]
+      self._found[_key(task)] = _Found(paths)
       elements += own
+      arguments = [self._argument(task.make, x) for x in task.arguments]
+      ready.append(task._replace(arguments=tuple(arguments)))
     if not elements:
       return
     if not self._num_pipelines:  # A killed evaluation may have left some.
       shutil.rmtree(self._folder, ignore_errors=True)
     self._num_pipelines += 1
     with files.atomic_file(os.path.join(folder, _TASKS)) as file:
-      pickle.dump((self._source, list(tasks)), file)
+      pickle.dump((self._source, ready), file)
     number = len(elements)
     with (
       progress.Stage(self._console, 'on workers', number, 'parts') as stage,
@@ -359,7 +377,13 @@ class BeamWorkers:
     ):
       self._run(folder, elements)
 
-  def _run(self, folder: str, elements: Sequence[tuple[int, int]]) -> None:
+  def _argument(self, make: evaluated_run.Make, argument: Any) -> Any:
+    """Puts what will be found in place of a task that is needed."""
+    if not isinstance(argument, spreading.Assignment):
+      return argument
+    return self._found[_key(argument._replace(make=make))]
+
+  def _run(self, folder: str, elements: Sequence[_Element]) -> None:
     problem, num_tries, left = '', 0, _missing(folder, elements)
     while left and num_tries < _TRIES:
       problem = self._engine.work(folder, left)
@@ -379,33 +403,65 @@ class BeamWorkers:
       'choose a --model_dir that all of them see under the same path'
     )
 
-  def _results(self, task: spreading.Assignment) -> Iterator[Any]:
-    for path in self._found[_key(task)]:
-      with open(path, 'rb') as file:
-        found = pickle.load(file)
-      if isinstance(found, errors.UsageError):
-        raise found
-      yield from found
-
   def close(self) -> None:
     """Removes the folder."""
     self._found = {}
     shutil.rmtree(self._folder, ignore_errors=True)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Found:
+  """What was found of a task, read from files whenever it is asked for.
+
+  Attributes:
+    paths: the file of each item.
+  """
+
+  paths: Sequence[str]
+
+  def __iter__(self) -> Iterator[Any]:
+    for path in self.paths:
+      with open(path, 'rb') as file:
+        found = pickle.load(file)
+      if isinstance(found, errors.UsageError):
+        raise found
+      yield from found
+
+
 def _key(task: spreading.Assignment) -> Hashable:
   """Equal tasks have equal keys."""
+  needed = map(_key, task.needed)
+  rest = [x for x in task.arguments if not isinstance(x, spreading.Assignment)]
   about = repr(task.make), task.work, repr(task.items)
-  return (*about, pickle.dumps(task.arguments))
+  return (*about, *needed, pickle.dumps(rest))
 
 
-def _path(folder: str, element: tuple[int, int]) -> str:
-  return os.path.join(folder, '{}_{}.pickle'.format(*element))
+def _levels(
+  tasks: Sequence[spreading.Assignment],
+) -> list[tuple[int, spreading.Assignment]]:
+  """Returns tasks, and what they need, each once; with their levels, sorted.
+
+  A task's level is above those of all that it needs.
+  """
+  found = {}
+
+  def put(task):
+    level = max((1 + put(x) for x in task.needed), default=0)
+    found[_key(task)] = level, task
+    return level
+
+  for task in tasks:
+    put(task)
+  return sorted(found.values(), key=lambda x: x[0])
+
+
+def _path(folder: str, element: _Element) -> str:
+  return os.path.join(folder, '{}_{}_{}.pickle'.format(*element))
 
 
 @contextlib.contextmanager
 def _counting(
-  folder: str, elements: Sequence[tuple[int, int]], stage: progress.Stage
+  folder: str, elements: Sequence[_Element], stage: progress.Stage
 ) -> Iterator[None]:
   """Shows how many elements have results, as long as it lasts."""
   over = threading.Event()
@@ -423,8 +479,9 @@ def _counting(
     thread.join()
 
 
-def _work(folder: str, element: tuple[int, int]) -> None:
+def _work(folder: str, element: _Element, before: Iterable[None]) -> None:
   """Works on an item, in a worker; leaves what it finds in a file."""
+  del before  # What it stands for is in files.
   path, tasks = _path(folder, element), os.path.join(folder, _TASKS)
   # Without the tasks, this worker does not see the folder. The process that
   # evaluates misses the file and says so.
@@ -433,7 +490,7 @@ def _work(folder: str, element: tuple[int, int]) -> None:
   with _lock, own_settings.computing():
     files.write_text(path + _BEGUN, f'{socket.gethostname()} {os.getpid()}')
     try:
-      found = _tasks(tasks)(*element)
+      found = _tasks(tasks)(*element[1:])
     except errors.UsageError as e:
       found = e
   with files.atomic_file(path) as file:

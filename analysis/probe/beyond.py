@@ -13,6 +13,7 @@ probes with it are fitted to the first of these steps, as its exact probe is.
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import copy
 import types
 from typing import Any
 from typing import NamedTuple
@@ -57,7 +58,11 @@ class _NestedProbes(NamedTuple):
 
 
 class Beyond:
-  """Gathers sums over training rollouts, then scores unseen ones."""
+  """Gathers sums over training rollouts, then scores unseen ones.
+
+  Attributes:
+    errors: `scoring.ErrorsByPart` of the unseen rollouts.
+  """
 
   def __init__(
     self,
@@ -103,7 +108,9 @@ class Beyond:
       for image, sets in wide.items()
     }
     # By name, probes without wide representations and with them.
-    self._probes, self._errors = {}, scoring.ErrorsByPart(spec, parts)
+    self._probes = {}
+    self._parts = parts
+    self.errors = scoring.ErrorsByPart(spec, parts)
 
   @property
   def names(self) -> set[str]:
@@ -146,6 +153,12 @@ class Beyond:
       if len(rows):
         chosen = {name: source[name][rows] for name in sums.names}
         sums.add(chosen, outputs[rows], each)
+
+  def merge(self, other: 'Beyond') -> None:
+    """Takes over the training rollouts of another."""
+    self._narrow.merge(other._narrow)
+    for image, sums in self._wide.items():
+      sums.merge(other._wide[image])
 
   def _tasks(self, labels: np.ndarray) -> np.ndarray:
     return np.stack(
@@ -211,6 +224,12 @@ class Beyond:
       found.append((dict(zip(names, np.split(kernel, ends))), bias))
     return found
 
+  def unscored(self) -> 'Beyond':
+    """The same probes, before they have scored any rollout."""
+    found = copy.copy(self)
+    found.errors = scoring.ErrorsByPart(self._spec, self._parts)
+    return found
+
   def score(
     self,
     features: Mapping[str, np.ndarray | bits_lib.NormalBits],
@@ -235,10 +254,10 @@ class Beyond:
         for probes, source in zip(self._probes[name], (overall, features))
         if probes.given
       ]
-      return self._errors.count(tasks, np.concatenate(read, axis=1))
+      return self.errors.count(tasks, np.concatenate(read, axis=1))
 
     errors = dict(zip(self._probes, each(count, self._probes)))
-    self._errors.update(tasks, errors)
+    self.errors.update(tasks, errors)
 
   def result(
     self, seed: int, part: str | None = None
@@ -249,7 +268,7 @@ class Beyond:
       seed: the seed of the resamples.
       part: the part whose steps are scored; None for all steps.
     """
-    errors = self._errors.by_part[part]
+    errors = self.errors.by_part[part]
     number = len(errors)
     weights = scoring.resamples(seed, number, scoring.NUM_RESAMPLES)
     found = {}

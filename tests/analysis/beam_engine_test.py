@@ -60,6 +60,20 @@ class WorkersTest(parameterized.TestCase):
     self.assertTrue(os.path.exists(os.path.join(self._folder, 'killed')))
     self.assertEqual(found, _EXPECTED)
 
+  @parameterized.parameters('', _PROCESSES + '2')
+  def test_what_needs_others_waits_for_all_of_them(self, options):
+    needed = spreading.Assignment(None, _STAGE.halves, _ITEMS, (0.1,))
+    twice = spreading.Assignment(None, _STAGE.totals, [1, 2], (needed,))
+    found = list(self._spread(options)(_STAGE.totals, [5, 7, 9], twice))
+    before = sum([1 + sum(_EXPECTED), 2 + sum(_EXPECTED)])
+    self.assertEqual(found, [x + before for x in (5, 7, 9)])
+    self.assertLen(self._notes(), len(_ITEMS))
+
+  def test_a_mistake_reaches_what_needs_it(self):
+    needed = spreading.Assignment(None, _STAGE.refused, range(4))
+    with self.assertRaisesRegex(errors.UsageError, '^--x=2: must be less$'):
+      list(self._spread()(_STAGE.totals, [1], needed))
+
   def test_a_mistake_of_the_user_arrives_where_it_belongs(self):
     found = self._spread()(_STAGE.refused, range(4))
     self.assertEqual([next(found), next(found)], [0, 1])

@@ -1,5 +1,6 @@
 """Tests for analysis.probe.passes; probing_test checks their results."""
 
+import dataclasses
 from unittest import mock
 
 from absl.testing import parameterized
@@ -58,31 +59,101 @@ class RefusedTest(parameterized.TestCase, tf.test.TestCase):
       _run(features)
 
 
-class ApartTest(tf.test.TestCase):
-  def test_representations_probed_apart_give_the_same_to_the_last_bit(self):
+def _numbers(found):
+  """All numbers of a result, in order."""
+  if dataclasses.is_dataclass(found):
+    found = vars(found)
+  if isinstance(found, dict):
+    found = [*found.values()]
+  if isinstance(found, (list, tuple)):
+    return [number for each in found for number in _numbers(each)]
+  return [float(found)] if isinstance(found, (int, float)) else []
+
+
+class PartsTest(parameterized.TestCase, tf.test.TestCase):
+  def setUp(self):
+    super().setUp()
     rng = np.random.default_rng(2)
-    widths = dict(one=5, other=4, third=7, wide=exact_probe.MAX_WIDTH + 6)
+    widths = dict(one=5, other=4, third=7, wide=9)
     values = rng.standard_normal((30, 11))
     features = {
       name: rng.standard_normal((30, 11, width)) + values[..., np.newaxis]
       for name, width in widths.items()
     }
     classes = rng.integers(3, size=(30, 11))
-    stream = streams.ArrayStream(features, {'c': classes}, {'v': values}, 23)
+    self._stream = streams.ArrayStream(
+      features, {'c': classes}, {'v': values}, 23
+    )
+    # Steps of wide representations, and the sample, end within a part.
+    for patch in (
+      mock.patch.multiple(
+        exact_probe, MAX_WIDTH=8, MAX_WIDE_STEPS=130, MAX_SAMPLE_STEPS=100
+      ),
+      mock.patch.object(passes, 'PART_ROLLOUTS', 5),
+    ):
+      self.enter_context(patch)
+
+  def _stage(self):
     settings = passes.ProbeSettings((0, 2), 5, 2, 16, 1e-2, True, None)
     given = {'alone': (), 'other': ('other',), 'wide': ('wide', 'other')}
-    stage = passes.Passes(
-      stream,
+    return passes.Passes(
+      self._stream,
       settings,
       {'one': ['third']},
       {'one': given, 'third': given},
     )
-    self.assertEqual(stage.items[0][:2], (passes.ADDED, 'wide'))
-    self.assertGreater(len(stage.items), 4)
+
+  def test_are_fixed_by_the_number_of_rollouts(self):
+    stage = self._stage()
+    found = [list(part.rollouts) for part in stage.parts('train')]
+    self.assertEqual(list(map(len, found)), [5, 5, 5, 5, 3])
+    self.assertEqual(sum(found, []), list(range(23)))
+    self.assertLen(stage.parts('test'), 2)
+    with mock.patch.object(passes, 'MOST_PARTS', 2):
+      self.assertLen(stage.parts('train'), 2)
+
+  def _make_wide_bits(self):
+    """As in traces: an `ArrayStream` makes numbers of them."""
+    wide = self._stream._features['wide']
+    self._stream._features['wide'] = [(x > 1).astype(np.uint8) for x in wide]
+
+  @parameterized.parameters(False, True)
+  def test_by_whom_they_are_summed_does_not_change_a_bit(self, are_bits):
+    if are_bits:
+      self._make_wide_bits()
+    stage = self._stage()
     expected = stage.result()
     found = stage.result(spread_stages.apart(stage))
     self.assertIn('wide', expected.beyond['one'])
+    self.assertEqual(expected.num_wide_steps, 130)
+    self.assertEqual(expected.num_logistic_steps, 100)
+    self.assertGreater(len(_numbers(expected)), 1000)
     self.assertEqual(repr(found), repr(expected))
+
+  @parameterized.parameters(False, True)
+  def test_one_part_gives_the_same_but_for_rounding(self, are_bits):
+    if are_bits:
+      self._make_wide_bits()
+    several = _numbers(self._stage().result())
+    with mock.patch.object(passes, 'PART_ROLLOUTS', 23):
+      stage = self._stage()
+      self.assertLen(stage.parts('train'), 1)
+      one = _numbers(stage.result())
+    self.assertAllClose(several, one, rtol=1e-5, atol=1e-6)
+
+  def test_must_all_be_there_once_and_in_order(self):
+    stage = self._stage()
+    parts = stage.parts('train')
+    for wrong in (
+      parts[:-1],
+      parts[1:],
+      [*parts, parts[-1]],
+      [*parts[:2], parts[1], *parts[3:]],
+      [parts[1], parts[0], *parts[2:]],
+      [*parts[:3], parts[3]._replace(rollouts=range(14, 20)), parts[4]],
+    ):
+      with self.assertRaises(ValueError):
+        list(stage.join([None], stage.gather(wrong)))
 
 
 class EchoTest(tf.test.TestCase):
