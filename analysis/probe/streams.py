@@ -182,7 +182,7 @@ class TraceStream:
     Raises:
       errors.UsageError: if the traces lack a representation or a split 'train'.
     """
-    traces.dataset('train', ())  # Raises it.
+    _read(traces, 'train', ['index'])  # Raises it.
     self.source = traces.path
     self.spec = labels_lib.latent_spec(asked)
     self.extended = labels_lib.latent_spec(
