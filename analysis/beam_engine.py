@@ -24,6 +24,7 @@ imports Beam, and only when it is needed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -166,7 +167,12 @@ class BeamEngine:
     workers = BeamWorkers(self, source, folder, run.console)
     return dataclasses.replace(run, workers=workers)
 
-  def work(self, folder: str, elements: Sequence[_Element]) -> str:
+  def work(
+    self,
+    folder: str,
+    elements: Sequence[_Element],
+    left: Callable[[int], None],
+  ) -> str:
     """Runs a pipeline of elements.
 
     A process of its own runs it: some runners wait forever for a worker that
@@ -175,6 +181,7 @@ class BeamEngine:
     Args:
       folder: of tasks and results.
       elements: what to work on, by level.
+      left: takes, now and then, how many have no result yet.
 
     Returns:
       What went wrong, in a line; '' if nothing did. Results may lack anyway.
@@ -200,6 +207,7 @@ class BeamEngine:
       while launcher.poll() is None:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
         missing = _missing(folder, elements)
+        left(len(missing))
         if not missing:
           with contextlib.suppress(subprocess.TimeoutExpired):
             launcher.wait(_SECONDS_TO_END)
@@ -371,11 +379,8 @@ class BeamWorkers:
     with files.atomic_file(os.path.join(folder, _TASKS)) as file:
       pickle.dump((self._source, ready), file)
     number = len(elements)
-    with (
-      progress.Stage(self._console, 'on workers', number, 'parts') as stage,
-      _counting(folder, elements, stage),
-    ):
-      self._run(folder, elements)
+    with progress.Stage(self._console, 'on workers', number, 'parts') as stage:
+      self._run(folder, elements, lambda left: stage.done(number - left))
 
   def _argument(self, make: evaluated_run.Make, argument: Any) -> Any:
     """Puts what will be found in place of a task that is needed."""
@@ -383,10 +388,15 @@ class BeamWorkers:
       return argument
     return self._found[_key(argument._replace(make=make))]
 
-  def _run(self, folder: str, elements: Sequence[_Element]) -> None:
+  def _run(
+    self,
+    folder: str,
+    elements: Sequence[_Element],
+    report: Callable[[int], None],
+  ) -> None:
     problem, num_tries, left = '', 0, _missing(folder, elements)
     while left and num_tries < _TRIES:
-      problem = self._engine.work(folder, left)
+      problem = self._engine.work(folder, left, report)
       before, left = left, _missing(folder, elements)
       num_tries = 0 if len(left) < len(before) else num_tries + 1
       if not problem:
@@ -457,26 +467,6 @@ def _levels(
 
 def _path(folder: str, element: _Element) -> str:
   return os.path.join(folder, '{}_{}_{}.pickle'.format(*element))
-
-
-@contextlib.contextmanager
-def _counting(
-  folder: str, elements: Sequence[_Element], stage: progress.Stage
-) -> Iterator[None]:
-  """Shows how many elements have results, as long as it lasts."""
-  over = threading.Event()
-
-  def count():
-    while not over.wait(_SECONDS_BETWEEN_LOOKS):
-      stage.done(len(elements) - len(_missing(folder, elements)))
-
-  thread = threading.Thread(target=count, daemon=True)
-  thread.start()
-  try:
-    yield
-  finally:
-    over.set()
-    thread.join()
 
 
 def _work(folder: str, element: _Element, before: Iterable[None]) -> None:

@@ -77,7 +77,7 @@ class CommandsTest(tf.test.TestCase):
   def test_train_then_evaluate(self):
     trained = self._shared.trained
     self.assertEqual(trained.returncode, 0, msg=trained.stderr)
-    self.assertEqual(trained.stderr, '')
+    self.assertEqual(commands.errors_in(trained.stderr), '')
     self.assertRegex(trained.stdout, r'update \d+ .*loss .*IoU .*steps/s')
     model_dir = self._shared.model_dir
     with open(os.path.join(model_dir, 'training.json')) as file:
@@ -85,7 +85,7 @@ class CommandsTest(tf.test.TestCase):
 
     evaluated = self._shared.evaluated
     self.assertEqual(evaluated.returncode, 0, msg=evaluated.stderr)
-    self.assertEqual(evaluated.stderr, '')
+    self.assertEqual(commands.errors_in(evaluated.stderr), '')
     self.assertNotIn('did not vary', evaluated.stdout)
     # Tables go to files; the output ends with the answers and the report.
     self.assertNotIn('|', evaluated.stdout)
@@ -145,7 +145,7 @@ class CommandsTest(tf.test.TestCase):
     )
     process.stdout.close()
     with process.stderr:
-      self.assertEqual(process.stderr.read(), '')
+      self.assertEqual(commands.errors_in(process.stderr.read()), '')
     self.assertNotEqual(process.wait(), 0)
 
   def test_ctrl_c_then_the_same_command(self):
@@ -160,7 +160,7 @@ class CommandsTest(tf.test.TestCase):
     process.send_signal(signal.SIGINT)
     output, stderr = process.communicate(timeout=60)
     self.assertEqual(process.returncode, 130)
-    self.assertEqual(stderr, '')
+    self.assertEqual(commands.errors_in(stderr), '')
     self.assertIn('the same command resumes it', output)
 
     process = subprocess.Popen(
@@ -199,7 +199,7 @@ class CommandsTest(tf.test.TestCase):
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     self.assertEqual(process.returncode, 130, msg=stderr)
-    self.assertLen(stderr.splitlines(), 1, msg=stderr)
+    self.assertLen(commands.errors_in(stderr).splitlines(), 1, msg=stderr)
     self.assertRegex(stdout, r'traces: 17,600 rollouts x 15 .* in all, free')
     there = len(glob.glob(shards))
     self.assertEqual(

@@ -104,9 +104,11 @@ def probe_stream(
 
 
 @contextlib.contextmanager
-def _threads() -> Iterator[futures.ThreadPoolExecutor]:
-  # Each thread takes whole representations, without threads in BLAS: these
-  # speed small matrix products up little, because they wait for each other.
+def threads() -> Iterator[futures.ThreadPoolExecutor]:
+  """Threads for whole representations, without threads in BLAS.
+
+  These speed small matrix products up little, because they wait for each other.
+  """
   with (
     threadpoolctl.threadpool_limits(1, 'blas'),
     futures.ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -262,7 +264,7 @@ class Passes:
 
   @contextlib.contextmanager
   def _walk(self, **options: Any) -> Iterator['_Walk']:
-    with _threads() as pool, self.stream.explained_errors():
+    with threads() as pool, self.stream.explained_errors():
       yield _Walk(self, pool, **options)
 
   def gather(self, parts: Sequence[Part]) -> Iterator[tuple[Part, _Moments]]:

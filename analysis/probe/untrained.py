@@ -9,18 +9,16 @@ that the number of rollouts favours neither.
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from concurrent import futures
 import dataclasses
-import os
 from typing import Any
 
 import numpy as np
-import threadpoolctl
 
 from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
 from analysis.probe import learned
 from analysis.probe import normalisation
+from analysis.probe import passes
 from analysis.probe import scoring
 from analysis.probe import step_sums
 from dnc import config as config_lib
@@ -212,11 +210,7 @@ class Gauge:
       name: _Probe(width, self._spec, self._tasks, number)
       for name, width in self.widths.items()
     }
-    # Without threads in BLAS, see `passes.probe_stream`.
-    with (
-      threadpoolctl.threadpool_limits(1, 'blas'),
-      futures.ThreadPoolExecutor(os.cpu_count()) as pool,
-    ):
+    with passes.threads() as pool:
       for recorded in zip(*map(self._recorder.record, self._batches)):
         jobs = [
           pool.submit(probe.add, [x[name] for x in recorded])

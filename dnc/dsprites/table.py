@@ -39,6 +39,8 @@ _NUM_BYTES = math.prod(_SHAPE)
 _HEADER_BYTES = 4096
 _FOLDER = 'dsprites_packed'
 _FORMAT = 1
+# By the fingerprint of a table: programs that train many models load it often.
+_mean_images: dict[str, np.ndarray] = {}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,7 +68,14 @@ class SpriteTable:
     return np.unpackbits(self.bits[latents.check_index(indices)], axis=-1)
 
   def mean_image(self) -> np.ndarray:
-    """Computes the exact mean of all images: float32 [64, 64] in [0, 1]."""
+    """The exact mean of all images: float32 [64, 64] in [0, 1], read-only."""
+    if self.fingerprint not in _mean_images:
+      mean = self._mean_image()
+      mean.setflags(write=False)
+      _mean_images[self.fingerprint] = mean
+    return _mean_images[self.fingerprint]
+
+  def _mean_image(self) -> np.ndarray:
     counts = np.zeros([render.IMAGE_SIZE, render.IMAGE_SIZE], np.int64)
     # A byte holds the sum of 255 images, and bytes are the fastest to sum.
     for start in range(0, len(self.bits), 255):

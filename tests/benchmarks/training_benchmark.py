@@ -18,10 +18,15 @@ alone, forward and backward:
 *   optimizer: clipping and Adam.
 *   rest: the update less the parts. What runs in parallel in an update, but
     alone here, can make it negative.
+
+With `--speed`, it prints only `[steps/s, peak memory in MB]` of one turn in
+this process, with Numba if it is installed.
 """
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import json
+import resource
 import threading
 import time
 from unittest import mock
@@ -45,6 +50,7 @@ _MODELS = flags.DEFINE_list('models', ['a', 'b'], 'Of a, b.')
 _TURNS = flags.DEFINE_integer('turns', 7, 'Turns of each.', lower_bound=1)
 _UPDATES = flags.DEFINE_integer('updates', 5, 'Updates in a turn.')
 _DATA_DIR = flags.DEFINE_string('data_dir', None, 'As of train.py.')
+_SPEED = flags.DEFINE_bool('speed', False, 'Prints the speed of one turn.')
 
 _SIZES = dict(a=(256, 64), b=(16, 16))
 _WAYS = {'without Numba': False, 'with Numba': True}
@@ -61,6 +67,16 @@ def _median_seconds(functions: dict[str, Callable]) -> dict[str, np.ndarray]:
       function()
       seconds[name].append(time.perf_counter() - start)
   return {name: np.array(values) for name, values in seconds.items()}
+
+
+def _config(model: str) -> config_lib.TrainingConfig:
+  memory_size, word_size = _SIZES[model]
+  return config_lib.TrainingConfig(memory_size=memory_size, word_size=word_size)
+
+
+def _steps(config: config_lib.TrainingConfig) -> int:
+  """Steps of all rollouts in a turn."""
+  return _UPDATES.value * config.batch_size * config.segment_length
 
 
 def _loop(config: config_lib.TrainingConfig, table) -> Callable[[], None]:
@@ -145,10 +161,7 @@ def _parts(config: config_lib.TrainingConfig, table) -> dict[str, Callable]:
 
 def _measure(model: str, table) -> None:
   """Prints both tables of a model."""
-  memory_size, word_size = _SIZES[model]
-  config = config_lib.TrainingConfig(
-    memory_size=memory_size, word_size=word_size
-  )
+  config = _config(model)
   loops, parts = {}, {}
   for way, is_installed in _WAYS.items():
     with mock.patch.object(sparse, 'is_installed', return_value=is_installed):
@@ -158,8 +171,7 @@ def _measure(model: str, table) -> None:
     parts |= {(way, name): function for name, function in own.items()}
   seconds = _median_seconds(loops)
   plain, fast = seconds.values()
-  steps = _UPDATES.value * config.batch_size * config.segment_length
-  speeds = [steps / np.median(x) for x in (plain, fast)]
+  speeds = [_steps(config) / np.median(x) for x in (plain, fast)]
   print(
     f'| {model.upper()} | {speeds[0]:,.0f} | {speeds[1]:,.0f} '
     f'| {np.median(plain / fast):.2f} |'
@@ -175,9 +187,26 @@ def _measure(model: str, table) -> None:
     print(f'| {way} | {" | ".join(f"{x:.1f}" for x in cells)} |', flush=True)
 
 
+def _measure_speed(model: str, table) -> None:
+  """Prints the speed of one turn, after another, and the peak memory."""
+  config = _config(model)
+  train = _loop(config, table)
+  train()
+  start = time.perf_counter()
+  train()
+  speed = _steps(config) / (time.perf_counter() - start)
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+  print(json.dumps([speed, peak]))
+
+
 def main(argv: Sequence[str]) -> None:
   """Measures and prints."""
   del argv
+  if _SPEED.value:
+    table = table_lib.load_table(data_dir=_DATA_DIR.value)
+    for model in _MODELS.value:
+      _measure_speed(model, table)
+    return
   if not sparse.is_installed():
     raise app.UsageError("Numba is not installed: pip install -e '.[fast]'")
   table = table_lib.load_table(data_dir=_DATA_DIR.value)

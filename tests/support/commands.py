@@ -57,6 +57,19 @@ def run(command: types.ModuleType, *arguments: str) -> None:
   command.main([command.__name__], flag_values)
 
 
+def errors_in(stderr: str) -> str:
+  """What a command wrote to stderr, without notes of the tests' own cache.
+
+  TensorFlow first tries to read what another process has compiled (see
+  `tests/__init__.py`) as text, and says that it is none.
+  """
+  return ''.join(
+    line
+    for line in stderr.splitlines(keepends=True)
+    if 'text-format tensorflow.XlaSerializedCacheEntry' not in line
+  )
+
+
 def output_of(code: str) -> str:
   """Runs Python code in a subprocess; returns what it prints.
 

@@ -1,6 +1,7 @@
 """Results of Test 3 with chosen changes of the loss."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -38,6 +39,12 @@ def _course(name, found):
   )
 
 
+@functools.cache
+def _compare(*scores, is_loss):
+  """Compares scores given as tuples; many are the same in all results."""
+  return lesion.compare(*map(np.array, scores), is_loss)
+
+
 def result(changes=(), task='dsprites', baseline=568.0, more_metrics=()):
   """A result; `changes` has by lesion (mean change of the loss, its width)."""
   metrics = dict(dsprites=('loss', 'iou', *more_metrics))
@@ -57,11 +64,12 @@ def result(changes=(), task='dsprites', baseline=568.0, more_metrics=()):
   late = {name: scores[name] for name in (lesions.INTACT, lesion.BASELINE)}
   comparisons = {
     name: {
-      metric: lesion.compare(
-        scores[lesions.INTACT][metric],
-        scores[name][metric],
-        scores[lesion.BASELINE][metric],
-        metric == 'loss',
+      metric: _compare(
+        *(
+          tuple(scores[x][metric])
+          for x in (lesions.INTACT, name, lesion.BASELINE)
+        ),
+        is_loss=metric == 'loss',
       )
       for metric in metrics
     }

@@ -89,7 +89,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_learns(self):
     self.assertEqual(self._trained.returncode, 0, msg=self._trained.stderr)
-    self.assertEqual(self._trained.stderr, '')
+    self.assertEqual(commands.errors_in(self._trained.stderr), '')
     first = self._trained.stdout.splitlines()[0]
     watch = ['tensorboard', f'--logdir={_WHOLE}']
     self.assertEqual(shlex.split(first.partition('to watch: ')[2]), watch)
@@ -145,7 +145,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
     flags = (f'--model_dir={_WHOLE}', '--preset=quick')
     result = self._run('evaluate.py', *flags)
     self.assertEqual(result.returncode, 0, msg=result.stderr)
-    self.assertEqual(result.stderr, '')
+    self.assertEqual(commands.errors_in(result.stderr), '')
     self.assertIn('has only --test=lesion', result.stdout)
     found = self._whole(os.path.join('evaluation', 'lesion.json'))
     self.assertEqual(found['num_sequences'], 100)

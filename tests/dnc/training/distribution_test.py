@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from dnc import unroll
 from dnc.next_sprite import training
+from tests.support import commands
 from tests.support import distribution_worker
 from tests.support import testing_data
 from tests.support import training_runs
@@ -177,8 +178,11 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
     stdout, stderr = follower.communicate()
     self.assertRegex(stdout, 'waiting for 2 workers: 127.0.0.1:')
     self.assertEqual(follower.returncode, 1)
-    self.assertLen(stderr.splitlines(), 1, msg=stderr)
-    self.assertRegex(stderr, r'train.py: a worker is lost \(worker 0 does not')
+    lines = commands.errors_in(stderr).splitlines()
+    self.assertLen(lines, 1, msg=stderr)
+    self.assertRegex(
+      lines[0], r'train.py: a worker is lost \(worker 0 does not'
+    )
 
   def test_nobody_waits_for_ever(self):
     process = self._start(
