@@ -339,7 +339,7 @@ class BeamWorkers:
     self._source = source
     self._folder = folder
     self._console = console
-    self._found: dict[Hashable, _Found] = {}
+    self._found: dict[Hashable, _TaskFiles] = {}
     self._num_pipelines = 0
 
   def __call__(self, make: evaluated_run.Make) -> spreading.Spread:
@@ -367,7 +367,7 @@ class BeamWorkers:
     for number, (level, task) in enumerate(_levels(tasks)):
       own = [(level, number, item) for item in range(len(task.items))]
       paths = [_path(folder, element) for element in own]
-      self._found[_key(task)] = _Found(paths)
+      self._found[_key(task)] = _TaskFiles(paths)
       elements += own
       arguments = [self._argument(task.make, x) for x in task.arguments]
       ready.append(task._replace(arguments=tuple(arguments)))
@@ -420,7 +420,7 @@ class BeamWorkers:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Found:
+class _TaskFiles:
   """What was found of a task, read from files whenever it is asked for.
 
   Attributes:
