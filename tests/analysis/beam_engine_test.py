@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
 
 from analysis import beam_engine
+from analysis import work_files
 from dnc import config as config_lib
 from dnc.system import errors
 from dnc.system import progress
@@ -31,57 +33,39 @@ class WorkersTest(parameterized.TestCase):
     super().setUp()
     self._folder = self.enterContext(tempfile.TemporaryDirectory())
 
-  def _spread(self, options='', folder=None):
-    folder = folder or os.path.join(self._folder, 'work')
-    workers = beam_engine.BeamWorkers(
+  def _workers(self, options='', folder=None):
+    self._lines = []
+    return beam_engine.BeamWorkers(
       beam_engine.BeamEngine('DirectRunner', options),
       spread_stages.Source(self._folder),
-      folder,
-      progress.as_console(None),
+      folder or os.path.join(self._folder, 'work'),
+      progress.as_console(self._lines.append),
     )
-    return workers(_STAGE)
 
   def _notes(self):
     with open(os.path.join(self._folder, 'notes')) as file:
       return [line.split() for line in file]
 
-  @parameterized.parameters('', _PROCESSES + '2')
-  def test_finds_the_same_with_any_number_of_workers(self, options):
-    found = list(self._spread(options)(_STAGE.halves, _ITEMS, 0.1))
-    self.assertEqual(found, _EXPECTED)
-    items, pids = zip(*self._notes())
-    self.assertCountEqual(items, map(str, _ITEMS))
-    self.assertLen(set(pids), 2 if options else 1)
-    self.assertNotIn(str(os.getpid()), pids)
-
   def test_a_killed_worker_loses_and_doubles_nothing(self):
-    spread = self._spread(_PROCESSES + '2')
+    spread = self._workers(_PROCESSES + '2')(_STAGE)
     found = list(spread(_STAGE.halves_with_a_kill, _ITEMS, 0.1))
     self.assertTrue(os.path.exists(os.path.join(self._folder, 'killed')))
     self.assertEqual(found, _EXPECTED)
 
-  @parameterized.parameters('', _PROCESSES + '2')
-  def test_what_needs_others_waits_for_all_of_them(self, options):
+  def test_two_workers_share_the_work_and_what_needs_it_waits(self):
     needed = spreading.Assignment(None, _STAGE.halves, _ITEMS, (0.1,))
     twice = spreading.Assignment(None, _STAGE.totals, [1, 2], (needed,))
-    found = list(self._spread(options)(_STAGE.totals, [5, 7, 9], twice))
+    spread = self._workers(_PROCESSES + '2')(_STAGE)
+    found = list(spread(_STAGE.totals, [5, 7, 9], twice))
     before = sum([1 + sum(_EXPECTED), 2 + sum(_EXPECTED)])
     self.assertEqual(found, [x + before for x in (5, 7, 9)])
-    self.assertLen(self._notes(), len(_ITEMS))
-
-  def test_a_mistake_reaches_what_needs_it(self):
-    needed = spreading.Assignment(None, _STAGE.refused, range(4))
-    with self.assertRaisesRegex(errors.UsageError, '^--x=2: must be less$'):
-      list(self._spread()(_STAGE.totals, [1], needed))
-
-  def test_a_mistake_of_the_user_arrives_where_it_belongs(self):
-    found = self._spread()(_STAGE.refused, range(4))
-    self.assertEqual([next(found), next(found)], [0, 1])
-    with self.assertRaisesRegex(errors.UsageError, '^--x=2: must be less$'):
-      next(found)
+    items, pids = zip(*self._notes())
+    self.assertCountEqual(items, map(str, _ITEMS))
+    self.assertLen(set(pids), 2)
+    self.assertNotIn(str(os.getpid()), pids)
 
   def test_what_breaks_is_told_in_a_line_that_names_the_log(self):
-    spread = self._spread()
+    spread = self._workers()(_STAGE)
     with self.assertRaisesRegex(
       errors.UsageError, r'^--runner=DirectRunner: .*ZeroDivision.*/work/0/log$'
     ) as raised:
@@ -89,11 +73,47 @@ class WorkersTest(parameterized.TestCase):
     with open(str(raised.exception).rpartition('see ')[2]) as log:
       self.assertIn('in broken', log.read())
 
+  @parameterized.parameters(
+    (
+      'PortableRunner',
+      '--job_endpoint=localhost:8099 --environment_type=EXTERNAL '
+      '--environment_config=localhost:50000',
+      '--job_endpoint=localhost:8099 and --environment_type=EXTERNAL and '
+      '--environment_config=localhost:50000',
+    ),
+    ('DirectRunner', _PROCESSES + '2', '--runner_options'),
+  )
+  def test_says_in_one_line_that_no_worker_begins(self, runner, given, named):
+    engine = beam_engine.BeamEngine(runner, given)
+    folder, lines = os.path.join(self._folder, 'work'), []
+    workers = beam_engine.BeamWorkers(
+      engine,
+      spread_stages.Source(self._folder),
+      folder,
+      progress.as_console(lines.append),
+    )
+    with (
+      # A runner that waits forever, but for this test.
+      mock.patch.object(beam_engine, '_LAUNCH', 'import time; time.sleep(2)'),
+      mock.patch.object(beam_engine, '_SECONDS_TO_BEGIN', 0.5),
+      self.assertRaises(errors.UsageError),
+    ):
+      list(workers(_STAGE)(_STAGE.halves, _ITEMS, 0.1))
+    said = [line for line in lines if 'waits' in line]
+    self.assertEqual(
+      said,
+      [
+        f'--runner={runner}: still waits for its first worker to begin, after '
+        f'0.5 seconds; check {named}; see {folder}/0/log'
+      ],
+    )
+
   def test_workers_that_do_not_see_the_folder(self):
     # Only this process has this descriptor.
     descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
     self.addCleanup(os.close, descriptor)
-    spread = self._spread('', f'/proc/self/fd/{descriptor}/evaluation/work')
+    folder = f'/proc/self/fd/{descriptor}/evaluation/work'
+    spread = self._workers('', folder)(_STAGE)
     with self.assertRaisesRegex(
       errors.UsageError,
       '^--runner=DirectRunner: its workers do not see /proc/self/.*/evaluation;'
@@ -102,17 +122,18 @@ class WorkersTest(parameterized.TestCase):
       list(spread(_STAGE.halves, _ITEMS, 0.1))
 
   def test_several_tasks_take_one_pipeline(self):
-    workers = beam_engine.BeamWorkers(
-      beam_engine.BeamEngine('DirectRunner'),
-      spread_stages.Source(self._folder),
-      os.path.join(self._folder, 'work'),
-      progress.as_console(None),
-    )
+    workers = self._workers()
     tasks = [
       spreading.Assignment(_STAGE, _STAGE.halves, range(n), (0.1,))
       for n in (2, 3)
     ]
-    workers.prepare(tasks)
+    # Each has begun before anything can be said of it.
+    with (
+      mock.patch.object(work_files, 'have_begun', return_value=True),
+      mock.patch.object(beam_engine, '_SECONDS_TO_BEGIN', 0),
+    ):
+      workers.prepare(tasks)
+    self.assertNotIn('waits', ''.join(self._lines))
     pids = {pid for _, pid in self._notes()}
     self.assertLen(pids, 1)
     for task in reversed(tasks):
