@@ -271,8 +271,14 @@ def _end_with(parent: int) -> None:
 
 
 def _last_line(log: str) -> str:
+  """The end of a log: what went wrong."""
   with open(log, encoding='utf-8', errors='replace') as file:
     lines = [line.strip() for line in file if line.strip()]
+  if lines and lines[-1] == '>':  # The end of an error of gRPC.
+    details = 'details = '
+    lines += [
+      x.removeprefix(details).strip('"') for x in lines if details in x
+    ][-1:]
   return lines[-1] if lines else 'it failed'
 
 

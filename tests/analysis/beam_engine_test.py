@@ -108,6 +108,22 @@ class WorkersTest(parameterized.TestCase):
       ],
     )
 
+  def test_what_grpc_says_is_told_in_a_line(self):
+    launch = '''if 1:
+      import sys
+      sys.exit("""grpc.Error: <Error of RPC that terminated with:
+        status = StatusCode.UNAVAILABLE
+        details = "localhost:50000: Connection refused"
+      >""")'''
+    with (
+      mock.patch.object(beam_engine, '_LAUNCH', launch),
+      self.assertRaisesRegex(
+        errors.UsageError,
+        '^--runner=DirectRunner: localhost:50000: Connection refused; see ',
+      ),
+    ):
+      list(self._workers()(_STAGE)(_STAGE.halves, _ITEMS, 0.1))
+
   def test_workers_that_do_not_see_the_folder(self):
     # Only this process has this descriptor.
     descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
