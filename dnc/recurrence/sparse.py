@@ -62,8 +62,8 @@ def _multiply(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 def project(inputs: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
   """`tf.tensordot(inputs, weights, 1)`, with first derivatives only.
 
-  The operations are Python's: XLA cannot compile a function that calls this,
-  and a SavedModel cannot hold it.
+  It runs in Python: XLA cannot compile a function that calls this, and a
+  SavedModel cannot hold it.
 
   Args:
     inputs: float32 tensor `[time, batch, input_size]`, mostly zeros.

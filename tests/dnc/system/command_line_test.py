@@ -12,6 +12,7 @@ from absl.testing import parameterized
 
 from dnc.system import command_line
 from dnc.system import paths
+from tests.support import commands
 from tests.support import testing_data
 
 _COMMAND = """
@@ -183,6 +184,15 @@ class LoadTest(parameterized.TestCase):
       env={**os.environ, 'TF_DETERMINISTIC_OPS': '1'},
       check=True,
     )
+
+  def test_keras_is_not_loaded_before_it_is_used(self):
+    code = (
+      'import importlib.util, sys; from dnc.system import command_line; '
+      'command_line.load_tensorflow(); import dnc.training.loop; '
+      'print([m for m in ("keras", "sklearn") if m in sys.modules]); '
+      'print(importlib.util.find_spec("keras").name)'
+    )
+    self.assertEqual(commands.output_of(code), '[]\nkeras\n')
 
   def test_without_docstrings(self):
     result = subprocess.run(
