@@ -4,6 +4,7 @@ experiment.py        runs the tests on a trained run, for evaluate.py
 evaluated_run.py     the run: its folder, and the rollouts and traces of each
                      test
 beam_engine.py       spreads the work of the tests with Apache Beam
+work_files.py        what its workers do, and the files of tasks and results
 probe/               Test 1: linear probes from the memory to labels
 mutual_information/  Test 2: each memory location against a sequence
 lesion/              Test 3: a model with its memory cut

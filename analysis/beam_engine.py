@@ -4,12 +4,19 @@
   experiment.evaluate(model_dir, config, engine=engine)
 
 Each item of a stage (see `dnc.system.spreading`) is an element of a pipeline
-that does nothing else. Workers load the run by themselves, once a process, and
-leave what they find in files in the folder of the evaluation. These appear
-whole or not at all, and an item that has its file is not worked on again. So it
-does not matter how often or in which order a runner tries an element, or
-whether it loses a worker. The process that evaluates reads the files in the
-order of the items. Its numbers are those that it would compute by itself.
+that does nothing else. Where a task needs what is found of others, it waits for
+these. Workers load the run by themselves, once a process, and leave what they
+find in files in the folder of the evaluation. These appear whole or not at all,
+and an item that has its file is not worked on again. So it does not matter how
+often or in which order a runner tries an element, or whether it loses a worker.
+
+Sums of parts are such files, too, which a later element adds up in the order of
+the parts. A `CombineFn` would add them up as they come: rounded otherwise each
+time, and what follows from rounded sums, such as a training, can differ by much
+more. It would also send each, up to hundreds of megabytes, through the runner.
+
+The process that evaluates reads the files in the order of the items. Its
+numbers are those that it would compute by itself.
 
 All workers must see the run's folder under the same path. The only module that
 imports Beam, and only when it is needed.
@@ -19,20 +26,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Hashable
-from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 import dataclasses
 import functools
 import io
+import itertools
 import logging
+import math
 import os
 import pickle
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -40,11 +46,10 @@ import time
 from typing import TYPE_CHECKING
 from typing import Any
 
+from analysis import work_files
 from dnc import config as config_lib
 from dnc.system import command_line
 from dnc.system import errors
-from dnc.system import files
-from dnc.system import own_settings
 from dnc.system import progress
 from dnc.system import spreading
 
@@ -55,19 +60,24 @@ if TYPE_CHECKING:
 # would choose among runners and ignore the number of workers with some.
 _RUNNERS = {x: x for x in config_lib.RUNNERS} | {'DirectRunner': 'FnApiRunner'}
 _FOLDER = '.workers'
-# Files there: what workers read; what they and their runner say; and, beside a
-# result's name, which process has begun to work on it.
-_TASKS, _LOG, _BEGUN = 'tasks.pickle', 'log', '.begun'
+# A file there: what workers and their runner say.
+_LOG = 'log'
 _LAUNCH = 'from analysis import beam_engine; beam_engine.launch()'
 # How often a pipeline may fail before any item has its file.
 _TRIES = 2
 _SECONDS_BETWEEN_LOOKS = 0.5
+# After how long without any worker to say so.
+_SECONDS_TO_BEGIN = 120
+# Beam's options that say where a runner and its workers are to be found.
+_PLACES = (
+  'job_endpoint',
+  'flink_master',
+  'spark_master_url',
+  'environment_type',
+  'environment_config',
+)
 # How long a runner may take to end once all results are there.
 _SECONDS_TO_END = 10
-
-# One thread at a time works: TensorFlow has threads enough, and stages are for
-# one thread.
-_lock = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,25 +169,25 @@ class BeamEngine:
   def work(
     self,
     folder: str,
-    elements: Sequence[tuple[int, int]],
+    elements: Sequence[work_files.Element],
     left: Callable[[int], None],
+    say: Callable[[str], None],
   ) -> str:
-    """Runs a pipeline of elements, each the numbers of a task and an item.
+    """Runs a pipeline of elements.
 
     A process of its own runs it: some runners wait forever for a worker that
     was killed, and all of them talk.
 
     Args:
       folder: of tasks and results.
-      elements: what to work on.
+      elements: what to work on, by level.
       left: takes, now and then, how many have no result yet.
+      say: takes a line if no worker begins.
 
     Returns:
       What went wrong, in a line; '' if nothing did. Results may lack anyway.
     """
-    for element in elements:  # An earlier pipeline may have begun it.
-      with contextlib.suppress(FileNotFoundError):
-        os.unlink(_path(folder, element) + _BEGUN)
+    work_files.forget_begun(folder, elements)  # By an earlier pipeline.
     job = folder, _RUNNERS[self.runner], self._words, elements, os.getpid()
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     path = [root, *filter(None, [os.environ.get('PYTHONPATH')])]
@@ -193,23 +203,42 @@ class BeamEngine:
     try:
       with contextlib.suppress(BrokenPipeError), launcher.stdin as stdin:
         pickle.dump(job, stdin)
+      silence = time.monotonic() + _SECONDS_TO_BEGIN
       while launcher.poll() is None:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
-        missing = _missing(folder, elements)
+        missing = work_files.missing(folder, elements)
         left(len(missing))
         if not missing:
           with contextlib.suppress(subprocess.TimeoutExpired):
             launcher.wait(_SECONDS_TO_END)
           return ''
-        # The launcher may itself be the worker, and have failed by now.
-        is_lost = any(_is_lost(folder, element) for element in missing)
-        if is_lost and launcher.poll() is None:
+        if time.monotonic() > silence:
+          silence = math.inf
+          if not work_files.have_begun(folder, elements):
+            say(f'{self._waiting()}; see {log.name}')
+        lost = {work_files.lost_by(folder, x) for x in missing}
+        # The launcher may itself be the worker: then it will say what it was.
+        if lost - {None, launcher.pid}:
           return 'a worker was lost'
       return _last_line(log.name) if launcher.returncode else ''
     finally:
       with contextlib.suppress(ProcessLookupError):
         os.killpg(launcher.pid, signal.SIGKILL)
       launcher.wait()
+
+  def _waiting(self) -> str:
+    """What is waited for if no worker begins, and what to check."""
+    from apache_beam.options import pipeline_options
+
+    given = pipeline_options.PipelineOptions(self._words).get_all_options(
+      drop_default=True
+    )
+    said = [f'--{x}={given[x]}' for x in _PLACES if given.get(x)]
+    return (
+      f'--runner={self.runner}: still waits for its first worker to begin, '
+      f'after {_SECONDS_TO_BEGIN} seconds; check '
+      + (' and '.join(said) or '--runner_options')
+    )
 
 
 def launch() -> None:
@@ -221,11 +250,17 @@ def launch() -> None:
   threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
   options = pipeline_options.PipelineOptions(words)
   with beam.Pipeline(runner, options) as pipeline:
-    _ = (
-      pipeline
-      | 'items' >> beam.Create(elements)
-      | 'work' >> beam.Map(functools.partial(_work, folder))
-    )
+    before = pipeline | beam.Create([None])
+    for level, own in itertools.groupby(elements, lambda x: x[0]):
+      # The side input makes it wait.
+      before = (
+        pipeline
+        | f'items {level}' >> beam.Create([*own])
+        | f'work {level}'
+        >> beam.Map(
+          functools.partial(work_files.work, folder), beam.pvalue.AsIter(before)
+        )
+      )
 
 
 def _end_with(parent: int) -> None:
@@ -235,40 +270,15 @@ def _end_with(parent: int) -> None:
   os.killpg(0, signal.SIGKILL)
 
 
-def _missing(
-  folder: str, elements: Iterable[tuple[int, int]]
-) -> list[tuple[int, int]]:
-  """The elements that have no result yet."""
-  there = set(os.listdir(folder))
-  return [
-    x for x in elements if os.path.basename(_path(folder, x)) not in there
-  ]
-
-
-def _is_lost(folder: str, element: tuple[int, int]) -> bool:
-  """Whether a process on this machine has begun an element, and is gone."""
-  try:
-    with open(_path(folder, element) + _BEGUN, encoding='utf-8') as file:
-      host, pid = file.read().split()
-  except FileNotFoundError:
-    return False
-  if host != socket.gethostname() or _is_alive(pid):
-    return False
-  return bool(_missing(folder, [element]))  # It may have finished just before.
-
-
-def _is_alive(pid: str) -> bool:
-  try:
-    with open(f'/proc/{pid}/stat', encoding='utf-8') as file:
-      state = file.read().rpartition(') ')[2][0]
-  except (FileNotFoundError, ProcessLookupError):
-    return False
-  return state not in 'XZ'  # Killed, but nobody has asked.
-
-
 def _last_line(log: str) -> str:
+  """The end of a log: what went wrong."""
   with open(log, encoding='utf-8', errors='replace') as file:
     lines = [line.strip() for line in file if line.strip()]
+  if lines and lines[-1] == '>':  # The end of an error of gRPC.
+    details = 'details = '
+    lines += [
+      x.removeprefix(details).strip('"') for x in lines if details in x
+    ][-1:]
   return lines[-1] if lines else 'it failed'
 
 
@@ -324,8 +334,7 @@ class BeamWorkers:
     self._source = source
     self._folder = folder
     self._console = console
-    # By key, the files of what was found, in the order of the items.
-    self._found: dict[Hashable, list[str]] = {}
+    self._found: dict[Hashable, work_files.TaskFiles] = {}
     self._num_pipelines = 0
 
   def __call__(self, make: evaluated_run.Make) -> spreading.Spread:
@@ -335,7 +344,7 @@ class BeamWorkers:
       task = spreading.Assignment(make, work, items, arguments)
       if _key(task) not in self._found:
         self.prepare([task])
-      return self._results(task)
+      return iter(self._found[_key(task)])
 
     return spread
 
@@ -349,31 +358,40 @@ class BeamWorkers:
       UsageError: if workers do not see the folder.
     """
     folder, elements = os.path.join(self._folder, str(self._num_pipelines)), []
-    for i, task in enumerate(tasks):
-      own = [(i, j) for j in range(len(task.items))]
-      self._found[_key(task)] = [_path(folder, element) for element in own]
+    ready = []
+    for number, (level, task) in enumerate(_levels(tasks)):
+      own = [(level, number, item) for item in range(len(task.items))]
+      paths = [work_files.result_path(folder, element) for element in own]
+      self._found[_key(task)] = work_files.TaskFiles(paths)
       elements += own
+      arguments = [self._argument(task.make, x) for x in task.arguments]
+      ready.append(task._replace(arguments=tuple(arguments)))
     if not elements:
       return
     if not self._num_pipelines:  # A killed evaluation may have left some.
       shutil.rmtree(self._folder, ignore_errors=True)
     self._num_pipelines += 1
-    with files.atomic_file(os.path.join(folder, _TASKS)) as file:
-      pickle.dump((self._source, list(tasks)), file)
+    work_files.write_tasks(folder, self._source, ready)
     number = len(elements)
     with progress.Stage(self._console, 'on workers', number, 'parts') as stage:
       self._run(folder, elements, lambda left: stage.done(number - left))
 
+  def _argument(self, make: evaluated_run.Make, argument: Any) -> Any:
+    """Puts what will be found in place of a task that is needed."""
+    if not isinstance(argument, spreading.Assignment):
+      return argument
+    return self._found[_key(argument._replace(make=make))]
+
   def _run(
     self,
     folder: str,
-    elements: Sequence[tuple[int, int]],
+    elements: Sequence[work_files.Element],
     report: Callable[[int], None],
   ) -> None:
-    problem, num_tries, left = '', 0, _missing(folder, elements)
+    problem, num_tries, left = '', 0, work_files.missing(folder, elements)
     while left and num_tries < _TRIES:
-      problem = self._engine.work(folder, left, report)
-      before, left = left, _missing(folder, elements)
+      problem = self._engine.work(folder, left, report, self._console)
+      before, left = left, work_files.missing(folder, elements)
       num_tries = 0 if len(left) < len(before) else num_tries + 1
       if not problem:
         break
@@ -389,14 +407,6 @@ class BeamWorkers:
       'choose a --model_dir that all of them see under the same path'
     )
 
-  def _results(self, task: spreading.Assignment) -> Iterator[Any]:
-    for path in self._found[_key(task)]:
-      with open(path, 'rb') as file:
-        found = pickle.load(file)
-      if isinstance(found, errors.UsageError):
-        raise found
-      yield from found
-
   def close(self) -> None:
     """Removes the folder."""
     self._found = {}
@@ -405,50 +415,26 @@ class BeamWorkers:
 
 def _key(task: spreading.Assignment) -> Hashable:
   """Equal tasks have equal keys."""
+  needed = map(_key, task.needed)
+  rest = [x for x in task.arguments if not isinstance(x, spreading.Assignment)]
   about = repr(task.make), task.work, repr(task.items)
-  return (*about, pickle.dumps(task.arguments))
+  return (*about, *needed, pickle.dumps(rest))
 
 
-def _path(folder: str, element: tuple[int, int]) -> str:
-  return os.path.join(folder, '{}_{}.pickle'.format(*element))
+def _levels(
+  tasks: Sequence[spreading.Assignment],
+) -> list[tuple[int, spreading.Assignment]]:
+  """Returns tasks, and what they need, each once; with their levels, sorted.
 
+  A task's level is above those of all that it needs.
+  """
+  found = {}
 
-def _work(folder: str, element: tuple[int, int]) -> None:
-  """Works on an item, in a worker; leaves what it finds in a file."""
-  path, tasks = _path(folder, element), os.path.join(folder, _TASKS)
-  # Without the tasks, this worker does not see the folder. The process that
-  # evaluates misses the file and says so.
-  if os.path.exists(path) or not os.path.exists(tasks):
-    return
-  with _lock, own_settings.computing():
-    files.write_text(path + _BEGUN, f'{socket.gethostname()} {os.getpid()}')
-    try:
-      found = _tasks(tasks)(*element)
-    except errors.UsageError as e:
-      found = e
-  with files.atomic_file(path) as file:
-    pickle.dump(found, file)
+  def put(task):
+    level = max((1 + put(x) for x in task.needed), default=0)
+    found[_key(task)] = level, task
+    return level
 
-
-@functools.lru_cache(maxsize=1)
-def _tasks(path: str) -> Any:
-  """Reads tasks; returns a function that works on one of their items."""
-  with open(path, 'rb') as file:
-    source, tasks = pickle.load(file)
-
-  @functools.cache
-  def stage(make: bytes) -> Any:
-    return pickle.loads(make)(_run(pickle.dumps(source)))
-
-  def work(task: int, item: int) -> list[Any]:
-    task = tasks[task]
-    items = task.items[item : item + 1]
-    made = stage(pickle.dumps(task.make))
-    return list(task.work(made, items, *task.arguments))
-
-  return work
-
-
-@functools.lru_cache(maxsize=1)
-def _run(source: bytes) -> Any:
-  return pickle.loads(source).load()
+  for task in tasks:
+    put(task)
+  return sorted(found.values(), key=lambda x: x[0])

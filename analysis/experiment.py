@@ -256,9 +256,8 @@ def _prepare(run: evaluated_run.EvaluatedRun, tests: Sequence[str]) -> None:
   run.export(requests, first)
   if 'probe' in tests:
     for latent in (None, *run.for_probe().isolated):
-      items = _probing(latent, run).items
       make = functools.partial(_probing, latent)
-      second.append(spreading.Assignment(make, probe.Passes.probe, items))
+      second.append(make(run).task._replace(make=make))
   if 'mi' in tests:
     score = mutual_information.TraceScores.score
     items = range(evaluation.num_sequences)

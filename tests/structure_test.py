@@ -82,7 +82,12 @@ _ALLOWED = {
   'analysis.pooling': ('dnc', 'analysis.common', 'analysis.report', *_TESTS),
   'analysis.results': ('dnc', 'analysis.common', 'analysis.probe'),
   'analysis.evaluated_run': ('dnc', 'analysis.common'),
-  'analysis.beam_engine': ('dnc', 'analysis.evaluated_run'),
+  'analysis.work_files': ('dnc.system',),
+  'analysis.beam_engine': (
+    'dnc',
+    'analysis.evaluated_run',
+    'analysis.work_files',
+  ),
   'analysis.experiment': ('dnc', 'analysis'),
 }
 _LIGHT = ('dnc.system', 'dnc.dsprites', 'dnc.config')

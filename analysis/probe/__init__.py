@@ -5,6 +5,11 @@ source. Rollouts are streamed and may differ in length.
 
   probing.py        the two functions
   passes.py         three passes over the rollouts: statistics, training, scores
+  walk.py           goes through rollouts, for any of the passes
+  rollout_parts.py  parts of the rollouts, each summed by itself
+  pass_sums.py      what is summed, and what follows from it
+  reader.py         applies all probes of a representation at once
+  threads.py        threads for representations
   streams.py        rollouts with representations and labels
   controls.py       random inputs, and a planted memory
   planted.py        planted memories, whose labels the probes must find

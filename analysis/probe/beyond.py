@@ -15,6 +15,7 @@ the first of these steps only, like its own exact probe.
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import copy
 import types
 from typing import Any
 from typing import NamedTuple
@@ -59,7 +60,11 @@ class _NestedProbes(NamedTuple):
 
 
 class Beyond:
-  """Gathers sums over training rollouts, then scores unseen ones."""
+  """Gathers sums over training rollouts, then scores unseen ones.
+
+  Attributes:
+    errors: `scoring.ErrorsByPart` of the unseen rollouts.
+  """
 
   def __init__(
     self,
@@ -106,7 +111,9 @@ class Beyond:
       for image, sets in wide.items()
     }
     # By representation: probes that read no wide one, and those that do.
-    self._probes, self._errors = {}, scoring.ErrorsByPart(spec, parts)
+    self._probes = {}
+    self._parts = parts
+    self.errors = scoring.ErrorsByPart(spec, parts)
 
   @property
   def names(self) -> set[str]:
@@ -149,6 +156,12 @@ class Beyond:
       if len(rows):
         chosen = {name: source[name][rows] for name in sums.names}
         sums.add(chosen, outputs[rows], each)
+
+  def merge(self, other: 'Beyond') -> None:
+    """Takes over the training rollouts of another."""
+    self._narrow.merge(other._narrow)
+    for image, sums in self._wide.items():
+      sums.merge(other._wide[image])
 
   def _tasks(self, labels: np.ndarray) -> np.ndarray:
     return np.stack(
@@ -214,6 +227,12 @@ class Beyond:
       found.append((dict(zip(names, np.split(kernel, ends))), bias))
     return found
 
+  def unscored(self) -> 'Beyond':
+    """The same probes, before they have scored any rollout."""
+    found = copy.copy(self)
+    found.errors = scoring.ErrorsByPart(self._spec, self._parts)
+    return found
+
   def score(
     self,
     features: Mapping[str, np.ndarray | bits_lib.NormalBits],
@@ -238,10 +257,10 @@ class Beyond:
         for probes, source in zip(self._probes[name], (overall, features))
         if probes.given
       ]
-      return self._errors.count(tasks, np.concatenate(read, axis=1))
+      return self.errors.count(tasks, np.concatenate(read, axis=1))
 
     errors = dict(zip(self._probes, each(count, self._probes)))
-    self._errors.update(tasks, errors)
+    self.errors.update(tasks, errors)
 
   def result(
     self, seed: int, part: str | None = None
@@ -252,7 +271,7 @@ class Beyond:
       seed: the seed of the resamples.
       part: the part whose steps are scored; None for all steps.
     """
-    errors = self._errors.by_part[part]
+    errors = self.errors.by_part[part]
     number = len(errors)
     weights = scoring.resamples(seed, number, scoring.NUM_RESAMPLES)
     found = {}

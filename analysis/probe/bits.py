@@ -8,6 +8,7 @@ equal those of dense bits up to rounding.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -28,6 +29,9 @@ class BitTransform:
     self._zero, self._one = zero, one
     self.zero = zero.astype(np.float64)
     self.rise = one.astype(np.float64) - zero
+
+  def __reduce__(self) -> tuple[Any, ...]:
+    return BitTransform, (self._zero, self._one)
 
   def __call__(self, bits: np.ndarray) -> np.ndarray:
     """Normalises uint8 `[time, width]`; returns float32."""
@@ -110,6 +114,17 @@ class Products:
       rises = sparse.vstack(rises, 'csr').T.tocsr()
       self._of_rises += rises @ np.concatenate(others)
 
+  def __getstate__(self) -> dict[str, Any]:
+    self._flush()
+    return vars(self)
+
+  def merge(self, other: 'Products') -> None:
+    """Adds the steps of another, of the same transform."""
+    self._flush()
+    other._flush()
+    self._by_step += other._by_step
+    self._of_rises += other._of_rises
+
   def total(self) -> np.ndarray:
     """float64 `[bit, width]`."""
     self._flush()
@@ -128,7 +143,6 @@ class OwnProducts:
     self._rises = np.zeros_like(transform.zero)
     num_bits = transform.zero.shape[1]
     self._of_rises = np.zeros([num_bits, num_bits])
-    self._block = np.empty_like(self._of_rises)
     self._waiting = blocks.Blocks(self.BLOCK)
 
   def add(self, bits: NormalBits) -> None:
@@ -142,8 +156,19 @@ class OwnProducts:
     if self._waiting:
       (rises,) = self._waiting.take()
       rises = sparse.vstack(rises, 'csr')
-      (rises.T.tocsr() @ rises).toarray(out=self._block)
-      self._of_rises += self._block
+      self._of_rises += (rises.T.tocsr() @ rises).toarray()
+
+  def __getstate__(self) -> dict[str, Any]:
+    self._flush()
+    return vars(self)
+
+  def merge(self, other: 'OwnProducts') -> None:
+    """Adds the steps of another, of the same transform."""
+    self._flush()
+    other._flush()
+    self._counts += other._counts
+    self._rises += other._rises
+    self._of_rises += other._of_rises
 
   def total(self) -> np.ndarray:
     """float64 `[bit, bit]`, symmetric."""

@@ -124,6 +124,8 @@ class ExactProbes:
     num_tasks: int,
     num_steps: int,
     seed: int,
+    steps: range | None = None,
+    num_wide: int = 0,
   ):
     """Prepares sums and sample.
 
@@ -133,6 +135,8 @@ class ExactProbes:
       num_tasks: see `labels.Labels`.
       num_steps: steps of all rollouts together.
       seed: the seed of the sample.
+      steps: the steps that will be added, of all; None: all.
+      num_wide: steps before them that have the labels of all tasks.
     """
     self.narrow = tuple(k for k, v in widths.items() if v <= MAX_WIDTH)
     self._widths = widths
@@ -152,16 +156,20 @@ class ExactProbes:
     self.num_sampled = min(num_steps, bound) if spec.classes else 0
     self._num_steps = num_steps
     rng = np.random.default_rng((seed, num_steps, _SAMPLE))
-    chosen = rng.choice(num_steps, self.num_sampled, replace=False)
-    self._chosen = np.sort(chosen)
+    chosen = np.sort(rng.choice(num_steps, self.num_sampled, replace=False))
+    steps = range(num_steps) if steps is None else steps
+    first, last = np.searchsorted(chosen, [steps.start, steps.stop])
+    self._chosen = chosen[first:last]
+    # The place of the first of these in the sample.
+    self._first = first
+    number = len(self._chosen)
     self._sample = {
-      name: np.empty([self.num_sampled, widths[name]], np.float32)
-      for name in self.narrow
+      name: np.empty([number, widths[name]], np.float32) for name in self.narrow
     }
     self._labels = np.empty(
-      [self.num_sampled, num_tasks, len(spec.names) + 1], np.float32
+      [number, num_tasks, len(spec.names) + 1], np.float32
     )
-    self._num_seen = self._num_wide = 0
+    self._num_seen, self._num_wide = steps.start, min(num_wide, MAX_WIDE_STEPS)
 
   def begin(self, labels: np.ndarray) -> SampledLabels:
     """Begins a rollout; returns its labels as `add` takes them.
@@ -198,6 +206,18 @@ class ExactProbes:
     elif name in self._wide:
       rows = labels.wide
       self._wide[name].add(features[rows], labels.outputs[rows])
+
+  def merge(self, other: 'ExactProbes') -> None:
+    """Takes over the next steps, from sums of these alone."""
+    for name, sums in self._sums.items():
+      sums.merge(other._sums[name])
+    for name, wide in self._wide.items():
+      wide.merge(other._wide[name])
+    first = other._first - self._first
+    where = slice(first, first + len(other._chosen))
+    for name, sample in self._sample.items():
+      sample[where] = other._sample[name]
+    self._labels[where] = other._labels
 
   @property
   def names(self) -> tuple[str, ...]:

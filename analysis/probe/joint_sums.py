@@ -74,14 +74,8 @@ class JointSums:
       for pair in itertools.combinations_with_replacement(names, 2)
       if pair[0] != pair[1] or widths[pair[0]] <= exact_probe.MAX_WIDTH
     )
-    self._products = {
-      (one, other): np.zeros([widths[one], widths[other]])
-      for one, other in self._pairs
-    }
-    self._totals = {name: np.zeros([widths[name]]) for name in self.names}
-    self._cross = {
-      name: np.zeros([widths[name], num_outputs]) for name in self.names
-    }
+    # By pair or name, from the first steps on.
+    self._products, self._totals, self._cross = {}, {}, {}
     self._outputs = np.zeros([num_outputs])
     # Sums of bits, which `_collect` adds to those above: products of a pair,
     # and of a representation with 1 and the outputs.
@@ -128,15 +122,15 @@ class JointSums:
         return
       source = double if set(pair) <= set(double) else single
       one, other = (source[name] for name in pair)
-      self._products[pair] += one.T @ other
+      _plus(self._products, pair, one.T @ other)
 
     def add_name(name):
       if name in bits:
         add_bits((name,), name, bits_lib.after_one(outputs))
         return
       x = double.get(name, single[name])
-      self._totals[name] += x.sum(axis=0, dtype=np.float64)
-      self._cross[name] += x.T @ outputs.astype(x.dtype)
+      _plus(self._totals, name, x.sum(axis=0, dtype=np.float64))
+      _plus(self._cross, name, x.T @ outputs.astype(x.dtype))
 
     list(each(add_pair, self._pairs))
     list(each(add_name, self.names))
@@ -146,13 +140,30 @@ class JointSums:
     for (name, *other), products in self._of_bits.items():
       found = products.total()
       if not other:
-        self._totals[name] += found[:, 0]
-        self._cross[name] += found[:, 1:]
-      elif (name, *other) in self._products:
-        self._products[name, *other] += found
+        _plus(self._totals, name, found[:, 0])
+        _plus(self._cross, name, found[:, 1:])
+      elif (name, *other) in self._pairs:
+        _plus(self._products, (name, *other), found)
       else:
-        self._products[*other, name] += found.T
+        _plus(self._products, (*other, name), found.T)
     self._of_bits = {}
+
+  def merge(self, other: 'JointSums') -> None:
+    """Takes over the steps of another."""
+    self.count += other.count
+    self._outputs += other._outputs
+    for own, more in (
+      (self._products, other._products),
+      (self._totals, other._totals),
+      (self._cross, other._cross),
+    ):
+      for key, found in more.items():
+        _plus(own, key, found)
+    for key, products in other._of_bits.items():
+      if key in self._of_bits:
+        self._of_bits[key].merge(products)
+      else:
+        self._of_bits[key] = products
 
   @property
   def mean_outputs(self) -> np.ndarray:
@@ -162,7 +173,7 @@ class JointSums:
   def covariance(self, one: str, other: str) -> np.ndarray:
     """float64 `[width of one, width of other]`."""
     self._collect()
-    if (one, other) not in self._products:
+    if (one, other) not in self._pairs:
       return self.covariance(other, one).T
     means = np.outer(self._totals[one], self._totals[other]) / self.count
     return (self._products[one, other] - means) / self.count
@@ -185,6 +196,14 @@ class JointSums:
       np.block([[self.covariance(x, y) for y in names] for x in names]),
       np.concatenate([self.cross(name) for name in names]),
     )
+
+
+def _plus(sums: dict[Any, np.ndarray], key: Any, found: np.ndarray) -> None:
+  """Adds to a sum, or begins it with what was found."""
+  if key in sums:
+    sums[key] += found
+  else:
+    sums[key] = found.astype(np.float64, copy=False)
 
 
 def _whitening(covariance: np.ndarray, least: float) -> np.ndarray:

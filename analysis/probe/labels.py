@@ -222,6 +222,10 @@ class Labels:
       axis=1,
     )
 
+  def num_steps(self, number: int) -> int:
+    """Returns how many steps the first rollouts have together."""
+    return sum(map(len, self._rollouts[:number]))
+
   def moments(self) -> tuple[np.ndarray, np.ndarray]:
     """Mean `[output]` and covariance of `as_outputs`, over all steps."""
     count, total, products = 0, 0.0, 0.0

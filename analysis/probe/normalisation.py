@@ -52,17 +52,31 @@ class StepNormaliser:
     Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for
     Computing Sample Variances" (1979).
     """
-    count, (mean, squares) = self._first(*features.shape[1:])
     # Relative to the first rollout, so that constant features have deviation 0.
     number, shift = len(features), features[0].astype(np.float64)
     features = features - shift
     own = features.mean(axis=0)
     features -= own
-    squares += np.square(features, out=features).sum(axis=0)
-    delta = shift + own - mean
-    squares += np.square(delta) * count * number / (count + number)
+    squares = np.square(features, out=features).sum(axis=0)
+    self._include(number, shift + own, squares)
+
+  def _include(
+    self, number: np.ndarray | int, mean: np.ndarray, squares: np.ndarray
+  ) -> None:
+    """Adds so many rollouts with these sums, `[time, width]`."""
+    count, (own_mean, own_squares) = self._first(*mean.shape)
+    # Exactly 1 if these are the first.
+    share = number / (count + number)
+    delta = mean - own_mean
+    own_squares += squares + np.square(delta) * (count * share)
+    own_mean += delta * share
     count += number
-    mean += delta * number / count
+
+  def merge(self, other: 'StepNormaliser') -> None:
+    """Adds the rollouts of another, as `update_many` does."""
+    if other._precision == np.float64:
+      self._precision = np.float64
+    self._include(other._count, *other._sums)
 
   @property
   def mean(self) -> np.ndarray:
@@ -140,6 +154,12 @@ class BitNormaliser(StepNormaliser):
     count, (ones,) = self._first(*features.shape)
     count += 1
     ones += features
+
+  def merge(self, other: 'BitNormaliser') -> None:
+    """Adds the rollouts of another."""
+    count, (ones,) = self._first(*other._sums.shape[1:])
+    count += other._count
+    ones += other._sums[0]
 
   @property
   def mean(self) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 The first finds mean and deviation of every step. The second trains all Keras
 probes and gathers the sums for the exact ones. The third scores both, on the
-training rollouts and on unseen ones. Only the labels, the sample for the
-logistic regression, and one block of steps at a time are in memory.
+training rollouts and on unseen ones. Sums are of parts of the rollouts, which
+other processes may find.
 """
 
 from collections.abc import Callable
@@ -11,95 +11,28 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from concurrent import futures
 import contextlib
 import dataclasses
-import functools
-import os
 from typing import Any
 
 import numpy as np
-import threadpoolctl
 
 from analysis.probe import beyond
-from analysis.probe import bits as bits_lib
 from analysis.probe import controls
-from analysis.probe import exact_probe
-from analysis.probe import keras_probe
-from analysis.probe import labels as labels_lib
-from analysis.probe import normalisation
+from analysis.probe import pass_sums
 from analysis.probe import results
+from analysis.probe import rollout_parts
 from analysis.probe import scoring
 from analysis.probe import streams
-from dnc.system import errors
+from analysis.probe import threads
+from analysis.probe import walk as walk_lib
 from dnc.system import progress
 from dnc.system import spreading
-
-# Beside the names of representations: what each adds to others.
-ADDED = ''
-# A representation and which copy of it.
-_Job = tuple[str, int]
-
-
-@dataclasses.dataclass(frozen=True)
-class ProbeSettings:
-  """How to probe.
-
-  Attributes:
-    offsets: how many steps ago the labelled sprites were.
-    seed: the seed of controls, shuffled labels, orders and resamples.
-    num_seeds: Keras probes of each representation.
-    batch_size: steps in a mini-batch.
-    learning_rate: Adam's learning rate.
-    plant: whether to probe a planted memory.
-    log: takes a line of progress now and then.
-  """
-
-  offsets: tuple[int, ...]
-  seed: int
-  num_seeds: int
-  batch_size: int
-  learning_rate: float
-  plant: bool
-  log: progress.Log | None
-
-
-@dataclasses.dataclass(frozen=True)
-class _Statistics:
-  """The results of the first pass.
-
-  Attributes:
-    num_steps: steps of all training rollouts together.
-    normalise: by job, the function that normalises `[time, width]`.
-    overall: by representation, the one that does so alike for all steps; only
-      of those that are not wide.
-    labels: by split.
-  """
-
-  num_steps: int
-  normalise: Mapping[_Job, Callable[[np.ndarray], np.ndarray]]
-  overall: Mapping[str, Callable[[np.ndarray], np.ndarray]]
-  labels: Mapping[str, labels_lib.Labels]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Probes:
-  """The results of the second pass.
-
-  Attributes:
-    readers: by representation, all its probes.
-    exact: the exact probes.
-    exact_names: the representations that have some.
-  """
-
-  readers: Mapping[str, '_Reader']
-  exact: exact_probe.ExactProbes
-  exact_names: tuple[str, ...]
 
 
 def probe_stream(
   stream: streams.Stream,
-  settings: ProbeSettings,
+  settings: walk_lib.ProbeSettings,
   compare: Mapping[str, Sequence[str]],
   given: beyond.Given,
 ) -> results.ProbeResult:
@@ -114,55 +47,18 @@ def probe_stream(
   return Passes(stream, settings, compare, given).result()
 
 
-@contextlib.contextmanager
-def threads() -> Iterator[futures.ThreadPoolExecutor]:
-  """Threads for whole representations, without threads in BLAS.
-
-  These speed small matrix products up little, because they wait for each other.
-  """
-  with (
-    threadpoolctl.threadpool_limits(1, 'blas'),
-    futures.ThreadPoolExecutor(os.cpu_count()) as pool,
-  ):
-    yield pool
-
-
-@dataclasses.dataclass(frozen=True)
-class _ProbedPart:
-  """What the passes find of some representations.
-
-  Attributes:
-    num_steps: steps of all training rollouts together.
-    covariance: of `LabelSpec.as_outputs`.
-    num_sampled: see `ExactProbes`.
-    num_wide_steps: see `ExactProbes`.
-    exact: those of the representations that have exact probes.
-    narrow: all representations with a logistic regression.
-    errors: by split.
-    added: what is added to others, by part of the steps; None: all steps.
-  """
-
-  num_steps: int
-  covariance: np.ndarray
-  num_sampled: int
-  num_wide_steps: int
-  exact: tuple[str, ...]
-  narrow: tuple[str, ...]
-  errors: Mapping[str, scoring.ErrorsByPart]
-  added: Mapping[str | None, dict[str, dict[str, results.Differences]]]
-
-
 class Passes:
   """The passes over a stream; a stage, see `spreading`.
 
-  Its items are representations: no sum of a representation is divided, because
-  parts of a sum, added up in another order, round to other numbers.
+  This process makes them all at once. Other processes may make them step by
+  step, see `task`: sums and scores of parts of the rollouts, but the training
+  of Keras probes, in which one step follows another, by representation.
   """
 
   def __init__(
     self,
     stream: streams.Stream,
-    settings: ProbeSettings,
+    settings: walk_lib.ProbeSettings,
     compare: Mapping[str, Sequence[str]],
     given: beyond.Given,
   ):
@@ -180,34 +76,127 @@ class Passes:
       settings.plant,
       settings.offsets[0],
     )
-    # What adds to a wide representation needs the sums that its probe does.
-    self._wide = [
-      name
-      for name, width in self.inputs.widths.items()
-      if given and exact_probe.MAX_WIDTH < width <= exact_probe.MAX_WIDE
-    ]
+
+  def _parts(self, split: str) -> list[rollout_parts.RolloutPart]:
+    return rollout_parts.of_split(self.stream.num_rollouts, split)
 
   @property
-  def items(self) -> list[tuple[str, ...]]:
-    """Names that can be probed apart; what takes longest comes first.
+  def task(self) -> spreading.Assignment:
+    """The last step, with those that it needs."""
 
-    Where nothing further is asked, the rollouts are few, and one item has all.
-    """
-    if not self.given:
-      return [tuple(self.inputs.widths)]
-    narrow = [(x,) for x in self.inputs.widths if x not in self._wide]
-    return [(ADDED, *self._wide), *narrow]
+    def of(work, items, *needed):
+      return spreading.Assignment(None, work, items, needed)
 
-  def probe(self, items: Sequence[Sequence[str]]) -> Iterator[_ProbedPart]:
-    """Makes all passes for some items; yields what is found of all of them.
+    train = self._parts('train')
+    names = [tuple(self.inputs.widths)]
+    if self.given:  # Else the rollouts are few.
+      names = [(name,) for name in self.inputs.widths]
+    moments = of(Passes.join, [None], of(Passes.gather, train))
+    trained = of(Passes.train, names, moments)
+    sums = of(Passes.sum, train, moments)
+    solved = of(Passes.solve, [None], moments, sums)
+    parts = train + self._parts('test')
+    return of(Passes.score, parts, moments, solved, trained)
+
+  @contextlib.contextmanager
+  def _walk(self, **options: Any) -> Iterator[walk_lib.Walk]:
+    options = {'given': self.given, **options}
+    with threads.threads() as pool, self.stream.explained_errors():
+      yield walk_lib.Walk(
+        self.stream, self.settings, self.inputs, pool=pool, **options
+      )
+
+  def gather(
+    self, parts: Sequence[rollout_parts.RolloutPart]
+  ) -> Iterator[tuple[rollout_parts.RolloutPart, pass_sums.StepMoments]]:
+    """Yields the sums of the first pass.
 
     Raises:
-      UsageError: if the stream is damaged, too short or not finite.
+      UsageError: like all steps, if the stream is damaged.
     """
+    with self._walk() as walk:
+      for part in parts:
+        rollouts = walk.read('train', only=part.rollouts)
+        yield part, walk.gathered(part, rollouts)
+
+  def join(
+    self,
+    items: Sequence[None],
+    found: Iterable[tuple[rollout_parts.RolloutPart, pass_sums.StepMoments]],
+  ) -> Iterator[pass_sums.StepMoments]:
+    """Yields what `gather` found as one, with the labels of all rollouts.
+
+    Raises:
+      UsageError: if the stream is too short or not finite.
+    """
+    with self._walk() as walk:
+      for _ in items:
+        yield walk.joined(rollout_parts.in_order(found, self._parts('train')))
+
+  def sum(
+    self,
+    parts: Sequence[rollout_parts.RolloutPart],
+    joined: Iterable[pass_sums.StepMoments],
+  ) -> Iterator[tuple[rollout_parts.RolloutPart, pass_sums.Sums]]:
+    """Yields the sums of the second pass."""
+    with self._walk(num_copies=1) as walk:
+      (moments,) = joined
+      statistics = walk.statistics(moments)
+      for part in parts:
+        sums = walk.empty(statistics, part.rollouts)
+        rollouts = walk.read('train', only=part.rollouts)
+        for _ in walk.add(statistics, sums, part, rollouts):
+          pass
+        yield part, sums
+
+  def train(
+    self,
+    items: Sequence[Sequence[str]],
+    joined: Iterable[pass_sums.StepMoments],
+  ) -> Iterator[dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Yields kernels and biases of the Keras probes, by name."""
     given = {name for item in items for name in item}
     names = [name for name in self.inputs.widths if name in given]
-    with threads() as pool, self.stream.explained_errors():
-      yield _PartPasses(self, names, ADDED in given, pool).found()
+    with self._walk(given={}, names=names) as walk:
+      (moments,) = joined
+      yield walk.trained(walk.statistics(moments))
+
+  def solve(
+    self,
+    items: Sequence[None],
+    joined: Iterable[pass_sums.StepMoments],
+    found: Iterable[tuple[rollout_parts.RolloutPart, pass_sums.Sums]],
+  ) -> Iterator[pass_sums.Solved]:
+    """Yields the exact probes."""
+    with self._walk(num_copies=1) as walk:
+      (moments,) = joined
+      statistics = walk.statistics(moments)
+      for _ in items:
+        sums = walk.empty(statistics)
+        for own in rollout_parts.in_order(found, self._parts('train')):
+          sums.merge(own)
+        yield walk.solved(statistics, sums)
+
+  def score(
+    self,
+    parts: Sequence[rollout_parts.RolloutPart],
+    joined: Iterable[pass_sums.StepMoments],
+    solved: Iterable[pass_sums.Solved],
+    trained: Iterable[Mapping[str, tuple[np.ndarray, np.ndarray]]],
+  ) -> Iterator[
+    tuple[rollout_parts.RolloutPart, tuple[scoring.ErrorsByPart, ...]]
+  ]:
+    """Yields the errors of all probes, and of what is added to others."""
+    with self._walk() as walk:
+      (moments,), (solved,) = joined, solved
+      statistics = walk.statistics(moments)
+      trained = {k: v for found in trained for k, v in found.items()}
+      readers = walk.readers(solved, trained)
+      for part in parts:
+        added = solved.added.unscored()
+        rollouts = walk.read(part.split, only=part.rollouts)
+        found = walk.scored(statistics, readers, added, part, rollouts)
+        yield part, (found, added.errors)
 
   def result(
     self, spread: spreading.Spread | None = None
@@ -217,21 +206,67 @@ class Passes:
     Args:
       spread: who makes the passes; None: this process.
     """
-    spread = spread or spreading.here(self)
-    with progress.Stage(self.settings.log, 'probe'):
-      parts = list(spread(Passes.probe, self.items))
-      with threads() as pool:
-        return self._result(parts, pool)
+    with progress.Stage(self.settings.log, 'probe'), self._walk() as walk:
+      solved, wrong = self._spread(spread) if spread else self._passed(walk)
+      return self._result(solved, wrong, walk.map)
+
+  def _passed(
+    self, walk: walk_lib.Walk
+  ) -> tuple[pass_sums.Solved, dict[str, scoring.ErrorsByPart]]:
+    """Makes the passes; returns probes and, by split, errors."""
+    rollouts = walk.read('train')
+    with walk.stage('mean and deviation of each step', 'train') as stage:
+      statistics = walk.statistics(
+        walk.joined(
+          walk.gathered(part, rollouts, stage) for part in self._parts('train')
+        )
+      )
+    sums = walk.empty(statistics)
+    trained = walk.trained(statistics, sums)
+    solved = walk.solved(statistics, sums)
+    readers, wrong = walk.readers(solved, trained), {}
+    for split in ('train', 'test'):
+      number = self.stream.num_rollouts.get(split)
+      if number is None:
+        continue
+      with walk.stage(f'scores on split {split}', split) as stage:
+        wrong[split] = walk.scored(
+          statistics,
+          readers,
+          solved.added,
+          rollout_parts.RolloutPart(split, range(number)),
+          walk.read(split),
+          stage,
+        )
+    return solved, wrong
+
+  def _spread(
+    self, spread: spreading.Spread
+  ) -> tuple[pass_sums.Solved, dict[str, scoring.ErrorsByPart]]:
+    """The same, of what other processes find."""
+    task, wrong = self.task, {}
+    _, solve, _ = task.arguments
+    scored = spread(task.work, task.items, *task.arguments)
+    (solved,) = spread(solve.work, solve.items, *solve.arguments)
+    for part, found in zip(
+      task.items, rollout_parts.in_order(scored, task.items)
+    ):
+      errors_of_part, added = found
+      if part.split in wrong:
+        wrong[part.split].extend(errors_of_part)
+      else:
+        wrong[part.split] = errors_of_part
+      if part.split == 'test':
+        solved.added.errors.extend(added)
+    return solved, wrong
 
   def _result(
-    self, parts: Sequence[_ProbedPart], pool: futures.ThreadPoolExecutor
+    self,
+    solved: pass_sums.Solved,
+    wrong: Mapping[str, scoring.ErrorsByPart],
+    each: Callable[..., list[Any]],
   ) -> results.ProbeResult:
-    first = parts[0]
-    for other in parts[1:]:
-      for split, found in first.errors.items():
-        found.include(other.errors[split])
     names = list(self.inputs.widths)
-    exact = {name for part in parts for name in part.exact}
     split_scores = {
       split: {
         part: scoring.SplitScores(
@@ -242,18 +277,23 @@ class Passes:
           scoring.resamples(
             self.settings.seed, len(own), scoring.NUM_RESAMPLES
           ),
-          tuple(name for name in names if name in exact),
-          first.narrow,
+          tuple(solved.weights),
+          solved.narrow,
         )
         for part, own in found.by_part.items()
       }
-      for split, found in first.errors.items()
+      for split, found in wrong.items()
     }
 
     def scores(found: scoring.SplitScores) -> dict[str, results.Scores]:
-      return dict(zip(names, pool.map(found.scores, names)))
+      return dict(zip(names, each(found.scores, names)))
 
-    comparisons, added, of_parts = {}, {}, {}
+    def added(part: str | None) -> dict[str, dict[str, results.Differences]]:
+      if not solved.added.names:
+        return {}
+      return solved.added.result(self.settings.seed, part)
+
+    comparisons, of_all, of_parts = {}, {}, {}
     unseen = dict(split_scores.get('test', {}))
     if unseen:
       whole = unseen.pop(None)
@@ -261,12 +301,11 @@ class Passes:
         one: {other: whole.difference(one, other) for other in others}
         for one, others in self._compare.items()
       }
-      by_part = {k: v for part in parts for k, v in part.added.items()}
-      added = by_part.get(None, {})
+      of_all = added(None)
       # Unless all steps are in one part.
       if all(own.errors.num_labelled for own in unseen.values()):
         of_parts = {
-          part: results.PartResult(scores(own), by_part.get(part, {}))
+          part: results.PartResult(scores(own), added(part))
           for part, own in unseen.items()
         }
     return results.ProbeResult(
@@ -274,16 +313,16 @@ class Passes:
       offsets=self.settings.offsets,
       spec=self.stream.spec,
       num_rollouts=dict(self.stream.num_rollouts),
-      num_steps=first.num_steps,
+      num_steps=solved.num_steps,
       num_seeds=self.settings.num_seeds,
-      num_logistic_steps=first.num_sampled,
-      num_wide_steps=max(part.num_wide_steps for part in parts),
-      without_exact=tuple(name for name in names if name not in exact),
-      attainable=self._attainable(first.covariance),
+      num_logistic_steps=solved.num_sampled,
+      num_wide_steps=solved.num_wide_steps,
+      without_exact=tuple(x for x in names if x not in solved.weights),
+      attainable=self._attainable(solved.covariance),
       scores={split: scores(own[None]) for split, own in split_scores.items()},
       comparisons=comparisons,
       ordered=self.inputs.ordered,
-      beyond=added,
+      beyond=of_all,
       parts=of_parts,
     )
 
@@ -296,319 +335,3 @@ class Passes:
       name: float(r2) if np.isfinite(r2) else None
       for name, r2 in zip(spec.values, found)
     }
-
-
-class _PartPasses:
-  """The three passes over a stream, for some representations."""
-
-  def __init__(
-    self,
-    passes: Passes,
-    names: Sequence[str],
-    are_added: bool,
-    pool: futures.ThreadPoolExecutor,
-  ):
-    """Constructs it.
-
-    Args:
-      passes: what to probe in all.
-      names: the representations to probe.
-      are_added: whether to ask what is added to others.
-      pool: threads.
-    """
-    self._stream = passes.stream
-    self._settings = passes.settings
-    self._inputs = passes.inputs
-    self._names = names
-    self._pool = pool
-    self._widths = {**self._inputs.widths, **self._inputs.ordered}
-    self._added = beyond.Beyond(
-      passes.given if are_added else {},
-      self._widths,
-      self._stream.extended,
-      self._settings.offsets,
-      self._stream.parts,
-    )
-    # Copies of representations, each of which is one thread's work.
-    self._jobs = [
-      (name, copy)
-      for name in names
-      for copy in range(self._inputs.copies[name])
-    ]
-    # The last jobs are for the exact probes of `beyond.py` alone.
-    self._num_trained = len(self._jobs)
-    needed = self._added.names - set(names)
-    self._jobs += [(name, 0) for name in self._widths if name in needed]
-
-  def _map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    return list(self._pool.map(work, items))
-
-  def found(self) -> _ProbedPart:
-    """Makes the passes."""
-    statistics = self._gather_statistics()
-    mean, covariance = statistics.labels['train'].moments()
-    probes = self._train(statistics, mean)
-    wrong, added = {}, {}
-    for split in ('train', 'test'):
-      if split in self._stream.num_rollouts:
-        wrong[split] = self._score(split, statistics, probes)
-    if 'test' in wrong and self._added.names:
-      for part in wrong['test'].by_part:
-        added[part] = self._added.result(self._settings.seed, part)
-    return _ProbedPart(
-      num_steps=statistics.num_steps,
-      covariance=covariance,
-      num_sampled=probes.exact.num_sampled,
-      num_wide_steps=probes.exact.num_wide_steps,
-      exact=probes.exact_names,
-      narrow=probes.exact.narrow,
-      errors=wrong,
-      added=added,
-    )
-
-  def _stage(self, what: str, split: str) -> progress.Stage:
-    number = self._stream.num_rollouts.get(split, 0)
-    return progress.Stage(self._settings.log, what, number, 'rollouts')
-
-  def _gather_statistics(self) -> _Statistics:
-    """The first pass."""
-    normalisers, found = {}, {'train': [], 'test': []}
-
-    def update(rollout, job):
-      features = self._inputs.features(rollout, *job)
-      if job not in normalisers:
-        kind = normalisation.StepNormaliser
-        if features.dtype == np.uint8:
-          kind = normalisation.BitNormaliser
-        normalisers[job] = kind()
-      normalisers[job].update(features)
-
-    with self._stage('mean and deviation of each step', 'train') as stage:
-      for rollout in self._read('train'):
-        self._map(functools.partial(update, rollout), self._jobs)
-        found['train'].append(rollout.labels)
-        stage.done(len(found['train']))
-    if 'test' in self._stream.num_rollouts:
-      found['test'] = list(self._stream.labels('test'))
-    self._check(found, normalisers)
-    overall = {
-      name: normaliser.transform_overall()
-      for (name, copy), normaliser in normalisers.items()
-      if not copy and self._widths[name] <= exact_probe.MAX_WIDTH
-    }
-    # Normalisers are freed as soon as they are used: those of images are large.
-    normalise = {job: normalisers.pop(job).transform() for job in self._jobs}
-    spec = self._stream.spec
-    labels = {
-      split: labels_lib.Labels(
-        spec,
-        [own[:, : len(spec.columns)] for own in of_split],
-        self._settings.offsets,
-        self._settings.seed,
-      )
-      for split, of_split in found.items()
-    }
-    num_steps = sum(map(len, found['train']))
-    return _Statistics(num_steps, normalise, overall, labels)
-
-  def _check(
-    self,
-    labels: Mapping[str, Sequence[np.ndarray]],
-    normalisers: Mapping[_Job, normalisation.StepNormaliser],
-  ) -> None:
-    source = self._stream.source
-    longest = {k: max(map(len, v), default=0) for k, v in labels.items()}
-    furthest = max(map(abs, self._settings.offsets))
-    if longest['train'] <= furthest:
-      raise errors.UsageError(
-        f'{source}: rollouts have at most {longest["train"]} steps, too few '
-        f'for labels {furthest} steps away; evaluate longer rollouts'
-      )
-    if longest['test'] > longest['train']:
-      raise errors.UsageError(
-        f'{source}: an unseen rollout has {longest["test"]} steps; the longest '
-        f'training rollout has only {longest["train"]}'
-      )
-    for (name, _), normaliser in normalisers.items():
-      if not np.isfinite(normaliser.deviation).all():
-        raise errors.UsageError(
-          f'{source}: {name} holds numbers that are not finite; the model has '
-          'diverged: train it again, with a lower learning rate'
-        )
-
-  def _read(self, split: str) -> Iterator[streams.ProbedRollout]:
-    return self._stream.rollouts(split, {name for name, _ in self._jobs})
-
-  def _rollouts(
-    self, split: str, statistics: _Statistics
-  ) -> Iterator[tuple[streams.ProbedRollout, np.ndarray]]:
-    """Yields rollouts with the labels of all tasks."""
-    for position, rollout in enumerate(self._read(split)):
-      yield rollout, statistics.labels[split].tasks(position)
-
-  def _examples(
-    self,
-    statistics: _Statistics,
-    exact: exact_probe.ExactProbes,
-  ) -> Iterator[keras_probe.Examples]:
-    """Yields the training steps, and adds them to the exact probes."""
-
-    def prepare(rollout, sampled, job):
-      features, overall = self._normalised(rollout, statistics, job)
-      name, copy = job
-      if not copy and name in self._names:
-        exact.add(name, features, sampled)
-      return features, overall
-
-    for rollout, labels in self._rollouts('train', statistics):
-      sampled = exact.begin(labels)
-      work = functools.partial(prepare, rollout, sampled)
-      features, overall = zip(*self._map(work, self._jobs))
-      named = self._by_name(features), self._by_name(overall)
-      self._added.add(*named, rollout.labels, sampled, self._map)
-      dense = self._map(bits_lib.dense, features[: self._num_trained])
-      yield keras_probe.Examples(dense, labels)
-
-  def _normalised(
-    self,
-    rollout: streams.ProbedRollout,
-    statistics: _Statistics,
-    job: _Job,
-  ) -> tuple[np.ndarray | bits_lib.NormalBits, np.ndarray | None]:
-    """Features normalised at each step and, where `added` asks, overall."""
-    name, copy = job
-    features = self._inputs.features(rollout, name, copy)
-    overall, normalise = None, statistics.normalise[job]
-    if not copy and name in self._added.overall:
-      overall = statistics.overall[name](features)
-    is_wide = self._widths[name] > exact_probe.MAX_WIDTH
-    if is_wide and isinstance(normalise, bits_lib.BitTransform):
-      return bits_lib.NormalBits(normalise, features), overall
-    return normalise(features), overall
-
-  def _by_name(self, features: Sequence[Any]) -> dict[str, Any]:
-    """The first copy of each representation, from those of all jobs."""
-    return {
-      name: found
-      for (name, copy), found in zip(self._jobs, features)
-      if not copy
-    }
-
-  def _train(self, statistics: _Statistics, mean: np.ndarray) -> _Probes:
-    """The second pass; `mean` is the mean of `LabelSpec.as_outputs`."""
-    settings, inputs, spec = self._settings, self._inputs, self._stream.spec
-    num_tasks = statistics.labels['train'].num_tasks
-    exact = exact_probe.ExactProbes(
-      inputs.widths, spec, num_tasks, statistics.num_steps, settings.seed
-    )
-    copies = {name: inputs.copies[name] for name in self._names}
-    probe = keras_probe.LinearProbe(
-      {name: inputs.widths[name] for name in self._names},
-      spec,
-      num_tasks,
-      settings.num_seeds,
-      keras_probe.initial_bias(spec, mean, statistics.num_steps),
-      settings.learning_rate,
-    )
-    keras_probe.fit(
-      probe,
-      self._examples(statistics, exact),
-      list(copies.values()),
-      settings.seed,
-      statistics.num_steps,
-      settings.batch_size,
-      settings.log,
-      4 * sum(n * inputs.widths[name] for name, n in inputs.copies.items()),
-    )
-    weights = {name: [found] for name, found in probe.weights().items()}
-    with progress.Stage(settings.log, 'exact probes'):
-      exact_names = tuple(x for x in exact.names if x in self._names)
-      found = self._map(exact.weights, exact_names)
-      self._added.fit(exact, self._map)
-    for name, of_exact in zip(exact_names, found):
-      weights[name].append(of_exact)
-    readers = {
-      name: _Reader(copies[name], found) for name, found in weights.items()
-    }
-    return _Probes(readers, exact, exact_names)
-
-  def _score(
-    self, split: str, statistics: _Statistics, probes: _Probes
-  ) -> scoring.ErrorsByPart:
-    """The third pass, over the rollouts of a split.
-
-    Returns:
-      The errors in all steps; and in unseen rollouts also in those of each
-      part.
-    """
-    parts = self._stream.parts if split == 'test' else ()
-    sums = scoring.ErrorsByPart(self._stream.spec, parts, self._stream.units)
-
-    def prepare(rollout, job):
-      return self._normalised(rollout, statistics, job)
-
-    def count(labels, features, name):
-      copies = [x for job, x in zip(self._jobs, features) if job[0] == name]
-      return sums.count(labels, probes.readers[name](copies))
-
-    with self._stage(f'scores on split {split}', split) as stage:
-      for rollout, labels in self._rollouts(split, statistics):
-        features, overall = zip(
-          *self._map(functools.partial(prepare, rollout), self._jobs)
-        )
-        by_part = labels_lib.by_part(labels, rollout.parts)
-        work = functools.partial(count, by_part, features)
-        counted = self._map(work, probes.readers)
-        sums.update(by_part, dict(zip(probes.readers, counted)))
-        if split == 'test':
-          named = self._by_name(features), self._by_name(overall)
-          self._added.score(*named, rollout.labels, self._map, rollout.parts)
-        stage.done(len(sums.by_part[None]))
-    return sums
-
-
-class _Reader:
-  """Applies all probes of a representation at once."""
-
-  def __init__(
-    self, copies: int, weights: Sequence[tuple[np.ndarray, np.ndarray]]
-  ):
-    """Constructs the reader.
-
-    Args:
-      copies: copies of the representation: 1, or one for each Keras probe. The
-        exact probes read the first.
-      weights: kernels `[probe, width, task, output]` and biases `[probe, task,
-        output]`: of the Keras probes, then of the exact ones if there are any.
-    """
-    kernel = np.concatenate([kernel for kernel, _ in weights])
-    bias = np.concatenate([bias for _, bias in weights])
-    self._num_probes, width, *self._columns = kernel.shape
-    copy_of = np.zeros([self._num_probes], np.int64)
-    copy_of[:copies] = np.arange(copies)
-    self._of_copy = []
-    for copy in range(copies):
-      (probes,) = np.nonzero(copy_of == copy)
-      columns = np.moveaxis(kernel[probes], 1, 0).reshape([width, -1])
-      self._of_copy.append(
-        (
-          probes,
-          bits_lib.LinearMap(columns),
-          bias[probes].ravel().astype(np.float32),
-        )
-      )
-
-  def __call__(
-    self, features: Sequence[np.ndarray | bits_lib.NormalBits]
-  ) -> np.ndarray:
-    """Predicts float32 `[time, probe, task, output]` from each copy's features.
-
-    A copy's features are `[time, width]`.
-    """
-    num_steps = len(features[0])
-    shape = [num_steps, self._num_probes, *self._columns]
-    predictions = np.empty(shape, np.float32)
-    for copy, (probes, read, bias) in zip(features, self._of_copy):
-      found = read(copy) + bias
-      predictions[:, probes] = found.reshape([num_steps, -1, *self._columns])
-    return predictions

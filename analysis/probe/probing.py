@@ -18,6 +18,7 @@ from analysis.probe import naming
 from analysis.probe import passes
 from analysis.probe import results
 from analysis.probe import streams
+from analysis.probe import walk
 from dnc import traces as traces_lib
 from dnc.dsprites import latents
 from dnc.system import own_settings
@@ -78,7 +79,7 @@ def of_traces(
     for one in _OF_MEMORY
     if one in stream.widths
   }
-  settings = passes.ProbeSettings(
+  settings = walk.ProbeSettings(
     tuple(offsets), seed, num_seeds, batch_size, 1e-3, plant, log
   )
   # Centred rollouts are a control: what they add to others is not measured.
@@ -172,7 +173,7 @@ def fit_and_score(
     arrays_lib.names(argument, named)
     return named
 
-  settings = passes.ProbeSettings(
+  settings = walk.ProbeSettings(
     arrays_lib.whole_numbers('offsets', offsets),
     arrays_lib.whole_number('seed', seed, 0),
     arrays_lib.whole_number('num_seeds', num_seeds, 1),

@@ -87,9 +87,15 @@ class ErrorSums:
     for name, sums in errors.items():
       self._errors.setdefault(name, []).append(sums)
 
-  def include(self, other: 'ErrorSums') -> None:
-    """Takes over the errors of other representations in the same rollouts."""
-    self._errors.update(other._errors)
+  def extend(self, other: 'ErrorSums') -> None:
+    """Adds the rollouts of another after the own ones."""
+    self._counts += other._counts
+    self._sums += other._sums
+    self._squares += other._squares
+    self._lowest = np.minimum(self._lowest, other._lowest)
+    self._highest = np.maximum(self._highest, other._highest)
+    for name, sums in other._errors.items():
+      self._errors.setdefault(name, []).extend(sums)
 
   def count(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Counts wrong classes and sums squared errors over a rollout.
@@ -171,10 +177,10 @@ class ErrorsByPart:
   ):
     self.by_part = {part: ErrorSums(spec, units) for part in (None, *parts)}
 
-  def include(self, other: 'ErrorsByPart') -> None:
-    """See `ErrorSums.include`."""
+  def extend(self, other: 'ErrorsByPart') -> None:
+    """See `ErrorSums.extend`."""
     for part, sums in self.by_part.items():
-      sums.include(other.by_part[part])
+      sums.extend(other.by_part[part])
 
   def count(
     self, labels: Mapping[str | None, np.ndarray], predicted: np.ndarray

@@ -78,7 +78,7 @@ class StepSums:
     self._spec = spec
     # Totals, products and counts: of all steps, and of those without a label.
     self._all = self._zeros(width)
-    self._missing = [self._zeros(width) for _ in range(num_tasks)]
+    self._missing = {}
     # Sums of the outputs, and of their products with the numbers.
     self._outputs = np.zeros([num_tasks, spec.num_outputs])
     self._cross = np.zeros([width, num_tasks, spec.num_outputs])
@@ -86,6 +86,11 @@ class StepSums:
   @staticmethod
   def _zeros(width: int) -> list[np.ndarray]:
     return [np.zeros([width]), np.zeros([width, width]), np.zeros([])]
+
+  def _of_missing(self, task: int) -> list[np.ndarray]:
+    if task not in self._missing:
+      self._missing[task] = self._zeros(len(self._cross))
+    return self._missing[task]
 
   @staticmethod
   def _add(sums: list[np.ndarray], features: np.ndarray) -> None:
@@ -106,10 +111,9 @@ class StepSums:
     """
     features = features.astype(np.float64)
     self._add(self._all, features)
-    for task, sums in enumerate(self._missing):
-      without = ~has_label[:, task]
+    for task, without in enumerate(~has_label.T):
       if without.any():
-        self._add(sums, features[without])
+        self._add(self._of_missing(task), features[without])
     self._outputs += outputs.sum(axis=0)
     flat = outputs.reshape([len(outputs), -1])
     self._cross += (features.T @ flat).reshape(self._cross.shape)
@@ -135,15 +139,29 @@ class StepSums:
     self._outputs += outputs
     self._cross += np.transpose(cross).reshape(self._cross.shape)
 
+  def merge(self, other: 'StepSums') -> None:
+    """Adds the steps of another."""
+    for own, more in (
+      (self._all, other._all),
+      *((self._of_missing(k), more) for k, more in other._missing.items()),
+    ):
+      for whole, part in zip(own, more):
+        whole += part
+    self._outputs += other._outputs
+    self._cross += other._cross
+
   def of_task(
     self,
     task: int,
     kind: type[feature_sums.FeatureSums] = feature_sums.FeatureSums,
   ) -> feature_sums.FeatureSums:
     """Sums over the steps that have a task's label."""
-    total, products, count = (
-      whole - without for whole, without in zip(self._all, self._missing[task])
-    )
+    total, products, count = self._all
+    if task in self._missing:
+      total, products, count = (
+        whole - without
+        for whole, without in zip(self._all, self._missing[task])
+      )
     return kind(total, products, float(count))
 
   def probe(
@@ -191,11 +209,16 @@ class WideSums:
   def __init__(self, width: int, spec: labels_lib.LabelSpec, num_tasks: int):
     self.num_steps = 0
     self._num_tasks = num_tasks
-    self._sums = StepSums(width, spec, num_tasks)
+    self._width, self._spec = width, spec
     # Steps not yet added.
     self._waiting = blocks.Blocks(_WIDE_BLOCK)
     # Of bits: `bits.OwnProducts`, `bits.Products`, and sums of outputs.
     self._of_bits = None
+
+  @functools.cached_property
+  def _sums(self) -> StepSums:
+    # Large, so made only where something is added.
+    return StepSums(self._width, self._spec, self._num_tasks)
 
   def add(
     self, features: np.ndarray | bits_lib.NormalBits, outputs: np.ndarray
@@ -229,6 +252,23 @@ class WideSums:
     if self._waiting:
       features, outputs = map(np.concatenate, self._waiting.take())
       self._sums.add(features, outputs, np.ones(outputs.shape[:2], bool))
+
+  def merge(self, other: 'WideSums') -> None:
+    """Takes over the steps of another."""
+    self.num_steps += other.num_steps
+    self._flush()
+    other._flush()
+    if '_sums' not in vars(self) and '_sums' in vars(other):
+      self._sums = other._sums
+    elif '_sums' in vars(other):
+      self._sums.merge(other._sums)
+    if self._of_bits is None:
+      self._of_bits = other._of_bits
+    elif other._of_bits is not None:
+      own, others, total = self._of_bits
+      own.merge(other._of_bits[0])
+      others.merge(other._of_bits[1])
+      total += other._of_bits[2]
 
   @functools.cached_property
   def of_features(self) -> feature_sums.FeatureSums:

@@ -80,11 +80,15 @@ class Stream(Protocol):
   units: np.ndarray
 
   def rollouts(
-    self, split: str, names: Collection[str] | None = None
+    self,
+    split: str,
+    names: Collection[str] | None = None,
+    only: range | None = None,
   ) -> Iterator[ProbedRollout]:
     """Yields the rollouts of a split, always in the same order.
 
-    They have at least the named features; all if `names` is None.
+    They have at least the named features; all if `names` is None. `only` has
+    the positions of successive rollouts, not empty; None: all.
     """
 
   def labels(self, split: str) -> Iterator[np.ndarray]:
@@ -144,9 +148,12 @@ def sprite_inputs(
 
 
 def _read(
-  traces: traces_lib.Traces, split: str, names: Sequence[str]
+  traces: traces_lib.Traces,
+  split: str,
+  names: Sequence[str],
+  only: range | None = None,
 ) -> Iterator[dict[str, Any]]:
-  return traces.dataset(split, names).prefetch(2).as_numpy_iterator()
+  return traces.dataset(split, names, only).prefetch(2).as_numpy_iterator()
 
 
 class TraceStream:
@@ -174,8 +181,9 @@ class TraceStream:
         traces; None: they are not sorted.
 
     Raises:
-      errors.UsageError: if the traces lack a representation.
+      errors.UsageError: if the traces lack a representation or a split 'train'.
     """
+    _read(traces, 'train', ['index'])  # Raises it.
     self.source = traces.path
     self.spec = labels_lib.latent_spec(asked)
     self.extended = labels_lib.latent_spec(
@@ -214,7 +222,10 @@ class TraceStream:
     )
 
   def rollouts(
-    self, split: str, names: Collection[str] | None = None
+    self,
+    split: str,
+    names: Collection[str] | None = None,
+    only: range | None = None,
   ) -> Iterator[ProbedRollout]:
     """See `Stream`."""
     every = (*self.widths, *self.ordered)
@@ -227,7 +238,7 @@ class TraceStream:
     read += [weights for _, weights in ordered.values()]
     if self.parts:
       read.append(records.SINCE_SHOWN)
-    for rollout in _read(self._traces, split, read):
+    for rollout in _read(self._traces, split, read, only):
       index = int(rollout['index'])
       features = {name: rollout[name] for name in recorded}
       if self._centred:
@@ -367,11 +378,15 @@ class ArrayStream:
     return lengths
 
   def rollouts(
-    self, split: str, names: Collection[str] | None = None
+    self,
+    split: str,
+    names: Collection[str] | None = None,
+    only: range | None = None,
   ) -> Iterator[ProbedRollout]:
     """See `Stream`."""
     del names  # All features are in memory.
-    for index in self._splits[split]:
+    every = self._splits[split]
+    for index in every[only.start : only.stop] if only else every:
       features = {name: x[index] for name, x in self._features.items()}
       yield ProbedRollout(index, features, self._labels[index])
 

@@ -18,9 +18,9 @@ from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
 from analysis.probe import learned
 from analysis.probe import normalisation
-from analysis.probe import passes
 from analysis.probe import scoring
 from analysis.probe import step_sums
+from analysis.probe import threads
 from dnc import config as config_lib
 from dnc.dsprites import table as table_lib
 from dnc.next_sprite import model as model_lib
@@ -212,7 +212,7 @@ class Gauge:
       name: _Probe(width, self._spec, self._tasks, number)
       for name, width in self.widths.items()
     }
-    with passes.threads() as pool:
+    with threads.threads() as pool:
       for recorded in zip(*map(self._recorder.record, self._batches)):
         jobs = [
           pool.submit(probe.add, [x[name] for x in recorded])

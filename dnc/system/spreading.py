@@ -30,7 +30,8 @@ class Spread(Protocol):
       work: a method of the stage's class, such as `Gauge.measure`.
       items: what to work on.
       *args: passed on to `work`. Items, arguments and what is found can be
-        pickled.
+        pickled. In place of an `Assignment` without `make`, of the same stage,
+        `work` gets what is found of it, an iterable.
     """
 
 
@@ -38,16 +39,25 @@ class Assignment(NamedTuple):
   """Work that another process can do.
 
   Attributes:
-    make: makes the stage from the run under evaluation.
+    make: makes the stage from the run under evaluation; None: not yet said.
     work: a method of the stage's class.
     items: what to work on.
-    arguments: for `work`, the same for all items.
+    arguments: for `work`, the same for all items; see `Spread`.
   """
 
-  make: Callable[[Any], Any]
+  make: Callable[[Any], Any] | None
   work: Work
   items: Sequence[Any]
   arguments: tuple[Any, ...] = ()
+
+  @property
+  def needed(self) -> list['Assignment']:
+    """Those among the arguments, of the same stage."""
+    return [
+      x._replace(make=self.make)
+      for x in self.arguments
+      if isinstance(x, Assignment)
+    ]
 
 
 def here(stage: Any) -> Spread:

@@ -11,6 +11,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from analysis import beam_engine
+from analysis import work_files
 from dnc import config as config_lib
 from dnc.system import errors
 from dnc.system import progress
@@ -21,43 +22,47 @@ from tests.support import evaluated_run
 from tests.support import spread_stages
 from tests.support import testing_data
 
-_TWO_PROCESSES = '--direct_running_mode=multi_processing --direct_num_workers=2'
+_PROCESSES = '--direct_running_mode=multi_processing --direct_num_workers='
 _ITEMS = range(7)
 _EXPECTED = [(item + 0.1) / 3 for item in _ITEMS]
 _STAGE = spread_stages.Stage
 
 
-class WorkersTest(absltest.TestCase):
+class WorkersTest(parameterized.TestCase):
   def setUp(self):
     super().setUp()
     self._folder = self.enterContext(tempfile.TemporaryDirectory())
 
   def _workers(self, options='', folder=None):
+    self._lines = []
     return beam_engine.BeamWorkers(
       beam_engine.BeamEngine('DirectRunner', options),
       spread_stages.Source(self._folder),
       folder or os.path.join(self._folder, 'work'),
-      progress.as_console(None),
+      progress.as_console(self._lines.append),
     )
 
   def _notes(self):
     with open(os.path.join(self._folder, 'notes')) as file:
       return [line.split() for line in file]
 
-  def test_several_workers_find_the_same(self):
-    workers = self._workers(_TWO_PROCESSES)
-    found = list(workers(_STAGE)(_STAGE.halves, _ITEMS, 0.1))
+  def test_a_killed_worker_loses_and_doubles_nothing(self):
+    spread = self._workers(_PROCESSES + '2')(_STAGE)
+    found = list(spread(_STAGE.halves_with_a_kill, _ITEMS, 0.1))
+    self.assertTrue(os.path.exists(os.path.join(self._folder, 'killed')))
     self.assertEqual(found, _EXPECTED)
+
+  def test_two_workers_share_the_work_and_what_needs_it_waits(self):
+    needed = spreading.Assignment(None, _STAGE.halves, _ITEMS, (0.1,))
+    twice = spreading.Assignment(None, _STAGE.totals, [1, 2], (needed,))
+    spread = self._workers(_PROCESSES + '2')(_STAGE)
+    found = list(spread(_STAGE.totals, [5, 7, 9], twice))
+    before = sum([1 + sum(_EXPECTED), 2 + sum(_EXPECTED)])
+    self.assertEqual(found, [x + before for x in (5, 7, 9)])
     items, pids = zip(*self._notes())
     self.assertCountEqual(items, map(str, _ITEMS))
     self.assertLen(set(pids), 2)
     self.assertNotIn(str(os.getpid()), pids)
-
-  def test_a_killed_worker_loses_and_doubles_nothing(self):
-    spread = self._workers(_TWO_PROCESSES)(_STAGE)
-    found = list(spread(_STAGE.halves_with_a_kill, _ITEMS, 0.1))
-    self.assertTrue(os.path.exists(os.path.join(self._folder, 'killed')))
-    self.assertEqual(found, _EXPECTED)
 
   @mock.patch.object(beam_engine, '_TRIES', 1)
   def test_what_breaks_is_told_in_a_line_that_names_the_log(self):
@@ -69,12 +74,63 @@ class WorkersTest(absltest.TestCase):
     with open(str(raised.exception).rpartition('see ')[2]) as log:
       self.assertIn('in broken', log.read())
 
+  @parameterized.parameters(
+    (
+      'PortableRunner',
+      '--job_endpoint=localhost:8099 --environment_type=EXTERNAL '
+      '--environment_config=localhost:50000',
+      '--job_endpoint=localhost:8099 and --environment_type=EXTERNAL and '
+      '--environment_config=localhost:50000',
+    ),
+    ('DirectRunner', _PROCESSES + '2', '--runner_options'),
+  )
+  def test_says_in_one_line_that_no_worker_begins(self, runner, given, named):
+    engine = beam_engine.BeamEngine(runner, given)
+    folder, lines = os.path.join(self._folder, 'work'), []
+    workers = beam_engine.BeamWorkers(
+      engine,
+      spread_stages.Source(self._folder),
+      folder,
+      progress.as_console(lines.append),
+    )
+    with (
+      # A runner that waits forever, but for this test.
+      mock.patch.object(beam_engine, '_LAUNCH', 'import time; time.sleep(2)'),
+      mock.patch.object(beam_engine, '_SECONDS_TO_BEGIN', 0.5),
+      self.assertRaises(errors.UsageError),
+    ):
+      list(workers(_STAGE)(_STAGE.halves, _ITEMS, 0.1))
+    said = [line for line in lines if 'waits' in line]
+    self.assertEqual(
+      said,
+      [
+        f'--runner={runner}: still waits for its first worker to begin, after '
+        f'0.5 seconds; check {named}; see {folder}/0/log'
+      ],
+    )
+
+  def test_what_grpc_says_is_told_in_a_line(self):
+    launch = '''if 1:
+      import sys
+      sys.exit("""grpc.Error: <Error of RPC that terminated with:
+        status = StatusCode.UNAVAILABLE
+        details = "localhost:50000: Connection refused"
+      >""")'''
+    with (
+      mock.patch.object(beam_engine, '_LAUNCH', launch),
+      self.assertRaisesRegex(
+        errors.UsageError,
+        '^--runner=DirectRunner: localhost:50000: Connection refused; see ',
+      ),
+    ):
+      list(self._workers()(_STAGE)(_STAGE.halves, _ITEMS, 0.1))
+
   def test_workers_that_do_not_see_the_folder(self):
     # Only this process has this descriptor.
     descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
     self.addCleanup(os.close, descriptor)
     folder = f'/proc/self/fd/{descriptor}/evaluation/work'
-    spread = self._workers(folder=folder)(_STAGE)
+    spread = self._workers('', folder)(_STAGE)
     with self.assertRaisesRegex(
       errors.UsageError,
       '^--runner=DirectRunner: its workers do not see /proc/self/.*/evaluation;'
@@ -88,19 +144,19 @@ class WorkersTest(absltest.TestCase):
       spreading.Assignment(_STAGE, _STAGE.halves, range(n), (0.1,))
       for n in (2, 3)
     ]
-    refused = spreading.Assignment(_STAGE, _STAGE.refused, range(4))
-    workers.prepare([*tasks, refused])
-    (pid,) = {pid for _, pid in self._notes()}
-    self.assertNotEqual(pid, str(os.getpid()))
+    # Each has begun before anything can be said of it.
+    with (
+      mock.patch.object(work_files, 'have_begun', return_value=True),
+      mock.patch.object(beam_engine, '_SECONDS_TO_BEGIN', 0),
+    ):
+      workers.prepare(tasks)
+    self.assertNotIn('waits', ''.join(self._lines))
+    pids = {pid for _, pid in self._notes()}
+    self.assertLen(pids, 1)
     for task in reversed(tasks):
       found = list(workers(task.make)(task.work, task.items, *task.arguments))
       self.assertEqual(found, _EXPECTED[: len(task.items)])
     self.assertLen(self._notes(), 5)
-    # A mistake of the user arrives where it belongs.
-    found = workers(refused.make)(refused.work, refused.items)
-    self.assertEqual([next(found), next(found)], [0, 1])
-    with self.assertRaisesRegex(errors.UsageError, '^--x=2: must be less$'):
-      next(found)
     workers.close()
     self.assertEqual(os.listdir(self._folder), ['notes'])
 

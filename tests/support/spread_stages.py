@@ -1,9 +1,11 @@
 """For tests of engines: light stages, which workers import; and a spread."""
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import dataclasses
 import os
+import pickle
 import signal
 import time
 from typing import Any
@@ -13,12 +15,24 @@ from dnc.system import spreading
 
 
 def apart(stage: Any) -> spreading.Spread:
-  """A spread that does one item at a time, the last one first."""
+  """A spread that does one item at a time, the last one first.
+
+  What is found goes through bytes, as between processes.
+  """
 
   def spread(work, items, *args):
-    done = [list(work(stage, items[i : i + 1], *args)) for i in _back(items)]
+    args = [
+      [*spread(*x[1:3], *x.arguments)]
+      if isinstance(x, spreading.Assignment)
+      else x
+      for x in args
+    ]
+    done = [
+      pickle.dumps(list(work(stage, items[i : i + 1], *args)))
+      for i in _back(items)
+    ]
     for found in reversed(done):
-      yield from found
+      yield from pickle.loads(found)
 
   return spread
 
@@ -60,6 +74,11 @@ class Stage:
           pass
         os.kill(os.getpid(), signal.SIGKILL)
       yield from self.halves([item], more)
+
+  def totals(self, items: Sequence[int], found: Iterable[float]):
+    """Adds each item to the sum of what was found before."""
+    for item in items:
+      yield item + sum(found)
 
   def refused(self, items):
     """The third item is the user's mistake."""

@@ -1,12 +1,13 @@
 """Tests for analysis.probe.normalisation."""
 
+from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
 from analysis.probe import normalisation
 
 
-class StepNormaliserTest(tf.test.TestCase):
+class StepNormaliserTest(parameterized.TestCase, tf.test.TestCase):
   def test_each_step_has_its_own_statistics(self):
     normaliser = normalisation.StepNormaliser()
     normaliser.update(np.array([[1.0, 5.0], [10.0, 3.0]], np.float32))
@@ -62,6 +63,43 @@ class StepNormaliserTest(tf.test.TestCase):
     self.assertEqual(many.deviation[2, 1], 0)
     self.assertAllClose(
       many.transform()(features), list(map(single.transform(), features))
+    )
+
+  @parameterized.parameters(
+    normalisation.StepNormaliser, normalisation.BitNormaliser
+  )
+  def test_parts_are_merged(self, kind):
+    rng = np.random.default_rng(1)
+    rollouts = [
+      rng.integers(2, size=(n, 3)).astype(np.uint8)
+      for n in (4, 2, 6, 5, 3, 6, 1)
+    ]
+    for rollout in rollouts:
+      rollout[:, 1] = 1
+    whole, merged = kind(), kind()
+    for rollout in rollouts:
+      whole.update(rollout)
+    for part in (slice(0, 2), slice(2, 6), slice(6, None)):
+      own = kind()
+      for rollout in rollouts[part]:
+        own.update(rollout)
+      merged.merge(own)
+    self.assertAllClose(merged.mean, whole.mean, rtol=1e-14)
+    self.assertAllClose(merged.deviation, whole.deviation, rtol=1e-14)
+    self.assertAllEqual(merged.deviation[:, 1], np.zeros([6]))
+    self.assertAllEqual(merged._count, whole._count)
+
+  def test_the_first_part_is_merged_to_the_last_bit(self):
+    normaliser, merged = (normalisation.StepNormaliser() for _ in range(2))
+    for rollout in np.random.default_rng(2).standard_normal((7, 4, 3)):
+      normaliser.update(rollout)
+    merged.merge(normaliser)
+    self.assertAllEqual(merged.mean, normaliser.mean)
+    self.assertAllEqual(merged.deviation, normaliser.deviation)
+    # float64 features stay float64.
+    features = np.full([4, 3], 1 + 1e-12)
+    self.assertAllEqual(
+      merged.transform()(features), normaliser.transform()(features)
     )
 
   def test_bits_are_counted(self):

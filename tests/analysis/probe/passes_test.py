@@ -1,5 +1,6 @@
 """Tests for analysis.probe.passes; probing_test checks their results."""
 
+import dataclasses
 from unittest import mock
 
 from absl.testing import parameterized
@@ -8,81 +9,84 @@ import tensorflow as tf
 
 from analysis.probe import exact_probe
 from analysis.probe import passes
+from analysis.probe import rollout_parts
 from analysis.probe import streams
-from dnc.system import errors
+from analysis.probe import walk
+from tests.analysis.probe import examples
 from tests.support import spread_stages
 
 
-def _run(features, offsets=(0,)):
-  """Probes two training rollouts; the others are unseen."""
-  values = [np.arange(len(x)) for x in features]
-  stream = streams.ArrayStream({'f': features}, {}, {'v': values}, 2)
-  settings = passes.ProbeSettings(
-    offsets=offsets,
-    seed=0,
-    num_seeds=1,
-    batch_size=8,
-    learning_rate=1e-3,
-    plant=False,
-    log=None,
-  )
-  return passes.probe_stream(stream, settings, {}, {})
+def _numbers(found):
+  """All numbers of a result, in order."""
+  if dataclasses.is_dataclass(found):
+    found = vars(found)
+  if isinstance(found, dict):
+    found = [*found.values()]
+  if isinstance(found, (list, tuple)):
+    return [number for each in found for number in _numbers(each)]
+  return [float(found)] if isinstance(found, (int, float)) else []
 
 
-class RefusedTest(parameterized.TestCase, tf.test.TestCase):
-  @parameterized.parameters(10, -10)
-  def test_rollouts_too_short_for_the_offsets(self, offset):
-    with self.assertRaisesRegex(errors.UsageError, 'have at most 10 steps'):
-      _run(np.ones([2, 10, 3]), (0, offset))
-
-  def test_unseen_rollouts_longer_than_all_training_ones(self):
-    features = [np.ones([n, 3]) for n in (10, 9, 11)]
-    with self.assertRaisesRegex(errors.UsageError, 'unseen rollout has 11'):
-      _run(features)
-
-  def test_numbers_that_are_not_finite(self):
-    # Only traces may hold them; an `ArrayStream` refuses them.
-    features = np.ones([2, 10, 3])
-
-    def rollouts(stream, split, names=None):
-      for rollout in read(stream, split, names):
-        broken = rollout.features['f'].copy()
-        broken[3, 2] = np.nan
-        yield rollout._replace(features={'f': broken})
-
-    read = streams.ArrayStream.rollouts
-    with (
-      mock.patch.object(streams.ArrayStream, 'rollouts', rollouts),
-      self.assertRaisesRegex(errors.UsageError, 'f holds .* not finite'),
-    ):
-      _run(features)
-
-
-class ApartTest(tf.test.TestCase):
-  def test_representations_probed_apart_give_the_same_to_the_last_bit(self):
+class SpreadTest(parameterized.TestCase, tf.test.TestCase):
+  def setUp(self):
+    super().setUp()
     rng = np.random.default_rng(2)
-    widths = dict(one=5, other=4, third=7, wide=exact_probe.MAX_WIDTH + 6)
+    widths = dict(one=5, other=4, third=7, wide=9)
     values = rng.standard_normal((30, 11))
     features = {
       name: rng.standard_normal((30, 11, width)) + values[..., np.newaxis]
       for name, width in widths.items()
     }
     classes = rng.integers(3, size=(30, 11))
-    stream = streams.ArrayStream(features, {'c': classes}, {'v': values}, 23)
-    settings = passes.ProbeSettings((0, 2), 5, 2, 16, 1e-2, True, None)
+    self._stream = streams.ArrayStream(
+      features, {'c': classes}, {'v': values}, 23
+    )
+    # Steps of wide representations, and the sample, end within a part.
+    for patch in (
+      mock.patch.multiple(
+        exact_probe, MAX_WIDTH=8, MAX_WIDE_STEPS=130, MAX_SAMPLE_STEPS=100
+      ),
+      mock.patch.object(rollout_parts, '_ROLLOUTS', 5),
+      examples.light_training(),
+    ):
+      self.enter_context(patch)
+
+  def _stage(self):
+    settings = walk.ProbeSettings((0, 2), 5, 2, 16, 1e-2, True, None)
     given = {'alone': (), 'other': ('other',), 'wide': ('wide', 'other')}
-    stage = passes.Passes(
-      stream,
+    return passes.Passes(
+      self._stream,
       settings,
       {'one': ['third']},
       {'one': given, 'third': given},
     )
-    self.assertEqual(stage.items[0][:2], (passes.ADDED, 'wide'))
-    self.assertGreater(len(stage.items), 4)
+
+  def _make_wide_bits(self):
+    """As in traces: an `ArrayStream` makes numbers of them."""
+    wide = self._stream._features['wide']
+    self._stream._features['wide'] = [(x > 1).astype(np.uint8) for x in wide]
+
+  @parameterized.parameters(False, True)
+  def test_by_whom_they_are_summed_does_not_change_a_bit(self, are_bits):
+    if are_bits:
+      self._make_wide_bits()
+    stage = self._stage()
     expected = stage.result()
     found = stage.result(spread_stages.apart(stage))
     self.assertIn('wide', expected.beyond['one'])
+    self.assertEqual(expected.num_wide_steps, 130)
+    self.assertEqual(expected.num_logistic_steps, 100)
+    self.assertGreater(len(_numbers(expected)), 1000)
     self.assertEqual(repr(found), repr(expected))
+
+  @parameterized.parameters(False, True)
+  def test_one_part_gives_the_same_but_for_rounding(self, are_bits):
+    if are_bits:
+      self._make_wide_bits()
+    several = _numbers(self._stage().result())
+    with mock.patch.object(rollout_parts, '_ROLLOUTS', 23):
+      one = _numbers(self._stage().result())
+    self.assertAllClose(several, one, rtol=1e-5, atol=1e-6)
 
 
 class EchoTest(tf.test.TestCase):
@@ -97,9 +101,10 @@ class EchoTest(tf.test.TestCase):
     stream = streams.ArrayStream(
       {'controller': controller, 'echo': echo}, {}, {'v': values[..., 0]}, 40
     )
-    settings = passes.ProbeSettings((0,), 0, 1, 64, 1e-3, False, None)
+    settings = walk.ProbeSettings((0,), 0, 1, 64, 1e-3, False, None)
     given = {'echo': {'alone': (), 'controller': ('controller',)}}
-    found = passes.probe_stream(stream, settings, {}, given).beyond['echo']
+    with examples.light_training():
+      found = passes.probe_stream(stream, settings, {}, given).beyond['echo']
     self.assertGreater(found['alone'][0]['v'].interval[0], 0.1)
     self.assertNear(found['controller'][0]['v'].difference, 0, 1e-4)
 
@@ -114,29 +119,11 @@ class FirstStepsTest(tf.test.TestCase):
     stream = streams.ArrayStream(
       {'memory': memory[..., np.newaxis]}, {}, {'v': values}, 60
     )
-    settings = passes.ProbeSettings((0, 3), 0, 1, 64, 1e-3, False, None)
+    settings = walk.ProbeSettings((0, 3), 0, 1, 64, 1e-3, False, None)
     given = {'memory': {'alone': ()}}
-    found = passes.probe_stream(stream, settings, {}, given).beyond['memory']
+    with examples.light_training():
+      found = passes.probe_stream(stream, settings, {}, given).beyond['memory']
     self.assertNear(found['alone'][0]['v'].difference, 0.5, 0.1)
-
-
-class ReaderTest(tf.test.TestCase):
-  def test_keras_probes_read_a_copy_each_exact_ones_the_first(self):
-    rng = np.random.default_rng(0)
-    # Two Keras probes and an exact one, for four numbers and two tasks.
-    kernels = rng.standard_normal([3, 4, 2, 5])
-    biases = rng.standard_normal([3, 2, 5])
-    copies = rng.standard_normal([2, 6, 4]).astype(np.float32)
-    for number, of_probe in ((2, (0, 1, 0)), (1, (0, 0, 0))):
-      read = passes._Reader(
-        number, [(kernels[:2], biases[:2]), (kernels[2:], biases[2:])]
-      )
-      found = read(copies[:number])
-      self.assertEqual((found.shape, found.dtype), ((6, 3, 2, 5), np.float32))
-      for probe, copy in enumerate(of_probe):
-        expected = np.einsum('tw,wko->tko', copies[copy], kernels[probe])
-        expected += biases[probe]
-        self.assertAllClose(found[:, probe], expected, atol=1e-5)
 
 
 if __name__ == '__main__':
