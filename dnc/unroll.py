@@ -21,6 +21,7 @@ from dnc import access
 from dnc import dnc
 from dnc import lstm
 from dnc.recurrence import compiled as compiled_lib
+from dnc.recurrence import numba_scan
 from dnc.recurrence import plain
 from dnc.recurrence import sparse
 
@@ -157,6 +158,7 @@ def _scan_dnc(
     )
   # Subclasses have no compiled form.
   has_compiled_form = type(core.access) is access.MemoryAccess
+  is_default = compiled is None
   if compiled is None:
     compiled = has_compiled_form and can_compile()
   if compiled and not has_compiled_form:
@@ -165,7 +167,16 @@ def _scan_dnc(
     )
   projected, weights = project_inputs(core, inputs, sparse_inputs)
   arguments = core, weights, projected, state, sequence_length, record
-  if compiled:
+  is_plain = sequence_length is None and record is None
+  if (
+    compiled
+    and is_default
+    and is_plain
+    and keep_states
+    and numba_scan.can_scan(core)
+  ):
+    state, kept = numba_scan.scan(core, weights, projected, state)
+  elif compiled:
     state, kept = compiled_lib.scan(*arguments, keep_states=keep_states)
   else:
     state, kept = plain.scan(*arguments)

@@ -17,7 +17,7 @@ _ZERO = np.float32(0)
 _BLOCK = 512
 
 
-def _jit(function: Callable) -> Callable:
+def jit(function: Callable) -> Callable:
   """Compiles a function at its first call; keeps the code where it can."""
   compiled = numba.njit(
     fastmath={'reassoc', 'contract', 'nsz'}, nogil=True, error_model='numpy'
@@ -30,7 +30,7 @@ def _jit(function: Callable) -> Callable:
   return compiled
 
 
-@_jit
+@jit
 def find(x):
   """Finds what is not zero in a float32 matrix.
 
@@ -52,7 +52,7 @@ def find(x):
   return starts, where[:n].copy()
 
 
-@_jit
+@jit
 def multiply(low, high, x, starts, where, matrix, out):
   """Columns `low` to `high` of out = x matrix, given what `find` returns."""
   for c in range(low, high, _BLOCK):
