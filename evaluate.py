@@ -45,30 +45,30 @@ class EvaluateOptions(settings.Settings):
   preset: str | None = settings.choice(
     None,
     _PRESETS,
-    "Defaults of other flags: the post's, or quick ones for an answer in "
-    'minutes.',
+    "Sets the defaults of other flags: to the post's, or to quick ones for an "
+    'answer in minutes.',
     settings.RUN,
     unset=_PRESETS[0],
   )
   model_dir: tuple[str, ...] | None = settings.folder(
-    "The run's folder; several, as in A,B,C, of runs that differ by their "
-    'seeds alone are also pooled into one report.',
+    "The run's folder. Several runs that differ only in their seeds, as in "
+    'A,B,C, are also pooled into one report.',
     settings.RUN,
     unset=f'the latest in {runs.RUNS_DIR}/',
   )
   checkpoint: str = settings.choice(
     config_lib.CHECKPOINTS[0],
     config_lib.CHECKPOINTS,
-    'Which checkpoint of the run to test: the newest, or the best by '
-    'validation.',
+    'Which checkpoint of the run to test: the newest, or the one with the '
+    'lowest validation loss.',
     settings.RUN,
   )
   data_dir: str | None = settings.data_dir()
   runner: str | None = settings.choice(
     None,
     config_lib.RUNNERS,
-    'A runner of Apache Beam, whose workers share the work; docs/beam.md. All '
-    "must see the run's folder under the same path.",
+    'The Apache Beam runner whose workers share the work; see docs/beam.md. '
+    "All workers must see the run's folder under the same path.",
     settings.RUN,
     unset='none: this process does all the work, without Beam',
   )
@@ -115,7 +115,7 @@ def main(
     f'not a flag for a run of --task={task.name}',
     flag_values,
   )
-  task.evaluation_of(training, config)  # Refuses what does not fit the run.
+  task.evaluation_of(training, config)  # Checks that it fits the run.
 
   engine = None
   if options.runner is not None:
@@ -125,9 +125,7 @@ def main(
       options.runner, options.runner_options or ''
     )
   elif options.runner_options is not None:
-    flags_lib.refuse(
-      ['runner_options'], 'needs a --runner that takes them', flag_values
-    )
+    flags_lib.refuse(['runner_options'], 'needs a --runner', flag_values)
   # TensorFlow takes seconds to load, so wrong flags are reported first.
   command_line.load_tensorflow()
   from analysis import experiment

@@ -46,8 +46,8 @@ class TrainOptions(settings.Settings):
   preset: str | None = settings.choice(
     None,
     _PRESETS,
-    "Defaults of other flags: the post's, or quick ones for a model in "
-    'minutes.',
+    "Sets the defaults of other flags: to the post's, or to quick ones for a "
+    'model in minutes.',
     settings.RUN,
     unset=_PRESETS[0],
   )

@@ -72,20 +72,20 @@ Make = Callable[['EvaluatedRun'], Any]
 
 
 class Workers(Protocol):
-  """Other processes, which load the run and make its stages themselves."""
+  """Other processes, each of which loads the run and makes its stages."""
 
   def __call__(self, make: Make) -> spreading.Spread:
-    """Returns the spread of a stage."""
+    """Returns what spreads the work of a stage over the workers."""
 
   def prepare(self, tasks: Sequence[spreading.Assignment]) -> None:
-    """Does at once what spreads will be asked for later."""
+    """Does work in advance; spreads that need it later yield its results."""
 
   def close(self) -> None:
-    """Forgets what was found."""
+    """Discards the results of `prepare`."""
 
 
 class Engine(Protocol):
-  """Brings workers to runs."""
+  """Provides runs with workers."""
 
   def run(
     self,
@@ -94,7 +94,7 @@ class Engine(Protocol):
     data_dir: str | os.PathLike[str] | None,
     checkpoint: str,
   ) -> EvaluatedRun:
-    """Returns a run with workers; the arguments are what it was loaded with."""
+    """Returns a run with workers; the other arguments are those of `load`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +124,7 @@ class EvaluatedRun:
   workers: Workers | None = None
 
   def spread(self, make: Make) -> spreading.Spread | None:
-    """Who works for a stage; None: this process."""
+    """Spreads the work of a stage over workers; None if there are none."""
     return self.workers and self.workers(make)
 
   @property
@@ -177,10 +177,13 @@ class EvaluatedRun:
     return recording.probed(self.evaluation, self.widths)
 
   def for_probe(self) -> ProbeRequests:
-    """The traces of Test 1; isolated latents record only what is probed."""
+    """Returns the traces of Test 1.
+
+    Traces in which only one latent varies hold only the probed representations.
+    """
     exported = recording.exported(self.evaluation, self.widths)
     probed = self.probed()
-    # Names list what is recorded, if it is not the default.
+    # The folder's name lists what is recorded if it is not the default.
     default = config_lib.EvaluationConfig()
     names, suffix = ['probe'], ''
     if exported != recording.exported(default, self.widths):
@@ -256,7 +259,7 @@ class EvaluatedRun:
     requests: Sequence[TraceRequest],
     others: Sequence[spreading.Assignment],
   ) -> None:
-    """Lets workers write all traces, and prepare what does not need them."""
+    """Has workers write all traces, and do `others`, which need no traces."""
     exports, tasks = [], []
     for request in requests:
       export = self._model_traces(request).plan()
@@ -289,8 +292,8 @@ def load(
     console: takes lines and progress.
 
   Raises:
-    UsageError: if there is no such run or no sound checkpoint, or the task has
-      none of the requested tests.
+    UsageError: if there is no such run or no readable checkpoint, or the task
+      has none of the requested tests.
   """
   task = tasks.get(runs.load(model_dir).TASK)
   if not set(evaluation.tests) & set(task.tests):
@@ -321,7 +324,7 @@ def _exporting(
 def _splits(
   spec: rollouts.RolloutSpec, number: int, min_unseen: int
 ) -> dict[str, rollouts.RolloutRange]:
-  """Training rollouts, and a tenth as many, at least `min_unseen`, unseen."""
+  """Training rollouts and unseen ones: a tenth, but at least `min_unseen`."""
   return dict(
     train=rollouts.RolloutRange(spec, 0, number),
     test=rollouts.RolloutRange(spec, number, max(min_unseen, -(-number // 10))),
@@ -329,7 +332,7 @@ def _splits(
 
 
 def _confined(spec: rollouts.RolloutSpec) -> str:
-  """Names how rollouts differ from the default, for a folder's name."""
+  """Returns the part of a folder's name that says how rollouts are confined."""
   usual = variation.resolve(None, spec.fixed)[0]
   if spec.stream == 'mutual_information':
     usual = rollouts.MOVING

@@ -12,7 +12,7 @@ folder, under `evaluation/`:
   intervention.md, .json             Test 4
   report.html, .md, .json, figures/  all results, if all tests were requested
 
-`evaluate_all` does so for runs that differ by their seeds alone, and writes the
+`evaluate_all` does so for runs that differ only in their seeds, and writes the
 means over them to a folder beside theirs.
 
 Tasks without sprites have only Test 3 and the report.
@@ -79,8 +79,8 @@ def evaluate(
       `progress.Console` also shows how far the work is.
     checkpoint: which checkpoint: `newest`, or `best` by validation.
     command: the command that the report shows.
-    engine: whose workers do the work, from `beam_engine.BeamEngine`; None: this
-      process.
+    engine: provides workers, such as a `beam_engine.BeamEngine`; None: this
+      process does the work.
 
   Returns:
     Results by test: `prediction`, a dict of means per step; `probe`, a
@@ -91,8 +91,8 @@ def evaluate(
     the task or the core does not allow, are left out.
 
   Raises:
-    UsageError: if there is no such run, it has diverged, its traces are another
-      model's, or the folder cannot be written.
+    UsageError: if there is no such run, it has diverged, its folder has traces
+      of another model, or the folder cannot be written.
   """
   console = progress.as_console(log)
   model_dir = runs.folder(model_dir)
@@ -150,18 +150,17 @@ def evaluate_all(
   command: str = 'analysis.experiment.evaluate_all',
   engine: evaluated_run.Engine | None = None,
 ) -> pooling.PooledResult | None:
-  """Evaluates runs that differ by their seeds alone, and pools them.
+  """Evaluates runs that differ only in their seeds, and pools them.
 
   Each run is evaluated as by `evaluate`. Means over the runs are written to a
   folder beside the first. The arguments are those of `evaluate`.
 
   Returns:
-    The pooled results; None for a single run, which there is nothing to pool
-    with.
+    The pooled results; None for a single run.
 
   Raises:
-    UsageError: also if the runs differ in more than their seeds, are the same
-      run, or were not trained for the same number of updates.
+    UsageError: as in `evaluate`; also if the runs differ in more than their
+      seeds, are the same run, or have different numbers of updates.
   """
   console = progress.as_console(log)
   model_dirs = [runs.folder(model_dir) for model_dir in model_dirs]
@@ -201,7 +200,7 @@ def _check_updates(model_dirs: Sequence[str]) -> None:
       raise errors.UsageError(
         f'--model_dir={",".join(model_dirs)}: {model_dir} has {number} '
         f'updates, must be {max(numbers)} as in the longest of these runs; '
-        'train it on, or leave it out'
+        'continue its training, or leave it out'
       )
 
 
@@ -243,7 +242,7 @@ def _trace_requests(
 
 
 def _prepare(run: evaluated_run.EvaluatedRun, tests: Sequence[str]) -> None:
-  """Lets workers do at once what the tests will ask for, in two pipelines."""
+  """Has workers do what the tests will need, in two pipelines."""
   evaluation, first, second = run.evaluation, [], []
   if 'probe' in tests and evaluation.num_untrained:
     seeds = probe.other_seeds(run.trained.config, evaluation.num_untrained)
@@ -275,14 +274,14 @@ def _prepare(run: evaluated_run.EvaluatedRun, tests: Sequence[str]) -> None:
 def _tell_where(
   folder: str, config: config_lib.EvaluationConfig, console: progress.Console
 ) -> None:
-  """Says where the results are, and if a report there is an earlier one."""
+  """Says where the results are, and whether an old report is among them."""
   path = os.path.join(folder, 'report.html')
   if config.tests == config_lib.TESTS:
     console(f'report: {path}')
     return
   console(f'tables: {folder}')
   if os.path.exists(path):
-    console(f'{path} is of an earlier evaluation; --test=all replaces it')
+    console(f'{path} is from an earlier evaluation; --test=all replaces it')
 
 
 def _write_report(
@@ -374,7 +373,10 @@ def _run_probe(run: evaluated_run.EvaluatedRun) -> probe.ProbeResult:
 def _probing(
   latent: str | None, run: evaluated_run.EvaluatedRun
 ) -> probe.Passes:
-  """The stage that probes; None: latents vary as in training."""
+  """The stage that probes traces in which only `latent` varies.
+
+  None: traces in which latents vary as in training.
+  """
   requests, offsets = run.for_probe(), run.evaluation.offsets
   settings = dict(
     seed=run.evaluation.seed,
@@ -552,5 +554,5 @@ _TESTS = {
   'lesion': ('Test 3', _run_lesion),
   'intervention': ('Test 4', _run_intervention),
 }
-# Tests of models that have a memory.
+# Tests that need a memory.
 _OF_MEMORY = ('lesion', 'intervention')

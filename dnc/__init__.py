@@ -5,7 +5,7 @@ The core, as in google-deepmind/dnc, independent of sprites and training:
   util, dnc          DeepMind's DNC: controller, memory and output layer
   access             the memory: interface, read modes, one step of its heads
   addressing         content lookup, temporal links, usage and its ties
-  lstm               the same without a memory: a control
+  lstm               the core without a memory: a control
   unroll             runs a core over time
   keras_layer        a DNC as a Keras layer
   recurrence/        the loop of `unroll`, plain and compiled by XLA

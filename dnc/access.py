@@ -84,8 +84,8 @@ class MemoryAccess(snt.RNNCore):
       dtype: dtype of the state; the weights have the dtype of the inputs.
 
     Raises:
-      ValueError: if a size is no positive whole number, or `dtype` is not of
-        real numbers.
+      ValueError: if a size is not a positive whole number, or `dtype` is not a
+        floating-point type.
     """
     super().__init__(name=name)
     sizes = dict(
@@ -242,7 +242,7 @@ class MemoryAccess(snt.RNNCore):
     prev_read_weights: tf.Tensor,
     link: tf.Tensor,
   ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Reads a memory that has been written.
+    """Reads the memory after the write.
 
     Args:
       inputs: the interface.

@@ -21,8 +21,8 @@ from dnc import util
 
 # Keeps norms and usage away from 0, as in the reference.
 _EPSILON = 1e-6
-# In half precision, norms need more, because gradients are divided by it, and
-# so does usage, because 1 minus it must be below 1.
+# In half precision, both need a larger epsilon: norms, because gradients are
+# divided by it, and usage, because 1 - epsilon must be below 1.
 _NORM_EPSILON = {tf.float16: 2.0**-13}
 _USAGE_EPSILON = {tf.float16: 2.0**-11, tf.bfloat16: 2.0**-8}
 
@@ -344,7 +344,7 @@ class Freeness(snt.RNNCore):
     return prev_usage * util.reduce_prod(1 - freed, 1)
 
   def _allocation(self, usage: tf.Tensor) -> tf.Tensor:
-    """The paper's a_t: allocates what is free of slots, least used slots first.
+    """The paper's a_t: allocates free space, in the least used slots first.
 
     a_t[phi_t[j]] = (1 - u_t[phi_t[j]]) prod_{l < j} u_t[phi_t[l]], where phi_t
     lists the slots by rising usage. Among equal usages, the lower index is

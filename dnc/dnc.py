@@ -42,7 +42,7 @@ def _as_bound(clip_value: Any) -> float:
     bound = float(clip_value or 0)
   except (TypeError, ValueError):
     bound = -1.0
-  if not bound >= 0:  # NaN is not, either.
+  if not bound >= 0:  # Also refuses NaN.
     raise ValueError(f'clip_value must be 0 or more, not {clip_value!r}')
   return bound
 
@@ -157,8 +157,8 @@ class DNC(Core):
       dtype: dtype of weights and state.
 
     Raises:
-      ValueError: if a size is no positive whole number, `clip_value` is no
-        number of at least 0, or `dtype` is not of real numbers.
+      ValueError: if a size is not a positive whole number, `clip_value` is not
+        a number of at least 0, or `dtype` is not a floating-point type.
     """
     super().__init__(controller_config, output_size, clip_value, name, dtype)
     self._access = access.MemoryAccess(**access_config, dtype=self.dtype)
@@ -219,7 +219,7 @@ class DNC(Core):
     self, batch_size: int, dtype: tf.DType | None = None
   ) -> DNCState:
     """Zeros; see `Core.initial_state`."""
-    # A subclass of `MemoryAccess` may have more than zeros of one dtype.
+    # In a subclass of `MemoryAccess` it may be more than zeros of one dtype.
     access_state = self._access.initial_state(batch_size, dtype)
     zeros = super().initial_state(batch_size, dtype)
     return zeros._replace(access_state=access_state)

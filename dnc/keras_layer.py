@@ -18,7 +18,7 @@ from dnc.system import json_values
 
 @keras.saving.register_keras_serializable('dnc')
 class DNCLayer(keras.layers.Layer):
-  """Runs a `DNC` over sequences, from an empty memory on.
+  """Runs a `DNC` over sequences, starting from an empty memory.
 
   Inputs are `[batch, time, ...]`, as Keras has them, and outputs
   `[batch, time, output_size]`. All computation is in the dtype of the weights.
@@ -57,7 +57,7 @@ class DNCLayer(keras.layers.Layer):
         f'{keras.backend.backend()}'
       )
     super().__init__(**kwargs)
-    # In the types of JSON: sweeps give NumPy's numbers.
+    # In the types of JSON, because sweeps pass NumPy's numbers.
     self._arguments = json_values.clean(
       dict(
         access_config=access_config,
@@ -102,7 +102,7 @@ class DNCLayer(keras.layers.Layer):
     """Puts the layer's variables in place of the core's."""
     own = [variable.value for variable in self._own]
     if self._is_shared or not all(isinstance(x, tf.Variable) for x in own):
-      return  # Keras, tracing a model, makes them later.
+      return  # While Keras traces a model, it makes them later.
     of_core = dict(zip(map(id, self.core.trainable_variables), own))
     for module in (self.core, *self.core.submodules):
       for name, value in list(vars(module).items()):

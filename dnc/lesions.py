@@ -16,8 +16,8 @@ depended on what was removed.
                     sequence. After as many exchanges as there are sequences, it
                     gets its own back.
   exchanged_contents
-                    The same with the contents alone; weights, links and usage
-                    stay its own.
+                    The same for the contents alone; each sequence keeps its
+                    own weights, links and usage.
   earlier_memory    At regular intervals, each sequence gets the memory state
                     that it had `EARLIER` intervals before.
   reset_memory      At regular intervals, the memory state becomes zeros.
@@ -33,8 +33,8 @@ The read words go to the output layer at the same step and to the controller at
 the next; a lesion changes both. The `read_words_` lesions replace the read
 words, so under them the memory itself has no effect.
 
-A frozen, exchanged or earlier memory still looks like those that the model was
-trained with. A memory of zeros does not, except at the start of a sequence. So
+A frozen, exchanged or earlier memory still looks like the memories that the
+model was trained with. A memory of zeros does not, except at the start. So
 `exchanged_memory` is a fairer test than `reset_memory`, as `read_words_other`
 is a fairer one than `read_words_zero`.
 
@@ -74,8 +74,9 @@ AT_INTERVALS = (
   'reset_memory',
 )
 # Lesions that begin within a sequence; the others act from the first step on.
+# A cut is a step at which one of these begins or replaces the memory state.
 WITH_CUT = ('frozen_memory', *AT_INTERVALS)
-# How many intervals ago the memory of `earlier_memory` was the present one.
+# How many intervals old the memory is that `earlier_memory` puts back.
 EARLIER = 5
 
 

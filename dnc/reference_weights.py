@@ -133,7 +133,8 @@ def assign(
     weights: arrays by name; see the module's docstring.
 
   Raises:
-    ValueError: if a weight is missing, unknown or misshapen; names it.
+    ValueError: if a weight is missing, unknown or misshapen; the message names
+      it.
   """
   weights = {k.removeprefix(_PREFIX): np.asarray(v) for k, v in weights.items()}
   _assign(core, weights, label=str)
@@ -157,14 +158,14 @@ def load_checkpoint(
 
   Raises:
     UsageError: (a `ValueError`) if the checkpoint cannot be read, or a variable
-      is missing or misshapen; names it.
+      is missing or misshapen; the message names it.
   """
   path = paths.local(checkpoint_path, 'checkpoint_path')
   names = {name: _tf1_name(name) for name in _shapes(core, input_size=0)}
   folder, prefix = os.path.split(path)
   if os.path.isdir(path):
     state = tf.train.get_checkpoint_state(path)
-    # It may name the folder in which it was written.
+    # Its path may be in another folder, where the checkpoint was written.
     latest = state.model_checkpoint_path if state else ''
     folder, prefix = path, os.path.basename(latest)
   try:
@@ -198,7 +199,7 @@ def _assign(
   weights: Mapping[str, np.ndarray],
   label: Callable[[str], str],
 ) -> None:
-  """Does `assign`; errors name each weight as `label` does."""
+  """Does `assign`; errors call each weight `label(name)`."""
   expected = set(_shapes(core, input_size=0))
   missing = sorted(expected - set(weights))
   if missing:

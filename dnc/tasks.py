@@ -127,7 +127,7 @@ class Task(abc.ABC):
 
     Args:
       model_dir: the run's folder.
-      checkpoint: `newest`, or `best` by validation.
+      checkpoint: `newest`, or `best`: with the lowest validation loss.
       log: takes a line for each damaged checkpoint that is skipped.
 
     Raises:
@@ -160,7 +160,7 @@ class Task(abc.ABC):
   def evaluation_of(
     self, training: config_lib.Config, evaluation: config_lib.EvaluationConfig
   ) -> config_lib.EvaluationConfig:
-    """Fills in what the evaluation leaves to the run or its task."""
+    """Fills in the settings that the evaluation takes from the run or task."""
     del training
     return evaluation
 
@@ -184,7 +184,7 @@ class Task(abc.ABC):
     evaluation: config_lib.EvaluationConfig,
     table: table_lib.SpriteTable | None = None,
   ) -> sequences_lib.Sequences:
-    """Returns unseen sequences, which also score the model's outputs."""
+    """Returns unseen sequences, with the scores of the model's outputs."""
 
 
 def get(name: str) -> Task:

@@ -21,6 +21,7 @@ from dnc import access
 from dnc import dnc
 from dnc import lstm
 from dnc.recurrence import compiled as compiled_lib
+from dnc.recurrence import jit
 from dnc.recurrence import numba_scan
 from dnc.recurrence import plain
 from dnc.recurrence import sparse
@@ -52,7 +53,7 @@ def _product(
   """Multiplies the inputs of all steps by a matrix; see `unroll`."""
   if (
     is_sparse
-    and sparse.is_installed()
+    and jit.is_installed()
     and inputs.dtype == tf.float32
     and can_compile()
   ):
@@ -76,7 +77,8 @@ def project_inputs(
   """
   controller = core.controller
   layers = core.access.interface.values()
-  # Not two slices: the gradient of a split is one concatenation, much faster.
+  # The gradient of a split is one concatenation, much faster than that of two
+  # slices.
   inputs_to_gates, words_to_gates = tf.split(
     controller.input_to_hidden, [inputs.shape[2], -1]
   )
@@ -98,8 +100,8 @@ def dnc_features(kept: plain.Kept) -> tf.Tensor:
 def apply_output_layer(core: dnc.Core, features: tf.Tensor) -> tf.Tensor:
   """Computes the core's outputs for all steps at once.
 
-  The outputs are the largest tensors of a training. The gradient written here
-  keeps them once; an automatic one would keep them before and after clipping.
+  The outputs are the largest tensors of a training. The custom gradient stores
+  them once; an automatic one would store them before and after clipping.
 
   Args:
     core: a core that has its variables.
@@ -219,10 +221,10 @@ def _scan_lstm(
 def _as_lengths(
   lengths: tf.Tensor, num_steps: tf.Tensor, batch_shape: tf.Tensor
 ) -> tf.Tensor:
-  """Returns int32 lengths; a single one is that of all sequences.
+  """Returns int32 lengths; a single length applies to all sequences.
 
-  Those beyond the last step, which int32 may not hold, become `num_steps`. So
-  does NaN, which no step reaches, in `snt.dynamic_unroll` either.
+  Lengths beyond the last step, which may not fit into int32, become
+  `num_steps`. So does NaN: as in `snt.dynamic_unroll`, no step reaches it.
   """
   if not (lengths.dtype.is_integer or lengths.dtype.is_floating):
     raise ValueError(
@@ -230,7 +232,7 @@ def _as_lengths(
     )
   if lengths.dtype.is_floating:
     lengths = tf.math.ceil(lengths)
-  # Compared in a type that holds the numbers of both.
+  # Compared in a type that holds lengths of all types.
   is_within = tf.cast(lengths, tf.float64) < tf.cast(num_steps, tf.float64)
   lengths = tf.where(is_within, tf.cast(lengths, tf.int32), num_steps)
   return tf.fill(batch_shape, lengths) if lengths.shape.rank == 0 else lengths
@@ -242,21 +244,21 @@ def _check_arguments(
   values: Sequence[tf.Tensor],
   sequence_length: tf.Tensor | None,
 ) -> None:
-  """Raises a `ValueError` if what is known of the arguments does not fit."""
+  """Raises a `ValueError` if a known dtype or shape does not fit."""
   if (inputs.shape.rank or 0) < 3:
     raise ValueError(
       f'input_sequence has shape {inputs.shape}: must be [time, batch, ...]'
     )
   if inputs.dtype != core.dtype:
     raise ValueError(
-      f'input_sequence is {inputs.dtype.name}: must be {core.dtype.name}, as '
+      f'input_sequence is {inputs.dtype.name}: must be {core.dtype.name}, like '
       'the core'
     )
   batch = inputs.shape[1:2]
   sizes = tf.nest.flatten(core.state_size)
   if len(values) != len(sizes):
     raise ValueError(
-      f'initial_state has {len(values)} tensors: must have {len(sizes)}, as '
+      f'initial_state has {len(values)} tensors: must have {len(sizes)}, like '
       'core.initial_state(batch_size)'
     )
   for value, size in zip(values, sizes):
@@ -279,7 +281,7 @@ def _check_arguments(
 def _as_tensor(
   name: str, value: Any, dtype_hint: tf.DType | None = None
 ) -> tf.Tensor:
-  """Returns an argument as a tensor; `ValueError` for what would be misread."""
+  """Returns an argument as a tensor; `ValueError` if TensorFlow misreads it."""
   hint = ''
   if name == 'input_sequence':
     hint = '; sequence_length says where sequences end'
@@ -291,7 +293,7 @@ def _as_tensor(
       )
     if np.ma.is_masked(part):
       raise ValueError(f'{name} has masked values{hint}')
-    # TensorFlow would make real numbers of them.
+    # TensorFlow would convert these to real numbers.
     if (
       isinstance(part, np.ndarray | np.generic) and part.dtype.kind in 'cmMOSU'
     ):
@@ -324,7 +326,7 @@ def _check_input_size(core: dnc.Core, inputs: tf.Tensor) -> None:
   if inputs.shape[2] != wanted:
     raise ValueError(
       f'input_sequence has {inputs.shape[2]} numbers a step: must have '
-      f'{wanted}, as the core has weights for'
+      f'{wanted}, the input size of the core'
     )
 
 
@@ -364,8 +366,8 @@ def unroll(
       installed. It runs in Python: XLA cannot compile a function that does
       this, and a SavedModel cannot hold it.
     keep_states: whether the compiled recurrence keeps its states in the last 25
-      steps. The gradient then does not compute these states again. Without a
-      gradient, it only takes time and memory.
+      steps. The gradient then does not compute these states again. If no
+      gradient is taken, keeping them only costs time and memory.
 
   Returns:
     Outputs, float tensor `[time, batch, output_size]`; the state after the last

@@ -1,7 +1,7 @@
 """Tensor operations that the memory needs and TensorFlow lacks.
 
 Source: the functions of the same names in google-deepmind/dnc, `dnc/util.py`;
-`zero_state` is of the same kind as Sonnet 1's. `size` and `dtype` check the
+`zero_state` corresponds to Sonnet 1's function. `size` and `dtype` check the
 arguments of cores.
 """
 
@@ -75,7 +75,7 @@ def zero_state(
 
 
 def size(name: str, value: Any, least: int = 1) -> int:
-  """Returns a size as an int; sweeps also give 16.0 and NumPy's numbers.
+  """Returns a size as an int; sweeps may pass 16.0 or NumPy's numbers.
 
   Raises:
     ValueError: if it is not a whole number, or below `least`.
@@ -93,15 +93,15 @@ def size(name: str, value: Any, least: int = 1) -> int:
 
 
 def dtype(value: Any) -> tf.DType:
-  """Returns the `tf.DType` of a core's argument, also of 'float32'.
+  """Returns a core's `dtype`, which may be a name such as 'float32'.
 
   Raises:
-    ValueError: if it is not the type of real numbers.
+    ValueError: if it is not a floating-point type.
   """
   try:
     found = tf.as_dtype(value)
   except TypeError:
     found = None
   if found is None or not found.is_floating:
-    raise ValueError(f'dtype must be of real numbers, not {value!r}')
+    raise ValueError(f'dtype must be a floating-point type, not {value!r}')
   return found

@@ -4,5 +4,5 @@ tables.py        Markdown tables, and writing results
 figures.py       figures, as SVG or pixels
 statistics.py    confidence intervals
 feature_sums.py  sums over steps, for least squares
-arrays.py        checks of what callers give
+arrays.py        checks of the arrays and numbers that callers pass
 """

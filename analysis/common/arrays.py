@@ -1,7 +1,7 @@
-"""Checks of the arrays and numbers that a caller gives to a test.
+"""Checks of the arrays and numbers that a caller passes to a test.
 
-Whatever is wrong raises a `ValueError` of one line, which names the argument
-and the position.
+Any fault raises a one-line `ValueError` that names the argument and the
+position.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ _LARGEST = 1e100
 _LARGEST_WHOLE = 2**63 - 1
 _NUMBER = f'a number between -{_LARGEST:g} and {_LARGEST:g}'
 _WHOLE = 'a whole number that float64 holds exactly; subtract the mean first'
-# float64 holds all whole numbers up to it.
+# float64 holds all whole numbers up to this one.
 _FIRST_ROUNDED = 2**53
-# Up to so many classes are taken for classes, however few the steps.
+# Up to this many different labels count as classes, however few the steps.
 _FEW_CLASSES = 64
 
 
@@ -47,7 +47,7 @@ def _array(what: str, values: Any, axes: Sequence[str]) -> np.ndarray:
     if array.dtype.name == 'bfloat16':  # Not a type of NumPy's own.
       array = array.astype(np.float32)
   except (TypeError, ValueError, RuntimeError) as error:
-    raise ValueError(f'{what}: is no array: {error}') from error
+    raise ValueError(f'{what}: is not an array: {error}') from error
   if array.ndim != len(axes) or not array.size:
     raise ValueError(
       f'{what}: has shape {list(array.shape)}: must be [{", ".join(axes)}], '
@@ -88,8 +88,8 @@ def numbers(what: str, values: Any, *axes: str) -> np.ndarray:
     float32 where this holds the numbers exactly, else float64.
 
   Raises:
-    ValueError: if the shape is wrong, or there is anything else than finite
-      numbers, or a whole number that float64 would round.
+    ValueError: if the shape is wrong, a value is not a finite number, or
+      float64 would round a whole number.
   """
   array = _array(what, values, axes)
   if array.dtype.kind not in 'biuf':
@@ -108,7 +108,7 @@ def numbers(what: str, values: Any, *axes: str) -> np.ndarray:
 
 
 def classes(what: str, values: Any) -> np.ndarray:
-  """Returns the labels of steps: whole or other numbers, or text, `[step]`.
+  """Returns the labels of steps, numbers or text, `[step]`.
 
   Raises:
     ValueError: if the shape is wrong or a label is missing.
@@ -118,7 +118,7 @@ def classes(what: str, values: Any) -> np.ndarray:
   if kind == 'f':
     _require(what, array, ['step'], np.isfinite(array), _NUMBER)
   elif kind in 'USO':
-    # NumPy would make text of a missing label, too.
+    # NumPy would turn a missing label into text, too.
     allowed = str | bytes if kind in 'US' else numbers_lib.Real
     for i, label in enumerate(values):
       if not isinstance(label, allowed):
@@ -148,7 +148,8 @@ def joined_classes(what: str, rollouts: Sequence[np.ndarray]) -> np.ndarray:
   if any(is_text) and not all(is_text):
     other = is_text.index(not is_text[0])
     raise ValueError(
-      f'{what}, rollout {other}: must be all numbers or all text, as rollout 0'
+      f'{what}, rollout {other}: must be all numbers or all text, like '
+      'rollout 0'
     )
   if not any(is_text) and len(set(kinds)) > 1:
     # NumPy would round large whole numbers to join them with others.
@@ -208,7 +209,7 @@ def positive(what: str, value: Any) -> float:
   """Returns a number above 0.
 
   Raises:
-    ValueError: if the value is not one.
+    ValueError: if the value is not such a number.
   """
   is_real = isinstance(value, numbers_lib.Real)
   if not (is_real and 0 < float(value) <= _LARGEST):
@@ -220,7 +221,7 @@ def whole_numbers(what: str, values: Any) -> tuple[int, ...]:
   """Returns one or more ints, each once.
 
   Raises:
-    ValueError: if they are not such numbers.
+    ValueError: if there are none, or some are not whole numbers or occur twice.
   """
   if np.ndim(values) != 1 or not len(values):
     raise ValueError(
@@ -230,5 +231,5 @@ def whole_numbers(what: str, values: Any) -> tuple[int, ...]:
     whole_number(f'{what}, number {i}', x) for i, x in enumerate(values)
   )
   if len(set(found)) < len(found):
-    raise ValueError(f'{what}: is {found}: each number must be there once')
+    raise ValueError(f'{what}: is {found}: no number may occur twice')
   return found

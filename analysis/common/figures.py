@@ -65,7 +65,7 @@ class Row(NamedTuple):
 
 @contextlib.contextmanager
 def _drawing(height: float):
-  """Yields a figure of the usual width, while the usual settings apply."""
+  """Yields a figure of the usual width and applies the usual settings."""
   with own_settings.drawing(_SETTINGS):
     yield figure.Figure(figsize=(_WIDTH, height), layout='constrained')
 
@@ -177,7 +177,7 @@ def intervals(
 def heat_map(
   values: np.ndarray, marked: np.ndarray, label: str, row: str
 ) -> figure.Figure:
-  """Draws a value for each number of several words as a heat map.
+  """Draws a heat map with a value for each number of several words.
 
   Args:
     values: float `[rows, W]`.
@@ -301,7 +301,7 @@ def rows_of_images(
   Args:
     rows: by name, float `[columns, height, width]` of 0 (black) to 1 (white).
     titles: of the columns.
-    label: what the titles are of.
+    label: a label below the titles.
   """
   size = 0.84 * _WIDTH / len(titles)
   with _drawing(size * len(rows) + 0.5) as drawn:

@@ -1,8 +1,8 @@
 """Confidence intervals, and p-values of differences between models.
 
 Intervals over rollouts are from bootstrap replicates: Efron and Tibshirani, "An
-Introduction to the Bootstrap" (1993), chapter 13. Models are few, so what
-differs between them is measured by Student's t.
+Introduction to the Bootstrap" (1993), chapter 13. Models are few, so intervals
+and tests over models use Student's t.
 """
 
 from collections.abc import Sequence
@@ -50,10 +50,10 @@ def mean_interval(sample: Sequence[float]) -> tuple[float, Interval | None]:
   """Returns a mean, and its 95 % interval by Student's t.
 
   Args:
-    sample: of independent models.
+    sample: one number for each of several independent models.
 
   Returns:
-    The mean; the ends of its interval, None for a sample of one.
+    The mean, and the ends of its interval; None for a sample of one.
   """
   mean = float(np.mean(sample))
   if len(sample) < 2:
@@ -66,10 +66,10 @@ def mean_interval(sample: Sequence[float]) -> tuple[float, Interval | None]:
 def more_than(sample: Sequence[float], others: Sequence[float]) -> float:
   """Returns the one-sided p-value that a sample has the greater mean.
 
-  A sample of one is held against the prediction interval of the others: t is
-  its distance from their mean over s sqrt(1 + 1 / n), with n - 1 degrees of
-  freedom. Larger samples are compared by Welch's test. Both take the samples
-  for normal.
+  A sample of one is compared with the prediction interval of the n others: t is
+  its distance from their mean divided by s sqrt(1 + 1 / n), with their standard
+  deviation s and n - 1 degrees of freedom. Larger samples are compared by
+  Welch's test. Both assume normal distributions.
 
   Args:
     sample: one or more numbers.
@@ -77,7 +77,7 @@ def more_than(sample: Sequence[float], others: Sequence[float]) -> float:
   """
   distance = np.mean(sample) - np.mean(others)
   if np.ptp(others) == 0 and np.ptp(sample) == 0:
-    # Nothing spreads, and t would be 0 / 0.
+    # Neither sample varies, so t would be 0 / 0.
     return 0.0 if distance > 0 else 1.0
   found = stats.ttest_ind(
     sample, others, equal_var=len(sample) == 1, alternative='greater'

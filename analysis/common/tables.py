@@ -15,7 +15,7 @@ def title(name: str) -> str:
 
 
 def code(text: str) -> str:
-  """Returns a text as code in Markdown, whatever its characters mean there."""
+  """Returns a text as code in Markdown, even if it has special characters."""
   text = wording.one_line(text)
   longest = max(map(len, re.findall('`+', text)), default=0)
   marks = '`' * (longest + 1)
@@ -42,7 +42,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def of_rows(rows: Sequence[Mapping[str, str]]) -> str:
-  """Returns the table of rows that have the same columns, by their names."""
+  """Returns the table of rows that map the same columns to cells."""
   return table([*rows[0]], [[*row.values()] for row in rows])
 
 

@@ -1,13 +1,13 @@
-"""Test 4: is what a model holds used as such?
+"""Test 4: does a model use what a probe reads from it?
 
-measuring.py   fits probes, changes what is held, and collects what follows
-running.py     runs a model up to some steps, and predicts with changed parts
+measuring.py   fits probes, changes words or memory, collects the effects
+running.py     runs a model up to some steps, predicts from a changed state
 directions.py  probes, and the least changes that shift their readings
 effects.py     how the predicted sprite moves with a change
 verdict.py     the answer, in a sentence
 tables.py      results as Markdown and JSON
 figures.py     a sprite that is dragged; shifts of the sprite
-naming.py      names of what is changed and of directions
+naming.py      names of latents and of directions; formatted numbers
 """
 
 from analysis.intervention import figures

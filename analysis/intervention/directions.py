@@ -6,13 +6,13 @@ changes of m that shift the reading by d,
 
     d c / (w^T c)
 
-is the least, measured by C: sqrt(change^T C^-1 change). It changes what tells
-x, and what goes with it, as much as they differ between steps whose readings
-differ by d. So the changed m looks like others that the network holds. The
-least change by the plain length, d w / (w^T w), points where m hardly varies.
+is the least, measured by C: sqrt(change^T C^-1 change). It changes each number
+of m by as much as that number differs, on average, between steps whose readings
+differ by d. So the changed m looks like an m that occurs. The least change by
+the plain length, d w / (w^T w), points in directions in which m hardly varies.
 
-The same direction taken out, m - c / (w^T c) w^T (m - mu), is the least change
-after which no linear probe reads x at all: m is no longer correlated with it
+Taking the direction out, m - c / (w^T c) w^T (m - mu), is the least change
+after which no linear probe reads x at all: m is no longer correlated with x
 (Belrose et al., "LEACE: Perfect Linear Concept Erasure in Closed Form", 2023).
 """
 
@@ -27,7 +27,7 @@ from analysis.common import feature_sums
 
 @dataclasses.dataclass(frozen=True)
 class LinearProbes:
-  """Linear probes of some labels, and what moves their readings.
+  """Linear probes of some labels, and changes that shift their readings.
 
   Attributes:
     mean: float64 `[width]`, mu.
@@ -57,8 +57,8 @@ class LinearProbes:
 
     Args:
       label: which label.
-      other: change along the direction of this label instead, by as much as is
-        needed for `label`: the two changes have the same length.
+      other: change along the direction of this label instead; the change has
+        the length of that for `label`.
 
     Returns:
       float64 `[width]`; zeros if there is nothing to move along.
@@ -70,7 +70,7 @@ class LinearProbes:
     return unit / self.deviations[label]
 
   def random_changes(self, label: int, normal: np.ndarray) -> np.ndarray:
-    """Random changes as long as that which shifts a reading by 1.
+    """Random changes, each as long as the change that shifts a reading by 1.
 
     Args:
       label: which reading.
@@ -106,11 +106,11 @@ class LinearProbes:
 
 
 class ProbeSums:
-  """Sums over steps from which `LinearProbes` follow."""
+  """Sums over steps, from which `LinearProbes` are computed."""
 
   def __init__(self, width: int, num_labels: int):
-    # Features are summed relative to the mean of the first: a small deviation
-    # from a large mean would be lost to rounding.
+    # Features are summed relative to the mean of those added first: a small
+    # deviation from a large mean would be lost to rounding.
     self._shift: np.ndarray | None = None
     self._total = np.zeros([width])
     self._products = np.zeros([width, width])
@@ -158,11 +158,11 @@ class ProbeSums:
 def normal_rows(
   seed: int, rows: Sequence[tuple[int, ...]], width: int
 ) -> np.ndarray:
-  """Normal random numbers of each row, which depend on its key alone.
+  """Draws normal random numbers for each row, from the seed and the row's key.
 
   Args:
     seed: the seed.
-    rows: whole numbers that tell the rows apart.
+    rows: the keys: whole numbers that tell the rows apart.
     width: numbers of a row.
 
   Returns:

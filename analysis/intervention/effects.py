@@ -2,9 +2,8 @@
 
 The predicted image is read back as the sprite nearest to it. A change that
 shifts a probe's reading by +a, and one that shifts it by -a, are made at the
-same steps; half the difference of the two sprites is the sprite's shift. So a
-change that merely destroys the image shifts nothing, wherever the sprites that
-are read from ruins lie.
+same steps; half the difference of the two sprites is the sprite's shift. A
+change that merely destroys the image does so both ways, and so has no shift.
 """
 
 from collections.abc import Callable
@@ -53,9 +52,10 @@ class Effect:
     slope: shift of the sprite over shift of the reading, by least squares: 1 if
       the sprite follows, 0 if it stays.
     interval: of the slope, from resampled rollouts.
-    iou: intersection over union of changed predictions and the sprites that
-      they would be if only this latent moved, and as asked.
-    errors: of the sprites read back against these, see
+    iou: mean intersection over union of the changed predictions with their
+      targets. A target is the sprite that the intact model predicts, with only
+      this latent moved, by the amount.
+    errors: of the sprites read back against their targets, see
       `latent_errors.mean_errors`.
   """
 
@@ -74,9 +74,9 @@ class Pairs:
   """Pairs of changed predictions, by +a and by -a.
 
   Attributes:
-    column: the latent that is to move, as its place in `latents.NAMES`.
+    column: the latent that should move, as its index in `latents.NAMES`.
     amount: a.
-    rows: int `[pairs]`, the snapshots.
+    rows: int `[pairs]`, indices of the snapshots.
     bits: uint8 `[2, pairs, 64, 8]`, the images for +a and -a, packed.
   """
 
@@ -128,11 +128,10 @@ def make_pairs(
 ) -> list[Pairs]:
   """Predicts with a representation changed by each amount, up and down.
 
-  Controls take the largest amount alone: their images take as long to read
-  back.
+  Controls use only the largest amount, because reading images back takes long.
 
-  Only steps count from which the sprite can move both ways: what lies beyond
-  the grid cannot be read back.
+  Only steps whose sprite can move both ways count: a sprite beyond the grid
+  cannot be read back.
 
   Args:
     runner: the model.
@@ -141,7 +140,7 @@ def make_pairs(
     name: the representation.
     latent: the latent whose reading is shifted.
     kind: one of `KINDS`.
-    changes: float `[n or 1, width]`, the change that shifts it by 1.
+    changes: float `[n or 1, width]`, the change that shifts the reading by 1.
   """
   column = latents.NAMES.index(latent)
   changes = np.broadcast_to(changes, [len(intact), changes.shape[1]])
@@ -172,7 +171,8 @@ def measure(
 
   Args:
     pairs: the pairs of each amount.
-    found: the classes of their sprites, int `[2, pairs, 5]` each.
+    found: for each amount, int `[2, pairs, 5]`, the classes of the sprites read
+      back.
     intact: int `[n, 5]`, classes of the sprites that the intact model predicts.
     rollouts: int `[n]`, the rollout of each snapshot.
     table: the sprites.
@@ -186,7 +186,7 @@ def measure(
     return None
   distinct, place = np.unique(rollouts, return_inverse=True)
   amounts = np.array([each.amount for each in pairs])
-  # Of each amount and rollout, the sum of shifts, and how many there are.
+  # By amount and rollout: the sum of the shifts, and their number.
   shifts, counts = np.zeros([2, len(pairs), len(distinct)])
   asked_for, of_changed, ious = [], [], []
   for i, (each, sprites) in enumerate(zip(pairs, found)):
@@ -232,7 +232,7 @@ def _iou(images: np.ndarray, sprites: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Removal:
-  """What it costs to take a direction out: changes of the loss of an image.
+  """What it costs to take a direction out, as changes of the loss of an image.
 
   Attributes:
     difference: mean change without the direction of the probe.

@@ -1,4 +1,4 @@
-"""The figures of Test 4: a dragged sprite, and how far sprites move."""
+"""The figures of Test 4: a dragged sprite, and shifts of the sprite."""
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def shifts(
 ) -> figures.figure.Figure | None:
   """Draws the shift of the sprite over that of the reading.
 
-  It is of the first of x, y and scale that is held.
+  The latent is the first of x, y and scale that is held.
 
   Returns:
     The figure; None if nothing is held.

@@ -1,9 +1,9 @@
-"""Test 4: is what is held used as such?
+"""Test 4: does a model use what a probe reads from it?
 
-`measure` fits linear probes to what a model holds in some rollouts. In others,
-it shifts the readings of these probes by changing the words read, before the
-output layer, or the memory, before it is read; and it sees whether the
-predicted sprite moves as much.
+`measure` fits linear probes to what a model holds in some rollouts. In other
+rollouts, it changes the words read, before the output layer, or the memory,
+before it is read, so that the readings of these probes shift. It measures
+whether the predicted sprite moves as much.
 """
 
 from collections.abc import Iterator
@@ -26,20 +26,20 @@ from dnc.system import errors
 from dnc.system import progress
 
 NEXT = -1
-# The parts that are changed, and the widest that is: its covariance grows with
-# the square of its width.
+# The representations that are changed, and the largest width of a changed one:
+# the size of its covariance grows with the square of the width.
 NAMES = (running.WORDS, running.MEMORY)
 MAX_WIDTH = 1024
-# Probes are fitted to this many times as many rollouts as are changed.
+# Ratio of rollouts that probes are fitted to and rollouts that are changed.
 FIT = 2
-# A reading with less R^2 on unseen rollouts is not shifted: there is none.
+# A probe with a lower R^2 on unseen rollouts reads too little to be shifted.
 LEAST_R2 = 0.05
-# Changed steps of each rollout.
+# Number of changed steps in each rollout.
 _NUM_STEPS = 6
-# This share of a rollout comes first, while the memory fills.
+# In this first share of a rollout nothing is changed: the memory still fills.
 _FILLING = 0.1
 _BATCH_SIZE = 32
-# The latent of the pictures, if several vary, and the shifts that they show.
+# Latents that a sprite can be dragged along, best first, and the shifts shown.
 _DRAGGED = {
   'x_position': range(-12, 13, 4),
   'y_position': range(-12, 13, 4),
@@ -52,9 +52,9 @@ class Reading:
   """What a linear probe reads.
 
   Attributes:
-    r2: R^2 at the steps that are changed, which it was not fitted to.
-    deviation: standard deviation of its readings, in steps of the grid.
-    is_held: whether it reads enough for its reading to be shifted.
+    r2: R^2 at the steps that are changed, which the probe was not fitted to.
+    deviation: standard deviation of the readings, in steps of the grid.
+    is_held: whether the probe reads enough for its reading to be shifted.
   """
 
   r2: float
@@ -69,8 +69,8 @@ class Drag:
   Attributes:
     latent: the latent.
     shifts: of the reading, in steps of the grid.
-    images: by what moves it, float32 `[shifts, 64, 64]`: probabilities. Under
-      'asked' is the sprite that the intact model predicts, moved.
+    images: by what is changed, float32 `[shifts, 64, 64]`: probabilities. Under
+      'asked' is the sprite that the intact model predicts, moved by each shift.
   """
 
   latent: str
@@ -92,9 +92,9 @@ class InterventionResult:
     num_rollouts: number of rollouts that were changed.
     num_fitted: number of rollouts that the probes were fitted to.
     steps: the changed steps of each rollout.
-    offsets: how many steps before the labelled sprites were. The first is the
-      sprite that the model is asked for.
-    latents: those that vary, of `effects.AMOUNTS`.
+    offsets: of the labelled sprites, in steps before the current one. The first
+      is that of the sprite that the model must predict.
+    latents: the latents of `effects.AMOUNTS` that vary.
     too_wide: representations that are wider than `MAX_WIDTH`.
     predicted: by latent, R^2 of the sprite that the intact model predicts.
     readings: by offset.
@@ -119,7 +119,7 @@ class InterventionResult:
 
   @property
   def asked(self) -> int:
-    """The offset of the sprite that the model is asked for."""
+    """The offset of the sprite that the model must predict."""
     return self.offsets[0]
 
 
@@ -132,7 +132,7 @@ def measure(
   untrained: model_lib.SpritePredictor | None = None,
   log: progress.Log | None = None,
 ) -> InterventionResult:
-  """Moves what a model holds, and sees how its predictions move.
+  """Changes what a model holds, and measures how its predictions move.
 
   Args:
     predictor: the model; its core is a DNC.
@@ -143,7 +143,7 @@ def measure(
     seed: seed of the random directions and the resamples.
     untrained: a model of the same sizes that was not trained; None to leave it
       out.
-    log: takes a line of progress now and then.
+    log: called with lines of progress.
 
   Raises:
     UsageError: if the rollouts are too short.
@@ -187,7 +187,7 @@ def _chosen_steps(num_steps: int, offsets: Sequence[int]) -> list[int]:
   """Evenly spaced steps that have a sprite at each offset."""
   furthest = max(0, *offsets)
   first = max(furthest, int(_FILLING * num_steps))
-  last = num_steps - 2  # The last step knows no next sprite's image.
+  last = num_steps - 2  # The last step has no label of the next sprite.
   if first > last:
     raise errors.UsageError(
       f'--rollout_length={num_steps}: must be at least {furthest + 2} for Test '
@@ -222,21 +222,21 @@ class _Trial:
 
   @property
   def columns(self) -> list[int]:
-    """The places of the latents in `latents.NAMES`."""
+    """The indices of the latents in `latents.NAMES`."""
     return [latents.NAMES.index(name) for name in self.latents]
 
   @property
   def num_labels(self) -> int:
-    """How many true labels there are; as many shuffled ones follow them."""
+    """The number of true labels; as many shuffled labels follow them."""
     return len(self.offsets) * len(self.latents)
 
   def label(self, offset: int, latent: str) -> int:
-    """The place of a label among those that probes are fitted to."""
+    """The index of a true label among all labels of the probes."""
     place = self.offsets.index(offset) * len(self.latents)
     return place + self.latents.index(latent)
 
   def fit(self, runner: running.Runner) -> dict[str, directions.LinearProbes]:
-    """Fits probes of all that is not too wide to true and shuffled labels."""
+    """Fits probes, where not too wide, to true and shuffled labels."""
     sums = {
       name: directions.ProbeSums(runner.widths[name], 2 * self.num_labels)
       for name in NAMES
@@ -253,7 +253,7 @@ class _Trial:
     return {name: own.solve() for name, own in sums.items()}
 
   def _batches(self) -> Iterator[rollouts.RolloutBatch]:
-    """The rollouts that probes are fitted to, at least two in a batch."""
+    """The rollouts that probes are fitted to, in batches of two or more."""
     number = -(-self.num_fitted // _BATCH_SIZE)
     for indices in np.array_split(np.arange(self.num_fitted), number):
       yield rollouts.make_batch(self.table, self.spec, indices)
@@ -302,9 +302,9 @@ class _Changed:
     Args:
       test: the test.
       runner: the model.
-      probes: what reads from it.
+      probes: the probes of its representations.
       snapshots: the steps.
-      readings: how well it reads; by offset.
+      readings: how well the probes read; by offset.
     """
     self._test = test
     self._runner = runner
@@ -317,14 +317,14 @@ class _Changed:
     )
 
   def predicted(self) -> dict[str, float]:
-    """R^2 of the predicted sprites against those that are asked for."""
+    """R^2 of the predicted sprites against the true ones."""
     return {
       name: _r2(self._snapshots.classes[:, 0, column], self._intact[:, column])
       for name, column in zip(self._test.latents, self._test.columns)
     }
 
   def _held(self) -> list[tuple[int, str, str]]:
-    """Offset, representation and latent of all that is held."""
+    """Offset, representation and latent of each held reading."""
     return [
       (offset, name, latent)
       for offset, by_name in self._readings.items()
@@ -344,7 +344,7 @@ class _Changed:
   def _changes(
     self, snapshots: running.Snapshots, name: str, label: int, kind: str
   ) -> np.ndarray:
-    """What shifts a reading by 1, or a control: `[n or 1, width]`."""
+    """Changes that shift a reading by 1, or controls: `[n or 1, width]`."""
     probes = self._probes[name]
     if kind == effects.RANDOM:
       return probes.random_changes(label, self._normal(snapshots, name))
@@ -353,7 +353,7 @@ class _Changed:
     return probes.change(label, other)[np.newaxis]
 
   def followed(self) -> dict[int, Effects]:
-    """Changes what is held in all directions, and measures what follows."""
+    """Measures what shifting each held reading does, and the controls."""
     found, made = self._nested(), {}
     for offset, name, latent in self._held():
       label = self._test.label(offset, latent)
@@ -401,7 +401,7 @@ class _Changed:
   def removals(
     self, loss: effects.Loss
   ) -> dict[int, dict[str, dict[str, effects.Removal]]]:
-    """Takes out each direction of what is held."""
+    """Takes out the direction of each held reading."""
     found = self._nested()
     for offset, name, latent in self._held():
       found[offset][name][latent] = effects.remove(
@@ -445,7 +445,7 @@ class _Changed:
     return Drag(latent, tuple(shifts), images)
 
   def _central(self, latent: str) -> int:
-    """Of the most central sprites, the largest: a row of the snapshots."""
+    """The row of the snapshots with the largest of the most central sprites."""
     column, scale = map(latents.NAMES.index, (latent, 'scale'))
     middle = (latents.SIZES[column] - 1) / 2
     distance = np.abs(self._intact[:, column] - middle).astype(int)

@@ -1,4 +1,4 @@
-"""Names of what is changed, and of directions; formatted numbers."""
+"""Names of latents, directions and sprites; formatted numbers."""
 
 from analysis.common import statistics
 from analysis.common import tables

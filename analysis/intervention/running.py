@@ -1,6 +1,7 @@
-"""Runs a predictor up to some steps, then predicts with changed parts.
+"""Runs a predictor up to some steps, then predicts from a changed state.
 
-XLA compiles nothing, so that intact and changed predictions compute alike.
+XLA compiles nothing, so that intact and changed predictions are computed in the
+same way.
 """
 
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ _SEGMENT_LENGTH = 50
 
 @dataclasses.dataclass(frozen=True)
 class Snapshots:
-  """Some steps of some rollouts: what the output of each depends on.
+  """What the outputs depend on, at some steps of some rollouts.
 
   Attributes:
     hidden: h_t, float32 `[n, hidden_size]`.
@@ -30,7 +31,7 @@ class Snapshots:
     memory: M_t, after the writing of the step, float32 `[n, N * W]`.
     prev_read_weights: w_{t-1}^r, float32 `[n, num_reads, N]`.
     link: L_t, float32 `[n, num_writes, N, N]`.
-    targets: the images asked for, float32 `[n, 4096]` of 0 and 1.
+    targets: the images to be predicted, float32 `[n, 4096]` of 0 and 1.
     classes: of the sprite at each offset, int `[n, offset, 5]`.
     steps: t, int `[n]`.
     rollouts: index of each rollout, int `[n]`.
@@ -47,7 +48,7 @@ class Snapshots:
   rollouts: np.ndarray
 
   def __getitem__(self, rows: np.ndarray) -> 'Snapshots':
-    """Some of the snapshots: `rows` are indices or bool `[n]`."""
+    """Selects snapshots; `rows` are indices or bool `[n]`."""
     return Snapshots(**{k: x[rows] for k, x in vars(self).items()})
 
 
@@ -65,7 +66,7 @@ class Runner:
       WORDS: state.access_output.shape[1:].num_elements(),
       MEMORY: state.access_state.memory.shape[1:].num_elements(),
     }
-    # One graph for every number of steps and rollouts.
+    # One graph serves any number of steps and rollouts.
     self._scan = tf.function(
       self._run,
       input_signature=[
@@ -118,8 +119,8 @@ class Runner:
     Args:
       batch: the rollouts.
       steps: the steps, ascending.
-      offsets: how many steps before each of them the sprites of
-        `Snapshots.classes` were; there must be such sprites.
+      offsets: of the sprites in `Snapshots.classes`, in steps before each of
+        these steps; every step must have a sprite at each offset.
 
     Returns:
       These steps of all rollouts, step by step.
@@ -165,8 +166,8 @@ class Runner:
 
     Args:
       snapshots: the steps.
-      name: `MEMORY`, which is then read anew by the same heads, or `WORDS`;
-        None for neither.
+      name: `MEMORY`, which the same heads then read again, or `WORDS`; None for
+        neither.
       changed: what to use in place of this representation, float `[n, width]`.
 
     Returns:

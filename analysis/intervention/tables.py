@@ -20,25 +20,27 @@ _ABOUT_SUMMARY = (
   '*Slope*: the shift of the predicted sprite over that of the reading, with '
   '95 % intervals over rollouts: 1 if the sprite follows, 0 if it stays. '
   'Controls: changes of the same length along the direction of shuffled labels '
-  'and in random directions. *Taken out*: what it costs, in loss of an image, '
-  'to take out the direction, so that no linear probe reads the latent, or a '
-  'random one. *Untrained*: an untrained core. "-": a probe reads too little '
-  'to shift (R^2 below {least}).'
+  'and in random directions. *Taken out*: how much the loss of an image rises '
+  'if the direction is taken out, so that no linear probe reads the latent. '
+  '*Random out*: the same for a random direction. *Untrained*: what a probe '
+  'reads from an untrained core. "-": a probe reads too little for its reading '
+  'to be shifted (R^2 below {least}).'
 )
 _HOW_TO_READ = (
-  'How to read it: the words read are changed before the output layer, the '
-  'memory before it is read, by the same heads, and the output of the same '
+  'How to read it: the words read are changed before the output layer. The '
+  'memory is changed before the same heads read it. The output of the same '
   'step is read back as the nearest sprite. The controller is left as it is. '
   'So a slope below 1 may mean that the network relies on what its controller '
   'holds of the same latent, as well as on what was changed.',
-  'A change is least in units of how the representation varies, so what is '
-  'changed still looks as usual. The reading shifts exactly by the amount; '
-  'amounts are steps of the grid of a latent, for x and y 32/31 pixels. Each '
-  'is made both ways, and half the difference is the shift, so a change that '
-  'destroys the image shifts nothing. Only steps count whose sprite can move '
-  'both ways.',
-  'The sprite asked for is the one that the intact model predicts, with only '
-  'this latent moved. IoU and errors compare the changed prediction with it.',
+  'A change is the least in units of how the representation varies, so a '
+  'changed representation still looks like a usual one. The reading shifts '
+  'exactly by the amount; amounts are steps of the grid of a latent, for x and '
+  'y 32/31 pixels. Each change is made both ways, and half the difference is '
+  'the shift, so a change that destroys the image shifts nothing. Only steps '
+  'whose sprite can move both ways count.',
+  'The target of a change is the sprite that the intact model predicts, with '
+  'only this latent moved. IoU and errors compare the changed prediction with '
+  'this target.',
 )
 
 

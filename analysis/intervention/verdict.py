@@ -1,4 +1,4 @@
-"""The verdict of Test 4: is what is held used as such?"""
+"""The verdict of Test 4: does the model use what a probe reads?"""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ _LEAST_PREDICTED = 0.5
 
 _PROBE = effects.PROBE
 _PARTS = {running.WORDS: 'the words read', running.MEMORY: 'the memory'}
-# Grades of a part, and the answers that they give if none is higher.
+# Grades of words or memory, and the answer to the highest grade of the two.
 _STAYS, _UNCERTAIN, _IN_PART, _FOLLOWS = range(4)
 _ANSWERS = ('No', 'Cannot tell', 'Yes, in part', 'Yes')
 
@@ -30,9 +30,10 @@ _Slopes = Mapping[str, Mapping[str, Mapping[str, effects.Effect]]]
 
 
 def slopes(result: measuring.InterventionResult) -> _Slopes:
-  """The effects on the sprite that is asked for, where they mean something.
+  """The effects on the sprite that the model must predict.
 
-  They do for latents that the representation holds and the model predicts.
+  Only effects of latents that the representation holds and that the intact
+  model predicts mean something; others are left out.
   """
   return {
     name: {
@@ -47,11 +48,11 @@ def slopes(result: measuring.InterventionResult) -> _Slopes:
 def all_slopes(
   result: measuring.InterventionResult,
 ) -> dict[str, dict[str, float | None]]:
-  """The slopes of all kinds of directions, for the sprite that is asked for.
+  """The slopes of all kinds of directions, for the sprite to be predicted.
 
   Returns:
-    By what is changed and the latent, as in 'memory: x', then by kind; None
-    where nothing is held.
+    By representation and latent, as in 'memory: x', then by kind; None where
+    nothing is held.
   """
   found = {}
   for name in measuring.NAMES:
@@ -65,7 +66,7 @@ def all_slopes(
 
 
 def cell(result: measuring.InterventionResult, name: str) -> str:
-  """A representation's slopes in a few characters, for the overview."""
+  """A representation's first slope in a few characters, for the overview."""
   found = slopes(result).get(name, {})
   shown = [
     f'{naming.latent(latent)} {found[latent][effects.PROBE].slope:z.2f}'
@@ -82,7 +83,7 @@ def _moves(kinds: Mapping[str, effects.Effect], least: float) -> bool:
 
 
 def _grade(found: Mapping[str, Mapping[str, effects.Effect]]) -> int:
-  """How a part is used: one of the grades below."""
+  """How words or memory are used: one of the grades above."""
   if any(_moves(kinds, _LEAST_FOLLOWING) for kinds in found.values()):
     return _FOLLOWS
   if any(_moves(kinds, _MOST_STAYING) for kinds in found.values()):
@@ -93,14 +94,14 @@ def _grade(found: Mapping[str, Mapping[str, effects.Effect]]) -> int:
 
 
 def _by(found: Mapping[str, Mapping[str, effects.Effect]]) -> str:
-  """The slopes of a part: one number, or the least and the greatest."""
+  """The slopes of a representation: one number, or the least and greatest."""
   numbers = [f'{kinds[_PROBE].slope:z.2f}' for kinds in found.values()]
   ends = sorted({*numbers}, key=float)
   return ' to '.join(dict.fromkeys([ends[0], ends[-1]]))
 
 
 def text(result: measuring.InterventionResult) -> str:
-  """Says in a sentence whether the prediction follows what is held."""
+  """Says in a sentence whether the prediction follows shifted readings."""
   if result.num_rollouts < _LEAST_ROLLOUTS:
     return 'Cannot tell: there are too few rollouts.'
   if not result.latents:
@@ -122,6 +123,6 @@ def text(result: measuring.InterventionResult) -> str:
       x: grades.get(x, _STAYS) for x in measuring.NAMES if x not in only
     }
     if all(grade == _STAYS for grade in others.values()):
-      answer += f', but only of {_PARTS[only[0]]}'
-  shares = ', '.join(f'of {_PARTS[k]} by {_by(x)}' for k, x in held.items())
-  return f'{answer}: the sprite follows shifted readings {shares}.'
+      answer += f', but only from {_PARTS[only[0]]}'
+  shares = ', '.join(f'{_by(x)} ({_PARTS[k]})' for k, x in held.items())
+  return f'{answer}: when a reading shifts by 1, the sprite moves by {shares}.'

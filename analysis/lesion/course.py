@@ -1,7 +1,7 @@
 """What a lesion costs, by the number of steps since the memory was cut.
 
-Right after a cut a model suffers because controller and memory do not match.
-This jolt passes; what lasts is the cost of what the memory no longer holds.
+Right after a cut, a model suffers because controller and memory do not match.
+This jolt passes. The lasting cost is that of what the memory no longer holds.
 """
 
 import dataclasses
@@ -11,12 +11,12 @@ import numpy as np
 from analysis.common import statistics
 from analysis.lesion import comparison
 
-# The first steps since a cut are the jolt, the later ones what lasts.
+# The first steps since a cut are the jolt, the later ones count as lasting.
 JOLT_STEPS = 3
 # A step loses much if it loses more than this share of the model's gain.
 MUCH = 0.1
-# Up to this step, each is a point of the course; later points have more steps,
-# in proportion to the steps before them.
+# Up to this step, each step is a point of the course. Later points span several
+# steps, in proportion to the steps before them.
 _SINGLE_STEPS = 10
 _GROWTH = 0.25
 
@@ -114,7 +114,7 @@ def _points(num_steps: int) -> list[tuple[int, int]]:
 
 
 def _means(values: np.ndarray) -> np.ndarray:
-  """Means of the rows without NaN; NaN where nothing is left."""
+  """Means of the rows without their NaNs; NaN for a row of NaNs."""
   counts = np.isfinite(values).sum(axis=1)
   sums = np.nansum(values, axis=1)
   return np.divide(sums, counts, np.full(len(sums), np.nan), where=counts > 0)

@@ -29,7 +29,7 @@ from dnc.training import sequences as sequences_lib
 
 BASELINE = 'predicting_the_mean'
 
-# The most sequences that run together.
+# The largest number of sequences that run together.
 _BATCH_SIZE = 32
 # Keeps the logit of a mean of 0 or 1 finite.
 _MIN_PROBABILITY = 1e-6
@@ -64,8 +64,8 @@ class LesionResult:
       `lesion_step` on.
     comparisons: by lesion and metric, of the sequences that are cut; None if
       these are fewer than two.
-    courses: by lesion, what it costs by steps since the cut. For every task
-      these are means of the loss of a step.
+    courses: by lesion, what it costs by steps since the cut: for every task,
+      the mean loss of a step.
   """
 
   task: str
@@ -170,7 +170,7 @@ class LesionTrial:
 
   Attributes:
     sequences: the model, and unseen sequences of its task.
-    num_sequences: how many of them are run.
+    num_sequences: the number of sequences to run.
     lesion_step: see `LesionResult`.
     reset_interval: see `LesionResult`.
     batch_size: sequences in a batch.
@@ -212,13 +212,13 @@ class LesionTrial:
     )
 
   def _num_own(self, batch: int) -> int:
-    """How many sequences of a batch do not only fill it."""
+    """The number of a batch's sequences that count; the others only fill it."""
     return min(self.batch_size, self.num_sequences - batch * self.batch_size)
 
   def sums(
     self, batches: Sequence[int]
   ) -> Iterator[list[tuple[np.ndarray, int]]]:
-    """The first pass: sums what means are of, with the intact model.
+    """The first pass: sums words read, by the intact model, and targets.
 
     Yields:
       For each segment: sum and count of the words read, then of the targets.
@@ -245,7 +245,7 @@ class LesionTrial:
     """The second pass: scores the model, intact and with each lesion.
 
     Yields:
-      What is found of each batch.
+      The scores and losses of each batch.
     """
     sequences = self.sequences
     names = (lesions.INTACT, BASELINE, *lesions.NAMES)
@@ -267,7 +267,7 @@ class LesionTrial:
     segments: Mapping[str, Sequence[tuple[Mapping, Mapping]]],
     number: int,
   ) -> _Found:
-    """Scores the first sequences of a batch, so many, from all their steps."""
+    """Scores the first `number` sequences of a batch, from all their steps."""
     found = _Found({}, {}, {})
     for name, parts in segments.items():
       found.scores[name], late = {}, {}
@@ -315,12 +315,12 @@ def measure(
 
   Args:
     sequences: the model, and unseen sequences of its task.
-    num_sequences: how many of them to run, at least two.
+    num_sequences: the number of sequences to run, at least two.
     lesion_step: first step of `frozen_memory`; None: the task's default.
     reset_interval: steps between two cuts of the lesions at intervals; None:
       the task's default.
     seed: seed of the resamples.
-    log: takes a line of progress now and then.
+    log: called with lines of progress.
 
   Raises:
     UsageError: if a setting does not fit the length of the sequences.
@@ -352,7 +352,7 @@ def result(
   Args:
     trial: the sequences.
     seed: seed of the resamples.
-    spread: who runs the batches; None: this process.
+    spread: runs the batches, see `spreading`; None: in this process.
   """
   spread = spread or spreading.here(trial)
   found_means = means(trial, spread)

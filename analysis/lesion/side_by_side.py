@@ -1,8 +1,8 @@
 """Runs a DNC, intact and with every lesion, over the same sequences.
 
 `dnc/lesions.py` describes the lesions. XLA compiles none of the models, not
-even the intact one, so that all of them compute alike: numbers that a lesion
-does not affect are equal to the last bit.
+even the intact one, so that all of them are computed in the same way: numbers
+that a lesion does not affect are equal to the last bit.
 """
 
 from collections.abc import Iterator

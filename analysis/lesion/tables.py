@@ -47,8 +47,9 @@ _ABOUT_SUMMARY = (
   'Change of the loss as a share of what the intact model gains over '
   '{baseline} in the same steps, with 95 % intervals. *Jolt*: the first {jolt} '
   'steps since a cut, in which controller and memory do not match. *Lasting*: '
-  'the later steps, until the next cut. The last column has the share of these '
-  'that lose more than {much:.0%} of the gain. Empty: no such step counts.'
+  'the later steps, until the next cut. The last column has the share of the '
+  'later steps that lose more than {much:.0%} of the gain. Empty: there is no '
+  'step that counts.'
 )
 
 

@@ -23,7 +23,7 @@ def _is_large(
   found: comparison.Comparison, least: float = _LITTLE
 ) -> bool | None:
   """Whether the share is at least `least`; None if the interval cannot tell."""
-  # Late or few steps may have no share.
+  # Few or late steps may have no share.
   if found.share_interval is None:
     return True if _harms(found) else None
   low, high = found.share_interval

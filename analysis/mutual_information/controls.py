@@ -1,4 +1,4 @@
-"""Control sequences, to score contents against beside the true one.
+"""Control sequences: contents are scored against these and the true sequence.
 
 Each is a pure function of a seed and the index of the true sequence.
 """
@@ -9,7 +9,7 @@ import numpy as np
 
 # Keep the two draws for an index independent.
 _SEQUENCE, _SHIFTS = 1, 2
-# Contents may lag or lead the sequence by up to so many steps.
+# Contents may lag or lead the sequence by up to this many steps.
 _NEAR = 10
 
 
@@ -40,13 +40,14 @@ def circular_shifts(
   Contents may lag the sequence, or lead it, as a predictor's contents do. Such
   contents also fit nearby shifts. So shifts of up to ten steps either way (at
   most a tenth of the sequence) and of up to the furthest lags are left out.
+
   Leaving out more does harm: a slowly changing sequence scores much like its
-  nearby shifts, and without these a score looks rarer than it is. Measured on
-  independent contents and sequences, as the share significant at 5 %: 5 % for
-  sequences drawn independently at every step, as x in Test 2; for slow ones (a
-  correlation of 0.98 from step to step) 7 %, and 9 % if a tenth of the length
-  is left out. The joint of the circle, where the end meets the start, adds to
-  these.
+  nearby shifts, and without these a score looks rarer than it is. In
+  simulations with contents that are independent of the sequence, the share
+  significant at 5 % was 5 % for sequences drawn independently at every step,
+  like x in Test 2. For slow sequences (a correlation of 0.98 from step to step)
+  it was 7 %, and 9 % if a tenth of the length is left out. Part of the excess
+  comes from the place where the end of the sequence meets its start.
 
   Returns:
     int64 `[num_shifts]`, without repetition if there are enough.

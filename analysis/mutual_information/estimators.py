@@ -43,7 +43,7 @@ def varies(contents: np.ndarray) -> np.ndarray:
 def quantile_bins(rows: np.ndarray, num_bins: int) -> np.ndarray:
   """Cuts each location's contents into bins with about equally many steps.
 
-  Equal numbers share a bin, so that ties leave some bins empty.
+  Equal numbers share a bin, so ties may leave some bins empty.
 
   Args:
     rows: float `[locations, time]`.
@@ -136,7 +136,7 @@ def _scaled(contents: np.ndarray, seed: int) -> np.ndarray:
   `[locations, time]`.
   """
   contents = contents.astype(np.float64)
-  # By a power of two, which changes no digit, so that no square underflows.
+  # Scaled by a power of two, so that no square underflows; this is exact.
   exponents = np.frexp(np.abs(contents).max(axis=0))[1]
   scaled = preprocessing.scale(np.ldexp(contents, -exponents), with_mean=False)
   size = np.maximum(1, np.abs(scaled).mean(axis=0))
@@ -179,7 +179,7 @@ def _count_within(
 ) -> np.ndarray:
   """Counts the sorted numbers that are nearer to each value than its radius.
 
-  The values are among these numbers, and count themselves.
+  The values are among these numbers, so each counts itself.
   """
   end = len(ordered) - 1
   first = np.searchsorted(ordered, values - radii)
@@ -217,7 +217,7 @@ def _ross(values: np.ndarray, sequences: np.ndarray) -> np.ndarray:
 
 
 def _ross_all(values: np.ndarray, sequences: np.ndarray) -> np.ndarray:
-  """`_ross` of any sequences, without the steps of classes of one step."""
+  """`_ross` of any sequences; steps alone in their class are left out."""
   sizes = np.stack([np.bincount(x)[x] for x in sequences])
   whole = (sizes > 1).all(axis=1)
   scores = np.zeros(len(sequences))

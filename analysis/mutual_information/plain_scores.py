@@ -142,7 +142,7 @@ def _score_rows(
 def plain_scores(
   contents: np.ndarray, sequences: np.ndarray
 ) -> dict[str, np.ndarray]:
-  """Scores contents in the three ways, on all cores.
+  """Scores contents in the three ways, on all processors.
 
   Args:
     contents: float `[time, locations]`.

@@ -78,8 +78,8 @@ class MutualInformationResult:
     num_shifts: number of shifts of each sequence.
     num_different_shifts: least number of distinct shifts of a sequence; short
       sequences have few.
-    lags: contents are scored against the class so many steps before; -1 is the
-      next class.
+    lags: contents are scored against the class this many steps before; -1 is
+      the next class.
     layout: shape of the representation, e.g. (slots, words).
     locations: int64 `[locations]`, the numbers of the representation that are
       scored, counted row by row.
@@ -145,7 +145,7 @@ class MutualInformationResult:
 
   @property
   def shown(self) -> int:
-    """The row of the figures: of the current class, as the post's, if any."""
+    """The row that figures show: lag 0, as in the post, if it is scored."""
     return self.lags.index(CURRENT) if CURRENT in self.lags else 0
 
   @property
@@ -156,10 +156,11 @@ class MutualInformationResult:
 
   @property
   def next_minus_current(self) -> significance.PairedDifference | None:
-    """How much more of the next class there is than of the current, in nats.
+    """How much more contents tell about the next class than the current one.
 
-    The mean over all locations, which needs no choice among them; the interval
-    is over sequences. None if a lag is lacking, or for a single sequence.
+    It is the mean over all locations, in nats; this needs no choice among them.
+    The interval is over sequences. None if one of the two lags is not scored,
+    or for a single sequence.
     """
     if not {NEXT, CURRENT} <= set(self.lags) or self.num_sequences < 2:
       return None
@@ -198,7 +199,7 @@ Results = Mapping[str, MutualInformationResult]
 
 
 class SequenceScores(NamedTuple):
-  """What `Scorer` finds of one sequence.
+  """What `Scorer` finds for one sequence.
 
   Attributes:
     layout: see `MutualInformationResult`.
@@ -317,9 +318,10 @@ class Scorer:
   def score(
     self, place: int, contents: np.ndarray, sequence: np.ndarray
   ) -> SequenceScores:
-    """Scores the sequence at a place among all, without adding it.
+    """Scores a sequence without adding it.
 
-    The other arguments, and what is raised, are as in `add`.
+    `place` is its index among all sequences. The other arguments, and the
+    errors, are as in `add`.
     """
     contents, true = self._checked(place, contents, sequence)
     random = controls.random_sequence(self._seed, place, true)
@@ -369,7 +371,7 @@ class Scorer:
   def _checked(
     self, place: int, contents: np.ndarray, sequence: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the chosen locations, and the sequence in classes from 0 on."""
+    """Returns the chosen locations, and the sequence as classes from 0 up."""
     of_contents, of_sequence = (
       f'{name}, sequence {place}' for name in ('contents', 'sequences')
     )
@@ -378,7 +380,7 @@ class Scorer:
     if len(sequence) != len(contents):
       raise ValueError(
         f'{of_sequence}: has {len(sequence)} steps: must have '
-        f'{len(contents)}, as its contents'
+        f'{len(contents)}, like its contents'
       )
     width = contents.shape[1]
     if self._layout is None:
@@ -386,7 +388,7 @@ class Scorer:
     if width != math.prod(self._layout):
       raise ValueError(
         f'{of_contents}: has {width} locations: must have '
-        f'{math.prod(self._layout)}, as the layout or the first sequence'
+        f'{math.prod(self._layout)}, like the layout or the first sequence'
       )
     if self._locations is None:
       self._locations = np.arange(width)
@@ -395,7 +397,7 @@ class Scorer:
         f'locations: are {self._locations.tolist()}: must be in 0 to '
         f'{width - 1}'
       )
-    # With a bin for each number, nothing can be found.
+    # If each number has its own bin, nothing can be found.
     most = max(_NUM_BINS, len(sequence) // 2)
     if self._num_bins > most:
       raise ValueError(
@@ -528,7 +530,7 @@ class TraceScores:
     """Yields the scores of each sequence, by representation.
 
     Args:
-      places: the sequences, which follow each other.
+      places: the indices of the sequences, without gaps.
 
     Raises:
       UsageError: if the traces are damaged, or hold numbers that are not

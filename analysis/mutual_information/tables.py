@@ -25,10 +25,11 @@ _PLAIN = {
 }
 _ABOUT_TABLE = (
   'Nats above chance of the number that has most; in brackets, the share of '
-  'numbers that are significant. In a row, sprites that no number follows have '
-  'any in at most one evaluation of twenty. *Next* is the sprite that comes '
-  'next, *current* the one that goes in, *random x* the control. The last '
-  'column has the mean over all numbers, and its 95 % interval over sequences.'
+  'numbers that are significant. If no number follows the sprites of some '
+  'columns, at most one evaluation in twenty shows more than 0 % in any of '
+  'these columns of a row. *Next* is the sprite that comes next, *current* the '
+  'one that goes in, *random x* the control. The last column has the mean over '
+  'all numbers, and its 95 % interval over sequences.'
 )
 _HOW_TO_READ = (
   'How to read it: scores are in nats, averaged over the sequences. An '
@@ -116,7 +117,7 @@ def _on_the_post(result: scoring.MutualInformationResult) -> str:
   )
   return (
     'The post found scores below 1e-8 at every location, for both sequences. '
-    f'Consistent with that are, here: {shown}. Such contents would score the '
+    f'Here, this is so for: {shown}. Such contents would score the '
     'same even if they held all of x, so the score says nothing about what '
     'they hold.'
   )
@@ -211,8 +212,8 @@ def _about(
   if result.constant.all():
     return about
   return (
-    f'{about} Half of the time, {verdict.least_seen(result):.2g} nats above '
-    'chance would be significant in a typical number.'
+    f'{about} In a typical number, {verdict.least_seen(result):.2g} nats above '
+    'chance would be significant half of the time.'
   )
 
 

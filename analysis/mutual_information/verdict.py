@@ -10,13 +10,13 @@ from analysis.mutual_information import scoring
 from analysis.mutual_information import significance
 from dnc.system import wording
 
-# Fewer distinct shifts of a sequence estimate chance too poorly.
+# With fewer distinct shifts of a sequence, chance is estimated too poorly.
 _LEAST_SHIFTS = 20
 # Significance of the control. Stricter than `scoring.LEVEL`, at which a control
 # is significant by chance now and then.
 _CONTROL_LEVEL = 0.01
 _AXES = {'memory': ('slot', 'word'), 'read_words': ('head', 'word')}
-# Which sprites each lag is about, as in 'of the next sprite'.
+# The sprites at each lag, as in 'of the next sprite'.
 _SPRITES = {
   'later': lambda lag: lag < scoring.NEXT,
   'the next': lambda lag: lag == scoring.NEXT,
@@ -44,7 +44,7 @@ def least_seen(result: scoring.MutualInformationResult) -> float:
 def _rows(
   result: scoring.MutualInformationResult,
 ) -> Mapping[str, list[int]]:
-  """The rows of `[lags, locations]` about later, the next, ... sprites."""
+  """The rows of `[lags, locations]` for each kind of sprite in `_SPRITES`."""
   rows = {
     sprites: [i for i, lag in enumerate(result.lags) if is_about(lag)]
     for sprites, is_about in _SPRITES.items()
@@ -55,12 +55,13 @@ def _rows(
 def _follows(
   result: scoring.MutualInformationResult,
 ) -> Mapping[str, np.ndarray]:
-  """Which numbers follow later, the next, ... sprites, bool `[locations]`.
+  """Which numbers follow each kind of sprite, bool `[locations]`.
 
-  Corrected apart for each of them, so that sprites that many numbers follow
-  lend no significance to others. If no number follows some sprites, the chance
-  that one seems to is `scoring.LEVEL` at most, all of them together (Simes, "An
-  improved Bonferroni procedure", 1986, and Bonferroni over the sprites).
+  p-values are corrected separately for each kind. So a kind that many numbers
+  follow makes no other kind significant. The chance that any number seems to
+  follow a kind that none follows is at most `scoring.LEVEL`, over all such
+  kinds together (Simes, "An improved Bonferroni procedure", 1986, and
+  Bonferroni over the kinds).
   """
   rows = _rows(result)
   return {

@@ -1,7 +1,7 @@
-"""Means over runs that differ by their seeds alone: the model is the unit.
+"""Means over runs that differ only in their seeds.
 
-An interval over rollouts says nothing about another training. Here each model
-counts as one observation.
+An interval over rollouts of one model says nothing about another training. Here
+each model counts as one observation.
 
   models.py  means and intervals over models
   tables.py  the report: Markdown, HTML and JSON

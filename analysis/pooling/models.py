@@ -16,11 +16,11 @@ from analysis.probe import learned
 
 @dataclasses.dataclass(frozen=True)
 class OverModels:
-  """A number of each model, and their mean.
+  """One number of each model, and the mean of these numbers.
 
   Attributes:
-    values: one for each model that has this number.
-    mean: their mean; None if no model has it.
+    values: the numbers of the models that have one.
+    mean: their mean; None if no model has a number.
     interval: 95 % interval of the mean, by Student's t; None for one model.
   """
 
@@ -45,18 +45,18 @@ class PooledResult:
     number: how many models there are.
     prediction: by score; empty for a task without sprites.
     gains: of Test 1's better probe on unseen rollouts, by representation,
-      offset and label, without controls. Empty, as the following, without that
-      test.
-    beyond: what a representation adds, by representation, what is given, offset
-      and label.
+      offset and label, without controls. This and each mapping below is empty
+      if its test was not run.
+    beyond: how much a representation adds to given ones, by representation,
+      given ones, offset and label.
     untrained: these models' exact probes beside those of untrained cores.
-    nats: of Test 2, by representation and lag, of the number that has most
-      information above chance.
+    nats: of Test 2, by representation and lag: the most information above
+      chance that a single number has.
     lost: of Test 3, by lesion, shares of the gain over the baseline: 'all
       steps', and the 'jolt' after a cut and what is 'lasting'.
     lesions: names of the lesions in words.
-    slopes: of Test 4, by what is changed and the latent, and by the kind of
-      direction; of the sprite that is asked for.
+    slopes: of Test 4, for the sprite to be predicted: by representation and
+      latent, and by the kind of direction.
   """
 
   number: int

@@ -21,8 +21,8 @@ from dnc.system import json_values
 _NONE = '-'
 _ABOUT = (
   'Each cell has the mean over the models and, in brackets, its 95 % interval '
-  "by Student's t. The model is the unit: the interval is for the mean over "
-  'other seeds. Each run has its own report, with figures.'
+  "by Student's t. Each model counts as one observation, so the interval is "
+  'that of a mean over seeds. Each run has its own report, with figures.'
 )
 
 
@@ -36,8 +36,8 @@ def write(
 
   Args:
     folder: where to write them.
-    result: what was found.
-    answers: of each run, the answers of its tests.
+    result: the pooled results.
+    answers: by run, the answers of its tests.
     about: the command, the runs and the settings.
   """
   page.write(folder, 'report', text(result, answers, about), {})
@@ -62,7 +62,7 @@ def text(
   parts += _probe_parts(result)
   if result.nats:
     parts += [
-      '## Test 2: most nats of one number, above chance',
+      '## Test 2: the most nats above chance in a single number',
       _grid(result.nats, tables.title, 'lag {}'.format, '{:z.3f}'),
     ]
   if result.lost:
@@ -73,9 +73,10 @@ def text(
     ]
   if result.slopes:
     parts += [
-      '## Test 4: what follows a shifted reading',
-      'The shift of the predicted sprite over that of the reading: 1 if it '
-      'follows. Beside it, changes of the same length along other directions.',
+      '## Test 4: does the sprite follow a shifted reading?',
+      'The shift of the predicted sprite over that of the reading: 1 if the '
+      'sprite follows. The other columns are for changes of the same length '
+      'along other directions.',
       _grid(result.slopes, str, intervention.naming.kind, '{:z.2f}'),
     ]
   runs = '\n'.join(f'- {tables.code(x)}' for x in about['model_dirs'])
@@ -84,7 +85,7 @@ def text(
 
 
 def _answers(answers: Sequence[Sequence[str]]) -> Iterator[str]:
-  """Each test's answers, and how many runs gave each."""
+  """Each test's different answers, and how many runs gave each."""
   for of_test in zip(*answers):
     for answer, number in collections.Counter(of_test).items():
       yield f'- {number} of {len(answers)}: {answer}'
@@ -103,7 +104,7 @@ def _grid(
   column_words: Callable[[Any], str],
   form: str,
 ) -> str:
-  """A table of `found`, whose rows have the same columns."""
+  """Makes a table; all rows of `found` have the columns of the first."""
   columns = list(next(iter(found.values())))
   rows = [
     [
@@ -116,7 +117,7 @@ def _grid(
 
 
 def _probe_parts(result: models.PooledResult) -> list[str]:
-  """Test 1: the gains, and whether they are more than untrained cores'."""
+  """The tables of Test 1: gains, and whether they exceed untrained cores'."""
   if not result.gains:
     return []
   parts = [

@@ -1,4 +1,4 @@
-"""Test 1: can a linear layer read the latents from what a model holds?
+"""Test 1: can a linear layer read the latents from a model's state?
 
 `from_traces` probes the traces of a model, `fit_and_score` arrays from any
 source. Rollouts are streamed and may differ in length.
@@ -7,27 +7,27 @@ source. Rollouts are streamed and may differ in length.
   passes.py         three passes over the rollouts: statistics, training, scores
   streams.py        rollouts with representations and labels
   controls.py       random inputs, and a planted memory
-  planted.py        that memory: the labels in noise, which must be found
-  orders.py         the memory with its slots in order of writing or reading
+  planted.py        planted memories, whose labels the probes must find
+  orders.py         the memory with its slots sorted by writing or reading
   labels.py         the labels at offsets, true and shuffled
-  normalisation.py  mean and deviation by time step
-  blocks.py         steps that wait to be summed
-  bits.py           bits of images in normal form, kept sparse
+  normalisation.py  normalises features by time step
+  blocks.py         collects steps into blocks before they are summed
+  bits.py           normalised bits of images, kept sparse
   keras_probe.py    the post's probe, trained by Adam for one epoch
   exact_probe.py    least squares, linear discriminant, logistic regression
   step_sums.py      sums for least squares and the discriminant
   beyond.py         what a representation adds to others
-  joint_sums.py     sums of several representations together
+  joint_sums.py     joint sums of several representations
   untrained.py      exact probes of untrained cores, streamed from the model
   learned.py        whether the model holds more than untrained cores
   scoring.py        errors, gains over knowing nothing, intervals
   results.py        results, as dataclasses
   verdict.py        the answer in a sentence and a small table
   tables.py         the results in Markdown and JSON, beside the post's
-  beyond_tables.py  tables of what adds to what
-  parts_tables.py   tables of shown and of hidden steps apart
+  beyond_tables.py  tables of what each representation adds to others
+  parts_tables.py   tables that score shown and hidden steps separately
   formats.py        scores as text
-  untrained_table.py  the model beside untrained cores
+  untrained_table.py  table of the model beside untrained cores
   figures.py        the results as figures
   naming.py         names of representations, labels and offsets
 """

@@ -1,13 +1,15 @@
 """What a representation adds to others, such as the inputs of the model.
 
 Hewitt et al., "Conditional probing: measuring usable information beyond a
-baseline" (2021). For each label: the gain of the exact probe of the given
-representations and this one together, minus that of the given ones alone, on
-unseen rollouts. Least squares and, for classes, the discriminant follow from
-`joint_sums.py`. They are fitted to, and scored on, the steps that have the
-labels of all offsets. A wide
-representation, such as the image, may be given, but is not asked for: the
-probes with it are fitted to the first of these steps, as its exact probe is.
+baseline" (2021). Two exact probes are compared on unseen rollouts, label by
+label: one reads some given representations and this one, the other only the
+given ones. The difference of their gains is what this representation adds.
+
+The probes are least squares for values and the linear discriminant for classes,
+from the sums in `joint_sums.py`. They are fitted to, and scored on, the steps
+that have a label at every offset. A wide representation, such as the image, can
+be given, but what it adds is not measured. Probes that read it are fitted to
+the first of these steps only, like its own exact probe.
 """
 
 from collections.abc import Callable
@@ -27,18 +29,18 @@ from analysis.probe import results
 from analysis.probe import scoring
 from analysis.probe import step_sums
 
-# By representation and name of what is given, the representations given.
+# For each representation: the sets of given representations, by name.
 Given = Mapping[str, Mapping[str, Sequence[str]]]
-# What is given for the score of a representation by itself.
+# Name of the empty set, with which a representation is scored by itself.
 ALONE = 'alone'
 
 
 class _NestedProbes(NamedTuple):
-  """The probes of a representation: without it and with it, for each given set.
+  """Probes without and with a representation, for each given set.
 
   Attributes:
     given: names of the sets.
-    maps: by representation, to `[probe * task * output]`.
+    maps: by representation, a linear map to `[probe * task * output]`.
     bias: `[probe, task, output]`.
   """
 
@@ -49,7 +51,7 @@ class _NestedProbes(NamedTuple):
   def read(
     self, features: Mapping[str, np.ndarray | bits_lib.NormalBits]
   ) -> np.ndarray:
-    """Predicts float32 `[time, probe, task, output]`."""
+    """Returns predictions, float32 `[time, probe, task, output]`."""
     found = self.bias
     for name, read in self.maps.items():
       found = found + read(features[name]).reshape([-1, *self.bias.shape])
@@ -70,13 +72,14 @@ class Beyond:
     """Constructs it.
 
     Args:
-      asked: which representations to ask for, and what is given. All but one of
-        a given set must be narrow, see `exact_probe.MAX_WIDTH`; what is too
-        wide is left out.
+      asked: which representations to measure, and what is given. At most one
+        representation of a given set may be wider than `exact_probe.MAX_WIDTH`.
+        Left out are representations to measure that are wider than this, and
+        given sets with one wider than `exact_probe.MAX_WIDE`.
       widths: width of each representation.
       spec: the labels.
       offsets: how many steps ago the labelled sprites were.
-      parts: kinds of steps that are also scored apart.
+      parts: kinds of steps that are also scored separately.
     """
     self._widths = widths
     self._spec = spec
@@ -102,7 +105,7 @@ class Beyond:
       image: joint_sums.JointSums(widths, sets, num_outputs)
       for image, sets in wide.items()
     }
-    # By name, probes without wide representations and with them.
+    # By representation: probes that read no wide one, and those that do.
     self._probes, self._errors = {}, scoring.ErrorsByPart(spec, parts)
 
   @property
@@ -132,10 +135,10 @@ class Beyond:
     Args:
       features: by name float32 `[time, width]`, or bits, normalised at each
         step.
-      overall: the same, by one mean and deviation for all steps.
+      overall: the same, normalised by one mean and deviation for all steps.
       labels: float32 `[time, label]`.
       sampled: says which steps are summed.
-      each: `map`, or the same in threads.
+      each: `map`, or a function like it that uses threads.
     """
     outputs, _ = step_sums.labelled_outputs(self._spec, self._tasks(labels))
     outputs = outputs.reshape([len(outputs), -1])
@@ -182,7 +185,7 @@ class Beyond:
     given: Sequence[str],
     without: Mapping[str, joint_sums.WithoutWide],
   ) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
-    """Kernels and biases without a representation, and with it."""
+    """Kernels and biases of the probes without and with a representation."""
     image = [x for x in given if x in without]
     rest = [*(x for x in given if x not in without), name]
     num_given = sum(self._widths[x] for x in rest[:-1])
@@ -219,11 +222,11 @@ class Beyond:
     each: Callable[..., Any] = map,
     parts: Mapping[str, np.ndarray] = types.MappingProxyType({}),
   ) -> None:
-    """Adds the steps of an unseen rollout that have all labels; see `add`.
+    """Scores the steps of an unseen rollout that have all labels; see `add`.
 
-    Probes are fitted to such steps only. At the start of a rollout, where the
-    memory is still empty, they would go astray. `parts` has for each part, bool
-    `[time]`, whether a step is in it.
+    Probes are fitted to these steps only. At the start of a rollout, where the
+    memory is still empty, their errors would be large. `parts` says for each
+    part which steps are in it: bool `[time]`.
     """
     tasks = self._tasks(labels)
     tasks[~tasks[..., -1].all(axis=1)] = 0
@@ -243,7 +246,7 @@ class Beyond:
   def result(
     self, seed: int, part: str | None = None
   ) -> dict[str, dict[str, results.Differences]]:
-    """What each representation adds, by what is given.
+    """Returns what each representation adds, by representation and given set.
 
     Args:
       seed: the seed of the resamples.
@@ -276,7 +279,7 @@ class Beyond:
 def _joined(
   fitted: Mapping[str, Sequence[tuple[Mapping[str, np.ndarray], np.ndarray]]],
 ) -> _NestedProbes:
-  """Puts the probes for all given sets side by side; absent kernels are 0."""
+  """Stacks the probes of all given sets; kernels that a probe lacks are 0."""
   if not fitted:
     return _NestedProbes((), {}, np.zeros([0]))
   probes = [probe for found in fitted.values() for probe in found]

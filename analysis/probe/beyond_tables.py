@@ -10,30 +10,31 @@ from analysis.probe import naming
 from analysis.probe import results
 
 _ABOUT = (
-  'What a representation tells beyond what is given (conditional probing, '
-  'Hewitt et al., 2021): R^2 of the exact probe of both together, minus that '
-  'of the given numbers alone; for classes the same with the accuracy of the '
-  'linear discriminant. They are fitted to, and scored on, the steps that '
-  'have the labels of all offsets. *Alone*: nothing is given. Each number has '
-  'one mean and deviation for all steps, so a linear function of what is given '
-  "adds 0, and *alone* differs a little from the exact probe's own score. Only "
-  'with the image they are of each step, and what is linear can add a little. '
-  '*Actions*: that of this step, and those that led to each labelled sprite '
-  'and away from it. *Inputs*: these and the image of this step; as the image '
-  'is wide, these probes are fitted to the first steps only, like '
-  'its exact probe. *Controller*: its hidden and cell state together. *Angle*: '
+  'What a representation adds to given numbers (conditional probing, Hewitt '
+  'et al., 2021): R^2 of the exact probe of both together, minus R^2 of the '
+  'exact probe of the given numbers alone; for classes, the same with the '
+  'accuracy of the linear discriminant. The probes are fitted to, and scored '
+  'on, the steps that have the labels of all offsets. *Alone*: nothing is '
+  'given. Each number is normalised by one mean and deviation for all steps, '
+  'so a linear function of the given numbers adds 0, and *alone* differs a '
+  "little from the exact probe's own score. In probes with the image, each "
+  'step has its own mean and deviation, so there a linear function can add a '
+  'little. *Actions*: that of this step, and those that led to each labelled '
+  'sprite and away from it. *Inputs*: these and the image of this step; as the '
+  'image is wide, these probes are fitted to the first steps only, like its '
+  'exact probe. *Controller*: its hidden and cell state together. *Angle*: '
   'the orientation as a point (cos, sin) that goes around a circle once for '
   'every turn after which the sprite looks the same: a quarter for squares, a '
   'half for ellipses, a whole for hearts. The raw orientation jumps where a '
-  'turn ends, so no linear map has it from the picture alone; the actions tell '
-  'how it changes. *By writing*, *by reading*: with slots '
-  'in order of when each was last written, or of the weight with which it is '
-  'read; a sprite that moves from slot to slot is then in one place. Angles '
+  'turn ends, so no linear map of the picture alone gives it; the actions tell '
+  'how it changes. *By writing*, *by reading*: slots are sorted by when each '
+  'was last written, or by the weight with which it is read; a sprite that '
+  'moves from slot to slot is then always in the same place. Angles '
   'and sorted memories count as held if the interval of *alone* is above 0: '
-  'there are no random inputs or shuffled labels for them. *Too wide*: of '
-  f'more than {exact_probe.MAX_WIDTH:,} numbers, so not asked. The '
+  'there are no random inputs or shuffled labels for them. *Too wide*: more '
+  f'than {exact_probe.MAX_WIDTH:,} numbers, so not measured. The '
   'planted rotating memory keeps the last 16 sprites, each in the next slot: '
-  'it must be found by writing, and not with fixed slots.'
+  'it must be found with slots sorted by writing, and not with fixed slots.'
 )
 
 
@@ -62,7 +63,7 @@ def _table(result: results.ProbeResult, offset: int) -> str:
 
 
 def _left_out(result: results.ProbeResult) -> Iterator[str]:
-  """Yields what is not asked, and why if it is too wide."""
+  """Yields rows of representations without scores; says which are too wide."""
   for name, width in result.widths.items():
     is_wide = width > exact_probe.MAX_WIDTH
     if is_wide and not naming.is_control(name):

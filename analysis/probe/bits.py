@@ -1,10 +1,10 @@
-"""Bits, such as those of images, in normal form.
+"""Normalised bits, such as those of images, kept sparse.
 
-At each step a bit has two normal forms, one for 0 and one for 1. The first is
-the same in all rollouts, and few bits of an image are 1. So the bits of a
-rollout are what they are without any 1, plus a sparse matrix. Sums of products
-and linear maps follow from both, with the numbers of the dense ones but for
-rounding.
+At each step a bit has two normalised values, one for 0 and one for 1. Few bits
+of an image are 1. So the normalised bits of a rollout are the values for 0,
+which all rollouts share, plus a sparse matrix, which is not zero where a bit is
+1. Sums of products and linear maps are computed from these two parts. They
+equal those of dense bits up to rounding.
 """
 
 import functools
@@ -19,12 +19,12 @@ class BitTransform:
   """Normalises bits; like the functions of `normalisation.StepNormaliser`.
 
   Attributes:
-    zero: float64 `[time, width]`, the normal form of 0 at each step.
-    rise: float64 `[time, width]`, what 1 has more.
+    zero: float64 `[time, width]`, the normalised value of 0 at each step.
+    rise: float64 `[time, width]`, the normalised value of 1, minus `zero`.
   """
 
   def __init__(self, zero: np.ndarray, one: np.ndarray):
-    """Takes the normal forms of 0 and of 1, float32 `[time, width]`."""
+    """Takes the normalised values of 0 and 1, float32 `[time, width]`."""
     self._zero, self._one = zero, one
     self.zero = zero.astype(np.float64)
     self.rise = one.astype(np.float64) - zero
@@ -36,7 +36,7 @@ class BitTransform:
 
 
 class NormalBits:
-  """The bits of some steps in normal form, kept sparse.
+  """Normalised bits of some steps, kept sparse.
 
   Attributes:
     transform: normalises them.
@@ -64,7 +64,7 @@ class NormalBits:
 
   @functools.cached_property
   def rises(self) -> sparse.csr_matrix:
-    """What the steps have more than without any 1: float64 `[n, width]`."""
+    """The sparse part, `rise` where a bit is 1: float64 `[n, width]`."""
     width = self.bits.shape[1]
     rows, columns = np.divmod(np.flatnonzero(self.bits), width)
     starts = np.searchsorted(rows, np.arange(len(self.bits) + 1))
@@ -80,14 +80,15 @@ def dense(features: np.ndarray | NormalBits) -> np.ndarray:
 
 
 def after_one(numbers: np.ndarray) -> np.ndarray:
-  """Puts a column of ones before `[n, width]`: products with it are sums."""
+  """Prepends a column of ones to `[n, width]`: products with it are sums."""
   return np.pad(numbers, [(0, 0), (1, 0)], constant_values=1)
 
 
 class Products:
-  """Sums of products of bits in normal form with other numbers."""
+  """Sums of products of normalised bits with other numbers."""
 
-  # Steps that are multiplied at once: the products of few are as large.
+  # Steps that are multiplied at once. The product of few is as large as that of
+  # many.
   BLOCK = 4096
 
   def __init__(self, transform: BitTransform, width: int):
@@ -116,13 +117,13 @@ class Products:
 
 
 class OwnProducts:
-  """Sums of products of bits in normal form with each other."""
+  """Sums of products of normalised bits with each other."""
 
   BLOCK = 16384
 
   def __init__(self, transform: BitTransform):
     self._transform = transform
-    # By step: how many there were, and the sum of what they had more.
+    # By step: the number of rows, and the sum of their sparse parts.
     self._counts = np.zeros([len(transform.zero), 1])
     self._rises = np.zeros_like(transform.zero)
     num_bits = transform.zero.shape[1]
@@ -148,7 +149,8 @@ class OwnProducts:
     """float64 `[bit, bit]`, symmetric."""
     self._flush()
     zero = self._transform.zero
-    # The products of zero and rises, and their transpose, are halves of this.
+    # The products of zero and rises are doubled here. The mean with the
+    # transpose, below, then has them and their transpose once each.
     found = zero.T @ (self._counts * zero + 2 * self._rises)
     found += self._of_rises
     found += found.T.copy()
@@ -157,14 +159,14 @@ class OwnProducts:
 
 
 class LinearMap:
-  """A linear map of features, which may be bits in normal form."""
+  """A linear map of features, which may be normalised bits."""
 
   def __init__(self, kernel: np.ndarray, dtype: type = np.float32):
     """Constructs it.
 
     Args:
       kernel: `[width, output]`.
-      dtype: what it computes in; float64 for bits.
+      dtype: the type it computes in; bits always use float64.
     """
     self._kernel = kernel.astype(dtype)
     # The outputs of bits that are all 0, `[time, output]`.

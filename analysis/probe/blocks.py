@@ -1,10 +1,10 @@
-"""Steps that wait until they are summed: large blocks cost less."""
+"""Collects steps into blocks: summing large blocks costs less."""
 
 from typing import Any
 
 
 class Blocks:
-  """Collects parts of steps until they fill a block."""
+  """Collects arrays of steps until they fill a block."""
 
   def __init__(self, num_steps: int):
     """Constructs it, empty.
@@ -20,12 +20,12 @@ class Blocks:
     return bool(self._parts)
 
   def put(self, num_steps: int, *parts: Any) -> bool:
-    """Adds parts of so many steps; returns whether they fill a block."""
+    """Adds arrays of `num_steps` steps; returns whether the block is full."""
     self._parts.append(parts)
     self._num_waiting += num_steps
     return self._num_waiting >= self._num_steps
 
   def take(self) -> tuple[tuple[Any, ...], ...]:
-    """Empties it; returns for each of the arguments of `put` all parts."""
+    """Empties the block; returns all its arrays, by argument of `put`."""
     parts, self._parts, self._num_waiting = self._parts, [], 0
     return tuple(zip(*parts))

@@ -10,14 +10,14 @@ from analysis.probe import streams
 
 # Keeps these draws apart from others of the same seed and index.
 _INPUTS = 3
-# The planted memory whose slots rotate: with fixed slots, and in order.
+# The planted memory whose slots rotate: with fixed and with sorted slots.
 ROTATING = (naming.ROTATING, f'{naming.ROTATING}{naming.BY_WRITING}')
 
 
 def random_inputs(
   seed: int, index: int, num_steps: int, width: int, copy: int = 0
 ) -> np.ndarray:
-  """Standard normal numbers in place of a representation of rollout `index`.
+  """Draws standard normal numbers in place of a representation of a rollout.
 
   PROTOCOL, 'Test 1': 'Control: random inputs of the same width'. They depend
   only on the arguments, so every pass over the rollouts sees the same numbers.
@@ -33,15 +33,15 @@ class Controlled:
   """A stream's representations, with controls beside them.
 
   For every width of a probed representation there are random inputs: one copy
-  for each seed, or a single copy for all seeds where they are wide. The planted
+  for each seed, or a single copy for all seeds if they are wide. The planted
   memory is as wide as the widest probed representation, but at most
   `exact_probe.MAX_WIDTH`.
 
   Attributes:
     widths: width of each representation, controls included.
     copies: number of copies of each representation.
-    ordered: width of each memory with its slots in another order, and of the
-      planted memory whose slots rotate.
+    ordered: width of each memory with its slots sorted, and of the planted
+      memory whose slots rotate.
     planted: the planted memory; None if there is none.
   """
 
@@ -60,7 +60,7 @@ class Controlled:
       seed: the seed of the controls.
       num_seeds: copies of random inputs.
       plant: whether to plant a memory.
-      offset: the planted memory holds the labels of this many steps before.
+      offset: the planted memory holds the labels of this many steps ago.
 
     Raises:
       ValueError: if a representation has the name of a control.

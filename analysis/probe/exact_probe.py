@@ -31,7 +31,7 @@ _SAMPLE = 7
 
 
 def whitening(features: np.ndarray) -> np.ndarray:
-  """Returns a linear map to uncorrelated numbers of deviation 1.
+  """Returns a linear map to uncorrelated numbers of standard deviation 1.
 
   Logistic regression then takes tens of iterations instead of thousands.
 
@@ -109,8 +109,8 @@ class SampledLabels(NamedTuple):
 class ExactProbes:
   """Exact probes of all representations that are not too wide, in one pass.
 
-  Wide ones, such as the input image, get least squares and discriminant of the
-  first steps, and no logistic regression.
+  Wide ones, such as the input image, have least squares and the discriminant,
+  fitted to the first steps only, and no logistic regression.
 
   Attributes:
     narrow: representations with a logistic regression.
@@ -164,7 +164,11 @@ class ExactProbes:
     self._num_seen = self._num_wide = 0
 
   def begin(self, labels: np.ndarray) -> SampledLabels:
-    """Begins a rollout with labels `[time, task, label + 1]`, for `add`."""
+    """Begins a rollout; returns its labels as `add` takes them.
+
+    Args:
+      labels: float32 `[time, task, label + 1]`, see `labels.Labels.tasks`.
+    """
     end = self._num_seen + len(labels)
     first, last = np.searchsorted(self._chosen, [self._num_seen, end])
     rows = self._chosen[first:last] - self._num_seen
@@ -216,10 +220,11 @@ class ExactProbes:
   def weights(self, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Solves for the probes of a representation, one of `names`.
 
-    There are two. Both have least squares for values. For classes, the first is
-    the logistic regression and the second the linear discriminant; where the
-    logistic regression is fitted to a sample only, the discriminant comes
-    first, because it uses all steps. Wide representations have it alone.
+    There are two probes. Both are least squares for values. For classes, the
+    first is the logistic regression and the second the linear discriminant. If
+    the logistic regression is fitted to only a sample of the steps, the
+    discriminant comes first, because it uses all steps. Wide representations
+    have only one probe, with the discriminant.
 
     Returns:
       Kernel float64 `[probe, width, task, output]` and bias `[probe, task,

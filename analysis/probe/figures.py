@@ -27,7 +27,7 @@ def gains(
 ) -> figures.figure.Figure | None:
   """Draws gains on unseen rollouts, at `result.shown_offset`.
 
-  The planted memory is shown at the offset of what it holds.
+  The planted memory is shown at the offset of the labels that it holds.
 
   Returns:
     The figure; None if the label does not vary.
@@ -72,7 +72,7 @@ def _untrained_rows(
   offsets: Sequence[int],
   names: Sequence[str] | None = None,
 ) -> list[figures.Row]:
-  """Mean and range of untrained cores."""
+  """Rows with the mean and the range of the gains of untrained cores."""
   compared = {} if result.untrained is None else result.untrained.compared
   rows = []
   for name, by_offset in compared.items():

@@ -1,10 +1,10 @@
-"""Sums of several representations side by side: what one adds to others.
+"""Joint sums of several representations, to find what one adds to others.
 
-Exact probes of some given representations, and of these and one more, follow
-from the sums. Both are built from the same components: uncorrelated ones of the
-given numbers, then of what is left of the others without these. A
-representation that is a linear function of what is given leaves nothing, so it
-adds exactly nothing.
+Two exact probes follow from the sums: one reads some given representations, the
+other reads these and one more. Both are built from the same components. First
+come uncorrelated components of the given numbers, then those of the residuals:
+the other numbers after regression on the given ones. A linear function of the
+given numbers has no residuals, so it adds exactly nothing.
 """
 
 from collections.abc import Callable
@@ -23,8 +23,9 @@ from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
 from analysis.probe import step_sums
 
-# Components of what a wide representation leaves, relative to the variance
-# before: products with it are of single precision, so less is rounding.
+# Least variance of a component of the residuals after regression on a wide
+# representation, relative to the variance before. Products with a wide one are
+# in single precision, so components with less variance are rounding.
 _LEAST_LEFT = 1e-5
 
 
@@ -60,9 +61,8 @@ class JointSums:
 
     Args:
       widths: width of each representation.
-      sets: representations whose moments will be asked for together. The
-        products of a wide one's own numbers are not summed: `WideSums` has
-        them.
+      sets: representations whose joint moments will be needed. Products of a
+        wide representation with itself are not summed: `WideSums` has them.
       num_outputs: outputs of all tasks together.
     """
     self.count = 0
@@ -83,8 +83,8 @@ class JointSums:
       name: np.zeros([widths[name], num_outputs]) for name in self.names
     }
     self._outputs = np.zeros([num_outputs])
-    # Of bits in normal form, until they are asked for: products of a pair, and
-    # of a name with 1 and the outputs.
+    # Sums of bits, which `_collect` adds to those above: products of a pair,
+    # and of a representation with 1 and the outputs.
     self._of_bits = {}
 
   def add(
@@ -97,10 +97,9 @@ class JointSums:
 
     Args:
       features: by name float32 `[time, width]`, roughly standardised. Products
-        with a wide representation are of single precision, unless these are
-        bits.
+        with a wide representation are in single precision, unless it is bits.
       outputs: float64 `[time, output]`.
-      each: `map`, or the same in threads.
+      each: `map`, or a function like it that uses threads.
     """
     single = {name: features[name] for name in self.names}
     bits = {
@@ -143,7 +142,7 @@ class JointSums:
     list(each(add_name, self.names))
 
   def _collect(self) -> None:
-    """Adds what was summed of bits to the other sums."""
+    """Adds the sums of bits to the other sums."""
     for (name, *other), products in self._of_bits.items():
       found = products.total()
       if not other:
@@ -191,7 +190,7 @@ class JointSums:
 def _whitening(covariance: np.ndarray, least: float) -> np.ndarray:
   """Returns a map to uncorrelated numbers of deviation 1: `[width, rank]`.
 
-  Directions with no more variance than `least` count as rounding.
+  Directions whose variance is at most `least` count as rounding.
   """
   variances, directions = np.linalg.eigh(covariance)
   kept = variances > least
@@ -204,18 +203,18 @@ def components(
   variances: np.ndarray | None = None,
   least: float = feature_sums.RIDGE,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Finds uncorrelated components: of given numbers, then of what others add.
+  """Finds uncorrelated components of given numbers, and of the residuals.
 
   Args:
     covariance: `[width, width]`.
     num_given: how many of the numbers are given; they are the first.
-    variances: `[width]`, of the numbers before anything was taken from them;
-      of the covariance by default.
+    variances: `[width]`, of the numbers before any regression; by default, the
+      diagonal of the covariance.
     least: share of their mean variance below which components are rounding.
 
   Returns:
-    Maps to components of deviation 1, float64 `[width, rank]`: of the given
-    numbers, and of what is left of the others.
+    Linear maps to components of deviation 1, float64 `[width, rank]`: of the
+    given numbers, and of the residuals of the others.
   """
   if variances is None:
     variances = np.diag(covariance)
@@ -241,7 +240,7 @@ def least_squares(
   variances: np.ndarray | None = None,
   least: float = feature_sums.RIDGE,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Least squares from given numbers, and from these and the others.
+  """Solves least squares from the given numbers, and from all numbers.
 
   Args:
     moments: of the numbers; the given ones are the first.
@@ -250,7 +249,7 @@ def least_squares(
     least: see `components`.
 
   Returns:
-    Two kernels `[width, output]`; the first is zero for what is not given.
+    Two kernels `[width, output]`; the first is zero for numbers not given.
   """
   first, second = components(moments.covariance, num_given, variances, least)
   given = first @ (first.T @ moments.cross)
@@ -258,9 +257,9 @@ def least_squares(
 
 
 class WithoutWide:
-  """What is left of representations without a linear map from a wide one.
+  """Residuals of representations after regression on a wide one.
 
-  The wide one's covariance is factorised once, for all that it is given with.
+  The covariance of the wide one is factorised once, for all given sets.
   """
 
   def __init__(
@@ -289,7 +288,7 @@ class WithoutWide:
   def least_squares(
     self, names: Sequence[str], num_given: int
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Like `least_squares`; the wide representation is given, and first."""
+    """Like `least_squares`; the wide representation is given, and is first."""
     moments = self._sums.moments(names)
     shared = np.concatenate([self._shared[name] for name in names], axis=1)
     kernel = np.concatenate([self._of_names[name] for name in names], axis=1)
@@ -309,14 +308,15 @@ def discriminant(
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns Fisher's linear discriminant, given least squares for the classes.
 
-  With T the covariance and U the distances of the classes' means from the mean
-  of all, least squares is T^-1 U times the shares P. The covariance within
-  classes is W = T - U P U', and W^-1 U = T^-1 U (1 - P U' T^-1 U)^-1.
+  Let T be the covariance, U the class means minus the overall mean, and P the
+  diagonal matrix of the classes' shares. Then least squares is T^-1 U P. The
+  covariance within classes is W = T - U P U', and
+  W^-1 U = T^-1 U (1 - P U' T^-1 U)^-1.
 
   Args:
     kernel: `[width, class]`, least squares for ones and zeros.
-    cross: `[width, class]`, covariances with these.
-    share: `[class]`, how frequent each class is.
+    cross: `[width, class]`, covariances with the ones and zeros.
+    share: `[class]`, the share of steps in each class.
     mean: `[width]`.
 
   Returns:
@@ -325,7 +325,7 @@ def discriminant(
   occurs = share > 0
   safe = np.where(occurs, share, 1)
   apart, solved = cross / safe, kernel / safe
-  # Where classes do not overlap, the covariance within them is rounding.
+  # If classes do not overlap, the covariance within them is rounding.
   within = (1 + feature_sums.RIDGE) * np.eye(len(share))
   within -= share[:, np.newaxis] * (apart.T @ solved)
   solved = solved @ np.linalg.inv(within)

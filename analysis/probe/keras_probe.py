@@ -42,7 +42,7 @@ def initial_bias(
 
   Args:
     spec: names and kinds of the labels.
-    mean: float `[output]`, of `LabelSpec.as_outputs`.
+    mean: float `[output]`, the mean of `LabelSpec.as_outputs`.
     num_steps: steps that the mean is over. A class that never occurs gets the
       log-frequency of half a step.
   """
@@ -80,9 +80,9 @@ def _loss(
 
 @contextlib.contextmanager
 def _float32() -> Iterator[None]:
-  """While it lasts, Keras computes in float32; then again as the user set.
+  """Makes Keras compute in float32, then restores the user's settings.
 
-  A layer, a loss and an optimizer each follow another of Keras's settings.
+  Layers, losses and optimizers do not all follow the same setting.
   """
   policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
   keras.config.set_dtype_policy('float32')
@@ -101,8 +101,9 @@ class LinearProbe:
     widths: width of each representation.
     num_seeds: copies of each layer.
     model: the `keras.Model`, from a list of `[seed, batch, width]` to
-      `[batch, representation, seed, task, output]`. The seed comes first,
-      because TensorFlow would move it there, which takes longer than the rest.
+      `[batch, representation, seed, task, output]`. The seed comes first;
+      otherwise TensorFlow would move it there, which takes longer than the
+      rest.
   """
 
   @_float32()
@@ -121,7 +122,7 @@ class LinearProbe:
       widths: width of each representation.
       spec: names and kinds of the labels.
       num_tasks: see `labels.Labels`.
-      num_seeds: copies of each layer; each sees the steps in another order.
+      num_seeds: copies of each layer; each sees the steps in its own order.
       bias: float `[output]`, the initial bias; zeros if None.
       learning_rate: Adam's learning rate.
 
@@ -165,7 +166,7 @@ class LinearProbe:
     Args:
       dataset: mini-batches of (tuple of float32 `[seed, batch, width]`, float32
         `[batch, 1, seed, task, label + 1]`). Labels have as many dimensions as
-        predictions: else Keras would guess how to match them.
+        predictions; otherwise Keras would guess how to match them.
     """
     self.model.fit(dataset, epochs=1, verbose=0, shuffle=False)
 
@@ -173,7 +174,8 @@ class LinearProbe:
     """Returns the kernel and bias of each representation.
 
     Returns:
-      By name float32 `[seed, width, task, output]`, `[seed, task, output]`.
+      By representation, float32 `[seed, width, task, output]` and `[seed, task,
+      output]`.
     """
     found = {}
     for (name, width), layer in zip(self.widths.items(), self._layers):
@@ -289,8 +291,8 @@ def fit(
   """Trains for one epoch over rollouts, block by block.
 
   Keras gets blocks that are already in memory. If it read rollouts from a
-  generator that itself reads a `tf.data.Dataset`, each could wait for threads
-  that the other holds: a deadlock on two processors.
+  generator that itself reads a `tf.data.Dataset`, the two could wait for each
+  other's threads: a deadlock on two processors.
 
   Args:
     probe: the probe.
@@ -301,7 +303,7 @@ def fit(
     batch_size: steps in a mini-batch.
     log: takes a line of progress now and then.
     bytes_per_step: decides the size of a block, within which steps are
-      shuffled; None: what these representations take.
+      shuffled; None: the size of a step of these representations.
   """
   if bytes_per_step is None:
     bytes_per_step = 4 * np.dot(copies, list(probe.widths.values()))
@@ -317,7 +319,7 @@ def fit(
       for number, block in enumerate(_ahead(blocks(rollouts, block_steps))):
         if number:
           # Graphs of Keras and tf.data refer to each other and to the last
-          # block, so Python would free it much later.
+          # block, so Python would otherwise free it much later.
           gc.collect()
         probe.fit(
           batches(block, copies, seed, number, probe.num_seeds, batch_size)

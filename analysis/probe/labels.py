@@ -15,10 +15,10 @@ import numpy as np
 from dnc.dsprites import latents
 
 # The orientation as a point on a circle: cosine and sine of k times the angle.
-# A sprite looks the same after a k-th of a turn, and both ends of [0, 2 pi] are
-# one picture, so no linear map of the picture alone has the angle itself.
+# A sprite looks the same after a k-th of a turn, and at both ends of [0, 2 pi].
+# So no linear map of the picture alone can give the angle itself.
 ANGLE = 'orientation_angle'
-# All labels of a sprite, and their numbers in an array of labels.
+# All labels of a sprite, and the label of each column in an array of labels.
 OF_SPRITES = (*latents.NAMES, ANGLE)
 _COLUMNS = (*latents.NAMES, ANGLE, ANGLE)
 # k of squares, ellipses and hearts.
@@ -32,7 +32,8 @@ class LabelSpec:
 
   Attributes:
     classes: categorical labels, and how many classes each has.
-    values: continuous labels; a label of several numbers stands once for each.
+    values: continuous labels; a label of several numbers is listed once for
+      each.
     chance: the accuracy of guessing, for each categorical label.
   """
 
@@ -127,8 +128,8 @@ def of_classes(classes: np.ndarray, spec: LabelSpec) -> np.ndarray:
 def other_rollouts(seed: int, number: int) -> np.ndarray:
   """Returns a partner, another rollout, for each rollout: int64 `[number]`.
 
-  The partner is the next rollout on a circle of all, in random order. There
-  must be at least 2.
+  The rollouts are put on a circle in random order; the partner is the next one.
+  There must be at least 2 rollouts.
   """
   order = np.random.default_rng((seed, number, _PARTNERS)).permutation(number)
   partners = np.empty_like(order)

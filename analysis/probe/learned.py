@@ -1,9 +1,9 @@
-"""Is what a representation holds learned? It is held against untrained cores.
+"""Has a model learned what it holds? It is compared with untrained cores.
 
 An untrained core holds much of its input, and cores of different seeds differ.
-So a trained model's gain must lie beyond what one more untrained core would
-have: beyond the prediction interval of several, by Student's t, corrected for
-the number of comparisons.
+So a trained model's gain must be higher than that of one more untrained core
+would be: above the prediction interval of several cores, by Student's t,
+corrected for the number of comparisons.
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,12 @@ from analysis.common import statistics
 
 # With fewer untrained cores their spread is unknown.
 LEAST_CORES = 3
-# As much lies above a 95 % prediction interval. It is not 0.05, because gains
-# of untrained cores are not quite normal: see untrained_benchmark.py.
+# The probability above a 95 % prediction interval. It is not 0.05, because
+# gains of untrained cores are not quite normally distributed: see
+# untrained_benchmark.py.
 _SIGNIFICANT = 0.025
 # Representations whose comparisons are corrected together: those that the
-# answer of Test 1 is about, and those beside it.
+# verdict of Test 1 is about, and those of the controller.
 _FAMILIES = (
   ('read_words', 'memory'),
   ('controller_hidden', 'controller_cell'),
@@ -32,11 +33,11 @@ class Compared:
   """The gains of trained models beside those of untrained cores.
 
   Attributes:
-    trained: gain of the exact probe from each trained model.
-    untrained: its gain from each untrained core.
-    p_value: of one model holding more than one more untrained core or, for
-      several models, of their mean being higher; after Holm's correction. None
-      with fewer than `LEAST_CORES` untrained cores.
+    trained: gain of the exact probe of each trained model.
+    untrained: gain of the exact probe of each untrained core.
+    p_value: one-sided, that a model holds more than one more untrained core
+      would or, for several models, that their mean is higher; after Holm's
+      correction. None with fewer than `LEAST_CORES` untrained cores.
   """
 
   trained: tuple[float, ...]
@@ -55,15 +56,15 @@ ByRepresentation = Mapping[str, Mapping[int, Mapping[str, Compared]]]
 
 @dataclasses.dataclass(frozen=True)
 class AgainstUntrained:
-  """What models' representations hold, beside those of untrained cores.
+  """What the representations of models hold, beside those of untrained cores.
 
   Attributes:
     own_seeds: the seeds of the models.
     seeds: the seeds of the untrained cores.
-    num_rollouts: by split, of these comparisons.
+    num_rollouts: by split, the rollouts of these comparisons.
     is_frozen: whether the models' own cores were never trained.
     compared: by representation, offset and label. Representations too wide for
-      these probes are missing, and labels that do not vary.
+      these probes, and labels that do not vary, are missing.
   """
 
   own_seeds: tuple[int, ...]
@@ -75,8 +76,7 @@ class AgainstUntrained:
   def is_learned(self, name: str, offset: int, label: str) -> bool | None:
     """Whether a representation holds more than one more untrained core would.
 
-    None if there is no telling. A core that was never trained has learned
-    nothing.
+    None if it is unknown. A core that was never trained has learned nothing.
     """
     if self.is_frozen:
       return False
@@ -95,11 +95,11 @@ def compare(
   """Compares gains.
 
   Args:
-    trained: by representation, of each trained model float `[offset, label]`;
-      NaN where the label does not vary.
-    untrained: the same of each untrained core.
-    offsets: names the rows.
-    labels: names the columns.
+    trained: by representation, the gains of each trained model, float
+      `[offset, label]`; NaN where the label does not vary.
+    untrained: the same for each untrained core.
+    offsets: the offsets of the rows.
+    labels: the labels of the columns.
   """
 
   def of_label(name: str, *place: int) -> Compared:
@@ -125,7 +125,7 @@ def compare(
 
 
 def _with_p_values(compared: ByRepresentation) -> ByRepresentation:
-  """Adds the p-values, corrected for their number."""
+  """Adds the p-values, corrected for the number of comparisons."""
   p_values = {}
   for family in _FAMILIES:
     raw = {
@@ -151,9 +151,10 @@ def _with_p_values(compared: ByRepresentation) -> ByRepresentation:
 
 
 def pool(found: Sequence[AgainstUntrained]) -> AgainstUntrained:
-  """Pools the comparisons of models that differ by their seeds alone.
+  """Pools the comparisons of models that differ only in their seeds.
 
-  Every untrained core counts once, and a frozen core as a model only.
+  Every untrained core counts once. If the models are frozen, their own cores
+  count only as models.
   """
   first, *_ = found
   own = tuple(seed for each in found for seed in each.own_seeds)

@@ -5,24 +5,24 @@ from analysis.common import tables
 # Prefixes of the names of controls.
 RANDOM = 'random_'
 PLANTED = 'planted_'
-# The inputs of a model of sprites: of this step, and the actions of this and of
-# earlier steps that led to the labelled sprites and away from them.
+# The inputs of a model of sprites: those of this step, and the actions, up to
+# this step, that led to the labelled sprites and away from them.
 ACTIONS = 'actions_around'
 MODEL_INPUTS = ('image', 'action', ACTIONS)
 
-# Steps in which the image from which the target follows is shown, and steps in
-# which it was shown before.
+# Steps in which the model is shown the image that determines the target, and
+# steps in which it was shown this image earlier.
 SHOWN = 'shown'
 HIDDEN = 'hidden'
 PARTS = (SHOWN, HIDDEN)
 
-# Suffixes of a memory whose slots are in another order.
+# Suffixes of a memory whose slots are sorted.
 BY_WRITING = '_by_writing'
 BY_READING = '_by_reading'
 # The planted memory whose slots rotate.
 ROTATING = f'{PLANTED}rotating'
 
-# These orders, in text.
+# The orders of sorted slots, in text.
 ORDERS = {
   BY_WRITING: 'by writing',
   BY_READING: 'by reading',

@@ -23,12 +23,12 @@ class StepNormaliser:
 
   def __init__(self):
     self._count = np.zeros([0, 1])
-    # float64 if features are: they may differ by less than float32 can hold.
+    # float64 if features are: their differences may be lost in float32.
     self._precision = np.float32
     self._sums = np.zeros([self._NUM_SUMS, 0, 0], self._DTYPE)
 
   def _first(self, num_steps: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Counts and sums of the first steps, to be changed in place."""
+    """Returns counts and sums of the first steps, to be changed in place."""
     missing = num_steps - len(self._count)
     if missing > 0:
       wider = width - self._sums.shape[2]
@@ -53,7 +53,7 @@ class StepNormaliser:
     Computing Sample Variances" (1979).
     """
     count, (mean, squares) = self._first(*features.shape[1:])
-    # Relative to a rollout, so that what does not vary has deviation 0.
+    # Relative to the first rollout, so that constant features have deviation 0.
     number, shift = len(features), features[0].astype(np.float64)
     features = features - shift
     own = features.mean(axis=0)
@@ -75,7 +75,7 @@ class StepNormaliser:
     return np.sqrt(self._sums[1] / self._count)
 
   def transform(self) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns a function from `[..., time, width]` to its normal form, float32.
+    """Returns a function that normalises `[..., time, width]` to float32.
 
     A feature that does not vary at a step becomes zero: it tells the probe
     nothing. Of n rollouts, none is further than sqrt(n - 1) standard deviations
@@ -87,10 +87,11 @@ class StepNormaliser:
     return self._transform(self.mean, deviation, deviation > 0, self._count)
 
   def transform_overall(self) -> Callable[[np.ndarray], np.ndarray]:
-    """Like `transform`, with one mean and deviation of a number for all steps.
+    """Like `transform`, with one mean and deviation of a feature for all steps.
 
-    A linear function of the numbers stays one, which scaling each step by its
-    own deviation would undo. What differs only by rounding does not vary.
+    A linear function of the features then remains linear in them, which scaling
+    each step by its own deviation would undo. A feature that differs only by
+    rounding counts as constant.
     """
     total = self._count.sum()
     share = self._count / total
@@ -152,7 +153,7 @@ class BitNormaliser(StepNormaliser):
     return np.sqrt(mean * (1 - mean))
 
   def transform(self) -> bits_lib.BitTransform:
-    """See `StepNormaliser`; the function is of uint8."""
+    """See `StepNormaliser`; the function takes uint8."""
     normalise, shape = super().transform(), self._sums.shape[1:]
     zero, one = (normalise(np.full(shape, bit, np.uint8)) for bit in (0, 1))
     return bits_lib.BitTransform(zero, one)

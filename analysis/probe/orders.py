@@ -1,8 +1,9 @@
-"""The memory with its slots in another order: by writing, or by reading.
+"""The memory with its slots sorted by writing or by reading.
 
-A model may keep a sprite in another slot at every step. A linear probe of fixed
-slots then finds next to nothing, although all is there. Sorted by when slots
-were last written, the sprite of five steps ago is always in the same place.
+A model may write the sprite of each step to a different slot. A linear probe of
+fixed slots then finds next to nothing, although the memory holds the sprites.
+With slots sorted by when they were last written, the sprite of five steps ago
+is always in the same place.
 """
 
 from collections.abc import Callable
@@ -14,10 +15,11 @@ from analysis.probe import naming
 
 
 def ages(weights: np.ndarray) -> np.ndarray:
-  """How many steps ago each slot was last written.
+  """Returns how many steps ago each slot was last written: its age.
 
-  A head that writes a slot with weight w makes it younger by this share: age_t
-  = (age_{t-1} + 1) (1 - w_t), for all heads in turn. Ages start from 0.
+  A head that writes to a slot with weight w reduces the slot's age by this
+  share: age_t = (age_{t-1} + 1) (1 - w_t). Further heads do the same in turn.
+  Ages start from 0.
 
   Args:
     weights: write weights, float `[time, head, slot]`.
@@ -34,26 +36,28 @@ def ages(weights: np.ndarray) -> np.ndarray:
 
 
 def by_writing(weights: np.ndarray) -> np.ndarray:
-  """The slots from the last written to the first: int `[time, slot]`.
+  """Sorts slots, the last written first: int `[time, slot]`.
+
+  Slots of equal age keep their order.
 
   Args:
-    weights: write weights, float `[time, head, slot]`. Of slots of one age, the
-      first comes first.
+    weights: write weights, float `[time, head, slot]`.
   """
   return np.argsort(ages(weights), axis=1, kind='stable')
 
 
 def by_reading(weights: np.ndarray) -> np.ndarray:
-  """The slots from the most read to the least: int `[time, slot]`.
+  """Sorts slots, the most read first: int `[time, slot]`.
+
+  The weights are summed over the heads. Slots with equal sums keep their order.
 
   Args:
-    weights: read weights, float `[time, head, slot]`. Those of all heads add
-      up; of slots that are read alike, the first comes first.
+    weights: read weights, float `[time, head, slot]`.
   """
   return np.argsort(-weights.sum(axis=1), axis=1, kind='stable')
 
 
-# By order: the weights that it needs, and the function that makes it.
+# By order: the weights that it needs, and the function that sorts.
 _ORDERS: Mapping[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
   naming.BY_WRITING: ('write_weights', by_writing),
   naming.BY_READING: ('read_weights', by_reading),
@@ -70,7 +74,8 @@ def reordered(
   Args:
     order: a key of `WEIGHTS`.
     memory: `[time, slot * word]`, slot by slot.
-    weights: the weights that it needs, `[time, head * slot]`, head by head.
+    weights: the weights that the order needs, `[time, head * slot]`, head by
+      head.
     num_slots: number of slots.
 
   Returns:

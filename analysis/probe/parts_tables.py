@@ -1,4 +1,4 @@
-"""Tables of shown and of hidden steps apart."""
+"""Tables that score steps with shown and with hidden images separately."""
 
 from analysis.common import tables
 from analysis.probe import beyond
@@ -7,11 +7,11 @@ from analysis.probe import naming
 from analysis.probe import results
 
 _ABOUT = (
-  'R^2, or accuracy above chance, of the same probes on some steps alone: '
-  '*shown* are those in which the image goes into the model, *hidden* those in '
-  'which it was shown some steps before, so the model must know from its state '
-  'what it reads. Of the two probes, the one with the higher gain counts; of '
-  'memories with slots in order, the exact one.'
+  'R^2, or accuracy above chance, of the same probes on some steps only. In '
+  '*shown* steps the image goes into the model. In *hidden* steps it was shown '
+  'some steps before, so the model must keep it in its state. Of the two '
+  'probes, the one with the higher gain counts; memories with sorted slots '
+  'have only the exact probe.'
 )
 
 
@@ -34,7 +34,7 @@ def _table(result: results.ProbeResult, offset: int) -> str:
 
 
 def _cells(found: results.PartResult, name: str, offset: int) -> dict[str, str]:
-  """Gains by label; of what no Keras probe reads, those of the exact one."""
+  """Gains by label; of the exact probe if no Keras probe reads it."""
   if name in found.scores:
     return {
       label: formats.gain_cell(score.best.gain, score.best.interval)

@@ -1,9 +1,9 @@
-"""Planted memories: they hold a known amount of each label, to be found.
+"""Planted memories, which hold a known amount of each label.
 
 `PlantedMemory` holds the labels weakly and linearly, in noise; a probe must
 find them. `RotatingMemory` keeps the last sprites, each in the next slot; a
-probe must find them with slots in order of writing, not with fixed slots. If
-the test misses this, finding nothing in a trained memory means nothing.
+probe must find them with slots sorted by writing, but not with fixed slots. If
+a probe fails here, finding nothing in a trained memory means nothing.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ class PlantedMemory:
   deviation: np.ndarray
 
   def _mixing(self) -> np.ndarray:
-    """float64 `[output, width]`, for centred outputs: divides by deviation."""
+    """float64 `[output, width]`; also divides centred outputs by deviation."""
     size = (len(self.mean), self.width)
     rng = np.random.default_rng((self.seed, self.width, _MIXING))
     mixing = rng.standard_normal(size) / np.sqrt(self.width)
@@ -83,8 +83,9 @@ class RotatingMemory:
   """Slots that are written in turn, each with the labels of one sprite.
 
   A slot holds the standardised labels and a little normal noise, until it is
-  written again. Of one sprite's slot, a linear map recovers 1 / (1 + NOISE^2)
-  of the variance; of all slots, not knowing which, a share of 1 / NUM_SLOTS.
+  written again. From a sprite's own slot, a linear map recovers
+  1 / (1 + NOISE^2) of the variance; from fixed slots, where the sprite may be
+  in any, only a share of 1 / NUM_SLOTS.
 
   Attributes:
     seed: the seed of the noise.
@@ -123,7 +124,8 @@ class RotatingMemory:
     rng = np.random.default_rng((self.seed, index, _ROTATING))
     words = words + self.NOISE * rng.standard_normal(words.shape)
     steps, slots = np.arange(len(words)), np.arange(self.NUM_SLOTS)
-    # The step at which each slot was last written; negative: not yet.
+    # How many steps ago each slot was last written, and at which step. The step
+    # is negative if the slot was not written yet.
     ago = (steps[:, np.newaxis] - slots) % self.NUM_SLOTS
     written = steps[:, np.newaxis] - ago
     memory = words[written] * (written >= 0)[:, :, np.newaxis]

@@ -1,4 +1,4 @@
-"""Test 1: can a linear layer read the latents from what a model holds?
+"""Test 1: can a linear layer read the latents from a model's state?
 
 PROTOCOL, 'Test 1: linear probe'; the post's section of that name. From every
 representation and from controls, linear probes predict the labels of the
@@ -62,7 +62,8 @@ def of_traces(
     plant: whether to probe a planted memory, a control.
     centred: whether to subtract from each number its mean over the rollout.
       Where only one latent varies, this mean reveals the others.
-    num_slots: slots of the memory, to probe it with these in other orders, too.
+    num_slots: slots of the memory; if given, the memory is also probed with its
+      slots sorted.
 
   Raises:
     errors.UsageError: if the traces lack a representation or the split 'train',
@@ -80,7 +81,7 @@ def of_traces(
   settings = passes.ProbeSettings(
     tuple(offsets), seed, num_seeds, batch_size, 1e-3, plant, log
   )
-  # Centred rollouts are a control: nothing further is asked of them.
+  # Centred rollouts are a control: what they add to others is not measured.
   given = {} if centred else _given(stream)
   return passes.Passes(stream, settings, compare, given)
 
@@ -95,7 +96,7 @@ def from_traces(
 
 
 def _given(stream: streams.TraceStream) -> dict[str, dict[str, Sequence[str]]]:
-  """What each representation of a model may add to."""
+  """By representation, the sets of representations that it may add to."""
   sets = {
     beyond.ALONE: (),
     'actions': (naming.ACTIONS,),
@@ -111,7 +112,7 @@ def _given(stream: streams.TraceStream) -> dict[str, dict[str, Sequence[str]]]:
     for name in (*stream.probed, *stream.ordered)
   }
   for name in stream.ordered:
-    # Sums with the image cost too much for more than what is probed.
+    # Sums with the image would cost too much for sorted memories, too.
     found[name].pop('inputs', None)
   if stream.ordered:
     found.update(dict.fromkeys(controls.ROTATING, {beyond.ALONE: ()}))
@@ -141,17 +142,18 @@ def fit_and_score(
       time]`, or several by name. Labels that differ are different classes.
     values: continuous labels of every step, `[rollout, time]`, or several by
       name. Probes predict them standardised, so that their unit and origin do
-      not matter; errors are in the unit given.
+      not matter; errors are in the original unit.
     num_train: how many rollouts, from the first on, to train on, at least 2;
       four fifths by default. The others are unseen.
-    offsets: how many steps ago the label was; negative if it is to come.
+    offsets: how many steps ago the label was; negative if it comes later.
     seed: of controls, shuffled labels, order of the steps and resamples.
     num_seeds: Keras probes of each representation.
     batch_size: steps in a mini-batch.
     learning_rate: Adam's learning rate. With few steps the Keras probe, trained
       for one epoch, needs more than the default; the exact probes do not.
     log: takes a line of progress now and then.
-    given: by any name, features that all others may add to, see `beyond.py`.
+    given: sets of features, by any name. What the other features add to each
+      set is measured, see `beyond.py`.
 
   Returns:
     The result. Chance, for a categorical label, is the share of its most
@@ -196,12 +198,12 @@ def fit_and_score(
 def _checked_given(
   given: Mapping[str, Sequence[str]], widths: Mapping[str, int]
 ) -> Mapping[str, Sequence[str]]:
-  """Raises a `ValueError` if `given` is not of names in `widths`."""
+  """Returns `given`; raises a `ValueError` if a name is not in `widths`."""
   if not isinstance(given, Mapping):
     raise ValueError(f'given: is {given!r}: must be lists of features, by name')
   arrays_lib.names('given', given)
   if beyond.ALONE in given:
-    raise ValueError(f'given {beyond.ALONE!r}: this name means no features')
+    raise ValueError(f'given {beyond.ALONE!r}: this name is for no features')
   for of, names in given.items():
     if not (
       isinstance(names, Sequence)

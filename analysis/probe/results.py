@@ -163,15 +163,15 @@ class ProbeResult:
       at the first offset; None where the value does not vary. Empty if nothing
       was planted.
     scores: by split, representation, offset and label.
-    comparisons: by representation, representation it is compared with, offset
-      and label, on unseen rollouts.
-    ordered: width of each memory with its slots in another order, which only
-      `beyond` has.
-    beyond: by representation, what is given (`alone`: nothing), offset and
-      label: what the representation adds, on unseen rollouts. Its labels are
-      those of `spec`, and the orientation as a point.
-    parts: by part, such as the steps whose image is hidden, the scores on its
-      steps alone, by the same probes. Empty if the steps are all of one kind.
+    comparisons: how much more a representation holds than another, on unseen
+      rollouts: by the one, the other, offset and label.
+    ordered: width of each memory with its slots sorted; only `beyond` has their
+      scores.
+    beyond: what a representation adds to given ones, on unseen rollouts: by
+      representation, given set (`alone`: nothing), offset and label. The labels
+      are those of `spec`, and the orientation as a point on a circle.
+    parts: by part, such as the steps whose image is hidden, the scores of the
+      same probes on its steps only. Empty if all steps are of one kind.
     untrained: how much untrained cores hold; None if there are none.
     isolated: by latent, the result on rollouts in which only this one varies.
   """
@@ -205,5 +205,5 @@ class ProbeResult:
 
   @property
   def shown_offset(self) -> int:
-    """The offset of the figures: the current sprite, as the post's, if any."""
+    """The offset that figures show: 0, as in the post, if it is scored."""
     return 0 if 0 in self.offsets else self.offsets[0]

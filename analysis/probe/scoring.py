@@ -7,8 +7,8 @@ intervals too. An interval says how much the score would change with other
 unseen rollouts, not with a probe trained on other rollouts.
 
 The gain of a value is R^2: one minus the error divided by the variance of these
-labels. The gain of a class is the accuracy above that of guessing. A probe of
-shuffled labels (`labels.py`) finds nothing that is there.
+labels. The gain of a class is the accuracy above that of guessing. The gain of
+a probe trained on shuffled labels (`labels.py`) is due to chance.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,8 @@ class ErrorSums:
 
     Args:
       spec: names and kinds of the labels.
-      units: of each continuous label, what 1 stands for; errors are in these.
+      units: for each continuous label, the original size of a difference of 1;
+        errors are in original units.
     """
     self._spec = spec
     self._units = units
@@ -60,7 +61,7 @@ class ErrorSums:
 
   @property
   def num_labelled(self) -> int:
-    """Number of steps that have a label, at most over the tasks."""
+    """Number of steps that have a label, of the task with the most."""
     return int(np.max(np.sum(self._counts, axis=0)))
 
   def update(
@@ -120,8 +121,8 @@ class ErrorSums:
     """Errors and gains of a representation's probes, in each resample.
 
     `weights` are from `resamples`. Errors and gains are float64 `[resample,
-    probe, task, label]`; gains are NaN where labels do not vary. A label of
-    several numbers has the sum of their errors, and of their variances.
+    probe, task, label]`; gains are NaN where labels do not vary. The errors of
+    a label of several numbers are added up, and so are their variances.
     """
 
     def total(sums):
@@ -156,7 +157,7 @@ class ErrorSums:
 
 
 class ErrorsByPart:
-  """Errors on all steps, and on the steps of each part alone.
+  """Errors on all steps, and on the steps of each part separately.
 
   Attributes:
     by_part: `ErrorSums` by part, and under None of all steps.
@@ -220,7 +221,7 @@ def differences(
 
 
 def _interval(scores: np.ndarray, num_rollouts: int) -> results.MaybeInterval:
-  """Interval of a score, from `[1 + resample]`; None for one rollout."""
+  """The interval of a score, from `[1 + resample]`; None for one rollout."""
   if num_rollouts < 2 or not np.isfinite(scores[0]):
     return None
   return statistics.interval(scores[1:])

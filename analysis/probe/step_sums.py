@@ -22,7 +22,7 @@ NEVER = -1e9
 def labelled_outputs(
   spec: labels_lib.LabelSpec, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Separates `labels.Labels.tasks` into outputs and whether there is a label.
+  """Splits labels of `Labels.tasks` into outputs, and whether there is a label.
 
   Returns:
     float64 `[time, task, output]`, zeros without a label; bool `[time, task]`.
@@ -35,7 +35,8 @@ class _FactoredSums(feature_sums.FeatureSums):
   """`FeatureSums` of wide representations: factorised once for all tasks.
 
   The covariance within classes is the total covariance minus that between
-  classes, whose rank is below the number of classes: Woodbury's identity.
+  classes, whose rank is below the number of classes. So Woodbury's identity
+  inverts it with the factorised total.
   """
 
   @functools.cached_property
@@ -78,7 +79,7 @@ class StepSums:
     # Totals, products and counts: of all steps, and of those without a label.
     self._all = self._zeros(width)
     self._missing = [self._zeros(width) for _ in range(num_tasks)]
-    # Of outputs, and of the products of a number with an output.
+    # Sums of the outputs, and of their products with the numbers.
     self._outputs = np.zeros([num_tasks, spec.num_outputs])
     self._cross = np.zeros([width, num_tasks, spec.num_outputs])
 
@@ -120,11 +121,11 @@ class StepSums:
     outputs: np.ndarray,
     number: int,
   ) -> None:
-    """Adds bits in normal form, of steps that have the labels of all tasks.
+    """Adds normalised bits of steps that have the labels of all tasks.
 
     Args:
-      own: their products with each other.
-      others: their products with 1, then with the outputs of all tasks.
+      own: products of the bits with each other.
+      others: products of the bits with 1, then with the outputs of all tasks.
       outputs: float64 `[task, output]`, sums over the steps.
       number: how many steps.
     """

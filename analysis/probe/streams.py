@@ -37,8 +37,8 @@ class ProbedRollout(NamedTuple):
   Attributes:
     index: unique over all splits; controls depend on it.
     features: by name `[time, width]`: float, or uint8 for bits.
-    labels: float32 `[time, label]`, of the current sprites: of the extended
-      labels.
+    labels: float32 `[time, label]`, the labels of `Stream.extended` for the
+      current sprites.
     parts: by part of the stream, bool `[time]`: whether a step is in it.
   """
 
@@ -58,13 +58,14 @@ class Stream(Protocol):
       `beyond.py` predict.
     widths: width of each representation.
     probed: representations that are not controls themselves.
-    ordered: width of each memory with its slots in another order, which only
-      the exact probes of `beyond.py` read.
+    ordered: width of each memory with its slots sorted, which only the exact
+      probes of `beyond.py` read.
     num_rollouts: by split.
-    parts: kinds of steps that are also scored apart.
+    parts: kinds of steps that are also scored separately.
     scale: rough mean and deviation of `LabelSpec.as_outputs`, float64
       `[output]` each.
-    units: of the continuous labels, float64 `[label]`: what 1 stands for.
+    units: for each continuous label, float64 `[label]`: the original size of a
+      difference of 1.
   """
 
   source: str
@@ -81,13 +82,13 @@ class Stream(Protocol):
   def rollouts(
     self, split: str, names: Collection[str] | None = None
   ) -> Iterator[ProbedRollout]:
-    """The rollouts of a split, always in the same order.
+    """Yields the rollouts of a split, always in the same order.
 
-    Of the features, they have at least those named, or all.
+    They have at least the named features; all if `names` is None.
     """
 
   def labels(self, split: str) -> Iterator[np.ndarray]:
-    """The labels of these rollouts."""
+    """Yields the labels of these rollouts."""
 
   def explained_errors(self) -> contextlib.AbstractContextManager[None]:
     """Turns errors from reading into a `UsageError`."""
@@ -98,8 +99,8 @@ class ModelInputs(NamedTuple):
 
   Attributes:
     widths: numbers per step, by name.
-    of_rollout: from a rollout's index to `[time, width]` by name, uint8 for
-      bits.
+    of_rollout: function from a rollout's index to `[time, width]` by name,
+      uint8 for bits.
   """
 
   widths: Mapping[str, int]
@@ -117,8 +118,8 @@ def sprite_inputs(
     table: the sprites.
     spec: the kind of rollouts.
     offsets: how many steps ago the labelled sprites were. `naming.ACTIONS` are
-      the actions that led to each of them and away from it, as far as they are
-      known by then, and this step's.
+      this step's action, and the past actions that led to each of these sprites
+      and away from it.
   """
   lags = sorted({0, *(k + i for k in offsets for i in (0, 1) if k + i >= 0)})
 
@@ -130,7 +131,7 @@ def sprite_inputs(
     return {
       'image': image.reshape([len(image), -1]),
       'action': action,
-      # Without the column that says whether there is such a step.
+      # Without the column that says whether the step is in the rollout.
       naming.ACTIONS: np.concatenate([x[:, :-1] for x in earlier], axis=1),
     }
 
@@ -168,9 +169,9 @@ class TraceStream:
       asked: which latents to predict.
       inputs: the inputs of the model, to be probed as well.
       centred: whether to subtract from each number its mean over the rollout;
-        not from `inputs`.
-      num_slots: slots of the memory, to sort them by the weights in the traces;
-        None: they are not sorted.
+        `inputs` are never centred.
+      num_slots: slots of the memory, which are sorted by the weights in the
+        traces; None: they are not sorted.
 
     Raises:
       errors.UsageError: if the traces lack a representation.
@@ -199,7 +200,7 @@ class TraceStream:
     self.widths = {name: traces.width(name) for name in self.probed}
     if inputs is not None:
       self.widths.update(inputs.widths)
-    # What `spec` leaves out is not planted. All classes are equally likely.
+    # Only the labels of `spec` are planted. All classes are equally likely.
     grids = [
       latents.VALUES[latents.NAMES.index(name)] for name in self.spec.values
     ]
@@ -272,7 +273,7 @@ class ArrayStream:
         or text.
       values: continuous labels: by name, for every rollout real `[time]`.
       num_train: rollouts in the split 'train', at least 2; the others are in
-        'test'. None: four fifths, if possible without all.
+        'test'. None: four fifths of them, but not all if there are more than 2.
 
     Raises:
       ValueError: if features or labels are missing, their shapes differ, or
@@ -369,7 +370,7 @@ class ArrayStream:
     self, split: str, names: Collection[str] | None = None
   ) -> Iterator[ProbedRollout]:
     """See `Stream`."""
-    del names  # They are in memory.
+    del names  # All features are in memory.
     for index in self._splits[split]:
       features = {name: x[index] for name, x in self._features.items()}
       yield ProbedRollout(index, features, self._labels[index])
@@ -416,7 +417,7 @@ def _numbered(
 
 
 def _mean_and_deviation(labels: np.ndarray) -> tuple[float, float]:
-  """Mean and deviation of float64 labels; neither over- nor underflows.
+  """Mean and deviation of float64 labels, without over- or underflow.
 
   The deviation is 1 if the labels do not vary.
   """

@@ -45,8 +45,8 @@ _SPLITS = {
 # How to read the table of the verdict.
 ABOUT_SUMMARY = (
   'A cell names the label that is held best, with its R^2 (for shape, the '
-  'accuracy above chance), and says of how many labels anything is held. '
-  '*Beyond*: what is added to what goes into the step, or to the controller, '
+  'accuracy above chance), then how many of all labels are held. '
+  '*Beyond*: what is added to the inputs of the step, or to the controller, '
   'if its interval lies above 0.01.'
 )
 _HOW_TO_READ = (
@@ -61,9 +61,9 @@ _HOW_TO_READ = (
   'probe is trained for one epoch, as in the post; with few rollouts it finds '
   'less than there is. The exact probe is the best linear map for these steps '
   'or, for wide representations such as the input image, for the first of '
-  'them. It is least squares for values. For classes the heading says what it '
-  'is: multinomial logistic regression or, where that is fitted to only a '
-  'sample of the steps, the linear discriminant of all steps.'
+  'them. It is least squares for values. For classes the heading names it: '
+  'multinomial logistic regression or, if that is fitted to only a sample of '
+  'the steps, the linear discriminant of all steps.'
 )
 _ABOUT_CONTROLS = (
   'Controls: random inputs hold nothing. The input image and the action, which '
@@ -88,8 +88,8 @@ _ABOUT_CONFINED_ROLLOUTS = (
 def _mean_errors(fixed: variation.Fixed = ()) -> np.ndarray:
   """The exact errors of a probe that knows nothing: float64 `[5]`.
 
-  Two thirds of the shapes are wrong, and predicting the mean of a value costs
-  its variance. Fixed latents cost nothing.
+  It guesses two thirds of the shapes wrong. Its squared error of a value is the
+  variance. It predicts fixed latents without error.
   """
   errors = latents.variances()
   errors[0] = 1 - 1 / latents.SIZES[0]
@@ -99,7 +99,7 @@ def _mean_errors(fixed: variation.Fixed = ()) -> np.ndarray:
 
 
 def _row_of_errors(name: str, errors: Sequence[float]) -> list[str]:
-  """A row from errors, with gains over knowing nothing."""
+  """A row of errors, with the gains over knowing nothing."""
   known = _mean_errors()
   gains = 1 - np.asarray(errors) / known
   gains[0] = known[0] - errors[0]
@@ -211,7 +211,7 @@ def _shuffled_table(result: results.ProbeResult, offset: int) -> str:
 
 
 def _comparison_table(result: results.ProbeResult) -> str:
-  """How much more is read from one representation than from another."""
+  """How much more one representation holds than another."""
   rows = []
   for one, others in result.comparisons.items():
     for other, by_offset in others.items():
@@ -342,7 +342,7 @@ def _about(result: results.ProbeResult) -> str:
   """What the probes were trained on."""
   count, steps = result.num_rollouts['train'], result.num_steps
   sentences = [
-    f'Trained on {steps:,} steps of {count:,} rollouts.',
+    f'The probes are trained on {steps:,} steps of {count:,} rollouts.',
     _seed_range(result),
     *_exact_probes(result),
   ]
@@ -413,15 +413,15 @@ def text(
       ]
       if split == 'test':
         parts += [
-          'Above shuffled labels, of the probe with the higher gain:',
+          'Gain above shuffled labels, of the probe with the higher gain:',
           _shuffled_table(result, offset),
         ]
   if result.comparisons:
     parts += [
       '## Differences between representations: unseen rollouts',
-      'How much more is read from one representation than from another: the '
-      'difference of R^2, or of accuracy above chance, each for the probe with '
-      'the higher gain.',
+      'How much more a probe reads from one representation than from another: '
+      'the difference of R^2, or of accuracy above chance, each for the probe '
+      'with the higher gain.',
       _comparison_table(result),
     ]
   if result.parts:
@@ -465,7 +465,7 @@ def data(
 
   Args:
     result: what Test 1 found.
-    config: what the result is of: flags, metadata of model and data.
+    config: what was probed: flags, metadata of model and data.
     varying: latents that varied within the rollouts.
     fixed: latents that kept one class, see `variation.resolve`.
 

@@ -30,7 +30,7 @@ from dnc.next_sprite import scoring as next_sprite_scoring
 from dnc.system import progress
 from dnc.system import spreading
 
-# The most rollouts of each split: the time goes into running the cores.
+# The most rollouts of each split; most of the time goes into running the cores.
 MOST_ROLLOUTS = {'train': 100, 'test': 50}
 # Rollouts are fewer where the steps in memory would take more bytes.
 MAX_BYTES = 256 << 20
@@ -41,7 +41,7 @@ _MAX_SEED = 2**63
 def widths(
   config: config_lib.TrainingConfig, names: Sequence[str]
 ) -> dict[str, int]:
-  """The representations that are not too wide, of those named."""
+  """Returns the widths of the named representations that are not too wide."""
   found = recording.widths(config)
   return {x: found[x] for x in names if found[x] <= exact_probe.MAX_WIDTH}
 
@@ -49,7 +49,7 @@ def widths(
 def other_seeds(
   config: config_lib.TrainingConfig, num_cores: int
 ) -> tuple[int, ...]:
-  """The seeds of the untrained cores, see `against_untrained`."""
+  """Returns the seeds of the untrained cores, see `against_untrained`."""
   first = int(config.freeze_core)
   return tuple(
     (config.seed + k) % _MAX_SEED for k in range(first, first + num_cores)
@@ -57,7 +57,7 @@ def other_seeds(
 
 
 def cores(seeds: Sequence[int], known: Mapping[int, Any]) -> list[int | None]:
-  """The items of `Gauge.measure`: the trained core, and those not known."""
+  """Returns items of `Gauge.measure`: the trained core, None, and new seeds."""
   return [None, *(seed for seed in seeds if seed not in known)]
 
 
@@ -75,8 +75,9 @@ def against_untrained(
 ) -> learned.AgainstUntrained:
   """Compares what a model holds with what untrained cores hold.
 
-  The first core is the model's own start, the k-th after it has the seed
-  `config.seed + k`. A frozen core is its own start, so it is left out.
+  The first untrained core is the model's own before training; the k-th after it
+  has the seed `config.seed + k`. If the model's core is frozen, it is still the
+  same, so the first is left out.
 
   Args:
     model: the trained model.
@@ -87,9 +88,10 @@ def against_untrained(
     offsets: how many steps ago the labelled sprites were.
     num_cores: how many untrained cores; with 0, nothing is compared.
     log: takes a line of progress.
-    known: by seed, what `Gauge.gains` found for untrained cores; those measured
-      here are added. For models that differ by their seeds alone.
-    spread: who measures the cores, see `Gauge.measure`; None: this process.
+    known: by seed, the `Gauge.gains` of untrained cores that were measured
+      before; those measured here are added. Models that differ only in their
+      seeds can share it.
+    spread: spreads `Gauge.measure` over workers; None: this process measures.
   """
   known = {} if known is None else known
   seeds = other_seeds(config, num_cores)
@@ -121,7 +123,7 @@ def against_untrained(
 
 
 class Gauge:
-  """Measures how much of the labels exact probes read from cores.
+  """Measures how much exact probes read of the labels from a core.
 
   It is a stage, see `spreading`.
 
@@ -174,7 +176,7 @@ class Gauge:
   def _bounded(
     self, splits: Mapping[str, rollouts.RolloutRange]
   ) -> dict[str, int]:
-    """How many rollouts of each split are used."""
+    """Returns how many rollouts of each split are used."""
     steps = next_sprite_scoring.SEGMENT_LENGTH
     bytes_each = 4 * steps * max(1, sum(self.widths.values()))
     most = max(2, MAX_BYTES // bytes_each)
@@ -186,7 +188,7 @@ class Gauge:
   def measure(
     self, seeds: Sequence[int | None]
   ) -> Iterator[dict[str, np.ndarray]]:
-    """Yields `gains` of the core of each seed; None is the trained one."""
+    """Yields the `gains` of the core of each seed; None is the trained core."""
     for seed in seeds:
       model = self._trained
       if seed is not None:
@@ -253,7 +255,7 @@ class _Probe:
       spec: the labels.
       tasks: float32 `[rollout, time, task, label + 1]`, see `labels.at_offset`;
         training rollouts come first.
-      num_train: how many they are.
+      num_train: number of training rollouts.
     """
     self._spec = spec
     self._tasks = tasks

@@ -16,7 +16,7 @@ def text(untrained: learned.AgainstUntrained, labels: Sequence[str]) -> str:
 
   Args:
     untrained: what was compared.
-    labels: names the columns.
+    labels: the labels of the columns.
   """
   rows = []
   for name, by_offset in untrained.compared.items():
@@ -32,23 +32,24 @@ def text(untrained: learned.AgainstUntrained, labels: Sequence[str]) -> str:
 def _about(untrained: learned.AgainstUntrained) -> str:
   counts, number = untrained.num_rollouts, len(untrained.seeds)
   sentences = [
-    'Is more there than in a core that was never trained? Below each gain are '
-    f'the mean and the range of {number} such cores, of other seeds.'
+    'Does the model hold more than a core that was never trained? Below each '
+    f'gain are the mean and the range of {number} such cores, each with its '
+    'own seed.'
   ]
   if len(untrained.own_seeds) == 1:
     sentences.append(
-      'p is the chance that one more untrained core holds as much: the '
-      "distance from their mean, by Student's t."
+      'p is the chance that one more untrained core holds as much, by '
+      "Student's t from the distance to their mean."
     )
   else:
     sentences.append(
       'The mean over the models, with its 95 % interval, is compared with '
-      "theirs by Welch's test."
+      "that of the untrained cores by Welch's test."
     )
   sentences.append(
-    'p is corrected for the number of comparisons (Holm). All are measured by '
-    f'exact probes on {counts["train"]:,} rollouts, and scored on '
-    f'{counts["test"]:,} unseen ones.'
+    'p is corrected for the number of comparisons (Holm). All gains are of '
+    f'exact probes that are fitted to {counts["train"]:,} rollouts and scored '
+    f'on {counts["test"]:,} unseen ones.'
   )
   if number < learned.LEAST_CORES:
     sentences.append(

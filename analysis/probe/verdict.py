@@ -5,11 +5,13 @@ confidence interval of its gain is above 0 and above the upper ends of random
 inputs of the same width and of shuffled labels. The better of the exact and the
 Keras probe decides. Each can fail: Adam may stop short, and least squares may
 overrate numbers that varied little in training but vary much in unseen
-rollouts. It adds a label to others if the interval of what it adds lies above a
-hundredth. The limit is a convention; the tables have the numbers.
+rollouts. A representation adds a label to others if the interval of what it
+adds lies above a hundredth. This limit is a convention; the tables have the
+numbers.
 
-There is no answer if random inputs hold something, if too little of a planted
-memory is found, or if one whose slots rotate is found with fixed slots.
+The verdict is 'Cannot tell' if random inputs seem to hold something, if too
+little of a planted memory is found, or if the planted memory whose slots rotate
+is found with fixed slots.
 """
 
 from collections.abc import Callable
@@ -30,7 +32,7 @@ _LEAST_UNSEEN = 20
 _LEAST_FOUND = 0.5
 # What is added counts as nothing below this.
 _LEAST_ADDED = 0.01
-# Which sprites each offset is about, as in 'reads the next sprite'.
+# The sprites at each offset, as in 'reads the next sprite'.
 _SPRITES: dict[str, Callable[[int], bool]] = {
   'later': lambda offset: offset < -1,
   'the next': lambda offset: offset == -1,
@@ -39,7 +41,7 @@ _SPRITES: dict[str, Callable[[int], bool]] = {
 }
 # A longer sentence does not say which representation holds which sprites.
 _MOST_WORDS = 30
-# What the table asks each representation to add to.
+# The given sets that have a column in the table.
 _ADDS_TO = ('inputs', 'controller')
 
 
@@ -53,7 +55,7 @@ class _Held:
     self._planted_offset = result.planted_offset
 
   def labels(self, offset: int) -> list[str]:
-    """Labels that vary; others cannot be decided."""
+    """Labels that vary; for others there is no verdict."""
     any_of = next(iter(self._scores.values()))[offset]
     return [
       label
@@ -73,7 +75,7 @@ class _Held:
     ]
 
   def all(self) -> list[tuple[int, str]]:
-    """All offsets and labels that can be decided."""
+    """All offsets and labels that have a verdict."""
     return [
       (offset, label)
       for offset in self._result.offsets
@@ -108,7 +110,7 @@ class _Held:
     return [each for each in self.all() if self.is_held(name, *each)]
 
   def gain(self, name: str, offset: int, label: str) -> float:
-    """How much it holds of a label."""
+    """How much a representation holds of a label."""
     if self._is_scored(name, label):
       return self._scores[name][offset][label].best.gain
     return self.added(name, beyond.ALONE, offset, label).difference
@@ -120,7 +122,7 @@ class _Held:
     return self._result.beyond[name][given][offset][label]
 
   def is_added(self, name: str, given: str, offset: int, label: str) -> bool:
-    """Whether it adds anything to what is given, if only a hundredth."""
+    """Whether it clearly adds to what is given, see `_LEAST_ADDED`."""
     interval = self.added(name, given, offset, label).interval
     least = 0 if given == beyond.ALONE else _LEAST_ADDED
     return interval is not None and interval[0] > least
@@ -128,7 +130,7 @@ class _Held:
   def is_learned(self, name: str, offset: int, label: str) -> bool | None:
     """Whether a representation holds more than those of untrained cores.
 
-    None if there is no telling; True for arrays, which have no such control.
+    None if it is unknown; True for arrays, which have no such control.
     """
     untrained = self._result.untrained
     return untrained is None or untrained.is_learned(name, offset, label)
@@ -150,7 +152,7 @@ class _Held:
               f'{naming.in_words(label)}'
             )
     if not all(self._rotating(naming.BY_WRITING)):
-      yield 'the rotating memory is not found with slots by last writing'
+      yield 'the rotating memory is not found with slots sorted by writing'
     if any(self._rotating('')):
       yield 'the rotating memory is found with fixed slots'
 
@@ -162,7 +164,7 @@ class _Held:
     return self.is_held(name, offset, label) and low >= _LEAST_FOUND * there
 
   def _rotating(self, order: str) -> Iterator[bool]:
-    """Whether a label of the planted rotating memory is found, for each."""
+    """Yields for each label of the rotating memory whether it is found."""
     name, spec = f'{naming.ROTATING}{order}', self._result.spec
     # It keeps the current sprite and those just before.
     kept = range(planted.RotatingMemory.NUM_SLOTS)
@@ -176,7 +178,7 @@ class _Held:
 
 
 def sprites(offsets: Sequence[int]) -> str:
-  """Returns which sprites some offsets are about: 'the next sprite'."""
+  """Names the sprites at some offsets, as in 'the next sprite'."""
   found = [
     words for words, is_about in _SPRITES.items() if any(map(is_about, offsets))
   ]
@@ -223,10 +225,10 @@ def text(result: results.ProbeResult) -> str:
     answer = 'Yes'
     read = [each for each, is_learned in zip(compared, learned) if is_learned]
   elif None in learned:
-    answer = 'Yes, but there is no telling whether this is learned'
+    answer = 'Yes, but it is unknown whether this is learned'
     read = held
   elif result.untrained.is_frozen:
-    answer += ', being one itself'
+    answer += ', because this core is itself untrained'
   start = f'{answer}: a linear layer reads'
   said = f'{start} {_what_from_where(read)}.'
   if len(said.split()) > _MOST_WORDS:
@@ -243,7 +245,7 @@ def _what_from_where(read: Sequence[tuple[str, int, str]]) -> str:
 
   Returns:
     As in 'the next sprite from the memory'. Sprites that are read from the same
-    representations stand together.
+    representations are listed together.
   """
   offsets = {}
   for about in _SPRITES.values():
@@ -287,9 +289,9 @@ def augments(result: results.ProbeResult) -> str:
 def rows(result: results.ProbeResult) -> dict[str, dict[str, str]]:
   """Returns the cells of the small table, by representation.
 
-  A cell says what is held of some sprites, what is added to others, or what is
-  more than in untrained cores. It names the label with the highest gain among
-  those that are held, or added, and how many of all labels these are.
+  A cell says what is held of some sprites or added to a given set: the label
+  with the highest gain, and how many of all labels are held or added. The last
+  says how many of the held labels untrained cores hold less of.
   """
   unseen = _Held(result)
   about = {
@@ -341,7 +343,7 @@ def _added_cell(unseen: _Held, name: str, given: str) -> str:
 
 
 def _learned_cell(unseen: _Held, result: results.ProbeResult, name: str) -> str:
-  """Of the labels that it holds, of how many an untrained core holds less."""
+  """How many of the labels that it holds untrained cores hold less of."""
   if result.untrained.is_frozen:
     return 'untrained itself'
   learned = [

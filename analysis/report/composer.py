@@ -86,7 +86,7 @@ _TESTS = {
     },
   ),
   'intervention': _Test(
-    'Test 4, is what its {held} holds used as such?',
+    'Test 4, does it use what a probe reads from its {held}?',
     intervention.verdict.text,
     sections_lib.add_intervention,
     lambda result: dataclasses.asdict(result)['effects'],

@@ -15,18 +15,18 @@ _USED, _FOLLOWS = 'used', 'follows'
 # The lesion that shows what each part of the memory is used for.
 _LESIONS = {'read_words': 'read_words_other', 'memory': 'exchanged_memory'}
 _ABOUT_USED = (
-  '*Used*: the share of the gain in loss that is lost with the words that '
-  'another {unit} reads, and, once the jolt has passed, with the memory of '
-  'another {unit}.'
+  '*Used*: the share of its gain in loss that the model loses if it gets the '
+  'words that another {unit} reads, or, once the jolt has passed, the memory '
+  'of another {unit}.'
 )
 _ABOUT_FOLLOWS = (
-  '*Follows*: how far the predicted sprite moves when what a probe reads is '
-  'shifted by 1.'
+  '*Follows*: how far the predicted sprite moves when the reading of a probe '
+  'is shifted by 1.'
 )
 
 
 def _used(result: lesion.LesionResult, name: str) -> str:
-  """What is lost, in the steps that count, without a part of the memory."""
+  """The lasting loss with another sequence's words or memory, as a share."""
   if name not in _LESIONS:
     return '-'
   lasting = result.courses[_LESIONS[name]].lasting
@@ -36,7 +36,7 @@ def _used(result: lesion.LesionResult, name: str) -> str:
 
 
 def _rows(found: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-  """The cells of each representation, by what they say."""
+  """The cells of each representation, by title of their row."""
   rows = probe.verdict.rows(found['probe'])
   if 'lesion' in found:
     for name, row in rows.items():
@@ -77,8 +77,8 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     found: as `experiment.evaluate` returns it.
 
   Returns:
-    Columns are the representations that the verdict of Test 1 is about. None if
-    Test 1 was not run.
+    The lines; the columns are the representations that the verdict of Test 1 is
+    about. No lines if Test 1 was not run.
   """
   if 'probe' not in found:
     return []

@@ -63,7 +63,7 @@ class Sections:
     self.parts.append(picture.markdown())
 
   def add_tables(self, text: str) -> None:
-    """Adds the tables of a test, without a title that they may have."""
+    """Adds the tables of a test, without their title if they have one."""
     text = re.sub(r'\A# .*\n', '', text).strip()
     self.parts.append(text.replace('\n## ', '\n### '))
 
@@ -137,9 +137,9 @@ def add_probe(sections: Sections, result: probe.ProbeResult) -> None:
       'image, for the first of them). An arrow marks a value outside the '
       'figure. Blue: the memory; green: the controller; light blue: the input; '
       f'grey: controls. The planted memory holds the latents of {planted}, and '
-      'is probed for them. Random inputs hold nothing, and untrained cores '
-      'hold what needs no learning: mean and range of them, by the exact '
-      'probe.',
+      'is probed for them. Random inputs hold nothing. Untrained cores hold '
+      'what needs no learning; their mean and range, by the exact probe, are '
+      'shown.',
     )
   if len(result.offsets) > 1 and _OVER_TIME in varying:
     sections.plot(
@@ -306,11 +306,11 @@ def add_intervention(
   """Adds Test 4."""
   asked = intervention.naming.sprite(result.asked)
   sections.add(
-    '## Test 4: is what is held used as such?',
-    'A probe may read a latent that the network itself does not read. Here '
-    'what the network holds is moved along the direction that a probe reads, '
-    'as little as shifts the reading by a given amount: does the predicted '
-    'sprite move as much?',
+    '## Test 4: does the network use what a probe reads?',
+    'A probe may read a latent that the network itself does not use. Here the '
+    'words read, or the memory, are changed as little as possible so that the '
+    'reading of a probe shifts by a given amount. Does the predicted sprite '
+    'move as much?',
     intervention.tables.summary(result),
   )
   drag = intervention.figures.drag(result)
@@ -321,9 +321,9 @@ def add_intervention(
       'Interventions: a dragged sprite',
       f'What the network predicts at one step, where {asked} is near the '
       'middle, while one latent is dragged by changing only what its row says. '
-      'Top: the sprite that it predicts, moved as asked. In the row of a '
-      'random direction, the change is as long, but along what no probe reads. '
-      'The lighter a pixel, the more probable that it is on.',
+      'Top: the sprite that it predicts, moved as asked. In a row called '
+      'random, the change is as long but has a random direction. The lighter a '
+      'pixel, the more probable that it is on.',
     )
   shifts = intervention.figures.shifts(result)
   if shifts is not None:

@@ -1,4 +1,4 @@
-"""docs/RESULTS.md: trains and evaluates what it reports, and writes its tables.
+"""Trains and evaluates the models of docs/RESULTS.md, and writes its tables.
 
   python -m analysis.results
 
@@ -7,5 +7,5 @@ running.py  runs the trainings and evaluations that are missing
 reading.py  the numbers of an evaluated run, from its JSON
 keeping.py  these numbers in small files, in docs/results/
 tables.py   means over the models of each kind, as Markdown
-page.py     the part of docs/RESULTS.md that is written anew
+page.py     the part of docs/RESULTS.md that the command rewrites
 """

@@ -1,12 +1,12 @@
-"""Trains and evaluates what docs/RESULTS.md compares, and writes its tables.
+"""Trains and evaluates the models of docs/RESULTS.md, and writes its tables.
 
   python -m analysis.results                   # all; hours
   python -m analysis.results --kinds=model_b   # a part; then the tables of all
-  python -m analysis.results --kinds=          # the tables of what is there
+  python -m analysis.results --kinds=          # only the tables
 
-What is trained and evaluated is kept in runs/, its numbers in docs/results/. It
-is not run again. After Ctrl-C, the same command goes on. With an empty
---results_dir, models that have no run here are trained, too.
+Runs are kept in runs/, and their numbers in docs/results/. A model that has
+either is not trained again. After Ctrl-C, the same command continues. If
+--results_dir is an empty folder, models that have no run here are trained, too.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
   flags.DEFINE_list(
     'kinds',
     [*kinds_lib.KINDS],
-    'The kinds of models to train and evaluate; the tables have all that were.',
+    'The kinds of models to train and evaluate; the tables always have all.',
     flag_values=flag_values,
   )
   flags.DEFINE_integer(

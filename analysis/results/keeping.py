@@ -1,7 +1,7 @@
 """The numbers of evaluated models in files of their own, a few kB each.
 
-The repository has them, so that nobody must train all models to see a number or
-to add a model. A file counts if its settings are those asked for.
+The repository has these files, so that nobody must train all models to see a
+number or to add a model. A file counts if its settings are those asked for.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _DIGITS = 6
 
 
 def path(folder: str, kind: kinds_lib.Kind, seed: int) -> str:
-  """The file of a model; kinds that share a run share it."""
+  """The file of a model; kinds that share a run share the file."""
   return os.path.join(folder, f'{kind.training(seed).name()}.json')
 
 
@@ -28,7 +28,7 @@ def write(
   seed: int,
   found: reading.EvaluatedNumbers,
 ) -> None:
-  """Writes the numbers of a model; floats to six significant digits."""
+  """Writes the numbers of a model, floats with six significant digits."""
   data = dict(
     settings=reading.settings(kind.training(seed)),
     versions=found.versions,
@@ -46,10 +46,13 @@ def write(
 def read(
   folder: str, kind: kinds_lib.Kind, seed: int
 ) -> reading.EvaluatedNumbers | None:
-  """Reads them; None if there is no file, or its settings are others.
+  """Reads the numbers of a model.
+
+  Returns:
+    The numbers; None if there is no file, or if it has other settings.
 
   Raises:
-    UsageError: if the file is no such file.
+    UsageError: if the file is damaged.
   """
   name = path(folder, kind, seed)
   try:
@@ -79,7 +82,7 @@ def _number(value: Any) -> float | None:
 
 
 def _part(text: str) -> str | int:
-  """Offsets and lags are whole numbers."""
+  """A part of a key; offsets and lags become whole numbers."""
   return int(text) if text.removeprefix('-').isdigit() else text
 
 

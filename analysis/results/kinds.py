@@ -31,14 +31,14 @@ class Kind:
 
   @property
   def asked(self) -> int | None:
-    """The offset of what a twin of the post's task needs; None: no twin."""
+    """The offset of the sprite that a twin of the task needs; None: no twin."""
     training = self.training(0)
     # Where the image is hidden, the place of the current sprite is needed.
     return 0 if training.show_every > 1 else training.recall
 
   @property
   def expose_weight(self) -> float | None:
-    """The weight of what it is trained to show; None: nothing is exposed."""
+    """The weight of the expose loss; None if nothing is exposed."""
     return self.training(0).expose_weight
 
   def number(self, num_models: int) -> int:
@@ -66,13 +66,13 @@ def _truncated(length: int) -> Kind:
 
 
 def _exposed(weight: float) -> Kind:
-  """Trained to show in its memory the current sprite and an earlier one."""
+  """A model trained to show the current and an earlier sprite in its memory."""
   given = {'expose': 'memory', 'expose_weight': weight}
   return Kind(f'Model B, memory exposed, weight {weight:g}', given, 1)
 
 
 def _twins(preset: str, words: str) -> dict[str, Kind]:
-  """A twin of the post's task, by a DNC and by two controls."""
+  """The kinds of a twin of the post's task: a DNC and two controls."""
   settings = {
     '': {},
     '_lstm': {'core': config_lib.LSTM},

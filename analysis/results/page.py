@@ -1,4 +1,4 @@
-"""The part of docs/RESULTS.md that is written anew."""
+"""The generated part of docs/RESULTS.md."""
 
 import os
 
@@ -6,16 +6,16 @@ from dnc.system import errors
 from dnc.system import files
 
 PATH = os.path.join('docs', 'RESULTS.md')
-# The lines between which it stands.
+# The lines before and after the generated part.
 _BEGIN = '<!-- begin: python -m analysis.results -->\n'
 _END = '<!-- end -->\n'
 
 
 def split(path: str = PATH) -> tuple[str, str]:
-  """Returns what stands before and after it.
+  """Returns the text before and after the generated part.
 
   Raises:
-    UsageError: if there is no such page, or it lacks a marker line.
+    UsageError: if the page cannot be read, or lacks a marker line.
   """
   try:
     with open(path, encoding='utf-8') as file:
@@ -33,7 +33,7 @@ def split(path: str = PATH) -> tuple[str, str]:
 
 
 def write(text: str, path: str = PATH) -> None:
-  """Writes it; the rest of the page stays.
+  """Writes the generated part; the rest of the page is kept.
 
   Raises:
     UsageError: as `split`, or if the page cannot be written.

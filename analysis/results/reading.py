@@ -25,13 +25,13 @@ PREDICTION = 'prediction'
 HELD = 'held'
 # (ADDED, representation, given, offset, label)
 ADDED = 'added'
-# The same on some steps alone: (PART, part, ...)
+# (PART, part, ...): a key of `HELD` or `ADDED`, on the steps of a part alone.
 PART = 'part'
-# (NATS, representation, lag): of the number that has most.
+# (NATS, representation, lag): the most that a single number has.
 NATS = 'nats'
 # (LOST, lesion, part): share of the gain, `jolt` or `lasting`.
 LOST = 'lost'
-# (SLOPE, representation, latent): of the sprite that is asked for.
+# (SLOPE, representation, latent): for the sprite to be predicted.
 SLOPE = 'slope'
 _INTERVENTION = 'intervention'
 
@@ -41,7 +41,7 @@ class EvaluatedNumbers:
   """The numbers of one evaluated run.
 
   Attributes:
-    numbers: by key; None where there is nothing to measure.
+    numbers: by key; None where nothing could be measured.
     untrained: the JSON of `learned.AgainstUntrained`.
     versions: of the packages that evaluated it.
   """
@@ -70,9 +70,9 @@ def settings(
 def agrees(recorded: Any, wanted: Any) -> bool:
   """Whether recorded settings are those wanted.
 
-  A setting that is not recorded is newer than the record, which counts as one
-  with the default. Which tests were run is not compared: of a test that was
-  not, there are no numbers.
+  Settings that the record lacks are newer than the record; they are not
+  compared. Neither is the list of tests: a test that was not run has no
+  numbers.
   """
   if isinstance(recorded, dict) and isinstance(wanted, dict):
     return all(
@@ -140,7 +140,7 @@ def _read(
 
 
 def training_seconds(model_dir: str) -> float:
-  """How long a finished training took, by the speeds that it reported."""
+  """The seconds of a finished training, from the speeds that it reported."""
   seconds, before = 0.0, 0
   path = os.path.join(model_dir, runs.METRICS_FILE)
   with files.explained_damage(path, 'restore it, or train the run again'):
@@ -193,7 +193,7 @@ def _held(
 
 
 def _gain(score: Mapping[str, Any]) -> float | None:
-  """The gain of the better probe, as `LabelScore.best` has it."""
+  """The gain of the better probe, as in `LabelScore.best`."""
   gains = [
     each[measure]
     for each in (score, score['exact'] or {})

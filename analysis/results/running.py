@@ -25,10 +25,10 @@ from dnc.system import progress
 def read(
   kind: kinds_lib.Kind, seed: int, folder: str
 ) -> reading.EvaluatedNumbers | None:
-  """The numbers of a model: of its run here, else those that `folder` keeps.
+  """Returns the numbers of a model, from its run here or else from `folder`.
 
-  None if it has not been trained and evaluated. What only the run has is added
-  to the folder.
+  Numbers from the run are also written to the folder. None if the model has not
+  been trained and evaluated.
   """
   kept = keeping.read(folder, kind, seed)
   if not _is_trained(kind.model_dir(seed)):
@@ -43,7 +43,7 @@ def read(
 
 
 def plan(names: Sequence[str], num_models: int, folder: str) -> Iterator[str]:
-  """Says what is there, in a line for each kind, and what is to be run."""
+  """Yields a line for each kind with its models, and one with what will run."""
   to_train, to_evaluate = set(), set()  # Kinds may share runs.
   for name in names:
     kind = kinds_lib.KINDS[name]
@@ -98,9 +98,9 @@ def _run(*words: str) -> None:
   print(f'\n{shown}', flush=True)
   # SIGTERM ends the process, too; the default would leave it running.
   before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-  # Shells start what runs in the background with Ctrl-C ignored.
+  # Shells start background jobs with Ctrl-C ignored.
   ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-  # In a process group of its own, it is signalled once, by this process.
+  # In a process group of its own, the process is signalled only by this one.
   process = subprocess.Popen([sys.executable, *words], process_group=0)
   try:
     status = process.wait()

@@ -21,40 +21,40 @@ _ABOUT_HELD = """\
 R² on unseen rollouts, by the better of two linear probes: of the next sprite,
 which is to be predicted, of the current one, and of the one 5 steps before."""
 _ABOUT_LEARNED = """\
-Of how many latents, at all offsets, these models hold more than untrained
-cores."""
+The number of latents, at all offsets together, of which these models hold more
+than untrained cores."""
 _ABOUT_ADDED = """\
 How much R² rises if a linear probe of the controller, hidden and cell state, is
 also given the memory or the words read."""
 _ABOUT_NATS = """\
-Nats about x, above chance, of the single number that has most."""
+The most information about x that a single number has, in nats above chance."""
 _ABOUT_LOST = """\
 What a lesion costs, as a share of the gain over predicting the mean image. The
 *jolt* is the first three steps after a cut, *lasting* the later ones."""
 _ABOUT_TWINS = """\
-Twins of the task that need a memory. R² of the x that is needed: with
-`--show_every` that of the current sprite where its image is hidden, with
-`--recall` that of the sprite asked for; from the memory with its slots in order
-of writing and of reading, too; and what it adds to the controller. *Lost*: what
-lasts of a lesion."""
+Twins of the task that need a memory. R² of the x that the model needs: with
+`--show_every`, x of the current sprite in the steps in which its image is
+hidden; with `--recall`, x of the sprite to be predicted. *By writing* and *by
+reading*: from the memory with its slots sorted. *Beyond controller*: what the
+memory adds to the controller. *Lost*: the lasting cost of a lesion."""
 _ABOUT_EXPOSED = """\
 Model B, trained to show the latents of the current sprite and of the one 5
 steps before in its memory (`--expose=memory`). R² of x: what the memory holds,
-and what it adds to the controller. *Lost*: what lasts of a lesion."""
+and what it adds to the controller. *Lost*: the lasting cost of a lesion."""
 _ABOUT_SLOPES = """\
-How far the predicted sprite moves when what a probe reads of it, from the words
-read or the memory, is shifted by 1: 1 if it follows, 0 if it stays. Twins stand
-beside the post's task."""
+How far the predicted sprite moves when the words read or the memory are changed
+so that a probe's reading shifts by 1: 1 if the sprite follows, 0 if it stays.
+Twins of the task are included."""
 _NOT_YET = 'none yet'
 _NONE = '-'
 
-# Where the sprite of an offset or a lag stands.
+# Names of the sprites at offsets and lags.
 _SPRITES = {-1: 'next', 0: 'current', 5: '5 before'}
 _POSITIONS = ('x_position', 'y_position')
 _BY_WRITING = f'memory{probe.naming.BY_WRITING}'
 _BY_READING = f'memory{probe.naming.BY_READING}'
 _HELD_BY = ('memory', 'read_words', 'controller_hidden', 'controller_cell')
-# Lesions that decide Test 3, and the part of their course that does.
+# Lesions that decide Test 3, and the part of their course that is shown.
 _LESIONS = {
   ('read_words_other', 'lasting'): 'words of another rollout',
   ('read_words_mean', 'lasting'): 'mean words',
@@ -110,7 +110,11 @@ def text(found: Found) -> str:
   }
   of_slopes = _titled('', _rows(every, slopes, '{:z.2f}'.format))
   if of_slopes:
-    parts += ['### Test 4: what follows', _ABOUT_SLOPES, *of_slopes]
+    parts += [
+      '### Test 4: does the sprite follow?',
+      _ABOUT_SLOPES,
+      *of_slopes,
+    ]
   return '\n\n'.join([*parts, _versions(every)])
 
 
@@ -132,7 +136,7 @@ def _prediction(found: Found) -> str:
 
 
 def _of_twins(found: Found) -> str:
-  """What the models of twins hold of what they need, and what they lose."""
+  """How well models of twins hold the x that they need; costs of lesions."""
   rows = []
   for name, models in found.items():
     kind = kinds.KINDS[name]
@@ -156,7 +160,7 @@ def _of_twins(found: Found) -> str:
 
 
 def _lasting(models: Sequence[reading.EvaluatedNumbers]) -> dict[str, str]:
-  """Cells of what lasts of the lesions that a memory in need must break."""
+  """The lasting costs of the lesions that must harm a model with memory."""
   return {
     f'lost: {probe.naming.in_words(lesion)}': _cell(
       models, (reading.LOST, lesion, 'lasting'), '{:.1%}'.format
@@ -166,7 +170,7 @@ def _lasting(models: Sequence[reading.EvaluatedNumbers]) -> dict[str, str]:
 
 
 def _of_exposed(found: Found) -> str:
-  """What models hold that are trained to show it, at what price."""
+  """What exposed models hold, their loss, and costs of lesions."""
   rows = []
   for name, models in found.items():
     if not models:
@@ -240,7 +244,7 @@ def _titled(name: str, rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _learned(found: Found) -> str:
-  """A table of how much is more than in untrained cores."""
+  """A table of the numbers of latents held more than by untrained cores."""
   rows = []
   for name, models in found.items():
     if models:
@@ -253,7 +257,7 @@ def _learned(found: Found) -> str:
 def _against_untrained(
   model: reading.EvaluatedNumbers,
 ) -> learned.AgainstUntrained:
-  """From JSON."""
+  """Makes the object from the JSON of a model."""
   compared = {
     name: {
       offset: {
@@ -284,7 +288,7 @@ def _count(pooled: learned.AgainstUntrained, name: str) -> str:
     for label in by_label
   ]
   more = [pooled.is_learned(name, *each) for each in asked]
-  # With too few untrained cores there is no telling.
+  # None: there are too few untrained cores to tell.
   return f'{sum(more)}/{len(more)}' if more and None not in more else _NONE
 
 

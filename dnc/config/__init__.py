@@ -2,7 +2,7 @@
 
   values       converts values to the plain types of fields
   settings     fields with their help texts and allowed values; presets
-  checks       allowed values, and the error that names a wrong one
+  checks       allowed values, and the error for a wrong one
   training     `Config`, the base of all tasks' configs, and shared settings
   evaluation   `EvaluationConfig`
   cluster      the workers that TF_CONFIG names

@@ -1,4 +1,4 @@
-"""Allowed values of settings, and the error that names a wrong one."""
+"""Allowed values of settings, and the error for a wrong one."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ class Allowed(NamedTuple):
 
   Attributes:
     holds: whether a value is allowed.
-    text: what is allowed, to follow 'must be'.
+    text: the allowed values in words, put after 'must be' in the error.
     names: all allowed values, if they are a few names.
   """
 
@@ -66,7 +66,7 @@ def require(config: Any, name: str, holds: bool, allowed: str) -> None:
     config: the config.
     name: name of the field and of its flag.
     holds: whether the condition holds.
-    allowed: what is allowed, to follow 'must be'.
+    allowed: the allowed values in words, put after 'must be' in the error.
   """
   if not holds:
     value = shown(getattr(config, name))

@@ -1,7 +1,7 @@
 """Reads TF_CONFIG, which names the workers of a training on several machines.
 
-TensorFlow's guide to distributed training describes it. Without TensorFlow, so
-that a mistake is reported before that is loaded.
+TensorFlow's guide to distributed training describes it. This module does not
+import TensorFlow, so that mistakes are reported before TensorFlow is loaded.
 """
 
 import json
@@ -21,7 +21,8 @@ def check() -> dict[str, Any]:
   """Reads TF_CONFIG.
 
   Raises:
-    UsageError: unless it names the workers and says which one this process is.
+    UsageError: if it does not name the workers or say which one this process
+      is.
   """
   text = os.environ.get(_VARIABLE, '')
   try:
@@ -36,13 +37,13 @@ def check() -> dict[str, Any]:
     raise errors.UsageError(
       f'--strategy={training.MULTI_WORKER}: the environment variable '
       f'{_VARIABLE} is {text!r}: {reason} must name the workers and say which '
-      f'one this is, e.g. {json.dumps(example)}'
+      f'one this process is, e.g. {json.dumps(example)}'
     ) from e
   return found
 
 
 class _WrongError(ValueError):
-  """What is wrong, to be told."""
+  """Says what is wrong with TF_CONFIG."""
 
 
 def _require(holds: bool, reason: str) -> None:
@@ -55,7 +56,7 @@ def _check(
 ) -> None:
   """Checks that a cluster has workers, and this process is one or the chief."""
   for name, job in cluster.items():
-    # A text is no list: its letters would be addresses.
+    # A string would pass as a list of one-letter addresses.
     _require(isinstance(job, list), f'{name!r} must have a list of addresses')
   addresses = [address for job in cluster.values() for address in job]
   for address in addresses:

@@ -23,7 +23,7 @@ RUNNERS = (
   'PortableRunner',
 )
 ESTIMATORS = ('binned', 'nearest_neighbours')
-# What can be probed (PROTOCOL, "Logged at every evaluation step").
+# What a probe can read (PROTOCOL, "Logged at every evaluation step").
 REPRESENTATIONS = (
   'read_words',
   'memory',
@@ -51,8 +51,8 @@ class EvaluationConfig(settings.Settings):
   the post's.
   """
 
-  # The largest memory that is written by default: Model B's has 256 numbers,
-  # Model A's 16,384.
+  # By default, traces include a memory of at most this many numbers. Model B's
+  # memory has 256 numbers, Model A's 16,384.
   MAX_MEMORY = 1024
   PRESETS = {
     'post': {},
@@ -70,8 +70,8 @@ class EvaluationConfig(settings.Settings):
   )
   num_rollouts: int = settings.count(
     10_000,
-    'Number of rollouts to train the probe on. A tenth as many others score '
-    'it.',
+    'Number of rollouts to train the probe on. It is scored on other rollouts, '
+    'a tenth as many.',
     _PROBE,
     # Standard deviations over rollouts need more than one.
     least=2,
@@ -82,7 +82,7 @@ class EvaluationConfig(settings.Settings):
   )
   rollout_length: int = settings.setting(
     500,
-    'Steps of a rollout. Sequences for Test 2 have this many to twice as many.',
+    'Steps of a rollout. Sequences for Test 2 are once to twice as long.',
     _ROLLOUTS,
     tests=_ON_ROLLOUTS,
   )
@@ -92,9 +92,9 @@ class EvaluationConfig(settings.Settings):
     'tests write what they need.',
     _PROBE,
     allowed=checks.some_of(*EXPORTS),
-    unset='what Test 1 reads: all that can be probed, but a memory of more '
-    f'than {MAX_MEMORY} numbers only if --representations names it, and the '
-    'weights by which it sorts the slots of another',
+    unset='what Test 1 reads: everything that can be probed (a memory of more '
+    f'than {MAX_MEMORY} numbers only if --representations names it) and the '
+    'weights by which it sorts the slots of a smaller memory',
     tests=('probe',),
   )
   representations: tuple[str, ...] | None = settings.setting(
@@ -114,8 +114,8 @@ class EvaluationConfig(settings.Settings):
   )
   lags: tuple[int, ...] = settings.setting(
     (-1, 0, 5, 10),
-    'Compare the memory with the x position this many steps earlier; -1 is '
-    'that of the next sprite, which the model predicts.',
+    'Compare the memory with the x position of the sprite this many steps '
+    'earlier; -1 is the next sprite, which the model predicts.',
     _MI,
     tests=('mi',),
   )
@@ -128,7 +128,7 @@ class EvaluationConfig(settings.Settings):
       lambda value: checks.is_each_once(value) and min(value) >= 0,
       'whole numbers from 0, each once',
     ),
-    unset='all, and the other representations, too',
+    unset='all numbers of the memory, and the other representations',
     tests=('mi',),
   )
   offsets: tuple[int, ...] = settings.setting(
@@ -148,8 +148,8 @@ class EvaluationConfig(settings.Settings):
   )
   num_untrained: int = settings.count(
     5,
-    'Number of untrained cores, of other seeds, that the model is compared '
-    'with; at least 3 to tell what is learned. 0: none.',
+    'Number of untrained cores, with other seeds, to compare the model with; '
+    '3 or more are needed to tell what is learned. 0: none.',
     _PROBE,
     least=0,
     tests=('probe',),
@@ -205,7 +205,7 @@ class EvaluationConfig(settings.Settings):
   reset_interval: int | None = settings.setting(
     None,
     'Number of steps between resets of the memory, and between its '
-    "replacements by another sequence's or by an earlier one.",
+    "replacements by another sequence's memory or by an earlier one.",
     _LESION,
     unset='10; for repeat_copy 2',
     tests=('lesion',),
@@ -213,8 +213,8 @@ class EvaluationConfig(settings.Settings):
 
   num_intervened: int = settings.count(
     50,
-    'Number of rollouts in which what is held is changed. The probes that say '
-    'how are fitted to twice as many others.',
+    'Number of rollouts in which the memory or the words read are changed. The '
+    'probes that define the change are fitted to twice as many other rollouts.',
     _INTERVENTION,
     least=2,
     tests=('intervention',),
@@ -224,11 +224,11 @@ class EvaluationConfig(settings.Settings):
     super().__post_init__()
     known = set(self.tests) <= set(TESTS) and self.tests
     checks.require(self, 'tests', known, f'some of {", ".join(TESTS)}')
-    # All tests in any order are all tests, which make a report.
+    # In the order of `TESTS`, because a report needs exactly `TESTS`.
     tests = tuple(test for test in TESTS if test in self.tests)
+    # The dataclass is frozen.
     object.__setattr__(self, 'tests', tests)
     if self.num_isolated is None:
-      # Sets a field of a frozen dataclass.
       object.__setattr__(self, 'num_isolated', max(20, self.num_rollouts // 10))
     if self.dataset is not None:
       table.check_dataset(self.dataset)
@@ -284,13 +284,13 @@ class EvaluationConfig(settings.Settings):
     )
 
   def for_run(self, config: training.Config) -> Self:
-    """Fills in what is the run's own, for a training on rollouts.
+    """Fills in the settings that come from the run, for a training on rollouts.
 
     These are `varying` and `fixed`, unless set. If the run recalls the image of
-    some steps before, this number is added to `offsets` and `lags`.
+    `recall` steps before, `recall` is added to `offsets` and `lags`.
 
     Raises:
-      UsageError: if the rollouts are too short for it.
+      UsageError: if the rollouts are too short for the added number.
     """
     changes = {}
     if self.varying is None:

@@ -43,8 +43,8 @@ def define(
     description: what the command does; printed above the list.
     *classes: the dataclasses of its settings. Fields of the same name in the
       configs of several tasks share a flag.
-    only: by the name of a flag that is in no task's config, the tasks that take
-      it; if left out, all do.
+    only: maps the name of a flag that is in no task's config to the tasks that
+      take it. All tasks take the flags that it leaves out.
     flag_values: where to define them.
   """
   uses = _uses(classes)
@@ -62,7 +62,7 @@ def define(
 def read(
   settings_class: type, flag_values: flags.FlagValues = flags.FLAGS
 ) -> dict[str, Any]:
-  """Returns the given flags of a dataclass's settings, by name."""
+  """Returns the values of a dataclass's flags that were given, by name."""
   names = settings.of(settings_class)
   given = {name: flag_values[name].value for name in names}
   return {name: value for name, value in given.items() if value is not None}

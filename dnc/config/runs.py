@@ -95,15 +95,15 @@ def latest() -> str:
 def check_same(
   config: training.Config, found: training.Config, model_dir: str
 ) -> None:
-  """Checks that the run a folder holds is the one asked for.
+  """Checks that a folder's run is the requested one.
 
   Args:
-    config: the run that is asked for.
-    found: the run that the folder holds.
+    config: the requested run.
+    found: the run in the folder.
     model_dir: the folder.
 
   Raises:
-    UsageError: if the runs differ; names the flags that do.
+    UsageError: if the runs differ; the message names the flags that differ.
   """
   wanted, there = config.identity(), found.identity()
   differ = [
@@ -153,7 +153,7 @@ def _fields(config: training.Config) -> dict[str, Any]:
 
 
 def pooled_dir(model_dirs: Sequence[str]) -> str:
-  """The folder, beside the first, of what `load_seeds`' runs have in common."""
+  """The folder of the pooled report of several seeds, beside the first run."""
   configs = load_seeds(model_dirs)
   name = dataclasses.replace(configs[0], seed=0).name().replace('_seed0', '')
   seeds = '-'.join(str(config.seed) for config in configs)

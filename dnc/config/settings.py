@@ -97,7 +97,7 @@ def of(config_class: type) -> dict[str, Setting]:
   }
 
 
-# Hints are costly to read.
+# Type hints are slow to evaluate.
 _hints = functools.cache(typing.get_type_hints)
 
 
@@ -116,8 +116,9 @@ class Settings:
   def make(cls, preset: str | None = None, **overrides: Any) -> Self:
     """Makes the config of a preset.
 
-    Adds the checksum of its content to a published file in `dataset`: a run
-    stays the same if the file moves, and becomes another if the file changes.
+    If `dataset` names a published file, the checksum of its content is added to
+    the name. So a run stays the same if the file moves, and becomes another run
+    if the file changes.
 
     Args:
       preset: a key of `PRESETS`; None for the defaults.
@@ -173,7 +174,7 @@ class Settings:
 
 
 def _local(name: str, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-  """Applies the rule of paths to a path, or to each of several."""
+  """Applies `paths.local` to a path, or to each of several."""
   if isinstance(value, str):
     return paths.local(value, f'--{name}')
   return tuple(paths.local(path, f'--{name}') for path in value)

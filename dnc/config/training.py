@@ -35,7 +35,8 @@ TRAINING = 'Training'
 REPORTING = 'Reporting'
 
 
-# Settings that tasks share: each takes a default and returns a fresh field.
+# Settings that tasks share: functions that take a default and return a new
+# field.
 _of_model = functools.partial(settings.count, group=MODEL)
 memory_size = functools.partial(
   _of_model, help='Number of slots of the memory, N.'

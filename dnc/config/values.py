@@ -1,7 +1,8 @@
 """Converts the values of settings to the plain types of their fields.
 
-Sweeps give NumPy scalars, 16.0 for 16, and lists for tuples. The names of runs,
-`config.json` and the JSON of results need one form of each value.
+Hyperparameter sweeps pass NumPy scalars, 16.0 for 16, and lists for tuples. The
+names of runs, `config.json` and the JSON of results need one form of each
+value.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import numpy as np
 
 from dnc.dsprites import variation
 
-# Exact in all that reads them: int64 of NumPy and of TensorFlow.
+# Whole numbers must fit int64, for NumPy and TensorFlow.
 _END = 2**63
 
 
@@ -32,12 +33,12 @@ def convert(value: Any, hint: Any) -> Any:
 
   Args:
     value: the value.
-    hint: the field's type, a key of `_CONVERTERS`, or that or None. Values of
-      other types are returned as they are.
+    hint: the field's type: T or `T | None`, where T is a key of `_CONVERTERS`.
+      With any other hint, the value is returned as it is.
 
   Raises:
-    ValueError: if it is not a value of that type; its text is to follow 'must
-      be'.
+    ValueError: if it is not a value of that type. Its message is the allowed
+      values in words, to be put after 'must be'.
   """
   plain = without_none(hint)
   if plain not in _CONVERTERS or (value is None and plain is not hint):
@@ -47,7 +48,7 @@ def convert(value: Any, hint: Any) -> Any:
     return function(_unpacked(value))
   except TypeError as e:
     if plain in (int, float, bool, str):
-      # A text looks like the number in it.
+      # In a message, the text '5' looks like the number 5.
       text = f'{text}, not of type {type(value).__name__}'
     raise ValueError(text) from e
   except OverflowError as e:
@@ -58,7 +59,7 @@ def convert(value: Any, hint: Any) -> Any:
 
 
 def _unpacked(value: Any) -> Any:
-  """Takes values out of arrays: of NumPy or, if they are scalars, of others."""
+  """Converts NumPy arrays, and scalars of all array libraries, to Python's."""
   if isinstance(value, np.ndarray):
     return value.tolist()
   if getattr(value, 'ndim', None) == 0 and hasattr(value, 'item'):
@@ -80,7 +81,7 @@ def _whole(value: Any) -> int:
 def _real(value: Any) -> float:
   if isinstance(value, bool) or not isinstance(value, numbers.Real):
     raise TypeError
-  return float(value) + 0.0  # Not -0.0, which has a name of its own.
+  return float(value) + 0.0  # Never -0.0: its run would have another name.
 
 
 def _truth(value: Any) -> bool:
@@ -93,11 +94,11 @@ def _text(value: Any) -> str:
   value = os.fspath(value)
   if not isinstance(value, str):
     raise TypeError
-  return str.__str__(value)  # A plain one, also of members of an enumeration.
+  return str.__str__(value)  # Also makes enum members plain text.
 
 
 def _items(value: Any) -> list[Any]:
-  # Not of a set, which has no order, nor of a text.
+  # A set has no order, and the items of a text are letters.
   if not isinstance(value, list | tuple | range):
     raise TypeError
   return [_unpacked(item) for item in value]
@@ -109,7 +110,7 @@ def _pairs(value: Any) -> variation.Fixed:
   return tuple((_text(name), _whole(number)) for name, number in pairs)
 
 
-# By type: what converts a value, and what it may be.
+# By type: the function that converts a value, and the allowed values in words.
 _CONVERTERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
   int: (_whole, 'a whole number'),
   float: (_real, 'a number'),

@@ -107,7 +107,7 @@ def identify(dataset: str) -> str:
 
 
 def content(dataset: str) -> str:
-  """Identifies what a dataset holds: a file by checksum, without the path."""
+  """Identifies a dataset's content: a file by its checksum, not its path."""
   checksum = _split(dataset)[1]
   return f'sha256:{checksum}' if checksum else dataset
 

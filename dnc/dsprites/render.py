@@ -22,7 +22,7 @@ import numpy as np
 from dnc.dsprites import latents
 from dnc.dsprites import spec as spec_lib
 
-# Of the published set.
+# Sizes of the published images.
 IMAGE_SIZE = spec_lib.IMAGE_SIZE
 ROW_BYTES = IMAGE_SIZE // 8
 # Increase it when any pixel changes: tables on disk are checked against it.

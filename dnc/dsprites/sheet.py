@@ -19,9 +19,9 @@ _DOTS_PER_INCH = 280
 def _sweeps(spec: spec_lib.SpriteSpec) -> list[np.ndarray]:
   """Lists the classes of the sprites of each row: int64 [columns, 5].
 
-  The latents that a row does not sweep are those of the last shape, upright,
-  large and in the middle. In dSprites that is a heart, which looks different
-  from every side.
+  The other latents of a row are fixed: the last shape, upright, large and in
+  the middle. In dSprites that is the heart, which looks different at every
+  orientation.
   """
   shapes, scales, _, x, y = spec.sizes
   middle = [shapes - 1, scales - 1, 0, x // 2, y // 2]

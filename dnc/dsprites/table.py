@@ -39,7 +39,8 @@ _NUM_BYTES = math.prod(_SHAPE)
 _HEADER_BYTES = 4096
 _FOLDER = 'dsprites_packed'
 _FORMAT = 1
-# By the fingerprint of a table: programs that train many models load it often.
+# By the table's fingerprint. Programs that train many models load the same
+# table often.
 _mean_images: dict[str, np.ndarray] = {}
 
 
@@ -87,8 +88,8 @@ class SpriteTable:
 def default_data_dir() -> str:
   """Returns TFDS's default: $TFDS_DATA_DIR or ~/tensorflow_datasets.
 
-  Without a home folder that can be written, it is a temporary folder of this
-  user's, and there is a warning.
+  Without a writable home folder, returns a temporary folder of this user's and
+  logs a warning.
   """
   name, given = 'tensorflow_datasets', os.environ.get('TFDS_DATA_DIR')
   if given:

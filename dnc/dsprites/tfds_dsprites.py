@@ -53,7 +53,7 @@ def read_bits(data_dir: str) -> np.ndarray:
       if not builder.is_prepared():
         _check_obtainable(builder, manual_dir)
         builder.download_and_prepare()
-  except Exception as error:  # TFDS passes on what its libraries raise.
+  except Exception as error:  # TFDS passes on all errors of its libraries.
     if isinstance(error, OSError) and error.errno in _FOLDER_ERRORS:
       raise
     raise errors.UsageError(

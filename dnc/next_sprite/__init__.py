@@ -1,10 +1,10 @@
-"""The post's task, predict the next sprite of a rollout, and its twins.
+"""The post's task (predict the next sprite of a rollout) and its twins.
 
 Its modules, in the order of the data flow:
 
   rollouts    sequences of sprites, a pure function of (seed, stream, index)
   model       the predictor: a core and its loss
-  exposing    a loss that makes a model show latents while it trains
+  exposing    a loss that makes latents linearly readable in a model
   trainer     one update: loss, clipped gradient, learning rate, weights
   training    a whole training
   scoring     how well a predictor predicts

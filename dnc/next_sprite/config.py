@@ -16,13 +16,13 @@ SIGMOID_CROSS_ENTROPY = 'sigmoid_cross_entropy'
 MEAN_SQUARED_ERROR = 'mean_squared_error'
 LOSSES = (SIGMOID_CROSS_ENTROPY, MEAN_SQUARED_ERROR)
 
-# Presets for minutes.
+# Presets that train in minutes.
 _QUICK = dict(num_epochs=1, rollouts_per_epoch=1_600, tbptt_length=15)
 _SMALL = dict(
   num_epochs=1, rollouts_per_epoch=1_600, tbptt_length=20, hidden_size=32
 )
 
-# What can be exposed by --expose, in a memory and in the controller.
+# The representations that --expose takes; the first two need a memory.
 _EXPOSED_OF_MEMORY = ('memory', 'read_words')
 _EXPOSED = (*_EXPOSED_OF_MEMORY, 'controller_hidden')
 _EXPOSE_WEIGHT = 10.0
@@ -146,15 +146,16 @@ class TrainingConfig(training.Config):
 
   show_every: int = settings.count(
     1,
-    'Show the image at every so many steps only, and zeros between. So the '
-    'place must be kept and the actions added up. 1: always, as in the post.',
+    'Show the image only once in this many steps, and zeros at the others, so '
+    'that the model must remember the sprite and add up the actions. 1: show '
+    'the image at every step, as in the post.',
     training.DATA,
     is_later=True,
   )
   recall: int | None = settings.count(
     None,
-    'Predict the image that was shown this many steps before, 0: the one just '
-    'shown. Earlier steps do not count.',
+    'Predict the image that was shown this many steps before; 0: the one just '
+    'shown. The first steps, which have no such image, do not count.',
     training.DATA,
     least=0,
     unset='predict the next sprite',
@@ -163,8 +164,8 @@ class TrainingConfig(training.Config):
 
   expose: str | None = settings.setting(
     None,
-    'Train the model to show the latents here: the loss of a linear layer that '
-    'reads them off it is added.',
+    'Train the model so that a linear layer can read the latents from this '
+    "part of it: the layer's loss is added to the training loss.",
     training.TRAINING,
     allowed=checks.one_of(*_EXPOSED),
     unset='nothing',
@@ -180,8 +181,8 @@ class TrainingConfig(training.Config):
   )
   expose_offsets: tuple[int, ...] | None = settings.setting(
     None,
-    'With --expose, show the latents of the sprite this many steps earlier; -1 '
-    'is the next sprite.',
+    'With --expose, the linear layer reads the latents of the sprite this many '
+    'steps earlier; -1 is the next sprite.',
     training.TRAINING,
     allowed=checks.EACH_ONCE,
     unset=f'{checks.shown(_EXPOSE_OFFSETS)} with --expose',
@@ -208,9 +209,9 @@ class TrainingConfig(training.Config):
     object.__setattr__(self, 'fixed', fixed)
 
   def _reach(self) -> tuple[int, str]:
-    """How many steps a gradient goes back at least, and the flag that says so.
+    """Returns the least number of steps that gradients go back, and its flag.
 
-    No answer may lie further back.
+    No target may depend on an image that was shown further back.
     """
     bounds = {'min_length': self.min_length}
     if self.tbptt_length:
@@ -231,7 +232,7 @@ class TrainingConfig(training.Config):
       )
 
   def _resolve_exposing(self) -> None:
-    """Checks what is exposed, and fills in what is not given."""
+    """Checks the settings of --expose, and fills in the missing ones."""
     if self.expose is None:
       for name in ('expose_weight', 'expose_offsets'):
         is_unset = getattr(self, name) is None
@@ -243,7 +244,7 @@ class TrainingConfig(training.Config):
       self.core == training.DNC or self.expose not in _EXPOSED_OF_MEMORY,
       f'controller_hidden with --core={training.LSTM}, which has no memory',
     )
-    # Neither the output layer nor the added one changes what a core holds.
+    # In a frozen core, this loss could change nothing.
     checks.require(
       self, 'expose', not self.freeze_core, 'left out with --freeze_core'
     )

@@ -1,9 +1,10 @@
-"""The exposing loss: how badly a linear layer reads latents while a run trains.
+"""The exposing loss: the loss of a linear layer that reads latents in training.
 
-PROTOCOL, "Exposing". The layer reads the latents of the sprites at some
-offsets off what the model holds after each step. Its loss, times a weight, is
-added to the loss of the prediction, so that the model learns to show them. It
-is trained with the model, saved with the run, and no part of the model.
+PROTOCOL, "Exposing". After each step, the layer reads the latents of the
+sprites at some offsets from one representation. Its loss, times a weight, is
+added to the loss of the prediction. So the model learns to make the latents
+linearly readable. The layer is trained with the model and saved with the run,
+but is not part of the model.
 """
 
 from collections.abc import Sequence
@@ -23,11 +24,11 @@ _NUM_OUTPUTS = _NUM_SHAPES + latents.NUM_LATENTS - 1
 
 
 class ExposedLabels(NamedTuple):
-  """The sprites that the layer is to read, for each step of a segment.
+  """The targets of the layer, for each step of a segment.
 
   Attributes:
     classes: int32 `[time, batch, offsets, 5]`, classes of the sprite that was
-      the current one so many steps before; anything where there is none.
+      the current one `offset` steps before; arbitrary where there is none.
     weights: float32 `[time, batch, offsets]`, equal for all steps of the batch
       that have such a sprite, with the sum 1 for each offset; else 0.
   """
@@ -46,8 +47,8 @@ def find_labels(
 
   Args:
     batch: whole rollouts.
-    offsets: steps back to the sprite; -1 is the next one, which the labels of
-      a rollout's last step lack, as in traces.
+    offsets: steps back to the sprite; -1 is the next one. As in traces, the
+      last step of a rollout has no label for it.
     start: the first step.
     stop: the step after the last.
   """
@@ -83,7 +84,7 @@ class LatentReader(snt.Module):
     """Constructs the layer, which at first predicts the means.
 
     Args:
-      width: numbers that the model holds after a step.
+      width: size of the representation that the layer reads.
       num_offsets: number of sprites to read for each step.
     """
     super().__init__(name='latent_reader')
@@ -102,8 +103,8 @@ class LatentReader(snt.Module):
 
     Returns:
       Float tensor `[time, batch, offsets]`: softmax cross-entropy of the shape
-      in nats, plus squared errors of the other latents in their variances over
-      all sprites.
+      in nats, plus the squared errors of the other latents, each divided by the
+      latent's variance over all sprites.
     """
     outputs = tf.tensordot(held, self.w, 1) + self.b
     shape = [*tf.unstack(tf.shape(held)[:2]), self._num_offsets, _NUM_OUTPUTS]
@@ -123,7 +124,7 @@ class LatentReader(snt.Module):
     return shape_loss + tf.reduce_sum(squares, axis=-1)
 
   def loss(self, held: tf.Tensor, labels: ExposedLabels) -> tf.Tensor:
-    """The loss: summed over offsets, of each the mean over steps; a scalar."""
+    """The loss, a scalar: the mean over steps, summed over offsets."""
     return tf.reduce_sum(labels.weights * self.losses(held, labels.classes))
 
   def add(self, loss: tf.Tensor) -> None:

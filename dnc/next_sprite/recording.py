@@ -46,10 +46,10 @@ def exported(
   """Chooses what to write for each step of Test 1's rollouts.
 
   Args:
-    config: its `export` names the choice. If None, it is what Test 1 reads:
-      representations, but a memory wider than `MAX_MEMORY` only if
-      `representations` names it; and the weights by which it sorts the slots of
-      another memory.
+    config: its `export` names the choice. If that is None, the choice is what
+      Test 1 reads: the representations (a memory wider than `MAX_MEMORY` only
+      if `representations` names it) and the weights by which Test 1 sorts the
+      slots of a smaller memory.
     available: what the model has, from `widths`.
 
   Returns:
@@ -235,7 +235,8 @@ class ModelTraces:
 
     Args:
       log: takes lines of progress.
-      spread: who writes the shards; None: this process.
+      spread: spreads the writing of shards over workers; None: this process
+        writes them.
 
     Returns:
       The traces, open for reading.
@@ -264,9 +265,9 @@ class ModelTraces:
     return traces.open_traces(self.path, self._all_metadata)
 
   def write(self, shards: Sequence[shards_lib.Shard]) -> Iterator[None]:
-    """Writes shards of an export that has begun, unless they are there.
+    """Writes those of the given shards that are missing; the export has begun.
 
-    Yields nothing: what is found are the files.
+    Yields nothing, because the results are files.
 
     Raises:
       UsageError: if the folder holds other traces.
@@ -388,7 +389,7 @@ def _encoded(
   shard: shards_lib.Shard,
   recorded: list[_Recorded],
 ) -> Iterator[bytearray]:
-  """Yields the records of a shard's rollouts; each may overwrite the last."""
+  """Yields a shard's records, one per rollout; each may overwrite the last."""
   record, digits = None, export.fingerprint(shard)
   for batch, segments in recorded:
     for i, length in enumerate(batch.length):

@@ -10,8 +10,8 @@ The current sprite of a step is the one whose image is the input.
 
 PROTOCOL, "Twins": two twins of this task need a memory. With `show_every` k,
 the input has the image at every k-th step only, and zeros between. With
-`recall` k, the target is the image that was the input k steps before; earlier
-steps do not count.
+`recall` k, the target is the image that was the input k steps before; the first
+k steps do not count.
 
 A rollout is a pure function of (seed, stream, index): its numbers are the raw
 output of the counter-based generator Philox-4x64 under the key (seed, index),
@@ -46,7 +46,7 @@ MOVING = ('x_position',)
 NUM_PIXELS = render.IMAGE_SIZE**2
 INPUT_SIZE = NUM_PIXELS + latents.NUM_LATENTS
 
-# Rollouts are sorted by length within this many batches' worth of them.
+# Rollouts are sorted by length within windows of this many batches.
 _WINDOW = 32
 # The purpose of the numbers, in the second-highest word of the counter.
 _ROLLOUT, _BATCH_ORDER = 0, 1
@@ -61,8 +61,8 @@ class RolloutSpec:
     stream: one of `STREAMS`; rollouts of different streams are independent.
     min_length: least number of steps.
     max_length: greatest number of steps; lengths are uniform in between.
-    varying: names of the latents redrawn for every sprite; None, for all that
-      are not fixed, is replaced by their names. Latents that are neither
+    varying: names of the latents redrawn for every sprite; None means all that
+      are not fixed, and is replaced by their names. Latents that are neither
       varying nor fixed are drawn once per rollout.
     fixed: names and classes of the latents that are never drawn; a mapping or
       pairs, stored as pairs.
@@ -166,7 +166,7 @@ def moving_spec(
 
 
 def _shown_and_asked(training: config_lib.TrainingConfig) -> dict[str, Any]:
-  """What the run's own task shows and asks for, as fields of `RolloutSpec`."""
+  """The fields of `RolloutSpec` that say which twin of the task this is."""
   return dict(show_every=training.show_every, recall=training.recall)
 
 
@@ -185,7 +185,7 @@ class RolloutRange:
   num_rollouts: int
 
   def described(self) -> dict[str, Any]:
-    """As a dict for metadata, without what the post's task does not have."""
+    """Returns a dict for metadata; twins' fields are left out unless used."""
     found = dataclasses.asdict(self)
     if self.spec.show_every == 1:
       del found['spec']['show_every']
@@ -208,9 +208,9 @@ class RolloutBatch(NamedTuple):
     target: uint8 [time, batch, 64, 8], packed image to predict.
     classes: int32 [time, batch, 5], classes of the current sprite.
     values: float32 [time, batch, 5], latent values of the current sprite.
-    since_shown: int32 [time, batch], how many steps before this one an image
-      was last shown from which the target follows; -1 where the step does not
-      count: it has no target, or is padding.
+    since_shown: int32 [time, batch], number of steps since the image that
+      determines the target was shown; -1 where the step does not count, because
+      it has no target or is padding.
     length: int32 [batch], number of steps.
     index: int64 [batch], which rollout of the stream.
   """
@@ -279,7 +279,7 @@ def sample_classes(spec: RolloutSpec, index: int) -> np.ndarray:
 def asked_sprites(
   num_steps: int, show_every: int = 1, recall: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Which sprite each step of a rollout asks for.
+  """Finds the sprite whose image is the target of each step.
 
   Args:
     num_steps: steps of the rollout.
@@ -288,7 +288,7 @@ def asked_sprites(
 
   Returns:
     int64 [num_steps] each: the number of the sprite in the rollout, and
-    `RolloutBatch.since_shown`. Both are -1 where nothing is asked.
+    `RolloutBatch.since_shown`. Both are -1 where a step has no target.
   """
   steps = np.arange(num_steps)
   if recall is None:
@@ -359,7 +359,7 @@ def make_batch(
   Args:
     table: the images.
     spec: the kind of rollouts.
-    indices: int [batch], their indices; -1 stands for a rollout of length 0.
+    indices: int [batch], their indices; -1 means a rollout of length 0.
 
   Returns:
     A batch of NumPy arrays.
@@ -501,7 +501,7 @@ def model_targets(batch: RolloutBatch) -> tf.Tensor:
 
 
 def counted(batch: RolloutBatch) -> tf.Tensor:
-  """Tells the steps that count from padding and from steps without a target.
+  """Marks the steps that count: those with a target, without padding.
 
   Returns:
     float32 [time, batch]: 1 where the step counts, else 0.

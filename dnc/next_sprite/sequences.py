@@ -35,10 +35,11 @@ class SpriteSequences:
   """Next-sprite prediction, scored by `scoring.step_scores`.
 
   Loss and IoU of a rollout are means over its steps that count. If some images
-  are hidden, the loss of steps with a shown and with a hidden image is also
-  scored apart. By default, lesions freeze the memory halfway through the
-  longest rollout, or reset or replace it every ten steps, or more: no factor
-  is shared with `show_every`, so that cuts meet shown and hidden images alike.
+  are hidden, the loss is also scored separately for steps with a shown and with
+  a hidden image. By default, lesions freeze the memory halfway through the
+  longest rollout, or reset or replace it every ten or more steps. This interval
+  has no common factor with `show_every`, so that cuts fall on shown and hidden
+  images alike.
   """
 
   def __init__(

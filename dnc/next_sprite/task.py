@@ -44,7 +44,7 @@ class NextSprite(tasks.Task):
   about_lesions = _ABOUT_LESIONS
 
   def describe(self, training):
-    """Says what a twin of the task shows and asks for, and what is exposed."""
+    """Describes the task, the twin of it that was trained, and --expose."""
     twin, told = '', _NEVER_TOLD
     if training.get('recall') is not None:
       twin = _RECALL.format(**training)

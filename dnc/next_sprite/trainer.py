@@ -35,7 +35,7 @@ class _ReplicaSegment(NamedTuple):
     steps: these steps of its rollouts.
     counted: `rollouts.counted` of them.
     num_steps: how many steps count in the whole batch.
-    labels: what `SpriteTrainer.reader` is to read; None without it.
+    labels: the targets of `SpriteTrainer.reader`; None without a reader.
     state: the core's state before the first step.
     stop_at: the step after the last.
   """
@@ -53,7 +53,7 @@ class SpriteTrainer(trainer.Trainer):
 
   Attributes:
     predictor: the `SpritePredictor`.
-    reader: the linear layer of --expose; None without.
+    reader: the linear layer of --expose; None without --expose.
     optimizer: of `learned_variables`.
     learning_rate: float32 variable; the optimizer's, falls with every batch.
     num_batches: int64 variable, batches of rollouts finished so far.
@@ -129,12 +129,13 @@ class SpriteTrainer(trainer.Trainer):
       stop: whether this process wants to stop.
 
     Returns:
-      Scalars: `loss`, mean per image over the segment's steps that count;
-      `expose_loss` of `reader`, not weighted, if there is one; `grad_norm`, of
-      both and before clipping; `num_steps`, these steps; `finite`, whether
-      both are finite: if not, nothing was changed; `finished`, whether this was
-      the batch's last segment; and, with several replicas, `stop`, whether any
-      process wants to stop.
+      Scalars: `loss`, mean per image over the segment's steps that count; with
+      a `reader`, `expose_loss`, its loss before weighting; `grad_norm`, of the
+      gradient of the total loss, before clipping; `num_steps`, the number of
+      steps that count; `finite`, whether `loss` and `grad_norm` are finite (if
+      not, nothing was changed); `finished`, whether this was the batch's last
+      segment; and, with several replicas, `stop`, whether any process wants to
+      stop.
 
     Raises:
       LostWorkerError: if another worker is lost; nothing was changed.
@@ -172,7 +173,7 @@ class SpriteTrainer(trainer.Trainer):
   def _find(
     self, batch: rollouts.RolloutBatch, stop: tf.Tensor
   ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor], list[tf.Tensor], tf.Tensor]:
-    """Runs in each replica on its part; all replicas return the same.
+    """Runs in each replica on its part of a batch; all return the same.
 
     Returns:
       What `update` returns; the clipped gradients; and for the next segment the

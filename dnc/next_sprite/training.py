@@ -63,7 +63,7 @@ _NEAREST = ' The prediction counts as the sprite whose image is nearest to it.'
 
 
 class SpriteSession(session_lib.Session):
-  """A training of the predictor under way."""
+  """A running training of the predictor."""
 
   SCORES = {
     'loss': (

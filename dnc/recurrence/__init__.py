@@ -6,7 +6,7 @@
   compiled_chunk    one such chunk
   compiled_access   `MemoryAccess` in the forms that XLA makes fast
 
-What goes before the loop:
+Before the loop:
 
   sparse            the product of inputs that are mostly zeros
   sparse_kernel     the same, compiled by Numba

@@ -3,7 +3,7 @@
 Time is cut into chunks of `CHUNK_STEPS`. Two compiled functions serve sequences
 of any length: a chunk forward and a chunk backward. The forward pass keeps the
 state before each chunk. The backward pass recomputes all states of a chunk from
-there, and goes through them in reverse. With `keep_states`, the forward pass
+it, and goes through them in reverse. With `keep_states`, the forward pass
 keeps all states of the last chunk, where the backward pass starts; a segment of
 a training is one chunk. The gradients of the weights are products over all
 steps, computed after the loop.
@@ -33,7 +33,7 @@ def num_cores() -> int:
 
 
 def _num_parts(batch_size: int | None) -> int:
-  """Returns the largest number of equal parts of a batch, one per CPU core."""
+  """Returns the largest number of equal parts, at most one per CPU core."""
   if not batch_size:  # Unknown, or empty.
     return 1
   most = min(batch_size, num_cores())

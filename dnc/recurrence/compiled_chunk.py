@@ -1,6 +1,6 @@
 """A chunk of the steps of a DNC, forward and in reverse, compiled by XLA.
 
-`compiled.py` makes sequences of any length of chunks. Symbols are those of
+`compiled.py` joins chunks to sequences of any length. Symbols are those of
 `plain.py`; `d_x` is the gradient of x.
 """
 
@@ -141,7 +141,7 @@ class Chunk:
     d_state,
     d_kept,
   ):
-    """The gradient of `_forward`, as from `_reverse`."""
+    """The gradient of `_forward`; returns what `_reverse` does."""
     states = self._states(
       projected, num_steps, steps_left, self._fold(state), weights
     )
@@ -156,9 +156,9 @@ class Chunk:
 
     Args:
       states: what `_states` returns.
-      num_steps: as of the class.
-      steps_left: as of the class.
-      transposed: the weights; XLA is slow to multiply by a transpose.
+      num_steps: see the class.
+      steps_left: see the class.
+      transposed: the transposed weights; XLA is slow to transpose a factor.
       d_state: the gradient of the state after the chunk.
       d_kept: the gradient of what was kept.
 

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from dnc import dnc
 from dnc.recurrence import compiled
+from dnc.recurrence import jit
 from dnc.recurrence import plain
-from dnc.recurrence import sparse
 
 # For longer sequences, the states within a chunk are computed again.
 CHUNK_STEPS = 25
@@ -24,7 +24,7 @@ CHUNK_STEPS = 25
 def can_scan(core: dnc.DNC) -> bool:
   """Whether Numba is installed, and `scan` takes this core."""
   return (
-    sparse.is_installed()
+    jit.is_installed()
     and core.access.sizes['num_writes'] == 1
     and core.dtype in (tf.float32, tf.float64)
   )
@@ -36,11 +36,6 @@ def _empty(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
   room = np.empty(size + alignment, np.uint8)
   start = -room.ctypes.data % alignment
   return room[start : start + size].view(dtype).reshape(shape)
-
-
-def _usable(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-  # Writable, because Numba would compile again for arrays that are not.
-  return [np.require(x, requirements='CAW') for x in arrays]
 
 
 def _run(clip, projected, weights, state):
@@ -70,7 +65,7 @@ def _run(clip, projected, weights, state):
     allocation=empty(size),
     order=empty(size, dtype=np.int32),
   )
-  sparse.in_parts(
+  jit.in_parts(
     numba_step.forward,
     batch_size,
     projected,
@@ -94,7 +89,7 @@ def _forward(clip, projected, *arrays):
     h_t and r_t of all steps, `[time, batch, ...]`; the states before each
     chunk, `[chunks, batch, ...]`; and `States` and `Inner` of the last chunk.
   """
-  projected, *arrays = _usable([projected, *arrays])
+  projected, *arrays = map(jit.usable, [projected, *arrays])
   weights, state = arrays[:3], arrays[3:]
   hidden, words, before = [], [], []
   for start in _starts(projected):
@@ -124,8 +119,11 @@ def _reverse(clip, projected, *arrays):
   """
   from dnc.recurrence import numba_step
 
-  arrays = iter(_usable(arrays))
-  take = lambda number: [*itertools.islice(arrays, number)]
+  arrays = map(jit.usable, arrays)
+
+  def take(number):
+    return [*itertools.islice(arrays, number)]
+
   size = len(numba_step.States._fields)
   weights, transposed, before = take(3), take(2), take(size)
   states = numba_step.States(*take(size))
@@ -143,7 +141,7 @@ def _reverse(clip, projected, *arrays):
       states, inner = _run(
         clip, projected[steps], weights, [x[chunk] for x in before]
       )
-    sparse.in_parts(
+    jit.in_parts(
       numba_step.reverse,
       projected.shape[1],
       *transposed,

@@ -1,336 +1,23 @@
-"""A step of a DNC, forward and in reverse, compiled by Numba for a CPU.
+"""The steps of a DNC, forward and in reverse, compiled by Numba for a CPU.
 
 The formulas are those of `access.py`, `addressing.py` and `plain.py`, with one
 write head; `d_x` is the gradient of x. Arrays have one dtype, float32 or
-float64. What a step computes is kept at `[t]` or, of a state, at `[t + 1]`.
+float64. `forward` and `reverse` treat the sequences `low` to `high` of a batch,
+so that each processor core can have its own.
 
-The functions treat some sequences of a batch, `low` to `high`, so that each
-processor core can have its own.
+All functions are in this file, because Numba compiles a function again only if
+its own file has changed, not if another file with what it calls has.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from dnc.recurrence.sparse_kernel import jit as _jit
+from dnc.recurrence import jit
 
 _EPSILON = 1e-6
+# Columns computed at once, so that sums stay in the fastest cache.
 _BLOCK = 512
-
-
-@_jit
-def _add_product(x, matrix, out):
-  """out += x matrix, for few rows."""
-  rows, size = x.shape
-  for c in range(0, matrix.shape[1], _BLOCK):
-    for k in range(0, size - size % 4, 4):
-      m0, m1 = matrix[k, c : c + _BLOCK], matrix[k + 1, c : c + _BLOCK]
-      m2, m3 = matrix[k + 2, c : c + _BLOCK], matrix[k + 3, c : c + _BLOCK]
-      for i in range(0, rows - 1, 2):
-        sums, more = out[i, c : c + _BLOCK], out[i + 1, c : c + _BLOCK]
-        x0, x1, x2, x3 = x[i, k], x[i, k + 1], x[i, k + 2], x[i, k + 3]
-        y0, y1 = x[i + 1, k], x[i + 1, k + 1]
-        y2, y3 = x[i + 1, k + 2], x[i + 1, k + 3]
-        for j in range(sums.size):
-          sums[j] += x0 * m0[j] + x1 * m1[j] + x2 * m2[j] + x3 * m3[j]
-          more[j] += y0 * m0[j] + y1 * m1[j] + y2 * m2[j] + y3 * m3[j]
-      if rows % 2:
-        sums, i = out[rows - 1, c : c + _BLOCK], rows - 1
-        for j in range(sums.size):
-          sums[j] += (
-            x[i, k] * m0[j] + x[i, k + 1] * m1[j]
-            + x[i, k + 2] * m2[j] + x[i, k + 3] * m3[j]
-          )
-    for k in range(size - size % 4, size):
-      row = matrix[k, c : c + _BLOCK]
-      for i in range(rows):
-        sums = out[i, c : c + _BLOCK]
-        for j in range(sums.size):
-          sums[j] += x[i, k] * row[j]
-
-
-@_jit
-def _sigmoid(x, one):
-  return one / (one + np.exp(-x))
-
-
-@_jit
-def _control(gates, cell, clip, new_cell, hidden):
-  """A step of the LSTM."""
-  one, size = cell.dtype.type(1), cell.size
-  for j in range(size):
-    i, f = _sigmoid(gates[j], one), _sigmoid(gates[size + j], one)
-    g, o = np.tanh(gates[2 * size + j]), _sigmoid(gates[3 * size + j], one)
-    s = f * cell[j] + i * g
-    hidden[j] = min(max(o * np.tanh(s), -clip), clip)
-    new_cell[j] = min(max(s, -clip), clip)
-
-
-@_jit
-def _control_reverse(gates, cell, clip, d_hidden, d_cell, d_gates):
-  """The reverse of `_control`; `d_cell` becomes that of the state before."""
-  one, size = cell.dtype.type(1), cell.size
-  zero = one - one
-  for j in range(size):
-    i, f = _sigmoid(gates[j], one), _sigmoid(gates[size + j], one)
-    g, o = np.tanh(gates[2 * size + j]), _sigmoid(gates[3 * size + j], one)
-    s = f * cell[j] + i * g
-    tanh = np.tanh(s)
-    d_h = d_hidden[j] if abs(o * tanh) <= clip else zero
-    d_s = d_cell[j] if abs(s) <= clip else zero
-    d_s += d_h * o * (one - tanh * tanh)
-    d_gates[j] = d_s * g * i * (one - i)
-    d_gates[size + j] = d_s * cell[j] * f * (one - f)
-    d_gates[2 * size + j] = d_s * i * (one - g * g)
-    d_gates[3 * size + j] = d_h * tanh * o * (one - o)
-    d_cell[j] = d_s * f
-
-
-@_jit
-def _bound(raw, num_reads, word_size, x):
-  """`MemoryAccess.split_interface`: bounds gates, modes and strengths."""
-  one = raw.dtype.type(1)
-  zero = one - one
-  x[:] = raw
-  gates = word_size * 2 + num_reads + 2
-  modes = gates + 3 * num_reads
-  for j in range(word_size, gates):
-    x[j] = _sigmoid(raw[j], one)
-  for j in range(gates, modes, 3):
-    most = max(raw[j], raw[j + 1], raw[j + 2])
-    total = zero
-    for k in range(j, j + 3):
-      x[k] = np.exp(raw[k] - most)
-      total += x[k]
-    for k in range(j, j + 3):
-      x[k] /= total
-  write = modes + word_size
-  x[write] = _softplus(raw[write], one)
-  for j in range(raw.size - num_reads, raw.size):
-    x[j] = _softplus(raw[j], one)
-
-
-@_jit
-def _softplus(x, one):
-  return max(x, one - one) + np.log1p(np.exp(-abs(x)))
-
-
-@_jit
-def _bound_reverse(x, num_reads, word_size, d):
-  """The reverse of `_bound`; `d`, the gradient of `x`, becomes that of raw."""
-  one = x.dtype.type(1)
-  gates = word_size * 2 + num_reads + 2
-  modes = gates + 3 * num_reads
-  for j in range(word_size, gates):
-    d[j] *= x[j] * (one - x[j])
-  for j in range(gates, modes, 3):
-    mean = x[j] * d[j] + x[j + 1] * d[j + 1] + x[j + 2] * d[j + 2]
-    for k in range(j, j + 3):
-      d[k] = x[k] * (d[k] - mean)
-  d[modes + word_size] *= one - np.exp(-x[modes + word_size])
-  for j in range(x.size - num_reads, x.size):
-    d[j] *= one - np.exp(-x[j])
-
-
-@_jit
-def _dot(x, y):
-  total = x[0] * y[0]
-  for j in range(1, x.size):
-    total += x[j] * y[j]
-  return total
-
-
-@_jit
-def _norm(x, epsilon):
-  return np.sqrt(_dot(x, x) + epsilon)
-
-
-@_jit
-def _look_up(memory, norms, key, strength, similarity, weights):
-  """`CosineWeights` of one head, and the similarities."""
-  epsilon = memory.dtype.type(_EPSILON)
-  norm = _norm(key, epsilon)
-  for j in range(norms.size):
-    similarity[j] = _dot(memory[j], key) / (norm * norms[j] + epsilon)
-  most, total = similarity.max() * strength, epsilon - epsilon
-  for j in range(norms.size):
-    weights[j] = np.exp(similarity[j] * strength - most)
-    total += weights[j]
-  for j in range(norms.size):
-    weights[j] /= total
-
-
-@_jit
-def _look_up_reverse(
-  memory, norms, key, strength, similarity, weights, d_weights, d_memory, d_key
-):
-  """The reverse of `_look_up`; adds to `d_memory`; returns that of strength."""
-  epsilon = memory.dtype.type(_EPSILON)
-  norm = _norm(key, epsilon)
-  zero = epsilon - epsilon
-  mean, d_strength, d_norm = _dot(weights, d_weights), zero, zero
-  d_key[:] = zero
-  for j in range(norms.size):
-    d = weights[j] * (d_weights[j] - mean)
-    d_strength += d * similarity[j]
-    d *= strength / (norm * norms[j] + epsilon)
-    d_product = -d * similarity[j]
-    d_norm += d_product * norms[j]
-    scale = d_product * norm / norms[j]
-    row, d_row = memory[j], d_memory[j]
-    for k in range(key.size):
-      d_key[k] += d * row[k]
-      d_row[k] += d * key[k] + scale * row[k]
-  for k in range(key.size):
-    d_key[k] += d_norm / norm * key[k]
-  return d_strength
-
-
-@_jit
-def _allocate(usage, order, allocation):
-  """`Freeness`'s allocation weights, and the slots in order of usage."""
-  one, epsilon = usage.dtype.type(1), usage.dtype.type(_EPSILON)
-  nonusage = one - (epsilon + (one - epsilon) * usage)
-  order[:] = np.argsort(-nonusage, kind='mergesort')
-  used = one
-  for j in order:
-    allocation[j] = nonusage[j] * used
-    used *= one - nonusage[j]
-
-
-@_jit
-def _allocate_reverse(usage, order, allocation, d_allocation, d_usage):
-  """The reverse of `_allocate`; adds to `d_usage`."""
-  one, epsilon = usage.dtype.type(1), usage.dtype.type(_EPSILON)
-  nonusage = one - (epsilon + (one - epsilon) * usage)
-  used, later = one, one - one
-  for j in order:
-    d_usage[j] -= (one - epsilon) * used * d_allocation[j]
-    used *= one - nonusage[j]
-  for j in order[::-1]:
-    d_usage[j] += (one - epsilon) * later / (one - nonusage[j])
-    later += allocation[j] * d_allocation[j]
-
-
-@_jit
-def _use(usage, writes, reads, free_gates, j, one):
-  """Usage of a slot after the write, and what the free gates leave of it."""
-  left = one
-  for r in range(free_gates.size):
-    left *= one - free_gates[r] * reads[r, j]
-  return usage[j] + (one - usage[j]) * (one - (one - writes[j])), left
-
-
-@_jit
-def _four(i, size):
-  """Four rows from i on; past the last, that one again."""
-  return i, min(i + 1, size - 1), min(i + 2, size - 1), min(i + 3, size - 1)
-
-
-@_jit
-def _at_four(x, i):
-  """The numbers of four rows; 0 past the last."""
-  zero = x.dtype.type(0)
-  return (
-    x[i],
-    x[i + 1] if i + 1 < x.size else zero,
-    x[i + 2] if i + 2 < x.size else zero,
-    x[i + 3] if i + 3 < x.size else zero,
-  )
-
-
-@_jit
-def _update_link(link, precedence, writes, i, new):
-  """L_t[i]."""
-  to, write = link.dtype.type(1) - writes[i], writes[i]
-  row = link[i]
-  for j in range(row.size):
-    new[j] = (to - writes[j]) * row[j] + write * precedence[j]
-  new[i] = link.dtype.type(0)
-
-
-@_jit
-def _link_and_move(link, precedence, writes, reads, new_link, forth, back):
-  """L_t, f_t and b_t."""
-  zero, size = link.dtype.type(0), writes.size
-  back[:] = zero
-  for i in range(0, size, 4):
-    for l in range(i, min(i + 4, size)):
-      _update_link(link, precedence, writes, l, new_link[l])
-    i0, i1, i2, i3 = _four(i, size)
-    row0, row1, row2, row3 = (
-      new_link[i0], new_link[i1], new_link[i2], new_link[i3]
-    )
-    for r in range(reads.shape[0]):
-      read, sums = reads[r], back[r]
-      a0, a1, a2, a3 = _at_four(read, i)
-      f0, f1, f2, f3 = zero, zero, zero, zero
-      for j in range(size):
-        sums[j] += a0 * row0[j] + a1 * row1[j] + a2 * row2[j] + a3 * row3[j]
-        f0 += read[j] * row0[j]
-        f1 += read[j] * row1[j]
-        f2 += read[j] * row2[j]
-        f3 += read[j] * row3[j]
-      forth[r, i0], forth[r, i1], forth[r, i2], forth[r, i3] = f0, f1, f2, f3
-
-
-@_jit
-def _link_and_move_reverse(
-  link, precedence, writes, reads, d_forth, d_back, d_link, d_precedence,
-  d_writes, d_reads,
-):
-  """The reverse; adds to the gradients; `d_link` becomes that before."""
-  one, size = link.dtype.type(1), writes.size
-  zero = one - one
-  new = np.empty((4, size), link.dtype)
-  for i in range(0, size, 4):
-    rows = min(4, size - i)
-    for l in range(rows):
-      _update_link(link, precedence, writes, i + l, new[l])
-    new[rows:] = zero
-    new0, new1, new2, new3 = new[0], new[1], new[2], new[3]
-    i0, i1, i2, i3 = _four(i, size)
-    for r in range(reads.shape[0]):
-      read, d_read, later, ahead = reads[r], d_reads[r], d_back[r], d_forth[r]
-      a0, a1, a2, a3 = _at_four(ahead, i)
-      f0, f1, f2, f3 = zero, zero, zero, zero
-      for j in range(size):
-        d_read[j] += a0 * new0[j] + a1 * new1[j] + a2 * new2[j] + a3 * new3[j]
-        f0 += later[j] * new0[j]
-        f1 += later[j] * new1[j]
-        f2 += later[j] * new2[j]
-        f3 += later[j] * new3[j]
-      # Rows past the last are 0.
-      d_read[i0] += f0
-      d_read[i1] += f1
-      d_read[i2] += f2
-      d_read[i3] += f3
-    for l in range(i, i + rows):
-      d, row, write, to = d_link[l], link[l], writes[l], one - writes[l]
-      for r in range(0, reads.shape[0] - 1, 2):
-        a0, b0, read0, later0 = d_forth[r, l], reads[r, l], reads[r], d_back[r]
-        a1, b1, read1, later1 = (
-          d_forth[r + 1, l], reads[r + 1, l], reads[r + 1], d_back[r + 1]
-        )
-        for j in range(size):
-          d[j] += (
-            a0 * read0[j] + b0 * later0[j] + a1 * read1[j] + b1 * later1[j]
-          )
-      if reads.shape[0] % 2:
-        a0, b0, read0, later0 = d_forth[-1, l], reads[-1, l], reads[-1], d_back[-1]
-        for j in range(size):
-          d[j] += a0 * read0[j] + b0 * later0[j]
-      d[l] = zero
-      total = zero
-      # Loops that write to one array each, or they would not be vectorized.
-      for j in range(size):
-        total += d[j] * (precedence[j] - row[j])
-        d_writes[j] -= d[j] * row[j]
-      for j in range(size):
-        d_precedence[j] += write * d[j]
-      for j in range(size):
-        d[j] *= to - writes[j]
-      d_writes[l] += total
 
 
 class States(NamedTuple):
@@ -385,7 +72,343 @@ class Inner(NamedTuple):
   order: np.ndarray
 
 
-@_jit
+@jit.jit
+def _add_product(x, matrix, out):
+  """Adds a product of few rows: out += x matrix."""
+  rows, size = x.shape
+  for c in range(0, matrix.shape[1], _BLOCK):
+    for k in range(0, size - size % 4, 4):
+      m0, m1 = matrix[k, c : c + _BLOCK], matrix[k + 1, c : c + _BLOCK]
+      m2, m3 = matrix[k + 2, c : c + _BLOCK], matrix[k + 3, c : c + _BLOCK]
+      for i in range(0, rows - 1, 2):
+        sums, more = out[i, c : c + _BLOCK], out[i + 1, c : c + _BLOCK]
+        x0, x1, x2, x3 = x[i, k], x[i, k + 1], x[i, k + 2], x[i, k + 3]
+        y0, y1 = x[i + 1, k], x[i + 1, k + 1]
+        y2, y3 = x[i + 1, k + 2], x[i + 1, k + 3]
+        for j in range(sums.size):
+          sums[j] += x0 * m0[j] + x1 * m1[j] + x2 * m2[j] + x3 * m3[j]
+          more[j] += y0 * m0[j] + y1 * m1[j] + y2 * m2[j] + y3 * m3[j]
+      if rows % 2:
+        sums, i = out[rows - 1, c : c + _BLOCK], rows - 1
+        for j in range(sums.size):
+          sums[j] += (
+            x[i, k] * m0[j]
+            + x[i, k + 1] * m1[j]
+            + x[i, k + 2] * m2[j]
+            + x[i, k + 3] * m3[j]
+          )
+    for k in range(size - size % 4, size):
+      row = matrix[k, c : c + _BLOCK]
+      for i in range(rows):
+        sums = out[i, c : c + _BLOCK]
+        for j in range(sums.size):
+          sums[j] += x[i, k] * row[j]
+
+
+@jit.jit
+def _sigmoid(x, one):
+  return one / (one + np.exp(-x))
+
+
+@jit.jit
+def _softplus(x, one):
+  return max(x, one - one) + np.log1p(np.exp(-abs(x)))
+
+
+@jit.jit
+def _control(gates, cell, clip, new_cell, hidden):
+  """A step of the LSTM."""
+  one, size = cell.dtype.type(1), cell.size
+  for j in range(size):
+    i, f = _sigmoid(gates[j], one), _sigmoid(gates[size + j], one)
+    g, o = np.tanh(gates[2 * size + j]), _sigmoid(gates[3 * size + j], one)
+    s = f * cell[j] + i * g
+    hidden[j] = min(max(o * np.tanh(s), -clip), clip)
+    new_cell[j] = min(max(s, -clip), clip)
+
+
+@jit.jit
+def _control_reverse(gates, cell, clip, d_hidden, d_cell, d_gates):
+  """The reverse of `_control`; `d_cell` becomes that of the state before."""
+  one, size = cell.dtype.type(1), cell.size
+  zero = one - one
+  for j in range(size):
+    i, f = _sigmoid(gates[j], one), _sigmoid(gates[size + j], one)
+    g, o = np.tanh(gates[2 * size + j]), _sigmoid(gates[3 * size + j], one)
+    s = f * cell[j] + i * g
+    tanh = np.tanh(s)
+    d_h = d_hidden[j] if abs(o * tanh) <= clip else zero
+    d_s = d_cell[j] if abs(s) <= clip else zero
+    d_s += d_h * o * (one - tanh * tanh)
+    d_gates[j] = d_s * g * i * (one - i)
+    d_gates[size + j] = d_s * cell[j] * f * (one - f)
+    d_gates[2 * size + j] = d_s * i * (one - g * g)
+    d_gates[3 * size + j] = d_h * tanh * o * (one - o)
+    d_cell[j] = d_s * f
+
+
+@jit.jit
+def _four(i, size):
+  """Four rows from i on; past the last, that one again."""
+  return i, min(i + 1, size - 1), min(i + 2, size - 1), min(i + 3, size - 1)
+
+
+@jit.jit
+def _at_four(x, i):
+  """The numbers of four rows; 0 past the last."""
+  zero = x.dtype.type(0)
+  return (
+    x[i],
+    x[i + 1] if i + 1 < x.size else zero,
+    x[i + 2] if i + 2 < x.size else zero,
+    x[i + 3] if i + 3 < x.size else zero,
+  )
+
+
+@jit.jit
+def _update_link(link, precedence, writes, i, new):
+  """L_t[i]."""
+  to, write = link.dtype.type(1) - writes[i], writes[i]
+  row = link[i]
+  for j in range(row.size):
+    new[j] = (to - writes[j]) * row[j] + write * precedence[j]
+  new[i] = link.dtype.type(0)
+
+
+@jit.jit
+def _link_and_move(link, precedence, writes, reads, new_link, forth, back):
+  """L_t, f_t and b_t."""
+  zero, size = link.dtype.type(0), writes.size
+  back[:] = zero
+  for i in range(0, size, 4):
+    for k in range(i, min(i + 4, size)):
+      _update_link(link, precedence, writes, k, new_link[k])
+    i0, i1, i2, i3 = _four(i, size)
+    row0, row1, row2, row3 = (
+      new_link[i0],
+      new_link[i1],
+      new_link[i2],
+      new_link[i3],
+    )
+    for r in range(reads.shape[0]):
+      read, sums = reads[r], back[r]
+      a0, a1, a2, a3 = _at_four(read, i)
+      f0, f1, f2, f3 = zero, zero, zero, zero
+      for j in range(size):
+        sums[j] += a0 * row0[j] + a1 * row1[j] + a2 * row2[j] + a3 * row3[j]
+        f0 += read[j] * row0[j]
+        f1 += read[j] * row1[j]
+        f2 += read[j] * row2[j]
+        f3 += read[j] * row3[j]
+      forth[r, i0], forth[r, i1], forth[r, i2], forth[r, i3] = f0, f1, f2, f3
+
+
+@jit.jit
+def _link_and_move_reverse(
+  link,
+  precedence,
+  writes,
+  reads,
+  d_forth,
+  d_back,
+  d_link,
+  d_precedence,
+  d_writes,
+  d_reads,
+):
+  """The reverse; adds to the gradients; `d_link` becomes that before."""
+  one, size = link.dtype.type(1), writes.size
+  zero = one - one
+  new = np.empty((4, size), link.dtype)
+  for i in range(0, size, 4):
+    rows = min(4, size - i)
+    for k in range(rows):
+      _update_link(link, precedence, writes, i + k, new[k])
+    new[rows:] = zero
+    new0, new1, new2, new3 = new[0], new[1], new[2], new[3]
+    i0, i1, i2, i3 = _four(i, size)
+    for r in range(reads.shape[0]):
+      d_read, later, ahead = d_reads[r], d_back[r], d_forth[r]
+      a0, a1, a2, a3 = _at_four(ahead, i)
+      f0, f1, f2, f3 = zero, zero, zero, zero
+      for j in range(size):
+        d_read[j] += a0 * new0[j] + a1 * new1[j] + a2 * new2[j] + a3 * new3[j]
+        f0 += later[j] * new0[j]
+        f1 += later[j] * new1[j]
+        f2 += later[j] * new2[j]
+        f3 += later[j] * new3[j]
+      # Rows past the last are 0.
+      d_read[i0] += f0
+      d_read[i1] += f1
+      d_read[i2] += f2
+      d_read[i3] += f3
+    for k in range(i, i + rows):
+      d, row, write, to = d_link[k], link[k], writes[k], one - writes[k]
+      for r in range(0, reads.shape[0] - 1, 2):
+        a0, b0, read0, later0 = d_forth[r, k], reads[r, k], reads[r], d_back[r]
+        a1, b1, read1, later1 = (
+          d_forth[r + 1, k],
+          reads[r + 1, k],
+          reads[r + 1],
+          d_back[r + 1],
+        )
+        for j in range(size):
+          d[j] += (
+            a0 * read0[j] + b0 * later0[j] + a1 * read1[j] + b1 * later1[j]
+          )
+      if reads.shape[0] % 2:
+        a0, b0, read0, later0 = (
+          d_forth[-1, k],
+          reads[-1, k],
+          reads[-1],
+          d_back[-1],
+        )
+        for j in range(size):
+          d[j] += a0 * read0[j] + b0 * later0[j]
+      d[k] = zero
+      total = zero
+      # Loops that write to one array each, or they would not be vectorized.
+      for j in range(size):
+        total += d[j] * (precedence[j] - row[j])
+        d_writes[j] -= d[j] * row[j]
+      for j in range(size):
+        d_precedence[j] += write * d[j]
+      for j in range(size):
+        d[j] *= to - writes[j]
+      d_writes[k] += total
+
+
+@jit.jit
+def _bound(raw, num_reads, word_size, x):
+  """`MemoryAccess.split_interface`: bounds gates, modes and strengths."""
+  one = raw.dtype.type(1)
+  zero = one - one
+  x[:] = raw
+  gates = word_size * 2 + num_reads + 2
+  modes = gates + 3 * num_reads
+  for j in range(word_size, gates):
+    x[j] = _sigmoid(raw[j], one)
+  for j in range(gates, modes, 3):
+    most = max(raw[j], raw[j + 1], raw[j + 2])
+    total = zero
+    for k in range(j, j + 3):
+      x[k] = np.exp(raw[k] - most)
+      total += x[k]
+    for k in range(j, j + 3):
+      x[k] /= total
+  write = modes + word_size
+  x[write] = _softplus(raw[write], one)
+  for j in range(raw.size - num_reads, raw.size):
+    x[j] = _softplus(raw[j], one)
+
+
+@jit.jit
+def _bound_reverse(x, num_reads, word_size, d):
+  """The reverse of `_bound`; `d`, the gradient of `x`, becomes that of raw."""
+  one = x.dtype.type(1)
+  gates = word_size * 2 + num_reads + 2
+  modes = gates + 3 * num_reads
+  for j in range(word_size, gates):
+    d[j] *= x[j] * (one - x[j])
+  for j in range(gates, modes, 3):
+    mean = x[j] * d[j] + x[j + 1] * d[j + 1] + x[j + 2] * d[j + 2]
+    for k in range(j, j + 3):
+      d[k] = x[k] * (d[k] - mean)
+  d[modes + word_size] *= -np.expm1(-x[modes + word_size])
+  for j in range(x.size - num_reads, x.size):
+    d[j] *= -np.expm1(-x[j])
+
+
+@jit.jit
+def _dot(x, y):
+  total = x[0] * y[0]
+  for j in range(1, x.size):
+    total += x[j] * y[j]
+  return total
+
+
+@jit.jit
+def _norm(x, epsilon):
+  return np.sqrt(_dot(x, x) + epsilon)
+
+
+@jit.jit
+def _look_up(memory, norms, key, strength, similarity, weights):
+  """`CosineWeights` of one head, and the similarities."""
+  epsilon = memory.dtype.type(_EPSILON)
+  key_norm = _norm(key, epsilon)
+  for j in range(norms.size):
+    similarity[j] = _dot(memory[j], key) / (key_norm * norms[j] + epsilon)
+  most, total = similarity.max() * strength, epsilon - epsilon
+  for j in range(norms.size):
+    weights[j] = np.exp(similarity[j] * strength - most)
+    total += weights[j]
+  for j in range(norms.size):
+    weights[j] /= total
+
+
+@jit.jit
+def _look_up_reverse(
+  memory, norms, key, strength, similarity, weights, d_weights, d_memory, d_key
+):
+  """The reverse of `_look_up`; adds to `d_memory`; returns that of strength."""
+  epsilon = memory.dtype.type(_EPSILON)
+  key_norm = _norm(key, epsilon)
+  zero = epsilon - epsilon
+  mean, d_strength, d_norm = _dot(weights, d_weights), zero, zero
+  d_key[:] = zero
+  for j in range(norms.size):
+    d = weights[j] * (d_weights[j] - mean)
+    d_strength += d * similarity[j]
+    d *= strength / (key_norm * norms[j] + epsilon)
+    d_product = -d * similarity[j]
+    d_norm += d_product * norms[j]
+    scale = d_product * key_norm / norms[j]
+    row, d_row = memory[j], d_memory[j]
+    for k in range(key.size):
+      d_key[k] += d * row[k]
+      d_row[k] += d * key[k] + scale * row[k]
+  for k in range(key.size):
+    d_key[k] += d_norm / key_norm * key[k]
+  return d_strength
+
+
+@jit.jit
+def _allocate(usage, order, allocation):
+  """`Freeness`'s allocation weights, and the slots in order of usage."""
+  one, epsilon = usage.dtype.type(1), usage.dtype.type(_EPSILON)
+  nonusage = one - (epsilon + (one - epsilon) * usage)
+  order[:] = np.argsort(-nonusage, kind='mergesort')
+  used = one
+  for j in order:
+    allocation[j] = nonusage[j] * used
+    used *= one - nonusage[j]
+
+
+@jit.jit
+def _allocate_reverse(usage, order, allocation, d_allocation, d_usage):
+  """The reverse of `_allocate`; adds to `d_usage`."""
+  one, epsilon = usage.dtype.type(1), usage.dtype.type(_EPSILON)
+  nonusage = one - (epsilon + (one - epsilon) * usage)
+  used, later = one, one - one
+  for j in order:
+    d_usage[j] -= (one - epsilon) * used * d_allocation[j]
+    used *= one - nonusage[j]
+  for j in order[::-1]:
+    d_usage[j] += (one - epsilon) * later / (one - nonusage[j])
+    later += allocation[j] * d_allocation[j]
+
+
+@jit.jit
+def _use(usage, writes, reads, free_gates, j, one):
+  """Usage of a slot after the write, and what the free gates leave of it."""
+  left = one
+  for r in range(free_gates.size):
+    left *= one - free_gates[r] * reads[r, j]
+  return usage[j] + (one - usage[j]) * (one - (one - writes[j])), left
+
+
+@jit.jit
 def _split(x, num_reads, word_size):
   """The parts of an interface vector, in the order of `MemoryAccess`."""
   r, w = num_reads, word_size
@@ -404,7 +427,7 @@ def _split(x, num_reads, word_size):
   )
 
 
-@_jit
+@jit.jit
 def _access(t, b, s, k):
   """`MemoryAccess.read_and_write` of step t of sequence b."""
   one = s.usage.dtype.type(1)
@@ -436,15 +459,26 @@ def _access(t, b, s, k):
     for i in range(word_size):
       new_row[i] = row[i] * (one - write * erase[i]) + write * vector[i]
     new_norms[j] = _norm(new_row, s.usage.dtype.type(_EPSILON))
-    s.precedence[t + 1, b, 0, j] = (one - total) * s.precedence[t, b, 0, j] + write
+    s.precedence[t + 1, b, 0, j] = (one - total) * s.precedence[
+      t, b, 0, j
+    ] + write
   _link_and_move(
-    s.link[t, b, 0], s.precedence[t, b, 0], writes, reads, s.link[t + 1, b, 0],
-    forth, back,
+    s.link[t, b, 0],
+    s.precedence[t, b, 0],
+    writes,
+    reads,
+    s.link[t + 1, b, 0],
+    forth,
+    back,
   )
   words[:] = one - one
   for r in range(num_reads):
     _look_up(
-      new_memory, new_norms, keys[r], strengths[r], similarity[r + 1],
+      new_memory,
+      new_norms,
+      keys[r],
+      strengths[r],
+      similarity[r + 1],
       content[r + 1],
     )
     for j in range(size):
@@ -459,7 +493,7 @@ def _access(t, b, s, k):
         word[i] += read * row[i]
 
 
-@_jit
+@jit.jit
 def _access_reverse(t, b, s, k, d, d_interface):
   """The reverse of `_access`.
 
@@ -468,8 +502,8 @@ def _access_reverse(t, b, s, k, d, d_interface):
     b: the sequence.
     s: `States`.
     k: `Inner`.
-    d: `States` of gradients, `[batch, ...]`: after the step; then before it, but
-      for `words`.
+    d: `States` of gradients, `[batch, ...]`: after the step; then before it,
+      except `words`.
     d_interface: becomes the gradient of xi_t, `[interface_size]`.
   """
   one = s.usage.dtype.type(1)
@@ -481,13 +515,28 @@ def _access_reverse(t, b, s, k, d, d_interface):
     x, num_reads, word_size
   )
   (
-    d_vector, d_erase, d_free, d_gates, d_modes, d_key, d_strength, d_keys,
+    d_vector,
+    d_erase,
+    d_free,
+    d_gates,
+    d_modes,
+    d_key,
+    d_strength,
+    d_keys,
     d_strengths,
   ) = _split(d_interface, num_reads, word_size)
   d_interface[:] = zero
   memory, new_memory = s.memory[t, b], s.memory[t + 1, b]
-  reads, content, similarity = s.reads[t, b], k.content[t, b], k.similarity[t, b]
-  writes, d_memory, d_writes = s.writes[t + 1, b, 0], d.memory[b], d.writes[b, 0]
+  reads, content, similarity = (
+    s.reads[t, b],
+    k.content[t, b],
+    k.similarity[t, b],
+  )
+  writes, d_memory, d_writes = (
+    s.writes[t + 1, b, 0],
+    d.memory[b],
+    d.writes[b, 0],
+  )
   d_precedence, d_reads, d_usage = d.precedence[b, 0], d.reads[b], d.usage[b]
   precedence, allocation = s.precedence[t, b, 0], k.allocation[t, b]
   d_content = np.empty_like(writes)
@@ -506,8 +555,15 @@ def _access_reverse(t, b, s, k, d, d_interface):
       d_forth[r, j] = modes[r, 1] * d_read
       d_content[j] = modes[r, 2] * d_read
     d_strengths[r] = _look_up_reverse(
-      new_memory, k.norms[t + 1, b], keys[r], strengths[r], similarity[r + 1],
-      content[r + 1], d_content, d_memory, d_keys[r],
+      new_memory,
+      k.norms[t + 1, b],
+      keys[r],
+      strengths[r],
+      similarity[r + 1],
+      content[r + 1],
+      d_content,
+      d_memory,
+      d_keys[r],
     )
   total, product = zero, zero
   for j in range(size):
@@ -518,8 +574,16 @@ def _access_reverse(t, b, s, k, d, d_interface):
     d_precedence[j] *= one - total
   d_reads[:] = zero
   _link_and_move_reverse(
-    s.link[t, b, 0], precedence, writes, reads, d_forth, d_back, d.link[b, 0],
-    d_precedence, d_writes, d_reads,
+    s.link[t, b, 0],
+    precedence,
+    writes,
+    reads,
+    d_forth,
+    d_back,
+    d.link[b, 0],
+    d_precedence,
+    d_writes,
+    d_reads,
   )
   for j in range(size):
     row, d_row, write, d_write = memory[j], d_memory[j], writes[j], zero
@@ -543,8 +607,15 @@ def _access_reverse(t, b, s, k, d, d_interface):
     s.usage[t + 1, b], k.order[t, b], allocation, d_allocation, d_usage
   )
   d_strength[0] = _look_up_reverse(
-    memory, k.norms[t, b], key, strength[0], similarity[0], content[0],
-    d_content, d_memory, d_key,
+    memory,
+    k.norms[t, b],
+    key,
+    strength[0],
+    similarity[0],
+    content[0],
+    d_content,
+    d_memory,
+    d_key,
   )
   prev_writes = s.writes[t, b, 0]
   for j in range(size):
@@ -559,7 +630,7 @@ def _access_reverse(t, b, s, k, d, d_interface):
   _bound_reverse(x, num_reads, word_size, d_interface)
 
 
-@_jit
+@jit.jit
 def forward(low, high, projected, recurrent, interface, bias, clip, s, k):
   """All steps of sequences `low` to `high`.
 
@@ -598,10 +669,20 @@ def forward(low, high, projected, recurrent, interface, bias, clip, s, k):
       _access(t, b, s, k)
 
 
-@_jit
+@jit.jit
 def reverse(
-  low, high, recurrent, interface, clip, s, k, d_words, d_hidden, d,
-  d_gates, d_interface,
+  low,
+  high,
+  recurrent,
+  interface,
+  clip,
+  s,
+  k,
+  d_words,
+  d_hidden,
+  d,
+  d_gates,
+  d_interface,
 ):
   """The reverse of `forward`.
 
@@ -630,8 +711,7 @@ def reverse(
     _add_product(d_interface[t, low:high], interface, d.hidden[low:high])
     for b in range(low, high):
       _control_reverse(
-        k.gates[t, b], s.cell[t, b], clip, d.hidden[b], d.cell[b],
-        d_gates[t, b],
+        k.gates[t, b], s.cell[t, b], clip, d.hidden[b], d.cell[b], d_gates[t, b]
       )
     d_inputs[:] = d_inputs.dtype.type(0)
     _add_product(d_gates[t, low:high], recurrent, d_inputs)

@@ -1,47 +1,30 @@
 """Products with a matrix that is mostly zeros, compiled by Numba for a CPU.
 
-An image of a sprite has 4 % of its pixels on. These products take time in
-proportion to that; they are right for any matrix, and slow for a full one.
+An image of a sprite has 4 % of its pixels on. The time that these products take
+is proportional to that share. They are correct for any matrix, but slow for a
+dense one.
 """
 
-from collections.abc import Callable
-import contextlib
-
-import numba
 import numpy as np
 
-from dnc.system import paths
+from dnc.recurrence import jit
 
 _ZERO = np.float32(0)
 # Columns computed at once, so that a row's sums stay in the fastest cache.
 _BLOCK = 512
 
 
-def jit(function: Callable) -> Callable:
-  """Compiles a function at its first call; keeps the code where it can."""
-  compiled = numba.njit(
-    fastmath={'reassoc', 'contract', 'nsz'}, nogil=True, error_model='numpy'
-  )(function)
-  # Without a home, Numba would make a folder called `~`.
-  if paths.has_home():
-    # Neither this folder nor the home can be written: the code is not kept.
-    with contextlib.suppress(RuntimeError):
-      compiled.enable_caching()
-  return compiled
-
-
-@jit
+@jit.jit
 def find(x):
-  """Finds what is not zero in a float32 matrix.
+  """Finds the numbers that are not zero in a float32 matrix.
 
   Returns:
-    Where the numbers of each row start in the next array, int32 `[rows + 1]`;
-    and their columns, int32.
+    int32 `[rows + 1]`, where each row starts in the second array; and int32
+    `[count]`, the columns of these numbers, row by row.
   """
   rows, columns = x.shape
   starts = np.empty(rows + 1, np.int32)
-  # One more than the numbers: the last of `x` may be 0.
-  where = np.empty(x.size + 1, np.int32)
+  where = np.empty(x.size, np.int32)
   n = 0
   for i in range(rows):
     starts[i] = n
@@ -52,7 +35,7 @@ def find(x):
   return starts, where[:n].copy()
 
 
-@jit
+@jit.jit
 def multiply(low, high, x, starts, where, matrix, out):
   """Columns `low` to `high` of out = x matrix, given what `find` returns."""
   for c in range(low, high, _BLOCK):
@@ -61,7 +44,7 @@ def multiply(low, high, x, starts, where, matrix, out):
       sums, last = out[i, c:end], starts[i + 1] - 1
       sums[:] = 0
       for k in range(starts[i], last + 1, 4):
-        # Past the last number, the last row times 0.
+        # Past the last number, multiplies the last row by 0.
         j0, j1 = where[k], where[min(k + 1, last)]
         j2, j3 = where[min(k + 2, last)], where[min(k + 3, last)]
         x0, x1 = x[i, j0], x[i, j1] if k + 1 <= last else _ZERO

@@ -46,7 +46,7 @@ class CopyBatch(NamedTuple):
 
 
 class CopyScore(NamedTuple):
-  """How much of a batch is copied right; scalars in [0, 1].
+  """How much of a batch is copied correctly; scalars in [0, 1].
 
   Attributes:
     bits: share of the copied pattern bits that are right.
@@ -99,7 +99,7 @@ def lay_out(
 
   start = tf.equal(steps, tf.zeros_like(length))
   number = tf.cast(repeats, tf.float32) / _NORM_MAX
-  # One transposition, of floats: oneDNN complains about others.
+  # One transposition, of floats: oneDNN warns about other types.
   channels = tf.concat(
     [
       pattern * channel(heard),

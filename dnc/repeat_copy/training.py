@@ -23,7 +23,7 @@ from dnc.training import tally as tally_lib
 
 
 class CopySession(session.Session):
-  """A training on repeat-copy under way."""
+  """A running training on repeat-copy."""
 
   SCORES = {
     'loss': (

@@ -4,7 +4,7 @@ errors         the exception that commands print as one line
 paths          the rule for all paths that users give
 files          files that appear whole or not at all; locks
 quiet          hides the logs of libraries
-own_settings   settings of libraries that are ours while we need them
+own_settings   sets options of libraries, then restores the user's
 progress       reports the progress of long work
 spreading      work on items, here or by other processes
 wording        lists, numbers and one-line texts in messages

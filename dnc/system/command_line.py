@@ -36,8 +36,8 @@ _NOTICE = re.compile(
 def _without_keras() -> Iterator[None]:
   """Keeps TensorFlow from loading Keras, and with it scikit-learn, at once.
 
-  That takes nearly as long as the rest of TensorFlow, which works without it.
-  What uses Keras imports it afterwards.
+  Loading Keras takes nearly as long as the rest of TensorFlow, which works
+  without it. Code that uses Keras imports it later.
   """
   if 'keras' in sys.modules:
     yield
@@ -82,8 +82,8 @@ def load_tensorflow(initialize: bool = True, use_one_dnn: bool = False) -> None:
   """
   if sys.flags.optimize > 1:
     raise errors.UsageError(
-      'PYTHONOPTIMIZE=2 (python -OO): must be left out, as Sonnet needs the '
-      'docstrings that it removes'
+      'PYTHONOPTIMIZE=2 (python -OO): must be left out, because it removes '
+      'docstrings that Sonnet needs'
     )
   # Level 3 also hides errors: commands report a lost worker themselves.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2' if initialize else '3')
@@ -97,18 +97,18 @@ def load_tensorflow(initialize: bool = True, use_one_dnn: bool = False) -> None:
   with _without_notices(), _without_keras():
     import tensorflow as tf
 
-    # Sonnet draws weights that ours replace. TF_DETERMINISTIC_OPS forbids it
-    # without a seed.
+    # Sonnet draws initial weights, which we replace. Drawing needs a seed under
+    # TF_DETERMINISTIC_OPS.
     tf.random.set_seed(0)
     if initialize:
       tf.config.list_logical_devices()
 
 
 class _Output(io.TextIOWrapper):
-  """Standard output; that it is full or broken is its own fault, no file's."""
+  """Standard output; its errors do not blame the file that is being written."""
 
   def write(self, text: str) -> int:
-    """Writes; see `flush` for what is raised."""
+    """Writes; raises the same errors as `flush`."""
     with self._explained():
       return super().write(text)
 
@@ -127,7 +127,7 @@ class _Output(io.TextIOWrapper):
     try:
       yield
     except OSError as e:
-      # Otherwise Python would report the rest again when it closes stdout.
+      # Otherwise Python would fail again when it closes stdout.
       with open(os.devnull, 'wb') as nowhere:
         os.dup2(nowhere.fileno(), self.fileno())
       if isinstance(e, BrokenPipeError):
@@ -136,8 +136,9 @@ class _Output(io.TextIOWrapper):
 
 
 def _prepare_streams() -> None:
-  """Makes standard input and outputs safe to use, whatever they are."""
-  # If one is closed, the next file that is opened would get its descriptor.
+  """Makes the standard streams safe to use, even if they are closed."""
+  # If one is closed, the next file that is opened would get its descriptor, so
+  # os.devnull takes it.
   while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
     pass
   os.close(descriptor)
@@ -145,7 +146,7 @@ def _prepare_streams() -> None:
   sys.stderr = sys.stderr or open(os.devnull, 'w')  # noqa: SIM115
   for stream in (sys.stdout, sys.stderr):
     if isinstance(stream, io.TextIOWrapper):
-      # Characters that it does not have become ?.
+      # Characters that its encoding lacks become ?.
       stream.reconfigure(errors='replace')
   if type(sys.stdout) is io.TextIOWrapper:
     kept = dict(
@@ -164,7 +165,7 @@ def _fail(message: object, status: int) -> NoReturn:
 
 
 def _flush_output(error_status: int | None) -> None:
-  """Writes what is left; if that fails, exits, unless the status is None."""
+  """Flushes stdout; if that fails, exits with the status, if there is one."""
   if sys.stdout is None or sys.stdout.closed:
     return
   try:

@@ -1,8 +1,8 @@
 """Files and folders that appear whole or not at all, and locks on folders.
 
 They are written under a temporary name in the same folder, flushed to disk with
-fsync, and then renamed. Where a file system has no fsync of folders or no locks
-(some network ones), work goes on, with one warning.
+fsync, and then renamed. If a file system lacks fsync for folders or locks, as
+some network file systems do, the work continues after one warning.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from dnc.system import errors
 _FILE_ERRORS = ('ResourceExhaustedError', 'PermissionDeniedError')
 
 
-# What operating systems say of operations that a file system does not have.
+# Error codes for operations that a file system does not support.
 _MISSING = (
   errno.EINVAL,
   errno.ENOLCK,
@@ -55,8 +55,8 @@ def sync(file: int | BinaryIO | TextIO) -> None:
     if e.errno not in _MISSING:
       raise
     _warn(
-      f'This file system cannot flush files to disk ({e.strerror}); what was '
-      'written last may be lost if the machine fails.'
+      f'This file system cannot flush files to disk ({e.strerror}); the last '
+      'writes may be lost if the machine fails.'
     )
 
 
@@ -72,11 +72,11 @@ def _sync_folder(path: str) -> None:
   """Flushes the names of a folder's files to disk, or warns."""
   try:
     _sync_path(path)
-  # The files are there, whole; whatever happens here is no reason to stop.
+  # The files themselves are complete, so no error here is a reason to stop.
   except OSError as e:
     _warn(
       f'{path}: its list of files cannot be flushed to disk ({e.strerror}); '
-      'what was written last may be lost if the machine fails.'
+      'the last writes may be lost if the machine fails.'
     )
 
 
@@ -170,7 +170,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-  """Reads a file of JSON; editors may have put a byte-order mark before it.
+  """Reads a JSON file; it may begin with a byte-order mark.
 
   Raises:
     OSError: if it cannot be read.
@@ -196,9 +196,9 @@ def parse_json(text: str | bytes) -> Any:
 def explained_damage(
   path: str | os.PathLike[str], advice: str
 ) -> Iterator[None]:
-  """Explains damage of JSON that the block reads and uses.
+  """Turns the errors of a block that reads and uses JSON into a `UsageError`.
 
-  A file that does not exist is no damage: its error passes.
+  A missing file is not damaged: `FileNotFoundError` is passed on.
 
   Args:
     path: the file, or the folder of several.
@@ -262,7 +262,7 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[str]:
 
 @contextlib.contextmanager
 def explained_errors(folder: str | os.PathLike[str]) -> Iterator[None]:
-  """Explains file errors of the block, which writes to `folder`, to the user.
+  """Turns file errors of a block that writes to `folder` into a `UsageError`.
 
   Raises:
     UsageError: in place of an `OSError`, or of TensorFlow's error for a full

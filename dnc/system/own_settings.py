@@ -1,6 +1,7 @@
-"""Settings of libraries that are ours while we need them, and then the user's.
+"""Sets options of Matplotlib and NumPy for a while, then restores the user's.
 
-Programs, notebooks and configuration files change them for a whole process.
+A user's program, notebook or configuration file may have changed these options
+for the whole process.
 """
 
 from collections.abc import Iterator
@@ -15,9 +16,9 @@ import numpy as np
 
 
 def _load_matplotlib() -> types.ModuleType:
-  """Imports Matplotlib, which does not load if MPLBACKEND is unknown to it.
+  """Imports Matplotlib, even if MPLBACKEND is unknown and would make it fail.
 
-  A backend that is known is the user's then, as if Matplotlib had set it.
+  A known backend is set afterwards, as Matplotlib would have done.
   """
   is_loaded = 'matplotlib' in sys.modules
   backend = os.environ.pop('MPLBACKEND', None)
@@ -27,7 +28,7 @@ def _load_matplotlib() -> types.ModuleType:
     if backend is not None:
       os.environ['MPLBACKEND'] = backend
   if backend and not is_loaded:
-    # Nothing of ours uses a backend.
+    # We use no backend, so an unknown one does no harm.
     with contextlib.suppress(ValueError):
       matplotlib.rcParams['backend'] = backend
   return matplotlib
@@ -38,9 +39,9 @@ matplotlib = _load_matplotlib()
 
 @contextlib.contextmanager
 def drawing(settings: Mapping[str, Any] | None = None) -> Iterator[None]:
-  """While it lasts, Matplotlib has its defaults and these settings.
+  """Gives Matplotlib its defaults, plus these settings, within the block.
 
-  It is also a decorator. The backend stays, since nothing of ours uses it.
+  It is also a decorator. The backend stays the user's, because we use none.
   """
   with matplotlib.rc_context():
     matplotlib.rcdefaults()
@@ -50,7 +51,7 @@ def drawing(settings: Mapping[str, Any] | None = None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def computing() -> Iterator[None]:
-  """While it lasts, NumPy treats infinities and NaN as it does by default.
+  """Makes NumPy treat infinities and NaN as it does by default, in the block.
 
   It is also a decorator.
   """

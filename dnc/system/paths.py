@@ -1,7 +1,7 @@
 """The rule for all paths that users give, in flags and in functions.
 
-A path is on this machine, begins with `~` for the home folder, and may have any
-characters.
+A path is on this machine, may begin with `~` for the home folder, and may have
+any characters.
 """
 
 from collections.abc import Iterator
@@ -11,23 +11,26 @@ import re
 
 from dnc.system import errors
 
-# `pathlib` makes `gs:/` of `gs://`.
+# `pathlib` turns `gs://` into `gs:/`.
 _SCHEME = re.compile(r'[A-Za-z][A-Za-z0-9+.-]+:/')
-# What TensorFlow takes for a pattern.
+# Characters that make TensorFlow read a name as a pattern.
 _WILDCARD = re.compile(r'[*?\[\\]')
 
 
 def local(path: str | os.PathLike[str], name: str) -> str:
-  """Returns a path as text, its `~` replaced; the same for what it returned.
+  """Returns a path as text, with its `~` replaced.
+
+  Called with its own result, it returns the same text.
 
   Args:
     path: the path.
-    name: what gave it, for the error: a flag such as '--model_dir', an
+    name: where it comes from, for the error: a flag such as '--model_dir', an
       environment variable or an argument.
 
   Raises:
-    UsageError: if it is no path, is empty, is not on this machine, has a home
-      folder that is unknown, or has characters that this process cannot write.
+    UsageError: if it is not a path, is empty, is not on this machine, begins
+      with an unknown home folder, or has characters that this process cannot
+      write.
   """
   try:
     text = os.fspath(path)
@@ -49,13 +52,13 @@ def _problem(text: str) -> str | None:
     return 'must not have a zero byte'
   if _SCHEME.match(text):
     return (
-      'must be a path on this machine; without file://, and with ./ before a '
-      'name such as a:/b'
+      'must be a path on this machine, without file://; put ./ before a name '
+      'such as a:/b'
     )
   if text.startswith('~') and not _is_home_known(text):
     return (
-      'there is no such home folder; give the whole path, or ./ before a name '
-      'that begins with ~'
+      'there is no such home folder; give the whole path, or put ./ before a '
+      'name that begins with ~'
     )
   return _problem_of_coding(os.path.expanduser(text))
 
@@ -71,8 +74,8 @@ def _problem_of_coding(path: str) -> str | None:
   except UnicodeEncodeError:
     pass
   return (
-    'must be a name in UTF-8, in a locale of UTF-8 (or with PYTHONUTF8=1 in '
-    'the environment)'
+    'must be a name in UTF-8, and the locale must use UTF-8 (or set '
+    'PYTHONUTF8=1 in the environment)'
   )
 
 
@@ -105,9 +108,10 @@ def several(text: str) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def without_wildcards(folder: str) -> Iterator[str]:
-  """Yields a name of a folder for functions that take names for patterns.
+  """Yields a name of a folder that is not read as a pattern.
 
-  TensorFlow's readers of checkpoints do, and know no way to quote a name.
+  TensorFlow's checkpoint readers read names as patterns, without a way to
+  escape characters.
   """
   if not _WILDCARD.search(folder):
     yield folder

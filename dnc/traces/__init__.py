@@ -1,6 +1,6 @@
 """Traces: what a model held at every step of its rollouts, as TFRecord files.
 
-reading   opens a folder of traces; its format, and how to read it without us
+reading   opens a folder of traces; its format, and reading it without our code
 records   one rollout as bytes
 shards    the files of a folder; what a shard's checksums and fingerprint cover
 writing   plans a folder, then writes it shard by shard

@@ -18,9 +18,9 @@ one rollout:
     squared error; NaN where the step does not count;
 - `classes` int32 and `values` float32, both `[time, 5]`: the latents of each
   step's current sprite, in the order of `dnc.dsprites.latents.NAMES`;
-- `since_shown` int32 `[time, 1]`, only if the task is a twin of the post's: how
-  many steps before this one an image was last shown from which the target
-  follows; -1 where the step does not count.
+- `since_shown` int32 `[time, 1]`, only if the task is a twin of the post's: the
+  number of steps since the image that determines the target was shown; -1 where
+  the step does not count.
 
 `metadata.json` identifies the model and the data.
 

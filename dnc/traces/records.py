@@ -22,8 +22,8 @@ from dnc.dsprites import latents
 
 # Every trace has these beside the representations.
 LABELS = {'classes': np.dtype(np.int32), 'values': np.dtype(np.float32)}
-# One number a step, only in traces of a twin of the post's task. Where it is,
-# `widths` has it beside the representations.
+# One number a step, only in traces of a twin of the post's task. The `widths`
+# of such traces list it beside the representations.
 SINCE_SHOWN = 'since_shown'
 INDEX = 'index'
 FINGERPRINT = 'fingerprint'
@@ -205,4 +205,4 @@ def _check(
         f'{piece.dtype} {list(piece.shape)}'
       )
   if sum(map(len, pieces)) != num_steps:
-    raise ValueError(f'{name} must have {num_steps} steps, as classes has')
+    raise ValueError(f'{name} must have {num_steps} steps, like classes')

@@ -5,11 +5,12 @@ size in bytes of each. A resumed export keeps finished shards and writes missing
 ones.
 
   shards.json, metadata.json
-      the plan, and what identifies model, data and rollouts; written first
+      the plan, and metadata that identify model, data and rollouts; written
+      first
   *.tfrecord-*
       the shards, each renamed into place once it is complete
   features.json, dataset_info.json
-      what TFDS needs to read the shards; written once all shards are there
+      TFDS needs them to read the shards; written once all shards are there
 
 The checks of a shard, and what each covers:
 
@@ -51,7 +52,7 @@ _METADATA = 'metadata.json'
 # In this order: TFDS recognises a dataset by the last of them.
 _TFDS_FILES = ('features.json', 'dataset_info.json')
 
-# Target size of a shard, and so of what an interrupted export loses.
+# Target size of a shard. An interrupted export loses about this much at most.
 _SHARD_BYTES = 64 << 20
 # Suffixes of incomplete and of damaged files.
 _PARTIAL, _DAMAGED = '.partial', '.damaged'
@@ -199,7 +200,7 @@ def read_plan(path: str) -> tuple[list[Shard], dict[str, Any]]:
   """Reads the shards and the metadata that `write_plan` wrote.
 
   Raises:
-    errors.UsageError: if the folder has none.
+    errors.UsageError: if a file is missing or damaged.
   """
   found = []
   for name, read in (

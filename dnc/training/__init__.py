@@ -2,7 +2,7 @@
 
 A map:
 
-  cores          makes a core from a config; names what its state holds
+  cores          makes a core from a config; names the parts of its state
   optimizers     Adam and RMSProp in one pass
   tally          counts of updates and steps; the best validation loss
   trainer        base of every task's trainer: a tally, the run's name
@@ -14,7 +14,7 @@ A map:
   machine        the RAM that a training needs
   sequences      inputs, targets and scores for Test 3
 
-`train` and `replay` call those of the task that a run's config names.
+`train` and `replay` call the functions of the task that a run's config names.
 """
 
 import os

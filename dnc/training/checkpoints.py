@@ -2,7 +2,7 @@
 
 A checkpoint is a folder, `checkpoints/<updates>/`, with the files of
 `tf.train.Checkpoint.write` and a checksum of each. It is written under a
-temporary name, synced and renamed. Damage is noticed before it is read.
+temporary name, synced and renamed. Checksums are verified before reading.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Makes cores from configs; names what a core's state holds."""
+"""Makes cores from configs; names the parts of a core's state."""
 
 import sonnet as snt
 import tensorflow as tf

@@ -28,7 +28,7 @@ CAUSE_FILE = 'cause.json'
 def stop_requests(log: progress.Log) -> Iterator[threading.Event]:
   """Turns the first Ctrl-C or SIGTERM into an event.
 
-  A second signal gets its previous handler.
+  A second signal goes to the previous handler.
 
   Args:
     log: takes a line at the first signal.
@@ -60,9 +60,9 @@ def stop_requests(log: progress.Log) -> Iterator[threading.Event]:
 def train(
   session: session_lib.Session, checkpoints: checkpoints_lib.Checkpoints
 ) -> dict[str, float] | None:
-  """Trains to the last update, or until told to stop.
+  """Trains to the last update, or until asked to stop.
 
-  What is written after an update depends only on its number. So a run that was
+  The files written after an update depend only on its number. So a run that was
   stopped or killed, and resumed, leaves the same files as an uninterrupted one.
 
   Args:
@@ -166,9 +166,9 @@ def _tell_diverged(
   raise errors.UsageError(
     f'training diverged: update {number + 1} has loss {loss} and gradient norm '
     f'{norm} and was not applied; {folder} has the state before it and names '
-    f'its data; dnc.training.replay({session.model_dir!r}) repeats it, as does '
-    'the same command; try a lower --learning_rate or --max_grad_norm in '
-    'another --model_dir'
+    f'its data; dnc.training.replay({session.model_dir!r}) or the same command '
+    'repeats it; try a lower --learning_rate or --max_grad_norm in another '
+    '--model_dir'
   )
 
 

@@ -69,7 +69,7 @@ def training_memory(
     steps_flag: the config's field that sets `num_steps`.
     core: one of `config.CORES`.
     num_workers: processes that share a batch, each on its own machine.
-    num_recorded: numbers of the state that the loss depends on at each step.
+    num_recorded: numbers per step that the layer of --expose reads.
 
   Returns:
     Bytes, keyed by the config's fields that they depend on.

@@ -49,7 +49,7 @@ class Metric:
 
 
 class Sequences(Protocol):
-  """Unseen sequences of a task, which also score a model's outputs.
+  """Unseen sequences of a task, and the scores of a model's outputs on them.
 
   Attributes:
     task: name of the task.

@@ -103,7 +103,7 @@ class Session(abc.ABC):
     trainer: trainer_lib.Trainer,
     console: progress.Console,
   ):
-    """Constructs the session; `trainer` is restored if it could be."""
+    """Constructs the session; call it after restoring `trainer`."""
     self.config = config
     self.model_dir = model_dir
     self.trainer = trainer
@@ -171,7 +171,7 @@ class Session(abc.ABC):
     """Describes how good the model is, from its scores."""
 
   def _loss_text(self, losses: Mapping[str, Any]) -> str:
-    """Says the losses of an update or of a report, from its numbers."""
+    """Formats the losses of an update or of a report."""
     return f'loss {wording.number(float(losses["loss"]))}'
 
   def _status_text(self, losses: Mapping[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """TensorBoard summaries of a run: scalars and pictures, with descriptions.
 
 Their steps are numbers of updates. A killed run resumes from its last
-checkpoint; what it had written about later updates then becomes void, so that
-no curve runs backwards.
+checkpoint. TensorBoard then discards what the run had written about later
+updates, so that no curve runs backwards.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-# Its public face, `api`, loads Keras as well, which takes seconds.
+# The public module, `api`, also loads Keras, which takes seconds.
 from tensorboard.plugins.hparams import summary_v2 as hp
 import tensorflow as tf
 
@@ -26,13 +26,14 @@ SUMMARY_DIR = 'summaries'
 TRAINING = {
   'loss': (
     'The loss that training minimises, mean over the steps since the last '
-    'report; without what --expose adds.'
+    'report; without the loss that --expose adds.'
   ),
   'expose_loss': (
     'Loss of the linear layer of --expose, which reads the latents: nats for '
-    'the shape plus shares of the variances of the other latents, summed over '
-    '--expose_offsets, before it is multiplied by --expose_weight. Mean over '
-    'the updates since the last report.'
+    'the shape plus the squared errors of the other latents, each divided by '
+    "the latent's variance, summed over --expose_offsets, before it is "
+    'multiplied by --expose_weight. Mean over the updates since the last '
+    'report.'
   ),
   'grad_norm': (
     'Global norm of the gradient before clipping, mean over the updates since '
@@ -135,7 +136,7 @@ def draw_memory(
 
 
 def _as_hparam(value: object) -> str | int | float | bool:
-  """Converts a setting to a type of TensorBoard's; tuples as in a flag."""
+  """Converts a setting for TensorBoard; tuples become text, as in a flag."""
   if value is None or value == ():
     return 'none'
   if isinstance(value, tuple):
@@ -166,8 +167,8 @@ class Summaries:
       model_dir: the run's folder.
       hparams: the run's settings: strings, numbers, None, tuples of them.
       scores: descriptions of the validation's scores, by name.
-      num_updates: number of updates before this process. What an earlier
-        process wrote about later updates becomes void.
+      num_updates: number of updates before this process. TensorBoard discards
+        what an earlier process wrote about later updates.
     """
     self._scores = scores
     self._writer = tf.summary.create_file_writer(

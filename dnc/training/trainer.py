@@ -8,7 +8,7 @@ from dnc.training import tally as tally_lib
 
 
 class Trainer(snt.Module):
-  """A model, its optimizer, and how far its run has come.
+  """A model, its optimizer, and the progress of its run.
 
   A checkpoint holds all its variables, so that a resumed run continues like an
   uninterrupted one.

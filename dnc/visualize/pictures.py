@@ -131,7 +131,7 @@ class _PixelFigure:
     return axes
 
   def colour_bar(self, colours: _Colours, top: int) -> None:
-    """Draws the colours right of the panels, the highest number at `top`."""
+    """Draws a colour bar right of the panels, its highest number at `top`."""
     left = self.size[0] - _LEFT - _RIGHT + _GAP
     height = min(_BAR_HEIGHT, self.size[1] - 2 * _TOP - top)
     bar = self.figure.colorbar(

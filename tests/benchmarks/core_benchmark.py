@@ -3,8 +3,8 @@
   python -m tests.benchmarks.core_benchmark
   python -m tests.benchmarks.core_benchmark --models=b --lengths=100
 
-Three ways take turns in one process, so that changes of the machine's speed
-affect all of them. Figures are medians; ratios are medians of each turn's
+Three ways to unroll take turns in one process, so that changes of the machine's
+speed affect all of them. Figures are medians; ratios are medians of each turn's
 ratio.
 
 *   port: `snt.dynamic_unroll` of the core with the reference's helpers, as in a
@@ -48,10 +48,10 @@ from dnc.next_sprite import rollouts
 from dnc.recurrence import compiled_chunk
 from dnc.training import optimizers
 
-_MODELS = flags.DEFINE_list('models', ['a', 'b'], 'Of a, b.')
+_MODELS = flags.DEFINE_list('models', ['a', 'b'], 'Some of a, b.')
 _LENGTHS = flags.DEFINE_list('lengths', ['100', '500'], 'Steps of a sequence.')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 16, 'Sequences in a batch.')
-_TURNS = flags.DEFINE_integer('turns', 5, 'Turns of each.', lower_bound=1)
+_TURNS = flags.DEFINE_integer('turns', 5, 'Turns of each way.', lower_bound=1)
 _MEMORY_LENGTHS = flags.DEFINE_list(
   'memory_lengths',
   ['500', '1000'],
@@ -67,7 +67,7 @@ _SIZES = dict(a=(256, 64), b=(16, 16))
 _NUM_READS = 4
 _HIDDEN_SIZE = 256
 _PEER = 'pytorch-dnc'
-# Least number of steps in a turn of forward passes.
+# The smallest number of steps in a turn of forward passes.
 _LEAST_STEPS = 500
 
 
@@ -153,7 +153,7 @@ def _seconds(function: Callable, *arguments: Any, calls: int = 1) -> float:
 
 
 def _multiplications(core: dnc.DNC) -> int:
-  """Returns the multiplications by weights of a forward step of a sequence."""
+  """Returns the number of multiplications by weights in a forward step."""
   return sum(
     v.shape.num_elements()
     for v in core.trainable_variables
@@ -214,7 +214,7 @@ def _measure(model: str, length: int, rate: float) -> dict[str, Any]:
   """Measures steps per second of each way, in turns."""
   core = _core(model)
   data = _data(length)
-  # Makes the time to the first step include compiling.
+  # So that the time to the first step includes compiling.
   compiled_chunk.chunk_for.cache_clear()
   functions = {way: _functions(core, f) for way, f in _WAYS.items()}
   steps = length * _BATCH_SIZE.value

@@ -8,15 +8,17 @@ changes of the machine's speed affect all of them. Figures and ratios are
 medians over the turns, with the lowest and the highest.
 
 *   forward: the model predicts and its loss is computed; nothing else is kept.
-*   segments: the compiled segments of an export, whose records are discarded.
-*   export: writes to a new folder as `recording.ModelTraces` does. Building the
-    graph, which takes seconds once, is not counted.
+*   segments: the compiled segments of an export run; their records are
+    discarded.
+*   export: traces are written to a new folder, as by `recording.ModelTraces`.
+    Building the graph, which takes seconds once, is not counted.
 
-All take their rollouts from the input pipeline. Models: b; a, whose memory is
-not written by default; and a_memory, with its memory. The last can be no faster
-than the disk, so the benchmark also times writing and syncing large files.
+All ways take their rollouts from the input pipeline. The models are b; a, whose
+memory is not written by default; and a_memory, Model A with its memory written.
+The last can be no faster than the disk, so the benchmark also times writing and
+syncing large files.
 
-Another table shows the memory of this process at some points of an export.
+Another table shows the resident memory of this process during an export.
 Anonymous memory is the process's own. The rest is files, mostly the table of
 sprites (377 MB), which is loaded page by page.
 """
@@ -258,7 +260,7 @@ def main(argv: Sequence[str]) -> None:
     )
   table = table_lib.load_table(table_lib.RENDERED, _DATA_DIR.value)
   found = {}
-  # Memory first, before other parts use some.
+  # Comes first, before other parts use memory.
   if _MEMORY_ROLLOUTS.value:
     found['memory'] = _measure_memory(table)
   for model in _MODELS.value:

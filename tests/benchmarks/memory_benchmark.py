@@ -1,17 +1,17 @@
-"""Peak memory of training and evaluation at 1, 4 and 16 times a size.
+"""Measures peak memory of training and evaluation at 1, 4 and 16 times a size.
 
   python -m tests.benchmarks.memory_benchmark
   python -m tests.benchmarks.memory_benchmark --parts=probe --times=1,4
 
-It must not grow with the number of rollouts. Each measurement is a process of
-its own; its peak is the highest anonymous resident memory, which leaves out
-files such as the table of sprites. Fails if a part takes over 5 % more at the
-largest size than at the smallest. Traces are written to a temporary folder
-first, by a process that is not measured.
+Peak memory must not grow with the number of rollouts. Each measurement is a
+process of its own. Its peak is the highest anonymous resident memory, which
+leaves out files such as the table of sprites. The benchmark fails if a part
+takes over 5 % more at the largest size than at the smallest. Traces are written
+to a temporary folder first, by a process that is not measured.
 
-Parts: `probe`, Test 1 on planted traces of 256 numbers; `mutual_information`,
-Test 2 on them; `export`, the traces of a Model B that was not trained; and
-`training`, Model B.
+The parts are `probe`, Test 1 on random traces of 256 numbers;
+`mutual_information`, Test 2 on such traces; `export`, which writes traces of an
+untrained Model B; and `training`, which trains Model B.
 """
 
 from collections.abc import Callable
@@ -36,8 +36,8 @@ _TIMES = flags.DEFINE_list('times', ['1', '4', '16'], 'Multiples of the size.')
 _ROLLOUTS = flags.DEFINE_integer('rollouts', 100, 'Rollouts at size 1.')
 _LENGTH = flags.DEFINE_integer('length', 500, 'Steps of a rollout.')
 _DATA_DIR = flags.DEFINE_string('data_dir', None, 'As in train.py.')
-_RUN = flags.DEFINE_string('run', None, 'Runs this part, for the benchmark.')
-_FOLDER = flags.DEFINE_string('folder', None, 'Where that part works.')
+_RUN = flags.DEFINE_string('run', None, 'Internal: runs this part once.')
+_FOLDER = flags.DEFINE_string('folder', None, 'Internal: its folder.')
 
 _MOST_GROWTH = 0.05
 _WIDTH = 256
@@ -45,7 +45,7 @@ _SECONDS_BETWEEN_READINGS = 0.05
 
 
 class _Peak:
-  """The highest anonymous memory of this process, read all the time."""
+  """The highest anonymous memory of this process, from frequent readings."""
 
   def __init__(self):
     self._highest = 0
@@ -62,7 +62,7 @@ class _Peak:
       self._highest = max(self._highest, kilobytes)
 
   def megabytes(self) -> float:
-    """Ends the watch."""
+    """Stops reading; returns the highest reading."""
     self._is_done.set()
     self._thread.join()
     return self._highest / 1024
@@ -187,7 +187,7 @@ def _measure(part: str, num_rollouts: int) -> dict[str, float]:
 
 
 def main(argv: Sequence[str]) -> None:
-  """Runs the benchmark, or a part of it."""
+  """Runs the benchmark, or one part in this process."""
   del argv
   if _RUN.value:
     peak, start = _Peak(), time.monotonic()

@@ -6,9 +6,9 @@
       --estimator=nearest_neighbours --locations=256 --sequences=2
 
 Sequences of 500 to 1,000 steps of 32 classes are scored against slowly changing
-noise in float32 at every location: all lags, controls, shifts and plain scores.
-Prints the time taken, an estimate for 50 sequences, and peak resident memory.
-The time does not include making the noise or reading traces.
+noise in float32 at every location, with all lags, controls, shifts and plain
+scores. Prints the time taken, an estimate for 50 sequences, and peak resident
+memory. The time does not include making the noise or reading traces.
 """
 
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ from analysis.mutual_information import scoring
 from dnc.system import progress
 
 _ESTIMATOR = flags.DEFINE_enum(
-  'estimator', 'binned', list(scoring.NUM_SHIFTS), 'Which one.'
+  'estimator', 'binned', list(scoring.NUM_SHIFTS), 'The estimator.'
 )
 _LOCATIONS = flags.DEFINE_integer('locations', 16_384, 'Number of locations.')
 _SEQUENCES = flags.DEFINE_integer(
   'sequences', 50, 'Number of sequences.', lower_bound=1
 )
 _SHIFTS = flags.DEFINE_integer(
-  'shifts', None, 'Shifts of each sequence; as in Test 2 by default.'
+  'shifts', None, 'Shifts of each sequence; by default as in Test 2.'
 )
 _JSON = flags.DEFINE_string('json', None, 'Where to write the figures.')
 

@@ -3,10 +3,10 @@
   python -m tests.benchmarks.onednn_benchmark
   python -m tests.benchmarks.onednn_benchmark --models=a --turns=5
 
-`train.py` switches it on. Each turn runs a process for each way, one after
-another, so that changes of the machine's speed affect both. Figures are
-medians; the ratio is the median of each turn's ratio. Peak memory is the
-process's.
+`train.py` switches oneDNN on. Each turn runs one process with it and one
+without, one after the other, so that changes of the machine's speed affect
+both. Figures are medians; the ratio is the median of each turn's ratio. Peak
+memory is that of the process.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from absl import flags
 import numpy as np
 
 _MODELS = flags.DEFINE_multi_enum('models', ['a', 'b'], ['a', 'b'], 'Models.')
-_TURNS = flags.DEFINE_integer('turns', 3, 'Turns of each.', lower_bound=1)
+_TURNS = flags.DEFINE_integer('turns', 3, 'Turns of each way.', lower_bound=1)
 _UPDATES = flags.DEFINE_integer('updates', 40, 'Updates in a turn.', 1)
-_DATA_DIR = flags.DEFINE_string('data_dir', None, 'As of train.py.')
+_DATA_DIR = flags.DEFINE_string('data_dir', None, 'As in train.py.')
 
 _WAYS = {'without': '0', 'with oneDNN': '1'}
 

@@ -1,13 +1,13 @@
-"""Times Test 1: statistics, training with all offsets, scores.
+"""Times Test 1: its statistics, training with all offsets, and scores.
 
   python -m tests.benchmarks.probe_benchmark
   python -m tests.benchmarks.probe_benchmark --num_rollouts=1000 --num_seeds=1
 
-Writes traces of one representation with planted labels to a temporary folder;
+Writes traces of one representation with planted labels to a temporary folder,
 by default as large as the post's (5 million steps of 256 numbers, 5.3 GB). Runs
 Test 1 on them as evaluate.py does: three offsets, true and shuffled labels,
 random inputs and a planted memory. Prints the time of each part, the highest
-resident memory, and the R^2 of the planted labels; fails if an R^2 is far from
+resident memory, and the R^2 of the planted labels. Fails if an R^2 is far from
 the attainable one. Writing the traces is not timed.
 """
 
@@ -109,7 +109,7 @@ class _Parts(progress.Console):
 
   def __init__(self):
     super().__init__()
-    # Makes inner stages call `show`, too.
+    # So that inner stages call `show`, too.
     self.is_terminal = True
     self.begun = []
 
@@ -186,7 +186,7 @@ def main(argv: Sequence[str]) -> None:
   for what, seconds in found['parts'].items():
     print(f'| {what} | {seconds:.0f} |')
   print(f'| all | {found["seconds"]:.0f} |')
-  print(f'| of all processors | {found["processor_seconds"]:.0f} |')
+  print(f'| processor time | {found["processor_seconds"]:.0f} |')
   print(f'\nHighest resident memory: {found["highest_resident_mb"]:,.0f} MB\n')
   print(
     '| R^2 at t-0, unseen | attainable | exact | Keras |\n|---|---|---|---|'

@@ -13,14 +13,15 @@ alone, forward and backward:
 
 *   data: draws rollouts and unpacks the images of a segment.
 *   inputs: multiplies the inputs by their weights.
-*   recurrence: what depends on the previous step, and its weights' gradients.
+*   recurrence: everything that depends on the previous step, and the gradients
+    of its weights.
 *   outputs: the output layer and the loss.
 *   optimizer: clipping and Adam.
-*   rest: the update less the parts. What runs in parallel in an update, but
-    alone here, can make it negative.
+*   rest: the time of an update minus that of all parts. It can be negative,
+    because parts that run alone here may run in parallel in an update.
 
-With `--speed`, it prints only `[steps/s, peak memory in MB]` of one turn in
-this process, with Numba if it is installed.
+With `--speed`, the benchmark prints only `[steps/s, peak memory in MB]` of one
+turn in this process, with Numba if it is installed.
 """
 
 from collections.abc import Callable
@@ -43,13 +44,13 @@ from dnc.next_sprite import rollouts
 from dnc.next_sprite import trainer as trainer_lib
 from dnc.next_sprite import training
 from dnc.recurrence import compiled
-from dnc.recurrence import sparse
+from dnc.recurrence import jit
 from dnc.training import optimizers
 
-_MODELS = flags.DEFINE_list('models', ['a', 'b'], 'Of a, b.')
-_TURNS = flags.DEFINE_integer('turns', 7, 'Turns of each.', lower_bound=1)
+_MODELS = flags.DEFINE_list('models', ['a', 'b'], 'Some of a, b.')
+_TURNS = flags.DEFINE_integer('turns', 7, 'Turns of each way.', lower_bound=1)
 _UPDATES = flags.DEFINE_integer('updates', 5, 'Updates in a turn.')
-_DATA_DIR = flags.DEFINE_string('data_dir', None, 'As of train.py.')
+_DATA_DIR = flags.DEFINE_string('data_dir', None, 'As in train.py.')
 _SPEED = flags.DEFINE_bool('speed', False, 'Prints the speed of one turn.')
 
 _SIZES = dict(a=(256, 64), b=(16, 16))
@@ -57,7 +58,7 @@ _WAYS = {'without Numba': False, 'with Numba': True}
 
 
 def _median_seconds(functions: dict[str, Callable]) -> dict[str, np.ndarray]:
-  """Calls each once, then in turns; returns each turn's seconds of each."""
+  """Calls each function once, then times them in turns: seconds by turn."""
   for function in functions.values():
     function()
   seconds = {name: [] for name in functions}
@@ -164,10 +165,10 @@ def _measure(model: str, table) -> None:
   config = _config(model)
   loops, parts = {}, {}
   for way, is_installed in _WAYS.items():
-    with mock.patch.object(sparse, 'is_installed', return_value=is_installed):
+    with mock.patch.object(jit, 'is_installed', return_value=is_installed):
       loops[way], own = _loop(config, table), _parts(config, table)
       for function in [loops[way], *own.values()]:
-        function()  # Traced in this way.
+        function()  # Traces its graph, with or without Numba.
     parts |= {(way, name): function for name, function in own.items()}
   seconds = _median_seconds(loops)
   plain, fast = seconds.values()
@@ -188,7 +189,7 @@ def _measure(model: str, table) -> None:
 
 
 def _measure_speed(model: str, table) -> None:
-  """Prints the speed of one turn, after another, and the peak memory."""
+  """Prints the speed of a turn after a first one, and the peak memory."""
   config = _config(model)
   train = _loop(config, table)
   train()
@@ -207,7 +208,7 @@ def main(argv: Sequence[str]) -> None:
     for model in _MODELS.value:
       _measure_speed(model, table)
     return
-  if not sparse.is_installed():
+  if not jit.is_installed():
     raise app.UsageError("Numba is not installed: pip install -e '.[fast]'")
   table = table_lib.load_table(data_dir=_DATA_DIR.value)
   for model in _MODELS.value:

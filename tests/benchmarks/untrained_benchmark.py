@@ -1,14 +1,14 @@
-"""How often an untrained core is taken for one that has learned something.
+"""Measures how often an untrained core is mistaken for a trained one.
 
   python -m tests.benchmarks.untrained_benchmark
   python -m tests.benchmarks.untrained_benchmark --num_cores=20 --length=50
 
 In each draw, an untrained core of Model B takes the trained model's place and
-is held against five others, all drawn from the same hundred, as in Test 1.
-Prints in what share of draws its memory or its controller seems to hold more
-than theirs, for any label of any step; fails if the memory does in more than
-one of twenty. All cores run over the same rollouts, fewer and shorter ones than
-in Test 1.
+is compared with five others, as in Test 1; all are drawn from the same hundred.
+Prints the share of draws in which its memory or its controller seems to hold
+more than theirs, for any label at any offset. Fails if the share of the memory
+is above one in twenty. All cores run over the same rollouts, fewer and shorter
+ones than in Test 1.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from dnc.system import progress
 _NUM_DRAWS = flags.DEFINE_integer('num_draws', 1000, 'Number of draws.')
 _NUM_CORES = flags.DEFINE_integer('num_cores', 100, 'Cores to draw from.')
 _NUM_OTHERS = flags.DEFINE_integer(
-  'num_others', 5, 'Cores that each is held against.'
+  'num_others', 5, 'Cores that each one is compared with.'
 )
 _NUM_ROLLOUTS = flags.DEFINE_integer(
   'num_rollouts', 100, 'Training rollouts; a fifth as many are unseen.'
@@ -111,7 +111,7 @@ def main(argv: Sequence[str]) -> None:
         dict(labels=labels, **{k: x.tolist() for k, x in gains.items()}), file
       )
   if mistaken['memory'] > _NUM_DRAWS.value / 20:
-    raise SystemExit('an untrained core is too often taken for a trained one')
+    raise SystemExit('untrained cores are too often mistaken for trained ones')
 
 
 if __name__ == '__main__':

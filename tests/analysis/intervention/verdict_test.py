@@ -11,15 +11,15 @@ from tests.analysis.intervention import examples
 
 class VerdictTest(parameterized.TestCase):
   @parameterized.parameters(
-    (dict(), 'Yes: .* of the words read by 0.90, of the memory by 0.30.'),
-    (dict(memory=None), 'Yes, but only of the words read: .* read by 0.90.'),
-    (dict(words=0.01), 'Yes, in part, but only of the memory: .*'),
+    (dict(), r'Yes: .* by 0.90 \(the words read\), 0.30 \(the memory\).'),
+    (dict(memory=None), r'Yes, but only from the words read: .* 0.90 \(.*'),
+    (dict(words=0.01), 'Yes, in part, but only from the memory: .*'),
     (dict(words=0.3), 'Yes, in part: .*'),
-    (dict(words=0.02, memory=0.01), 'No: .* by 0.02, of the memory by 0.01.'),
-    (dict(words=0.3, memory=0.0, width=0.9), 'Cannot tell: the sprite .*'),
+    (dict(words=0.02, memory=0.01), r'No: .* by 0.02 \(.*\), 0.01 \(.*\).'),
+    (dict(words=0.3, memory=0.0, width=0.9), 'Cannot tell: when .*'),
     # Whatever is changed moves the sprite.
-    (dict(words=0.4, control=0.4), 'Cannot tell: the sprite .*'),
-    (dict(words=0.4, control=-0.5), 'Cannot tell: the sprite .*'),
+    (dict(words=0.4, control=0.4), 'Cannot tell: when .*'),
+    (dict(words=0.4, control=-0.5), 'Cannot tell: when .*'),
     (dict(words=None, memory=None), 'Cannot tell: no probe reads .*'),
     (dict(num_rollouts=9), 'Cannot tell: there are too few rollouts.'),
     (dict(latents=()), 'Cannot tell: neither position nor scale .*'),
@@ -44,9 +44,9 @@ class VerdictTest(parameterized.TestCase):
     )
     self.assertEqual(
       text,
-      'Yes, in part, but only of the words read: the sprite follows shifted '
-      'readings of the words read by 0.20 to 0.30, of the memory by 0.00 to '
-      '0.01.',
+      'Yes, in part, but only from the words read: when a reading shifts by 1, '
+      'the sprite moves by 0.20 to 0.30 (the words read), 0.00 to 0.01 (the '
+      'memory).',
     )
     self.assertLessEqual(len(text.split()), 30)
 

@@ -84,7 +84,7 @@ class TextTest(tf.test.TestCase):
     self.assertIn('50 sequences in which only x moves. P-values', self._text)
     self.assertIn('from 99 shifts of each. At most 2.30 nats', self._text)
     # p = 0.05 / 8 is at 2.50 standard deviations of 0.01.
-    self.assertIn('Half of the time, 0.025 nats above chance', self._text)
+    self.assertIn('In a typical number, 0.025 nats above chance', self._text)
     few = examples.result(num_different_shifts=19)
     self.assertIn('of each (19 different). At', tables.text(dict(memory=few)))
     text = tables.text(dict(memory=examples.result()), (('shape', 2),))

@@ -29,7 +29,7 @@ class TextTest(tf.test.TestCase):
     self.assertEqual(table['p'][0], '0.012')
     self.assertIn('range of 3 such cores', text)
     self.assertIn("Student's t", text)
-    self.assertIn('1,500 rollouts, and scored on 50', text)
+    self.assertIn('1,500 rollouts and scored on 50', text)
 
   def test_several_models(self):
     text = _text((0.2, 0.3, 0.4), (0.1, 0.1, 0.1), 1e-5)

@@ -111,14 +111,15 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(cells['more than untrained'], '1/1')
     alone = examples.result(p_value=0.01)
     alone = dataclasses.replace(alone, beyond=result.beyond)
-    self.assertStartsWith(verdict.text(alone), 'Yes, but there is no telling')
+    self.assertStartsWith(verdict.text(alone), 'Yes, but it is unknown')
 
   def test_a_frozen_core_has_learned_nothing(self):
     untrained = examples.against_untrained(0.001, is_frozen=True)
     result = examples.result({(0, 'x_position'): 0.3})
     result = dataclasses.replace(result, untrained=untrained)
     self.assertStartsWith(
-      verdict.text(result), 'No more than untrained cores, being one itself: '
+      verdict.text(result),
+      'No more than untrained cores, because this core is itself untrained: ',
     )
     self.assertEqual(_cells(result)['more than untrained'], 'untrained itself')
 
@@ -126,7 +127,7 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
     result = examples.result({(0, 'x_position'): 0.3})
     untrained = examples.against_untrained(None, 2)
     for each, start in (
-      (untrained, 'Yes, but there is no telling whether this is learned: '),
+      (untrained, 'Yes, but it is unknown whether this is learned: '),
       # Arrays of any model have no such control.
       (None, 'Yes: '),
     ):
@@ -232,7 +233,7 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.parameters(
     (0.06, 0.99, 'No'),
-    (0.06, 0.4, 'Cannot tell: the rotating memory is not found with slots by'),
+    (0.06, 0.4, 'Cannot tell: the rotating memory is not found with slots'),
     (0.6, 0.99, 'Cannot tell: the rotating memory is found with fixed slots'),
   )
   def test_rotating_slots_are_found_in_order_alone(self, fixed, ordered, said):

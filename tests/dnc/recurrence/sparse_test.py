@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from dnc import lstm
 from dnc import unroll
+from dnc.recurrence import jit
 from dnc.recurrence import sparse
 from tests.support import cores
 
@@ -76,7 +77,7 @@ class SparseTest(tf.test.TestCase, parameterized.TestCase):
     core = cores.make_dnc(dtype=tf.float32)
     self.assertTrue(called(core, _inputs()))
     self.assertFalse(called(cores.make_dnc(), _inputs(tf.float64)))
-    with mock.patch.object(sparse, 'is_installed', return_value=False):
+    with mock.patch.object(jit, 'is_installed', return_value=False):
       self.assertFalse(called(core, _inputs()))
 
   def test_parts_cover_the_range(self):
@@ -86,7 +87,7 @@ class SparseTest(tf.test.TestCase, parameterized.TestCase):
       def mark(low, high, marks):
         marks[low:high] += 1
 
-      sparse.in_parts(mark, size, marks)
+      jit.in_parts(mark, size, marks)
       self.assertAllEqual(marks, np.ones(size))
 
 

@@ -40,7 +40,7 @@ class LocalTest(parameterized.TestCase):
   @parameterized.parameters(
     ('', '--out=: must not be empty'),
     ('gs://a/b', '--out=gs://a/b: must be a path on this machine'),
-    ('FILE:///a', '--out=FILE:///a: must be a path on this machine; without f'),
+    ('FILE:///a', '--out=FILE:///a: must be a path on this machine, without f'),
     ('s3://a', 'must be a path on this machine'),
     (pathlib.Path('gs://a/b'), '--out=gs:/a/b: must be a path on this machine'),
     ('~nobody_of_this_name/a', 'there is no such home folder'),
