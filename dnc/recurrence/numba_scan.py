@@ -19,6 +19,8 @@ from dnc.recurrence import plain
 
 # For longer sequences, the states within a chunk are computed again.
 CHUNK_STEPS = 25
+# Of float32 and float64, as in `addressing.py`.
+_EPSILON = 1e-6
 
 
 def can_scan(core: dnc.DNC) -> bool:
@@ -63,7 +65,7 @@ def _run(clip, projected, weights, state):
     forth=empty(num_reads, size),
     back=empty(num_reads, size),
     allocation=empty(size),
-    order=empty(size, dtype=np.int32),
+    order=empty(size, num_steps=num_steps + 1, dtype=np.int32),
   )
   jit.in_parts(
     numba_step.forward,
@@ -71,6 +73,7 @@ def _run(clip, projected, weights, state):
     projected,
     *weights,
     dtype.type(clip),
+    dtype.type(_EPSILON),
     states,
     inner,
   )
@@ -146,6 +149,7 @@ def _reverse(clip, projected, *arrays):
       projected.shape[1],
       *transposed,
       projected.dtype.type(clip),
+      projected.dtype.type(_EPSILON),
       states,
       inner,
       d_words[steps],

@@ -15,7 +15,8 @@ import numpy as np
 
 from dnc.recurrence import jit
 
-_EPSILON = 1e-6
+# Numba computes with them in the type of the other number.
+_ZERO, _ONE = np.int8(0), np.int8(1)
 # Columns computed at once, so that sums stay in the fastest cache.
 _BLOCK = 512
 
@@ -58,7 +59,7 @@ class Inner(NamedTuple):
     forth: f_t, `num_reads, N]`.
     back: b_t, `num_reads, N]`.
     allocation: a_t, `N]`.
-    order: slots by rising usage, `N]`.
+    order: slots by rising usage, `N]`; that of step t at `[t + 1]`.
   """
 
   gates: np.ndarray
@@ -106,44 +107,51 @@ def _add_product(x, matrix, out):
 
 
 @jit.jit
-def _sigmoid(x, one):
-  return one / (one + np.exp(-x))
+def _sigmoid(x):
+  return _ONE / (_ONE + np.exp(-x))
 
 
 @jit.jit
-def _softplus(x, one):
-  return max(x, one - one) + np.log1p(np.exp(-abs(x)))
+def _softplus(x):
+  return max(x, _ZERO) + np.log1p(np.exp(-abs(x)))
+
+
+@jit.jit
+def _clip(x, bound):
+  """Clips a number, but not NaN."""
+  if x > bound:
+    return bound
+  return -bound if x < -bound else x
 
 
 @jit.jit
 def _control(gates, cell, clip, new_cell, hidden):
   """A step of the LSTM."""
-  one, size = cell.dtype.type(1), cell.size
+  size = cell.size
   for j in range(size):
-    i, f = _sigmoid(gates[j], one), _sigmoid(gates[size + j], one)
-    g, o = np.tanh(gates[2 * size + j]), _sigmoid(gates[3 * size + j], one)
+    i, f = _sigmoid(gates[j]), _sigmoid(gates[size + j])
+    g, o = np.tanh(gates[2 * size + j]), _sigmoid(gates[3 * size + j])
     s = f * cell[j] + i * g
-    hidden[j] = min(max(o * np.tanh(s), -clip), clip)
-    new_cell[j] = min(max(s, -clip), clip)
+    hidden[j] = _clip(o * np.tanh(s), clip)
+    new_cell[j] = _clip(s, clip)
 
 
 @jit.jit
 def _control_reverse(gates, cell, clip, d_hidden, d_cell, d_gates):
   """The reverse of `_control`; `d_cell` becomes that of the state before."""
-  one, size = cell.dtype.type(1), cell.size
-  zero = one - one
+  size = cell.size
   for j in range(size):
-    i, f = _sigmoid(gates[j], one), _sigmoid(gates[size + j], one)
-    g, o = np.tanh(gates[2 * size + j]), _sigmoid(gates[3 * size + j], one)
+    i, f = _sigmoid(gates[j]), _sigmoid(gates[size + j])
+    g, o = np.tanh(gates[2 * size + j]), _sigmoid(gates[3 * size + j])
     s = f * cell[j] + i * g
     tanh = np.tanh(s)
-    d_h = d_hidden[j] if abs(o * tanh) <= clip else zero
-    d_s = d_cell[j] if abs(s) <= clip else zero
-    d_s += d_h * o * (one - tanh * tanh)
-    d_gates[j] = d_s * g * i * (one - i)
-    d_gates[size + j] = d_s * cell[j] * f * (one - f)
-    d_gates[2 * size + j] = d_s * i * (one - g * g)
-    d_gates[3 * size + j] = d_h * tanh * o * (one - o)
+    d_h = d_hidden[j] if abs(o * tanh) <= clip else _ZERO
+    d_s = d_cell[j] if abs(s) <= clip else _ZERO
+    d_s += d_h * o * (_ONE - tanh * tanh)
+    d_gates[j] = d_s * g * i * (_ONE - i)
+    d_gates[size + j] = d_s * cell[j] * f * (_ONE - f)
+    d_gates[2 * size + j] = d_s * i * (_ONE - g * g)
+    d_gates[3 * size + j] = d_h * tanh * o * (_ONE - o)
     d_cell[j] = d_s * f
 
 
@@ -156,30 +164,29 @@ def _four(i, size):
 @jit.jit
 def _at_four(x, i):
   """The numbers of four rows; 0 past the last."""
-  zero = x.dtype.type(0)
   return (
     x[i],
-    x[i + 1] if i + 1 < x.size else zero,
-    x[i + 2] if i + 2 < x.size else zero,
-    x[i + 3] if i + 3 < x.size else zero,
+    x[i + 1] if i + 1 < x.size else _ZERO,
+    x[i + 2] if i + 2 < x.size else _ZERO,
+    x[i + 3] if i + 3 < x.size else _ZERO,
   )
 
 
 @jit.jit
 def _update_link(link, precedence, writes, i, new):
   """L_t[i]."""
-  to, write = link.dtype.type(1) - writes[i], writes[i]
+  to, write = _ONE - writes[i], writes[i]
   row = link[i]
   for j in range(row.size):
     new[j] = (to - writes[j]) * row[j] + write * precedence[j]
-  new[i] = link.dtype.type(0)
+  new[i] = _ZERO
 
 
 @jit.jit
 def _link_and_move(link, precedence, writes, reads, new_link, forth, back):
   """L_t, f_t and b_t."""
-  zero, size = link.dtype.type(0), writes.size
-  back[:] = zero
+  size = writes.size
+  back[:] = _ZERO
   for i in range(0, size, 4):
     for k in range(i, min(i + 4, size)):
       _update_link(link, precedence, writes, k, new_link[k])
@@ -193,7 +200,7 @@ def _link_and_move(link, precedence, writes, reads, new_link, forth, back):
     for r in range(reads.shape[0]):
       read, sums = reads[r], back[r]
       a0, a1, a2, a3 = _at_four(read, i)
-      f0, f1, f2, f3 = zero, zero, zero, zero
+      f0, f1, f2, f3 = _ZERO, _ZERO, _ZERO, _ZERO
       for j in range(size):
         sums[j] += a0 * row0[j] + a1 * row1[j] + a2 * row2[j] + a3 * row3[j]
         f0 += read[j] * row0[j]
@@ -217,20 +224,19 @@ def _link_and_move_reverse(
   d_reads,
 ):
   """The reverse; adds to the gradients; `d_link` becomes that before."""
-  one, size = link.dtype.type(1), writes.size
-  zero = one - one
+  size = writes.size
   new = np.empty((4, size), link.dtype)
   for i in range(0, size, 4):
     rows = min(4, size - i)
     for k in range(rows):
       _update_link(link, precedence, writes, i + k, new[k])
-    new[rows:] = zero
+    new[rows:] = _ZERO
     new0, new1, new2, new3 = new[0], new[1], new[2], new[3]
     i0, i1, i2, i3 = _four(i, size)
     for r in range(reads.shape[0]):
       d_read, later, ahead = d_reads[r], d_back[r], d_forth[r]
       a0, a1, a2, a3 = _at_four(ahead, i)
-      f0, f1, f2, f3 = zero, zero, zero, zero
+      f0, f1, f2, f3 = _ZERO, _ZERO, _ZERO, _ZERO
       for j in range(size):
         d_read[j] += a0 * new0[j] + a1 * new1[j] + a2 * new2[j] + a3 * new3[j]
         f0 += later[j] * new0[j]
@@ -243,7 +249,7 @@ def _link_and_move_reverse(
       d_read[i2] += f2
       d_read[i3] += f3
     for k in range(i, i + rows):
-      d, row, write, to = d_link[k], link[k], writes[k], one - writes[k]
+      d, row, write, to = d_link[k], link[k], writes[k], _ONE - writes[k]
       for r in range(0, reads.shape[0] - 1, 2):
         a0, b0, read0, later0 = d_forth[r, k], reads[r, k], reads[r], d_back[r]
         a1, b1, read1, later1 = (
@@ -265,8 +271,8 @@ def _link_and_move_reverse(
         )
         for j in range(size):
           d[j] += a0 * read0[j] + b0 * later0[j]
-      d[k] = zero
-      total = zero
+      d[k] = _ZERO
+      total = _ZERO
       # Loops that write to one array each, or they would not be vectorized.
       for j in range(size):
         total += d[j] * (precedence[j] - row[j])
@@ -281,35 +287,32 @@ def _link_and_move_reverse(
 @jit.jit
 def _bound(raw, num_reads, word_size, x):
   """`MemoryAccess.split_interface`: bounds gates, modes and strengths."""
-  one = raw.dtype.type(1)
-  zero = one - one
   x[:] = raw
   gates = word_size * 2 + num_reads + 2
   modes = gates + 3 * num_reads
   for j in range(word_size, gates):
-    x[j] = _sigmoid(raw[j], one)
+    x[j] = _sigmoid(raw[j])
   for j in range(gates, modes, 3):
     most = max(raw[j], raw[j + 1], raw[j + 2])
-    total = zero
+    total = _ZERO
     for k in range(j, j + 3):
       x[k] = np.exp(raw[k] - most)
       total += x[k]
     for k in range(j, j + 3):
       x[k] /= total
   write = modes + word_size
-  x[write] = _softplus(raw[write], one)
+  x[write] = _softplus(raw[write])
   for j in range(raw.size - num_reads, raw.size):
-    x[j] = _softplus(raw[j], one)
+    x[j] = _softplus(raw[j])
 
 
 @jit.jit
 def _bound_reverse(x, num_reads, word_size, d):
   """The reverse of `_bound`; `d`, the gradient of `x`, becomes that of raw."""
-  one = x.dtype.type(1)
   gates = word_size * 2 + num_reads + 2
   modes = gates + 3 * num_reads
   for j in range(word_size, gates):
-    d[j] *= x[j] * (one - x[j])
+    d[j] *= x[j] * (_ONE - x[j])
   for j in range(gates, modes, 3):
     mean = x[j] * d[j] + x[j + 1] * d[j + 1] + x[j + 2] * d[j + 2]
     for k in range(j, j + 3):
@@ -333,13 +336,12 @@ def _norm(x, epsilon):
 
 
 @jit.jit
-def _look_up(memory, norms, key, strength, similarity, weights):
+def _look_up(memory, norms, key, strength, epsilon, similarity, weights):
   """`CosineWeights` of one head, and the similarities."""
-  epsilon = memory.dtype.type(_EPSILON)
   key_norm = _norm(key, epsilon)
   for j in range(norms.size):
     similarity[j] = _dot(memory[j], key) / (key_norm * norms[j] + epsilon)
-  most, total = similarity.max() * strength, epsilon - epsilon
+  most, total = similarity.max() * strength, _ZERO
   for j in range(norms.size):
     weights[j] = np.exp(similarity[j] * strength - most)
     total += weights[j]
@@ -349,14 +351,21 @@ def _look_up(memory, norms, key, strength, similarity, weights):
 
 @jit.jit
 def _look_up_reverse(
-  memory, norms, key, strength, similarity, weights, d_weights, d_memory, d_key
+  memory,
+  norms,
+  key,
+  strength,
+  epsilon,
+  similarity,
+  weights,
+  d_weights,
+  d_memory,
+  d_key,
 ):
   """The reverse of `_look_up`; adds to `d_memory`; returns that of strength."""
-  epsilon = memory.dtype.type(_EPSILON)
   key_norm = _norm(key, epsilon)
-  zero = epsilon - epsilon
-  mean, d_strength, d_norm = _dot(weights, d_weights), zero, zero
-  d_key[:] = zero
+  mean, d_strength, d_norm = _dot(weights, d_weights), _ZERO, _ZERO
+  d_key[:] = _ZERO
   for j in range(norms.size):
     d = weights[j] * (d_weights[j] - mean)
     d_strength += d * similarity[j]
@@ -374,38 +383,56 @@ def _look_up_reverse(
 
 
 @jit.jit
-def _allocate(usage, order, allocation):
-  """`Freeness`'s allocation weights, and the slots in order of usage."""
-  one, epsilon = usage.dtype.type(1), usage.dtype.type(_EPSILON)
-  nonusage = one - (epsilon + (one - epsilon) * usage)
-  order[:] = np.argsort(-nonusage, kind='mergesort')
-  used = one
-  for j in order:
-    allocation[j] = nonusage[j] * used
-    used *= one - nonusage[j]
+def _sort(nonusage, order):
+  """Sorts slots by falling nonusage, then by rising index.
+
+  They are sorted by insertion, since the order changes little in a step.
+  """
+  for i in range(1, order.size):
+    slot, k = order[i], i
+    free = nonusage[slot]
+    while k > 0:
+      other = order[k - 1]
+      if not (
+        nonusage[other] < free or (nonusage[other] == free and other > slot)
+      ):
+        break
+      order[k] = other
+      k -= 1
+    order[k] = slot
 
 
 @jit.jit
-def _allocate_reverse(usage, order, allocation, d_allocation, d_usage):
-  """The reverse of `_allocate`; adds to `d_usage`."""
-  one, epsilon = usage.dtype.type(1), usage.dtype.type(_EPSILON)
-  nonusage = one - (epsilon + (one - epsilon) * usage)
-  used, later = one, one - one
+def _allocate(usage, epsilon, order, allocation):
+  """`Freeness`'s allocation weights; sorts `order` by usage."""
+  nonusage = _ONE - (epsilon + (_ONE - epsilon) * usage)
+  _sort(nonusage, order)
+  used = _ONE
   for j in order:
-    d_usage[j] -= (one - epsilon) * used * d_allocation[j]
-    used *= one - nonusage[j]
+    allocation[j] = nonusage[j] * used
+    used *= _ONE - nonusage[j]
+
+
+@jit.jit
+def _allocate_reverse(usage, epsilon, order, allocation, d_allocation, d_usage):
+  """The reverse of `_allocate`; adds to `d_usage`."""
+  nonusage = _ONE - (epsilon + (_ONE - epsilon) * usage)
+  used, later = _ONE, _ZERO
+  for j in order:
+    d_usage[j] -= (_ONE - epsilon) * used * d_allocation[j]
+    used *= _ONE - nonusage[j]
   for j in order[::-1]:
-    d_usage[j] += (one - epsilon) * later / (one - nonusage[j])
+    d_usage[j] += (_ONE - epsilon) * later / (_ONE - nonusage[j])
     later += allocation[j] * d_allocation[j]
 
 
 @jit.jit
-def _use(usage, writes, reads, free_gates, j, one):
+def _use(usage, writes, reads, free_gates, j):
   """Usage of a slot after the write, and what the free gates leave of it."""
-  left = one
+  left = _ONE
   for r in range(free_gates.size):
-    left *= one - free_gates[r] * reads[r, j]
-  return usage[j] + (one - usage[j]) * (one - (one - writes[j])), left
+    left *= _ONE - free_gates[r] * reads[r, j]
+  return usage[j] + (_ONE - usage[j]) * (_ONE - (_ONE - writes[j])), left
 
 
 @jit.jit
@@ -428,9 +455,8 @@ def _split(x, num_reads, word_size):
 
 
 @jit.jit
-def _access(t, b, s, k):
+def _access(t, b, epsilon, s, k):
   """`MemoryAccess.read_and_write` of step t of sequence b."""
-  one = s.usage.dtype.type(1)
   num_reads, size = s.reads.shape[2:]
   word_size = s.memory.shape[3]
   vector, erase, free, gates, modes, key, strength, keys, strengths = _split(
@@ -443,44 +469,32 @@ def _access(t, b, s, k):
   content, similarity = k.content[t, b], k.similarity[t, b]
   forth, back, words = k.forth[t, b], k.back[t, b], s.words[t + 1, b]
   for j in range(size):
-    used, left = _use(s.usage[t, b], s.writes[t, b, 0], reads, free, j, one)
+    used, left = _use(s.usage[t, b], s.writes[t, b, 0], reads, free, j)
     usage[j] = used * left
-  _look_up(memory, norms, key, strength[0], similarity[0], content[0])
+  _look_up(memory, norms, key, strength[0], epsilon, similarity[0], content[0])
   allocation = k.allocation[t, b]
-  _allocate(usage, k.order[t, b], allocation)
-  total = one - one
+  order = k.order[t + 1, b]
+  order[:] = k.order[t, b]
+  _allocate(usage, epsilon, order, allocation)
+  total = _ZERO
   for j in range(size):
     writes[j] = gates[1] * (
-      gates[0] * allocation[j] + (one - gates[0]) * content[0, j]
+      gates[0] * allocation[j] + (_ONE - gates[0]) * content[0, j]
     )
     total += writes[j]
+  precedence, new_precedence = s.precedence[t, b, 0], s.precedence[t + 1, b, 0]
   for j in range(size):
     row, new_row, write = memory[j], new_memory[j], writes[j]
     for i in range(word_size):
-      new_row[i] = row[i] * (one - write * erase[i]) + write * vector[i]
-    new_norms[j] = _norm(new_row, s.usage.dtype.type(_EPSILON))
-    s.precedence[t + 1, b, 0, j] = (one - total) * s.precedence[
-      t, b, 0, j
-    ] + write
-  _link_and_move(
-    s.link[t, b, 0],
-    s.precedence[t, b, 0],
-    writes,
-    reads,
-    s.link[t + 1, b, 0],
-    forth,
-    back,
-  )
-  words[:] = one - one
+      new_row[i] = row[i] * (_ONE - write * erase[i]) + write * vector[i]
+    new_norms[j] = _norm(new_row, epsilon)
+    new_precedence[j] = (_ONE - total) * precedence[j] + write
+  link, new_link = s.link[t, b, 0], s.link[t + 1, b, 0]
+  _link_and_move(link, precedence, writes, reads, new_link, forth, back)
+  words[:] = _ZERO
   for r in range(num_reads):
-    _look_up(
-      new_memory,
-      new_norms,
-      keys[r],
-      strengths[r],
-      similarity[r + 1],
-      content[r + 1],
-    )
+    found = similarity[r + 1], content[r + 1]
+    _look_up(new_memory, new_norms, keys[r], strengths[r], epsilon, *found)
     for j in range(size):
       read = (
         modes[r, 0] * back[r, j]
@@ -494,144 +508,136 @@ def _access(t, b, s, k):
 
 
 @jit.jit
-def _access_reverse(t, b, s, k, d, d_interface):
+def _read_reverse(t, b, epsilon, s, k, d, parts, d_parts, d_forth, d_back):
+  """The reverse of reading; `d_forth` and `d_back` become gradients."""
+  modes, keys, strengths = parts[4], parts[7], parts[8]
+  d_modes, d_keys, d_strengths = d_parts[4], d_parts[7], d_parts[8]
+  memory, d_memory = s.memory[t + 1, b], d.memory[b]
+  forth, back, content = k.forth[t, b], k.back[t, b], k.content[t, b, 1:]
+  d_content = np.empty_like(d.usage[b])
+  for r in range(modes.shape[0]):
+    d_word, reads, d_reads = d.words[b, r], s.reads[t + 1, b, r], d.reads[b, r]
+    for j in range(reads.size):
+      d_read = d_reads[j] + _dot(d_word, memory[j])
+      d_row = d_memory[j]
+      for i in range(d_word.size):
+        d_row[i] += reads[j] * d_word[i]
+      d_modes[r, 0] += d_read * back[r, j]
+      d_modes[r, 1] += d_read * forth[r, j]
+      d_modes[r, 2] += d_read * content[r, j]
+      d_back[r, j] = modes[r, 0] * d_read
+      d_forth[r, j] = modes[r, 1] * d_read
+      d_content[j] = modes[r, 2] * d_read
+    found = memory, k.norms[t + 1, b], keys[r], strengths[r], epsilon
+    similarity = k.similarity[t, b, r + 1]
+    d_strengths[r] = _look_up_reverse(
+      *found, similarity, content[r], d_content, d_memory, d_keys[r]
+    )
+
+
+@jit.jit
+def _link_reverse(t, b, s, d, d_forth, d_back):
+  """The reverse of link and precedence; `d.reads` becomes that before."""
+  precedence, writes = s.precedence[t, b, 0], s.writes[t + 1, b, 0]
+  d_precedence, d_writes = d.precedence[b, 0], d.writes[b, 0]
+  left = _ONE - writes.sum()
+  product = _dot(d_precedence, precedence)
+  for j in range(writes.size):
+    d_writes[j] += d_precedence[j] - product
+    d_precedence[j] *= left
+  d.reads[b] = _ZERO
+  before = s.link[t, b, 0], precedence, writes, s.reads[t, b]
+  after = d_forth, d_back, d.link[b, 0], d_precedence, d_writes, d.reads[b]
+  _link_and_move_reverse(*before, *after)
+
+
+@jit.jit
+def _write_reverse(t, b, epsilon, s, k, d, parts, d_parts):
+  """The reverse of writing to memory, and of the write weights."""
+  vector, erase, gates, key, strength = (
+    parts[0],
+    parts[1],
+    parts[3],
+    parts[5],
+    parts[6],
+  )
+  d_vector, d_erase, d_gates = d_parts[0], d_parts[1], d_parts[3]
+  memory, d_memory = s.memory[t, b], d.memory[b]
+  writes, d_writes = s.writes[t + 1, b, 0], d.writes[b, 0]
+  allocation, content = k.allocation[t, b], k.content[t, b, 0]
+  d_allocation, d_content = np.empty_like(writes), np.empty_like(writes)
+  for j in range(writes.size):
+    row, d_row, write, d_write = memory[j], d_memory[j], writes[j], d_writes[j]
+    for i in range(row.size):
+      factor = _ONE - write * erase[i]
+      d_factor = d_row[i] * row[i] if factor != _ZERO else _ZERO
+      d_write += vector[i] * d_row[i] - erase[i] * d_factor
+      d_vector[i] += write * d_row[i]
+      d_erase[i] -= write * d_factor
+      d_row[i] *= factor
+    a, c = allocation[j], content[j]
+    d_gates[0] += d_write * gates[1] * (a - c)
+    d_gates[1] += d_write * (gates[0] * a + (_ONE - gates[0]) * c)
+    d_allocation[j] = d_write * gates[1] * gates[0]
+    d_content[j] = d_write * gates[1] * (_ONE - gates[0])
+    d_writes[j] = _ZERO  # No gradient flows to the write before.
+  order = k.order[t + 1, b]
+  _allocate_reverse(
+    s.usage[t + 1, b], epsilon, order, allocation, d_allocation, d.usage[b]
+  )
+  found = memory, k.norms[t, b], key, strength[0], epsilon
+  similarity = k.similarity[t, b, 0]
+  d_parts[6][0] = _look_up_reverse(
+    *found, similarity, content, d_content, d_memory, d_parts[5]
+  )
+
+
+@jit.jit
+def _usage_reverse(t, b, s, d, free, d_free):
+  """The reverse of the usage."""
+  usage, writes, reads = s.usage[t, b], s.writes[t, b, 0], s.reads[t, b]
+  d_usage, d_reads = d.usage[b], d.reads[b]
+  for j in range(usage.size):
+    used, left = _use(usage, writes, reads, free, j)
+    d_left = d_usage[j] * used * left
+    for r in range(free.size):
+      factor = _ONE - free[r] * reads[r, j]
+      d_factor = d_left / factor if factor != _ZERO else _ZERO
+      d_free[r] -= d_factor * reads[r, j]
+      d_reads[r, j] -= d_factor * free[r]
+    d_usage[j] *= left * (_ONE - writes[j])
+
+
+@jit.jit
+def _access_reverse(t, b, epsilon, s, k, d, d_interface):
   """The reverse of `_access`.
 
   Args:
     t: the step.
     b: the sequence.
+    epsilon: as of `forward`.
     s: `States`.
     k: `Inner`.
     d: `States` of gradients, `[batch, ...]`: after the step; then before it,
       except `words`.
     d_interface: becomes the gradient of xi_t, `[interface_size]`.
   """
-  one = s.usage.dtype.type(1)
-  zero = one - one
-  num_reads, size = s.reads.shape[2:]
-  word_size = s.memory.shape[3]
-  x = k.interface[t, b]
-  vector, erase, free, gates, modes, key, strength, keys, strengths = _split(
-    x, num_reads, word_size
-  )
-  (
-    d_vector,
-    d_erase,
-    d_free,
-    d_gates,
-    d_modes,
-    d_key,
-    d_strength,
-    d_keys,
-    d_strengths,
-  ) = _split(d_interface, num_reads, word_size)
-  d_interface[:] = zero
-  memory, new_memory = s.memory[t, b], s.memory[t + 1, b]
-  reads, content, similarity = (
-    s.reads[t, b],
-    k.content[t, b],
-    k.similarity[t, b],
-  )
-  writes, d_memory, d_writes = (
-    s.writes[t + 1, b, 0],
-    d.memory[b],
-    d.writes[b, 0],
-  )
-  d_precedence, d_reads, d_usage = d.precedence[b, 0], d.reads[b], d.usage[b]
-  precedence, allocation = s.precedence[t, b, 0], k.allocation[t, b]
-  d_content = np.empty_like(writes)
-  d_forth, d_back = np.empty_like(reads), np.empty_like(reads)
-  for r in range(num_reads):
-    d_word, word_reads = d.words[b, r], s.reads[t + 1, b, r]
-    for j in range(size):
-      row, d_row, read = new_memory[j], d_memory[j], word_reads[j]
-      d_read = d_reads[r, j] + _dot(d_word, row)
-      for i in range(word_size):
-        d_row[i] += read * d_word[i]
-      d_modes[r, 0] += d_read * k.back[t, b, r, j]
-      d_modes[r, 1] += d_read * k.forth[t, b, r, j]
-      d_modes[r, 2] += d_read * content[r + 1, j]
-      d_back[r, j] = modes[r, 0] * d_read
-      d_forth[r, j] = modes[r, 1] * d_read
-      d_content[j] = modes[r, 2] * d_read
-    d_strengths[r] = _look_up_reverse(
-      new_memory,
-      k.norms[t + 1, b],
-      keys[r],
-      strengths[r],
-      similarity[r + 1],
-      content[r + 1],
-      d_content,
-      d_memory,
-      d_keys[r],
-    )
-  total, product = zero, zero
-  for j in range(size):
-    total += writes[j]
-    product += d_precedence[j] * precedence[j]
-  for j in range(size):
-    d_writes[j] += d_precedence[j] - product
-    d_precedence[j] *= one - total
-  d_reads[:] = zero
-  _link_and_move_reverse(
-    s.link[t, b, 0],
-    precedence,
-    writes,
-    reads,
-    d_forth,
-    d_back,
-    d.link[b, 0],
-    d_precedence,
-    d_writes,
-    d_reads,
-  )
-  for j in range(size):
-    row, d_row, write, d_write = memory[j], d_memory[j], writes[j], zero
-    for i in range(word_size):
-      factor = one - write * erase[i]
-      d_factor = d_row[i] * row[i] if factor != zero else zero
-      d_write += vector[i] * d_row[i] - erase[i] * d_factor
-      d_vector[i] += write * d_row[i]
-      d_erase[i] -= write * d_factor
-      d_row[i] *= factor
-    d_writes[j] += d_write
-  d_allocation = np.empty_like(writes)
-  for j in range(size):
-    d_write, a, c = d_writes[j], allocation[j], content[0, j]
-    d_gates[0] += d_write * gates[1] * (a - c)
-    d_gates[1] += d_write * (gates[0] * a + (one - gates[0]) * c)
-    d_allocation[j] = d_write * gates[1] * gates[0]
-    d_content[j] = d_write * gates[1] * (one - gates[0])
-    d_writes[j] = zero  # No gradient flows to the write before.
-  _allocate_reverse(
-    s.usage[t + 1, b], k.order[t, b], allocation, d_allocation, d_usage
-  )
-  d_strength[0] = _look_up_reverse(
-    memory,
-    k.norms[t, b],
-    key,
-    strength[0],
-    similarity[0],
-    content[0],
-    d_content,
-    d_memory,
-    d_key,
-  )
-  prev_writes = s.writes[t, b, 0]
-  for j in range(size):
-    used, left = _use(s.usage[t, b], prev_writes, reads, free, j, one)
-    d_left = d_usage[j] * used * left
-    for r in range(num_reads):
-      factor = one - free[r] * reads[r, j]
-      d_factor = d_left / factor if factor != zero else zero
-      d_free[r] -= d_factor * reads[r, j]
-      d_reads[r, j] -= d_factor * free[r]
-    d_usage[j] *= left * (one - prev_writes[j])
-  _bound_reverse(x, num_reads, word_size, d_interface)
+  num_reads, word_size = s.words.shape[2:]
+  parts = _split(k.interface[t, b], num_reads, word_size)
+  d_parts = _split(d_interface, num_reads, word_size)
+  d_interface[:] = _ZERO
+  d_forth, d_back = np.empty_like(d.reads[b]), np.empty_like(d.reads[b])
+  _read_reverse(t, b, epsilon, s, k, d, parts, d_parts, d_forth, d_back)
+  _link_reverse(t, b, s, d, d_forth, d_back)
+  _write_reverse(t, b, epsilon, s, k, d, parts, d_parts)
+  _usage_reverse(t, b, s, d, parts[2], d_parts[2])
+  _bound_reverse(k.interface[t, b], num_reads, word_size, d_interface)
 
 
 @jit.jit
-def forward(low, high, projected, recurrent, interface, bias, clip, s, k):
+def forward(
+  low, high, projected, recurrent, interface, bias, clip, epsilon, s, k
+):
   """All steps of sequences `low` to `high`.
 
   Args:
@@ -642,6 +648,7 @@ def forward(low, high, projected, recurrent, interface, bias, clip, s, k):
     interface: as of `plain.Weights`.
     bias: as of `plain.Weights`.
     clip: the bound on the controller's state, infinity for none.
+    epsilon: what keeps norms and usage above 0.
     s: `States`, of which the first is given.
     k: `Inner`, to be computed.
   """
@@ -651,7 +658,8 @@ def forward(low, high, projected, recurrent, interface, bias, clip, s, k):
   raw = np.empty((high - low, bias.size), projected.dtype)
   for b in range(low, high):
     for j in range(s.usage.shape[2]):
-      k.norms[0, b, j] = _norm(s.memory[0, b, j], bias.dtype.type(_EPSILON))
+      k.order[0, b, j] = j
+      k.norms[0, b, j] = _norm(s.memory[0, b, j], epsilon)
   for t in range(projected.shape[0]):
     for b in range(low, high):
       inputs[b - low, :num_words] = s.words[t, b].reshape(num_words)
@@ -666,7 +674,7 @@ def forward(low, high, projected, recurrent, interface, bias, clip, s, k):
     _add_product(s.hidden[t + 1, low:high], interface, raw)
     for b in range(low, high):
       _bound(raw[b - low], num_reads, word_size, k.interface[t, b])
-      _access(t, b, s, k)
+      _access(t, b, epsilon, s, k)
 
 
 @jit.jit
@@ -676,6 +684,7 @@ def reverse(
   recurrent,
   interface,
   clip,
+  epsilon,
   s,
   k,
   d_words,
@@ -692,6 +701,7 @@ def reverse(
     recurrent: transposed.
     interface: transposed.
     clip: as of `forward`.
+    epsilon: as of `forward`.
     s: `States`, all given.
     k: `Inner`, all given.
     d_words: the gradient of r_t of each step, `[time, batch, num_reads, W]`.
@@ -707,13 +717,13 @@ def reverse(
     for b in range(low, high):
       d.words[b] += d_words[t, b]
       d.hidden[b] += d_hidden[t, b]
-      _access_reverse(t, b, s, k, d, d_interface[t, b])
+      _access_reverse(t, b, epsilon, s, k, d, d_interface[t, b])
     _add_product(d_interface[t, low:high], interface, d.hidden[low:high])
     for b in range(low, high):
       _control_reverse(
         k.gates[t, b], s.cell[t, b], clip, d.hidden[b], d.cell[b], d_gates[t, b]
       )
-    d_inputs[:] = d_inputs.dtype.type(0)
+    d_inputs[:] = _ZERO
     _add_product(d_gates[t, low:high], recurrent, d_inputs)
     for b in range(low, high):
       d.words[b] = d_inputs[b - low, :num_words].reshape(d.words[b].shape)

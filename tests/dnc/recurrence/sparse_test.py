@@ -3,7 +3,6 @@
 from unittest import mock
 
 from absl.testing import parameterized
-import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -79,16 +78,6 @@ class SparseTest(tf.test.TestCase, parameterized.TestCase):
     self.assertFalse(called(cores.make_dnc(), _inputs(tf.float64)))
     with mock.patch.object(jit, 'is_installed', return_value=False):
       self.assertFalse(called(core, _inputs()))
-
-  def test_parts_cover_the_range(self):
-    for size in (0, 1, 7):
-      marks = np.zeros(size)
-
-      def mark(low, high, marks):
-        marks[low:high] += 1
-
-      jit.in_parts(mark, size, marks)
-      self.assertAllEqual(marks, np.ones(size))
 
 
 if __name__ == '__main__':
