@@ -21,6 +21,8 @@ from dnc import access
 from dnc import dnc
 from dnc import lstm
 from dnc.recurrence import compiled as compiled_lib
+from dnc.recurrence import jit
+from dnc.recurrence import numba_scan
 from dnc.recurrence import plain
 from dnc.recurrence import sparse
 
@@ -51,7 +53,7 @@ def _product(
   """Multiplies the inputs of all steps by a matrix; see `unroll`."""
   if (
     is_sparse
-    and sparse.is_installed()
+    and jit.is_installed()
     and inputs.dtype == tf.float32
     and can_compile()
   ):
@@ -158,6 +160,7 @@ def _scan_dnc(
     )
   # Subclasses have no compiled form.
   has_compiled_form = type(core.access) is access.MemoryAccess
+  is_default = compiled is None
   if compiled is None:
     compiled = has_compiled_form and can_compile()
   if compiled and not has_compiled_form:
@@ -166,7 +169,16 @@ def _scan_dnc(
     )
   projected, weights = project_inputs(core, inputs, sparse_inputs)
   arguments = core, weights, projected, state, sequence_length, record
-  if compiled:
+  is_plain = sequence_length is None and record is None
+  if (
+    compiled
+    and is_default
+    and is_plain
+    and keep_states
+    and numba_scan.can_scan(core)
+  ):
+    state, kept = numba_scan.scan(core, weights, projected, state)
+  elif compiled:
     state, kept = compiled_lib.scan(*arguments, keep_states=keep_states)
   else:
     state, kept = plain.scan(*arguments)
@@ -355,7 +367,11 @@ def unroll(
       this, and a SavedModel cannot hold it.
     keep_states: whether the compiled recurrence keeps its states in the last 25
       steps. The gradient then does not compute these states again. If no
-      gradient is taken, keeping them only costs time and memory.
+      gradient is taken, keeping them only costs time and memory. If Numba is
+      installed, it then compiles the recurrence instead of XLA, unless
+      `compiled`, `record` or `sequence_length` is given, there are several
+      write heads, or the dtype is neither float32 nor float64. That, too, runs
+      in Python.
 
   Returns:
     Outputs, float tensor `[time, batch, output_size]`; the state after the last

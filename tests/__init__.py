@@ -24,6 +24,7 @@ if _FLAGS not in os.environ and 'pytest' in sys.modules:
   atexit.register(shutil.rmtree, _folder, ignore_errors=True)
   os.environ[_FLAGS] = f'--tf_xla_persistent_cache_directory={_folder}'
   os.environ.setdefault('XLA_FLAGS', QUICKLY)
-  # Numba too: without optimizing, and not for those who train afterwards.
-  os.environ.setdefault('NUMBA_OPT', '0')
+  # Numba too, and not for those who train afterwards. Below 1 it keeps no code
+  # of functions that call others.
+  os.environ.setdefault('NUMBA_OPT', '1')
   os.environ.setdefault('NUMBA_CACHE_DIR', os.path.join(_folder, 'numba'))

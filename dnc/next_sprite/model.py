@@ -136,11 +136,12 @@ class SpritePredictor(snt.Module):
       after the last step; and the representations after each step by name,
       float tensors `[time, batch, width]`.
     """
-    return unroll.unroll(
+    outputs, state, recorded = unroll.unroll(
       self.core,
       inputs,
       state,
-      record=_recorder(tuple(record)),
+      record=_recorder(tuple(record)) if record else None,
       sparse_inputs=for_gradient,
       keep_states=for_gradient,
     )
+    return outputs, state, recorded or {}

@@ -1,15 +1,18 @@
-"""The loop of a DNC over time, in two ways.
+"""The loop of a DNC over time, in three ways.
 
   plain             one step after another in a `tf.while_loop`
   compiled          the same in chunks of steps compiled by XLA, with a
                     gradient written by hand
   compiled_chunk    one such chunk
   compiled_access   `MemoryAccess` in the forms that XLA makes fast
+  numba_scan        the same for training, compiled by Numba if it is installed
+  numba_step        the steps of it, forward and in reverse
 
 Before the loop:
 
   sparse            the product of inputs that are mostly zeros
   sparse_kernel     the same, compiled by Numba
 
-`dnc.unroll` chooses between them.
+`dnc.unroll` chooses between them. `jit` compiles with Numba, and uses all
+processor cores.
 """

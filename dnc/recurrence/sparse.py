@@ -4,49 +4,20 @@ Needs Numba; see `sparse_kernel.py`. Each processor core computes a part of the
 columns. The numbers do not depend on the parts.
 """
 
-from collections.abc import Callable
-import concurrent.futures
-import functools
-import importlib.util
-
 import numpy as np
 import tensorflow as tf
 
-from dnc.recurrence import compiled
-
-
-@functools.cache
-def is_installed() -> bool:
-  """Whether Numba is installed."""
-  return importlib.util.find_spec('numba') is not None
-
-
-@functools.cache
-def _threads() -> concurrent.futures.ThreadPoolExecutor:
-  return concurrent.futures.ThreadPoolExecutor(compiled.num_cores())
-
-
-def in_parts(function: Callable, size: int, *arguments) -> None:
-  """Calls `function(low, high, *arguments)` for each part of `range(size)`."""
-  bounds = np.linspace(0, size, compiled.num_cores() + 1).astype(int)
-  parts = [
-    _threads().submit(function, low, high, *arguments)
-    for low, high in zip(bounds[:-1], bounds[1:])
-    if low < high
-  ]
-  for part in parts:
-    part.result()
+from dnc.recurrence import jit
 
 
 def _multiply(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
   """The product of two float32 matrices, the first mostly zeros."""
   from dnc.recurrence import sparse_kernel
 
-  # Writable, because Numba would compile again for arrays that are not.
-  x, matrix = (np.require(y, requirements='CAW') for y in (x, matrix))
+  x, matrix = jit.usable(x), jit.usable(matrix)
   product = np.empty([len(x), matrix.shape[1]], np.float32)
   starts, where = sparse_kernel.find(x)
-  in_parts(
+  jit.in_parts(
     sparse_kernel.multiply,
     matrix.shape[1],
     x,

@@ -5,33 +5,16 @@ is proportional to that share. They are correct for any matrix, but slow for a
 dense one.
 """
 
-from collections.abc import Callable
-import contextlib
-
-import numba
 import numpy as np
 
-from dnc.system import paths
+from dnc.recurrence import jit
 
 _ZERO = np.float32(0)
 # Columns computed at once, so that a row's sums stay in the fastest cache.
 _BLOCK = 512
 
 
-def _jit(function: Callable) -> Callable:
-  """Compiles a function at its first call; caches the code if possible."""
-  compiled = numba.njit(
-    fastmath={'reassoc', 'contract', 'nsz'}, nogil=True, error_model='numpy'
-  )(function)
-  # Without a home folder, Numba would make a folder called `~`.
-  if paths.has_home():
-    # If neither this folder nor the home folder is writable, nothing is cached.
-    with contextlib.suppress(RuntimeError):
-      compiled.enable_caching()
-  return compiled
-
-
-@_jit
+@jit.jit
 def find(x):
   """Finds the numbers that are not zero in a float32 matrix.
 
@@ -41,8 +24,7 @@ def find(x):
   """
   rows, columns = x.shape
   starts = np.empty(rows + 1, np.int32)
-  # One more than the numbers: the last of `x` may be 0.
-  where = np.empty(x.size + 1, np.int32)
+  where = np.empty(x.size, np.int32)
   n = 0
   for i in range(rows):
     starts[i] = n
@@ -53,7 +35,7 @@ def find(x):
   return starts, where[:n].copy()
 
 
-@_jit
+@jit.jit
 def multiply(low, high, x, starts, where, matrix, out):
   """Columns `low` to `high` of out = x matrix, given what `find` returns."""
   for c in range(low, high, _BLOCK):

@@ -26,6 +26,7 @@ turn in this process, with Numba if it is installed.
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import functools
 import json
 import resource
 import threading
@@ -44,7 +45,8 @@ from dnc.next_sprite import rollouts
 from dnc.next_sprite import trainer as trainer_lib
 from dnc.next_sprite import training
 from dnc.recurrence import compiled
-from dnc.recurrence import sparse
+from dnc.recurrence import jit
+from dnc.recurrence import numba_scan
 from dnc.training import optimizers
 
 _MODELS = flags.DEFINE_list('models', ['a', 'b'], 'Some of a, b.')
@@ -114,6 +116,9 @@ def _parts(config: config_lib.TrainingConfig, table) -> dict[str, Callable]:
   targets = rollouts.model_targets(segment)
   state = predictor.initial_state(config.batch_size)
   projected, weights = unroll.project_inputs(core, inputs)
+  scan = functools.partial(compiled.scan, keep_states=True)
+  if numba_scan.can_scan(core):
+    scan = numba_scan.scan
   kept = compiled.scan(core, weights, projected, state)[1]
   features = unroll.dnc_features(kept)
   gradients = [tf.fill(v.shape, 1e-4) for v in variables]
@@ -133,7 +138,7 @@ def _parts(config: config_lib.TrainingConfig, table) -> dict[str, Callable]:
       [core.controller.input_to_hidden],
     ),
     recurrence=lambda: _gradient(
-      lambda: compiled.scan(core, weights, projected, state)[1][:2],
+      lambda: scan(core, weights, projected, state)[1][:2],
       [projected, *weights],
     ),
     outputs=lambda: _gradient(
@@ -165,7 +170,7 @@ def _measure(model: str, table) -> None:
   config = _config(model)
   loops, parts = {}, {}
   for way, is_installed in _WAYS.items():
-    with mock.patch.object(sparse, 'is_installed', return_value=is_installed):
+    with mock.patch.object(jit, 'is_installed', return_value=is_installed):
       loops[way], own = _loop(config, table), _parts(config, table)
       for function in [loops[way], *own.values()]:
         function()  # Traces its graph, with or without Numba.
@@ -208,7 +213,7 @@ def main(argv: Sequence[str]) -> None:
     for model in _MODELS.value:
       _measure_speed(model, table)
     return
-  if not sparse.is_installed():
+  if not jit.is_installed():
     raise app.UsageError("Numba is not installed: pip install -e '.[fast]'")
   table = table_lib.load_table(data_dir=_DATA_DIR.value)
   for model in _MODELS.value:

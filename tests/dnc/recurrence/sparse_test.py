@@ -3,12 +3,12 @@
 from unittest import mock
 
 from absl.testing import parameterized
-import numpy as np
 import pytest
 import tensorflow as tf
 
 from dnc import lstm
 from dnc import unroll
+from dnc.recurrence import jit
 from dnc.recurrence import sparse
 from tests.support import cores
 
@@ -76,18 +76,8 @@ class SparseTest(tf.test.TestCase, parameterized.TestCase):
     core = cores.make_dnc(dtype=tf.float32)
     self.assertTrue(called(core, _inputs()))
     self.assertFalse(called(cores.make_dnc(), _inputs(tf.float64)))
-    with mock.patch.object(sparse, 'is_installed', return_value=False):
+    with mock.patch.object(jit, 'is_installed', return_value=False):
       self.assertFalse(called(core, _inputs()))
-
-  def test_parts_cover_the_range(self):
-    for size in (0, 1, 7):
-      marks = np.zeros(size)
-
-      def mark(low, high, marks):
-        marks[low:high] += 1
-
-      sparse.in_parts(mark, size, marks)
-      self.assertAllEqual(marks, np.ones(size))
 
 
 if __name__ == '__main__':
