@@ -1,5 +1,6 @@
 """Tests of `reference_weights`; golden_test checks the numbers."""
 
+import functools
 import json
 import os
 import pathlib
@@ -138,8 +139,10 @@ class LoadCheckpointTest(tf.test.TestCase, parameterized.TestCase):
     )
     return path
 
+  # golden_test compiles.
   @parameterized.parameters(
-    (unroll.unroll, tf.float32), (snt.dynamic_unroll, tf.float64)
+    (functools.partial(unroll.unroll, compiled=False), tf.float32),
+    (snt.dynamic_unroll, tf.float64),
   )
   def test_outputs_and_loss_are_the_reference_s(self, unroll_fn, dtype):
     core = _checkpoint_core(dtype=dtype)

@@ -46,9 +46,10 @@ class UntrainedTest(tf.test.TestCase):
     cls._table = testing_data.rendered_table()
     cls._gauge = untrained.Gauge(_CONFIG, cls._table, _SPLITS, _NAMES, _OFFSETS)
 
-  def _against(self, model, config=_CONFIG, number=3):
+  def _against(self, model, config=_CONFIG, number=3, known=None):
     return untrained.against_untrained(
-      model, config, self._table, _SPLITS, _NAMES, _OFFSETS, number
+      *(model, config, self._table, _SPLITS, _NAMES, _OFFSETS, number),
+      known=known,
     )
 
   def test_gains_are_those_of_test_1s_exact_probes(self):
@@ -90,9 +91,11 @@ class UntrainedTest(tf.test.TestCase):
       np.testing.assert_array_equal(one[name], again[name])
       self.assertNotAllClose(one[name], other[name])
 
-  def test_cores_are_of_the_seeds_that_follow_the_models_own(self):
+  def test_cores_are_of_the_seeds_that_follow_and_measured_once(self):
     config = dataclasses.replace(_CONFIG, seed=5)
-    found = self._against(_with_seed(0), config)
+    shape = (len(_OFFSETS), len(self._gauge.labels))
+    known = {7: {name: np.full(shape, 0.5) for name in _NAMES}}
+    found = self._against(_with_seed(0), config, known=known)
     self.assertEqual((found.own_seeds, found.seeds), ((5,), (5, 6, 7)))
     self.assertEqual(found.num_rollouts, dict(train=40, test=6))
     own = self._gauge.gains(_with_seed(6))['memory'][1]
@@ -101,34 +104,25 @@ class UntrainedTest(tf.test.TestCase):
     for label, gain in zip(self._gauge.labels, own):
       self.assertEqual(of_memory[label].untrained[1], gain)
       self.assertLessEqual(of_memory[label].p_value, 1)
-
-  def test_cores_that_are_known_are_not_measured_again(self):
-    shape = (len(_OFFSETS), len(self._gauge.labels))
-    known = {1: {name: np.full(shape, 0.5) for name in _NAMES}}
-    arguments = (self._table, _SPLITS, _NAMES, _OFFSETS, 2)
-    found = untrained.against_untrained(
-      _with_seed(9), _CONFIG, *arguments, known=known
-    )
-    self.assertEqual(list(known), [1, 0])
-    gains = found.compared['memory'][0]['scale'].untrained
-    self.assertEqual(gains[1], 0.5)
+    # What is known is not measured again, and what is not is known then.
+    self.assertEqual(list(known), [7, 5, 6])
+    gains = of_memory['scale'].untrained
+    self.assertEqual(gains[2], 0.5)
     self.assertNotEqual(gains[0], 0.5)
 
-  def test_a_frozen_core_is_one_more_untrained_core(self):
-    config = dataclasses.replace(_CONFIG, freeze_core=True)
-    found = self._against(_with_seed(0), config)
+  def test_a_frozen_core_without_memory_is_one_more_untrained_core(self):
+    config = config_lib.TrainingConfig(
+      hidden_size=8, core=config_lib.LSTM, freeze_core=True
+    )
+    names = _NAMES[2:]
+    found = untrained.against_untrained(
+      _with_seed(0, config), config, self._table, _SPLITS, names, (0,), 3
+    )
+    self.assertEqual(tuple(found.compared), names)
     self.assertTrue(found.is_frozen)
     # Its own start is not among those it is held against.
     self.assertEqual(found.seeds, (1, 2, 3))
-    self.assertFalse(found.is_learned('memory', 0, 'scale'))
-
-  def test_a_core_without_memory(self):
-    config = config_lib.TrainingConfig(hidden_size=8, core=config_lib.LSTM)
-    names = _NAMES[2:]
-    found = untrained.against_untrained(
-      _with_seed(4, config), config, self._table, _SPLITS, names, (0,), 3
-    )
-    self.assertEqual(tuple(found.compared), names)
+    self.assertFalse(found.is_learned(names[0], 0, 'scale'))
 
   def test_no_untrained_cores(self):
     found = self._against(_with_seed(0), number=0)

@@ -1,9 +1,12 @@
 """Tests of scores, on images of known overlap and on whole rollouts."""
 
+from unittest import mock
+
 import numpy as np
 import tensorflow as tf
 
 from dnc import config as config_lib
+from dnc import unroll
 from dnc.dsprites import latent_errors
 from dnc.dsprites import latents
 from dnc.dsprites import nearest
@@ -57,6 +60,10 @@ class PredictionScorerTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
+    # Computes the same without waiting for XLA.
+    cls.enterClassContext(
+      mock.patch.object(unroll, 'can_compile', return_value=False)
+    )
     cls._table = testing_data.rendered_table()
     cls._predictor = model.SpritePredictor(_CONFIG, cls._table.mean_image())
     spec = rollouts.RolloutSpec(
