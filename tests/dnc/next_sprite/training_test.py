@@ -51,6 +51,11 @@ def _squares(logits, targets):
   return tf.reduce_sum(tf.square(logits - targets), axis=2)
 
 
+def _overflowing_loss():
+  """An LSTM's outputs stay finite; their squares overflow."""
+  return mock.patch.dict(model.LOSSES, {_CONFIG.loss: _squares})
+
+
 class _Lines:
   """A log that sends a signal after some lines, by default Ctrl-C's."""
 
@@ -102,7 +107,10 @@ class _WholeRun:
 
 
 class DncTest(_WholeRun, tf.test.TestCase):
-  _CONFIG = training_runs.CONFIG
+  # Two checkpoints: with each, drawing a memory takes a second.
+  _CONFIG = dataclasses.replace(
+    training_runs.CONFIG, num_epochs=1, report_interval=3, checkpoint_interval=5
+  )
 
   def test_shows_itself_in_tensorboard(self):
     tags = set()
@@ -127,20 +135,6 @@ class DncTest(_WholeRun, tf.test.TestCase):
     self.assertEqual(self._train(model_dir, log=log), self._result)
     self.assertIn(f'after {int(os.path.basename(before))} u', log.lines[1])
     training_runs.assert_same(self, self._whole, model_dir)
-
-  def test_a_validation_that_is_not_finite_is_not_the_end_of_the_line(self):
-    # The weights after the last update are validated but never trained on.
-    once = dataclasses.replace(
-      self._CONFIG,
-      **_WILD,
-      num_epochs=1,
-      rollouts_per_epoch=2,
-      tbptt_length=0,
-    )
-    model_dir = self._dir('once')
-    self.assertIsNotNone(self._train(model_dir, once))
-    with open(os.path.join(model_dir, runs.RESULT_FILE)) as file:
-      self.assertIsNone(json.load(file)['loss'])
 
 
 class TrainTest(_WholeRun, tf.test.TestCase):
@@ -302,9 +296,7 @@ class TrainTest(_WholeRun, tf.test.TestCase):
     self.assertEqual(runs.load(self._whole), _CONFIG)
 
   def test_a_loss_that_is_not_finite_ends_it_and_can_be_seen_again(self):
-    # An LSTM's outputs stay finite; their squares overflow.
-    loss = mock.patch.dict(model.LOSSES, {_CONFIG.loss: _squares})
-    self.enterContext(loss)
+    self.enterContext(_overflowing_loss())
     wild = dataclasses.replace(_CONFIG, **_WILD, checkpoint_interval=1)
     model_dir = self._dir('wild')
     with self.assertRaisesRegex(
@@ -325,6 +317,17 @@ class TrainTest(_WholeRun, tf.test.TestCase):
       self._train(model_dir, wild)
     with self.assertRaisesRegex(errors.UsageError, 'no run diverged there'):
       training.replay(self._whole)
+
+  def test_a_validation_that_is_not_finite_is_not_the_end_of_the_line(self):
+    self.enterContext(_overflowing_loss())
+    # The weights after the last update are validated but never trained on.
+    once = dataclasses.replace(
+      _CONFIG, **_WILD, num_epochs=1, rollouts_per_epoch=2, tbptt_length=0
+    )
+    model_dir = self._dir('once')
+    self.assertIsNotNone(self._train(model_dir, once))
+    with open(os.path.join(model_dir, runs.RESULT_FILE)) as file:
+      self.assertIsNone(json.load(file)['loss'])
 
   def test_sizes_that_cannot_fit_are_told_at_once(self):
     large = dataclasses.replace(training_runs.CONFIG, memory_size=10**6)
