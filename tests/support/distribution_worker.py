@@ -5,11 +5,14 @@ Its arguments are a folder, a --data_dir and its number, 0 for the chief, or
 its result or error, and its log.
 """
 
+from collections.abc import Iterator
+import contextlib
 import dataclasses
 import json
 import os
 import signal
 import sys
+from unittest import mock
 
 import tensorflow as tf
 
@@ -32,6 +35,16 @@ DNC = dataclasses.replace(
   expose='memory',
   expose_offsets=(-1, 3),
 )
+
+
+@contextlib.contextmanager
+def without_extras() -> Iterator[None]:
+  """Neither compiles nor draws, which takes long, whatever the strategy."""
+  with (
+    mock.patch.object(unroll, 'can_compile', return_value=False),
+    mock.patch.object(training.SpriteSession, '_draw'),
+  ):
+    yield
 
 
 class _Worker:
@@ -80,9 +93,8 @@ def _mirrored(folder: str, data_dir: str) -> None:
     cpu, [tf.config.LogicalDeviceConfiguration()] * 2
   )
   strategy = distribution.make_strategy(config_lib.MIRRORED)
-  # Compiling takes minutes and does not depend on the strategy.
-  unroll.can_compile = lambda: False
-  _Worker(folder, data_dir, strategy).train('mirrored', DNC)
+  with without_extras():
+    _Worker(folder, data_dir, strategy).train('mirrored', DNC)
 
 
 def _multi_worker(folder: str, data_dir: str, follows: bool) -> None:

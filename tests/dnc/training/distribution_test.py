@@ -8,12 +8,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from unittest import mock
 
 from absl.testing import parameterized
 import tensorflow as tf
 
-from dnc import unroll
 from dnc.next_sprite import training
 from tests.support import commands
 from tests.support import distribution_worker
@@ -150,7 +148,7 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_two_devices_train_as_one(self):
     process = self._start(*_WORKER, self._folder, self._data_dir, 'mirrored')
-    with mock.patch.object(unroll, 'can_compile', return_value=False):
+    with distribution_worker.without_extras():
       self._train('one_device', distribution_worker.DNC)
     status, _, stderr = self._finish(process)
     self.assertEqual(status, 0, msg=stderr)
@@ -165,6 +163,8 @@ class DistributionTest(tf.test.TestCase, parameterized.TestCase):
       '--core=lstm',
       '--hidden_size=8',
       '--batch_size=2',
+      '--min_length=12',
+      '--max_length=20',
       '--tbptt_length=8',
       '--report_interval=2',
       f'--model_dir={self._dir("command")}',
