@@ -45,23 +45,16 @@ _MOST_SECONDS = 0.3
 ROLLOUTS = 30
 
 
-def all_flags(model_dir: str, *more: str) -> tuple[str, ...]:
-  """The flags of a training in a folder."""
-  return (
-    f'--data_dir={testing_data.data_dir()}',
-    f'--model_dir={model_dir}',
-    *_FLAGS,
-    *more,
-  )
-
-
 def start(model_dir: str, *more: str) -> subprocess.Popen:
   """Starts `train.py`; its output is one stream of text."""
   return subprocess.Popen(
     [
       sys.executable,
       os.path.join(testing_data.ROOT, 'train.py'),
-      *all_flags(model_dir, *more),
+      f'--data_dir={testing_data.data_dir()}',
+      f'--model_dir={model_dir}',
+      *_FLAGS,
+      *more,
     ],
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,

@@ -6,9 +6,7 @@ import tempfile
 import tensorflow as tf
 
 from tests.stress import kill_resume
-from tests.support import commands
 from tests.support import training_runs
-import train
 
 
 class KillResumeTest(tf.test.TestCase):
@@ -17,8 +15,9 @@ class KillResumeTest(tf.test.TestCase):
     whole, parts = (os.path.join(folder, name) for name in ('whole', 'parts'))
     # A core that starts fast; the core of the stress test has a memory.
     more = '--core=lstm', f'--rollouts_per_epoch={kill_resume.ROLLOUTS}'
+    process = kill_resume.start(whole, *more)
     lines = kill_resume.kill_and_resume(parts, 1, 0, *more)
-    commands.run(train, *kill_resume.all_flags(whole, *more))
+    kill_resume.finish(process)
     self.assertIn('training in', lines[0])
     self.assertRegex(lines[-1], r'resuming .* after [1-9]')
     training_runs.assert_same(self, whole, parts)
