@@ -236,9 +236,12 @@ class EvaluationConfig(settings.Settings):
       varying, fixed = variation.resolve(self.varying, self.fixed or ())
       object.__setattr__(self, 'varying', varying)
       object.__setattr__(self, 'fixed', fixed)
-    self._check_steps()
-    if 'probe' in self.tests and self.export is not None:
-      self._check_export()
+    if 'lesion' in self.tests:
+      self._check_steps()
+    if 'probe' in self.tests:
+      self._check_offsets()
+      if self.export is not None:
+        self._check_export()
     if 'mi' in self.tests:
       self._check_lags()
 
@@ -251,6 +254,8 @@ class EvaluationConfig(settings.Settings):
         value is None or least <= value <= most,
         f'in {least} to {most}, within a rollout',
       )
+
+  def _check_offsets(self) -> None:
     furthest = max(map(abs, self.offsets))
     checks.require(
       self,

@@ -82,8 +82,10 @@ def latest() -> str:
   Raises:
     UsageError: if there is none.
   """
-  pattern = os.path.join(RUNS_DIR, '*', CHECKPOINT_DIR, '[0-9]*')
-  newest = max(glob.glob(pattern), key=os.path.getmtime, default=None)
+  # Names with other characters are of unfinished checkpoints.
+  pattern = os.path.join(RUNS_DIR, '*', CHECKPOINT_DIR, '*')
+  finished = [x for x in glob.glob(pattern) if os.path.basename(x).isdecimal()]
+  newest = max(finished, key=os.path.getmtime, default=None)
   if newest is None:
     raise errors.UsageError(
       f'no run to evaluate in {RUNS_DIR}/: train one with '

@@ -21,6 +21,7 @@ from dnc.system import errors
 from dnc.system import files
 from dnc.system import paths
 from dnc.system import progress
+from dnc.system import wording
 from dnc.training import trainer as trainer_lib
 
 _PREFIX = 'trainer'
@@ -99,7 +100,7 @@ def read(
       problem = f'it belongs to {found}, {runs.CONFIG_FILE} to {config.name()}'
   # TensorFlow's reader raises all of these.
   except (AssertionError, IndexError, ValueError, tf.errors.OpError) as e:
-    problem = ' '.join(str(e).split())[:200]
+    problem = wording.one_line(e, 200)
   if problem:
     raise errors.UsageError(
       f"{folder}: does not fit the run's {runs.CONFIG_FILE} ({problem}); "

@@ -56,6 +56,14 @@ class EvaluationConfigTest(parameterized.TestCase):
     # Only Test 1 uses these.
     config_lib.EvaluationConfig(**options, tests=('mi',))
 
+  def test_settings_bind_their_own_test_alone(self):
+    config_lib.EvaluationConfig(tests=('lesion',), rollout_length=5)
+    for tests, length in ((('probe',), 10), (('lesion',), 4)):
+      with self.assertRaises(errors.UsageError):
+        config_lib.EvaluationConfig(
+          tests=tests, rollout_length=length, lesion_step=4
+        )
+
   def test_lags_bind_test_2_alone(self):
     config_lib.EvaluationConfig(tests=('probe',), rollout_length=11)
     with self.assertRaisesRegex(
@@ -64,7 +72,7 @@ class EvaluationConfigTest(parameterized.TestCase):
       config_lib.EvaluationConfig(tests=('mi',), rollout_length=11)
     # The next sprite takes a step, which short rollouts do not have to spare.
     for lags, most in (((0, 6), 6), ((-1, 5), 5)):
-      short = dict(tests=('mi',), rollout_length=9, offsets=(0,))
+      short = dict(tests=('mi',), rollout_length=9)
       config_lib.EvaluationConfig(**short, lags=lags)
       with self.assertRaisesRegex(errors.UsageError, f'-1 to {most} with'):
         config_lib.EvaluationConfig(**short, lags=(*lags, most + 1))

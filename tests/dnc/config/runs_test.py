@@ -178,6 +178,8 @@ class RunsTest(parameterized.TestCase):
       folder = os.path.join('runs', name, runs.CHECKPOINT_DIR, '00000001')
       os.makedirs(folder)
       os.utime(folder, (time, time))
+    # An unfinished checkpoint is newer than all others.
+    os.makedirs(f'runs/b/{runs.CHECKPOINT_DIR}/00000002.partial')
     self.assertEqual(runs.latest(), os.path.join('runs', 'a'))
 
 
