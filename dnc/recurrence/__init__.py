@@ -13,6 +13,9 @@ Before the loop:
   sparse            the product of inputs that are mostly zeros
   sparse_kernel     the same, compiled by Numba
 
-`dnc.unroll` chooses between them. `jit` compiles with Numba, and uses all
-processor cores.
+For both:
+
+  jit               compiles with Numba, and runs on all processor cores
+
+`dnc.unroll` chooses between them.
 """
