@@ -1,7 +1,8 @@
-"""The recurrence of a DNC over short sequences, compiled by Numba for a CPU.
+"""The recurrence of a DNC in training, compiled by Numba for a CPU.
 
-It keeps all states for the gradient, so the steps are few. See `numba_step.py`.
-Each processor core computes a part of the batch.
+The forward pass keeps the states of the last chunk of steps, and of earlier
+chunks only the first; from there the gradient computes the others again. Each
+processor core computes a part of the batch. See `numba_step.py`.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from dnc.recurrence import compiled
 from dnc.recurrence import jit
 from dnc.recurrence import plain
 
-# For longer sequences, the states within a chunk are computed again.
+# A segment of a training is one chunk.
 CHUNK_STEPS = 25
 # Of float32 and float64, as in `addressing.py`.
 _EPSILON = 1e-6
@@ -122,7 +123,8 @@ def _reverse(clip, projected, *arrays):
   """
   from dnc.recurrence import numba_step
 
-  arrays = map(jit.usable, arrays)
+  projected, *arrays = map(jit.usable, [projected, *arrays])
+  arrays = iter(arrays)
 
   def take(number):
     return [*itertools.islice(arrays, number)]
