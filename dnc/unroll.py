@@ -169,11 +169,11 @@ def _scan_dnc(
     )
   projected, weights = project_inputs(core, inputs, sparse_inputs)
   arguments = core, weights, projected, state, sequence_length, record
-  is_plain = sequence_length is None and record is None
+  has_options = sequence_length is not None or record is not None
   if (
     compiled
     and is_default
-    and is_plain
+    and not has_options
     and keep_states
     and numba_scan.can_scan(core)
   ):

@@ -39,16 +39,15 @@ class Comparison:
 # Cached, because most scores are of the same sequences.
 @functools.lru_cache(maxsize=2)
 def resamples(size: int, seed: int, number: int = NUM_RESAMPLES) -> np.ndarray:
-  """Returns how often each sequence is drawn: int64 `[number, size]`.
-
-  Do not write to it.
-  """
+  """Returns how often each sequence is drawn: int64 `[number, size]`."""
   rng = np.random.default_rng(seed)
   drawn = [
     np.bincount(rng.integers(size, size=size), minlength=size)
     for _ in range(number)
   ]
-  return np.reshape(drawn, [number, size])
+  drawn = np.reshape(drawn, [number, size])
+  drawn.flags.writeable = False
+  return drawn
 
 
 def compare(

@@ -183,7 +183,7 @@ class TraceStream:
     Raises:
       errors.UsageError: if the traces lack a representation or a split 'train'.
     """
-    _read(traces, 'train', ['index'])  # Raises it.
+    _read(traces, 'train', ['index'])  # Raises the error.
     self.source = traces.path
     self.spec = labels_lib.latent_spec(asked)
     self.extended = labels_lib.latent_spec(

@@ -22,7 +22,11 @@ def is_installed() -> bool:
 
 
 def jit(function: Callable) -> Callable:
-  """Compiles a function at its first call; keeps the code where it can."""
+  """Compiles a function at its first call; keeps the code where it can.
+
+  Numba compiles again when the function's file changes, but not when these
+  options do: whoever changes them must also touch the files that use `jit`.
+  """
   import numba
 
   compiled_function = numba.njit(

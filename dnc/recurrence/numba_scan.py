@@ -101,7 +101,8 @@ def _forward(clip, projected, *arrays):
     states, inner = _run(
       clip, projected[start : start + CHUNK_STEPS], weights, state
     )
-    state = [x[-1] for x in states]
+    # Copied: views would keep all states of the chunk.
+    state = [x[-1].copy() for x in states]
     hidden.append(states.hidden[1:])
     words.append(states.words[1:])
   kept = [np.concatenate(x) for x in (hidden, words)]

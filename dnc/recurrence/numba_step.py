@@ -22,18 +22,21 @@ _BLOCK = 512
 
 
 class States(NamedTuple):
-  """States before the first step and after each, arrays `[time + 1, batch,`.
+  """States before the first step and after each: `[time + 1, batch, ...]`.
+
+  The fields have the order of a flattened `DNCState`. The shapes here are
+  without time and batch.
 
   Attributes:
-    words: r_t, `num_reads, W]`.
-    memory: M_t, `N, W]`.
-    reads: w_t^r, `num_reads, N]`.
-    writes: w_t^w, `1, N]`.
-    link: L_t, `1, N, N]`.
-    precedence: p_t, `1, N]`.
-    usage: u_t, `N]`.
-    hidden: h_t, `hidden_size]`.
-    cell: s_t, `hidden_size]`.
+    words: r_t, `[num_reads, W]`.
+    memory: M_t, `[N, W]`.
+    reads: w_t^r, `[num_reads, N]`.
+    writes: w_t^w, `[1, N]`.
+    link: L_t, `[1, N, N]`.
+    precedence: p_t, `[1, N]`.
+    usage: u_t, `[N]`.
+    hidden: h_t, `[hidden_size]`.
+    cell: s_t, `[hidden_size]`.
   """
 
   words: np.ndarray
@@ -48,18 +51,20 @@ class States(NamedTuple):
 
 
 class Inner(NamedTuple):
-  """What is computed within the steps, arrays `[time, batch,`.
+  """What is computed within the steps: `[time, batch, ...]`.
+
+  The shapes here are without time and batch.
 
   Attributes:
-    gates: gates_t, `4 hidden_size]`.
-    interface: what `_bound` returns, `interface_size]`.
-    norms: |M_{t-1}[j]|, `N]`, also after the last step.
-    similarity: of words and keys, `1 + num_reads, N]`, of the write head first.
+    gates: gates_t, `[4 hidden_size]`.
+    interface: what `_bound` returns, `[interface_size]`.
+    norms: |M_{t-1}[j]|, `[N]`, also after the last step.
+    similarity: of words and keys, `[1 + num_reads, N]`; the write head first.
     content: c_t^w and c_t^r, of the same shape.
-    forth: f_t, `num_reads, N]`.
-    back: b_t, `num_reads, N]`.
-    allocation: a_t, `N]`.
-    order: slots by rising usage, `N]`; that of step t at `[t + 1]`.
+    forth: f_t, `[num_reads, N]`.
+    back: b_t, `[num_reads, N]`.
+    allocation: a_t, `[N]`.
+    order: slots by rising usage, `[N]`; that of step t at `[t + 1]`.
   """
 
   gates: np.ndarray

@@ -61,5 +61,5 @@ class Assignment(NamedTuple):
 
 
 def here(stage: Any) -> Spread:
-  """All items at once, in this process."""
+  """All items at once, in this process; for work without `Assignment`s."""
   return lambda work, items, *args: work(stage, items, *args)

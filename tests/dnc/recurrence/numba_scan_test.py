@@ -5,6 +5,7 @@ functions that are compiled in float32, since compiling takes long.
 """
 
 import importlib
+import tracemalloc
 from unittest import mock
 
 from absl.testing import parameterized
@@ -36,6 +37,10 @@ def _plain(core, inputs, state):
 def _carried(core, dtype=tf.float64):
   """A state in which no two slots are alike."""
   return _plain(core, 3 * _inputs(9, dtype), core.initial_state(_BATCH))[1]
+
+
+def _nothing(*_):
+  """In place of `jit.in_parts`; a mock would keep the arrays."""
 
 
 def _open_gates(core):
@@ -130,7 +135,8 @@ class CompiledTest(tf.test.TestCase):
 
   def test_is_the_plain_recurrence(self):
     core = cores.make_dnc(dtype=tf.float32, scale=0.5)
-    inputs, state = _inputs(20, tf.float32), _carried(core, tf.float32)
+    # More than one chunk.
+    inputs, state = _inputs(30, tf.float32), _carried(core, tf.float32)
     found, expected = (
       cores.with_gradients(
         lambda *sequence, way=way: way(core, *sequence), core, inputs, state
@@ -147,6 +153,26 @@ class CompiledTest(tf.test.TestCase):
     self.assertAllEqual(
       tf.reduce_all(tf.math.is_nan(outputs), [1, 2]), [False, True, True]
     )
+
+
+class MemoryTest(tf.test.TestCase):
+  def test_of_earlier_chunks_only_the_first_state_is_kept(self):
+    pytest.importorskip('numba')
+    core = cores.make_dnc(memory_size=64)
+    state = core.initial_state(_BATCH)
+
+    def peak(num_steps):
+      projected, weights = unroll.project_inputs(core, _inputs(num_steps))
+      with mock.patch.object(jit, 'in_parts', _nothing):
+        tracemalloc.start()
+        try:
+          numba_scan.scan(core, weights, projected, state)
+          return tracemalloc.get_traced_memory()[1]
+        finally:
+          tracemalloc.stop()
+
+    k = numba_scan.CHUNK_STEPS
+    self.assertLess(peak(8 * k), 2 * peak(k))
 
 
 class UnrollTest(tf.test.TestCase):
