@@ -8,7 +8,7 @@ The core, as in google-deepmind/dnc, independent of sprites and training:
   lstm               the core without a memory: a control
   unroll             runs a core over time
   keras_layer        a DNC as a Keras layer
-  recurrence/        the loop of `unroll`, plain and compiled by XLA
+  recurrence/        the loop of `unroll`: plain, compiled by XLA or by Numba
   lesions            a DNC with a lesion of its memory
   reference_weights  loads weights in DeepMind's layout
 

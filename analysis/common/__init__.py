@@ -2,7 +2,7 @@
 
 tables.py        Markdown tables, and writing results
 figures.py       figures, as SVG or pixels
-statistics.py    confidence intervals
+statistics.py    confidence intervals; Holm's correction of p-values
 feature_sums.py  sums over steps, for least squares
 arrays.py        checks of the arrays and numbers that callers pass
 """

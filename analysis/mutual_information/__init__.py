@@ -4,7 +4,7 @@ scoring.py       scores contents against sequences
 estimators.py    the mutual information of real numbers and classes
 plain_scores.py  scores for classes, applied to real numbers
 controls.py      random sequences, and shifts for the null
-significance.py  p-values from the null, their correction; paired differences
+significance.py  p-values from the null; Benjamini-Hochberg; paired differences
 verdict.py       the answer: a sentence and a small table
 tables.py        results as Markdown and JSON
 """

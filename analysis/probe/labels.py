@@ -21,8 +21,8 @@ ANGLE = 'orientation_angle'
 # All labels of a sprite, and the label of each column in an array of labels.
 OF_SPRITES = (*latents.NAMES, ANGLE)
 _COLUMNS = (*latents.NAMES, ANGLE, ANGLE)
-# k of squares, ellipses and hearts.
-_SYMMETRY = np.array([4, 2, 1])
+# k of each shape.
+_SYMMETRY = np.array(latents.SYMMETRIES)
 _PARTNERS = 4
 
 

@@ -3,14 +3,15 @@
   values       converts values to the plain types of fields
   settings     fields with their help texts and allowed values; presets
   checks       allowed values, and the error for a wrong one
-  training     `Config`, the base of all tasks' configs, and shared settings
+  training     `Config`, base of all tasks' configs: shared settings, run names
   evaluation   `EvaluationConfig`
   cluster      the workers that TF_CONFIG names
   flags        the flags of train.py and evaluate.py, made from the fields
   runs         a run's folder and its `config.json`
 
-A task's own config is in the task's folder: `TrainingConfig` in
-dnc/next_sprite/config.py, `RepeatCopyConfig` in dnc/repeat_copy/config.py.
+A task's own config, with its presets, is in the task's folder:
+`TrainingConfig` in dnc/next_sprite/config.py, `RepeatCopyConfig` in
+dnc/repeat_copy/config.py.
 
 Light to import, so that a wrong flag is reported before TensorFlow is loaded.
 """

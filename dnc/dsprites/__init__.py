@@ -4,7 +4,7 @@
 >>> dsprites.render_images([[0, 5, 0, 16, 16]]).shape
 (1, 64, 64)
 
-latents          names, sizes and values of the latents; indices of the sprites
+latents          names, sizes, values of latents; symmetries; sprites' indices
 spec             a set of sprites: polygons, grids of latents, image size
 render           images from latents
 variation        which latents vary within a rollout, which stay fixed

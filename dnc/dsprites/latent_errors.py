@@ -7,8 +7,8 @@ import numpy as np
 from dnc.dsprites import latents
 from dnc.dsprites import spec
 
-# Degrees after which a turned square, ellipse or heart looks the same again.
-_PERIODS = np.array([90.0, 180.0, 360.0])
+# Degrees after which a turned shape looks the same again.
+_PERIODS = 360.0 / np.array(latents.SYMMETRIES)
 
 
 def mean_errors(

@@ -33,6 +33,8 @@ VALUES = (
   _grid(0.0, 1.0, 32),
   _grid(0.0, 1.0, 32),
 )
+# A square, an ellipse and a heart look the same after 1/4, 1/2 or a whole turn.
+SYMMETRIES = (4, 2, 1)
 
 
 def _as_integers(name: str, numbers: np.ndarray) -> np.ndarray:

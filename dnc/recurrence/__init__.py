@@ -4,7 +4,7 @@
   compiled          the same in chunks of steps compiled by XLA, with a
                     gradient written by hand
   compiled_chunk    one such chunk
-  compiled_access   `MemoryAccess` in the forms that XLA makes fast
+  compiled_access   `MemoryAccess` as XLA makes it fast, with gradients by hand
   numba_scan        the same for training, compiled by Numba if it is installed
   numba_step        the steps of it, forward and in reverse
 
