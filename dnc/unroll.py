@@ -368,10 +368,10 @@ def unroll(
     keep_states: whether the compiled recurrence keeps its states in the last 25
       steps. The gradient then does not compute these states again. If no
       gradient is taken, keeping them only costs time and memory. If Numba is
-      installed, it then compiles the recurrence instead of XLA, unless
-      `compiled`, `record` or `sequence_length` is given, there are several
-      write heads, or the dtype is neither float32 nor float64. That, too, runs
-      in Python.
+      installed and the memory has at least 128 slots, Numba then compiles the
+      recurrence instead of XLA, unless `compiled`, `record` or
+      `sequence_length` is given, there are several write heads, or the dtype is
+      neither float32 nor float64. That, too, runs in Python.
 
   Returns:
     Outputs, float tensor `[time, batch, output_size]`; the state after the last

@@ -64,6 +64,7 @@ class NotCompiledTest(tf.test.TestCase, parameterized.TestCase):
     pytest.importorskip('numba')
     from dnc.recurrence import numba_step
 
+    cls.enterClassContext(mock.patch.object(numba_scan, 'LEAST_SLOTS', 1))
     with mock.patch.object(jit, 'jit', side_effect=lambda function: function):
       importlib.reload(numba_step)
     cls.addClassCleanup(importlib.reload, numba_step)
@@ -132,6 +133,7 @@ class CompiledTest(tf.test.TestCase):
   def setUp(self):
     super().setUp()
     pytest.importorskip('numba')
+    self.enterContext(mock.patch.object(numba_scan, 'LEAST_SLOTS', 1))
 
   def test_is_the_plain_recurrence(self):
     core = cores.make_dnc(dtype=tf.float32, scale=0.5)
@@ -178,9 +180,10 @@ class MemoryTest(tf.test.TestCase):
 class UnrollTest(tf.test.TestCase):
   def test_where_it_does_not_serve_xla_compiles(self):
     pytest.importorskip('numba')
-    core = cores.make_dnc()
-    two_heads = cores.make_dnc(num_writes=2)
-    half = cores.make_dnc(dtype=tf.float16)
+    sizes = dict(memory_size=numba_scan.LEAST_SLOTS)
+    core = cores.make_dnc(**sizes)
+    two_heads = cores.make_dnc(**sizes, num_writes=2)
+    half = cores.make_dnc(**sizes, dtype=tf.float16)
 
     def way(core, **kwargs):
       kwargs = dict(keep_states=True) | kwargs
@@ -202,6 +205,7 @@ class UnrollTest(tf.test.TestCase):
     self.assertEqual(way(core, record=lambda state: state), 'xla')
     self.assertEqual(way(two_heads), 'xla')
     self.assertEqual(way(half), 'xla')
+    self.assertEqual(way(cores.make_dnc()), 'xla')
     with mock.patch.object(jit, 'is_installed', return_value=False):
       self.assertEqual(way(core), 'xla')
 
