@@ -20,7 +20,7 @@ import tensorflow as tf
 from dnc import util
 
 # Keeps norms and usage away from 0, as in the reference.
-_EPSILON = 1e-6
+EPSILON = 1e-6
 # In half precision, both need a larger epsilon: norms, because gradients are
 # divided by it, and usage, because 1 - epsilon must be below 1.
 _NORM_EPSILON = {tf.float16: 2.0**-13}
@@ -43,13 +43,13 @@ class TemporalLinkageState(NamedTuple):
 
 def soften_norms(squared_norms: tf.Tensor) -> tf.Tensor:
   """Square roots, kept above 0, so that their gradient is finite."""
-  epsilon = _NORM_EPSILON.get(squared_norms.dtype, _EPSILON)
+  epsilon = _NORM_EPSILON.get(squared_norms.dtype, EPSILON)
   return tf.sqrt(squared_norms + epsilon)
 
 
 def soften_usage(usage: tf.Tensor) -> tf.Tensor:
   """Keeps usage above 0, so that a product of usages keeps its gradient."""
-  epsilon = _USAGE_EPSILON.get(usage.dtype, _EPSILON)
+  epsilon = _USAGE_EPSILON.get(usage.dtype, EPSILON)
   return epsilon + (1 - epsilon) * usage
 
 
@@ -128,7 +128,7 @@ class CosineWeights(snt.Module):
     memory.shape.assert_is_compatible_with([None, None, self._word_size])
     # D(k, M[j])
     norms = _vector_norms(keys) * self._memory_norms(memory)
-    epsilon = _NORM_EPSILON.get(norms.dtype, _EPSILON)
+    epsilon = _NORM_EPSILON.get(norms.dtype, EPSILON)
     similarity = self._dot(memory, keys) / (norms + epsilon)
     return weighted_softmax(similarity, strengths, self._strength_op)
 

@@ -13,19 +13,17 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from dnc import addressing
 from dnc import dnc
 from dnc.recurrence import compiled
+from dnc.recurrence import compiled_chunk
 from dnc.recurrence import jit
 from dnc.recurrence import plain
 
-# A segment of a training is one chunk.
-CHUNK_STEPS = 25
 # With fewer slots XLA is as fast: in trainings like those of
 # training_benchmark, this took 0.79 of its time with 256 slots, 0.96 with 128,
 # but 1.08 with 64 and 1.04 with 16.
 LEAST_SLOTS = 128
-# Of float32 and float64, as in `addressing.py`.
-_EPSILON = 1e-6
 
 
 def can_scan(core: dnc.DNC) -> bool:
@@ -79,7 +77,7 @@ def _run(clip, projected, weights, state):
     projected,
     *weights,
     dtype.type(clip),
-    dtype.type(_EPSILON),
+    dtype.type(addressing.EPSILON),
     states,
     inner,
   )
@@ -88,7 +86,7 @@ def _run(clip, projected, weights, state):
 
 def _starts(projected: np.ndarray) -> range:
   """The first step of each chunk; without steps there is an empty chunk."""
-  return range(0, max(len(projected), 1), CHUNK_STEPS)
+  return range(0, max(len(projected), 1), compiled_chunk.CHUNK_STEPS)
 
 
 def _forward(clip, projected, *arrays):
@@ -104,7 +102,10 @@ def _forward(clip, projected, *arrays):
   for start in _starts(projected):
     before.append(state)
     states, inner = _run(
-      clip, projected[start : start + CHUNK_STEPS], weights, state
+      clip,
+      projected[start : start + compiled_chunk.CHUNK_STEPS],
+      weights,
+      state,
     )
     # Copied: views would keep all states of the chunk.
     state = [x[-1].copy() for x in states]
@@ -147,7 +148,7 @@ def _reverse(clip, projected, *arrays):
     [*projected.shape[:2], weights[-1].size], projected.dtype
   )
   for chunk, start in reversed([*enumerate(_starts(projected))]):
-    steps = slice(start, start + CHUNK_STEPS)
+    steps = slice(start, start + compiled_chunk.CHUNK_STEPS)
     if steps.stop < len(projected):
       states, inner = _run(
         clip, projected[steps], weights, [x[chunk] for x in before]
@@ -157,7 +158,7 @@ def _reverse(clip, projected, *arrays):
       projected.shape[1],
       *transposed,
       projected.dtype.type(clip),
-      projected.dtype.type(_EPSILON),
+      projected.dtype.type(addressing.EPSILON),
       states,
       inner,
       d_words[steps],

@@ -188,6 +188,20 @@ def _update_link(link, precedence, writes, i, new):
 
 
 @jit.jit
+def _move(row0, row1, row2, row3, factors, vector, sums):
+  """Adds the rows times factors to `sums`; returns the rows times a vector."""
+  a0, a1, a2, a3 = factors
+  f0, f1, f2, f3 = _ZERO, _ZERO, _ZERO, _ZERO
+  for j in range(sums.size):
+    sums[j] += a0 * row0[j] + a1 * row1[j] + a2 * row2[j] + a3 * row3[j]
+    f0 += vector[j] * row0[j]
+    f1 += vector[j] * row1[j]
+    f2 += vector[j] * row2[j]
+    f3 += vector[j] * row3[j]
+  return f0, f1, f2, f3
+
+
+@jit.jit
 def _link_and_move(link, precedence, writes, reads, new_link, forth, back):
   """L_t, f_t and b_t."""
   size = writes.size
@@ -203,15 +217,9 @@ def _link_and_move(link, precedence, writes, reads, new_link, forth, back):
       new_link[i3],
     )
     for r in range(reads.shape[0]):
-      read, sums = reads[r], back[r]
-      a0, a1, a2, a3 = _at_four(read, i)
-      f0, f1, f2, f3 = _ZERO, _ZERO, _ZERO, _ZERO
-      for j in range(size):
-        sums[j] += a0 * row0[j] + a1 * row1[j] + a2 * row2[j] + a3 * row3[j]
-        f0 += read[j] * row0[j]
-        f1 += read[j] * row1[j]
-        f2 += read[j] * row2[j]
-        f3 += read[j] * row3[j]
+      f0, f1, f2, f3 = _move(
+        row0, row1, row2, row3, _at_four(reads[r], i), reads[r], back[r]
+      )
       forth[r, i0], forth[r, i1], forth[r, i2], forth[r, i3] = f0, f1, f2, f3
 
 
@@ -240,14 +248,9 @@ def _link_and_move_reverse(
     i0, i1, i2, i3 = _four(i, size)
     for r in range(reads.shape[0]):
       d_read, later, ahead = d_reads[r], d_back[r], d_forth[r]
-      a0, a1, a2, a3 = _at_four(ahead, i)
-      f0, f1, f2, f3 = _ZERO, _ZERO, _ZERO, _ZERO
-      for j in range(size):
-        d_read[j] += a0 * new0[j] + a1 * new1[j] + a2 * new2[j] + a3 * new3[j]
-        f0 += later[j] * new0[j]
-        f1 += later[j] * new1[j]
-        f2 += later[j] * new2[j]
-        f3 += later[j] * new3[j]
+      f0, f1, f2, f3 = _move(
+        new0, new1, new2, new3, _at_four(ahead, i), later, d_read
+      )
       # Rows past the last are 0.
       d_read[i0] += f0
       d_read[i1] += f1

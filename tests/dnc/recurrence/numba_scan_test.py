@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from dnc import unroll
 from dnc.recurrence import compiled
+from dnc.recurrence import compiled_chunk
 from dnc.recurrence import jit
 from dnc.recurrence import numba_scan
 from tests.support import cores
@@ -122,7 +123,7 @@ class NotCompiledTest(tf.test.TestCase, parameterized.TestCase):
       input_signature=found.input_signature,
       autograph=False,
     )
-    k = numba_scan.CHUNK_STEPS
+    k = compiled_chunk.CHUNK_STEPS
     for num_steps, num_cores in ((0, 2), (1, 1), (k, 2), (2 * k + 3, 4)):
       inputs = _inputs(num_steps)
       with mock.patch.object(compiled, 'num_cores', return_value=num_cores):
@@ -173,7 +174,7 @@ class MemoryTest(tf.test.TestCase):
         finally:
           tracemalloc.stop()
 
-    k = numba_scan.CHUNK_STEPS
+    k = compiled_chunk.CHUNK_STEPS
     self.assertLess(peak(8 * k), 2 * peak(k))
 
 
