@@ -347,7 +347,7 @@ def _run_probe(run: evaluated_run.EvaluatedRun) -> probe.ProbeResult:
     run.trained.config,
     run.table,
     requests.trained.splits,
-    run.probed(),
+    _compared(run),
     run.evaluation.offsets,
     run.evaluation.num_untrained,
     run.console,
@@ -405,10 +405,17 @@ def _gauge(run: evaluated_run.EvaluatedRun) -> probe.Gauge:
     run.trained.config,
     run.table,
     run.for_probe().trained.splits,
-    run.probed(),
+    _compared(run),
     run.evaluation.offsets,
     run.trained.model,
   )
+
+
+def _compared(run: evaluated_run.EvaluatedRun) -> tuple[str, ...]:
+  """What Test 1 probes, and the exported weights by which it sorts slots."""
+  probed = run.probed()
+  exported = run.for_probe().trained.representations
+  return (*probed, *(x for x in exported if x.endswith('_weights')))
 
 
 def _layouts(config: config_lib.TrainingConfig) -> dict[str, tuple[int, ...]]:

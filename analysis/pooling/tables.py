@@ -143,9 +143,8 @@ def _probe_parts(result: models.PooledResult) -> list[str]:
     ]
   untrained = result.untrained
   if untrained is not None and untrained.seeds:
-    labels = next(iter(next(iter(result.gains.values())).values()))
     parts += [
       '### More than untrained cores',
-      probe.untrained_table.text(untrained, list(labels)),
+      probe.untrained_table.text(untrained),
     ]
   return parts

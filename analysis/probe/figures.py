@@ -76,7 +76,7 @@ def _untrained_rows(
   compared = {} if result.untrained is None else result.untrained.compared
   rows = []
   for name, by_offset in compared.items():
-    for offset in offsets if names is None or name in names else ():
+    for offset in offsets if name in (names or result.widths) else ():
       gains = by_offset[offset][label].untrained
       words = f'untrained: {naming.in_words(name)}'
       if len(offsets) > 1:

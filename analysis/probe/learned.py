@@ -13,6 +13,7 @@ import dataclasses
 import numpy as np
 
 from analysis.common import statistics
+from analysis.probe import naming
 
 # With fewer untrained cores their spread is unknown.
 LEAST_CORES = 3
@@ -21,9 +22,10 @@ LEAST_CORES = 3
 # untrained_benchmark.py.
 _SIGNIFICANT = 0.025
 # Representations whose comparisons are corrected together: those that the
-# verdict of Test 1 is about, and those of the controller.
+# verdict of Test 1 is about, the sorted slots, and those of the controller.
 _FAMILIES = (
   ('read_words', 'memory'),
+  tuple(f'memory{order}' for order in naming.ORDERS),
   ('controller_hidden', 'controller_cell'),
 )
 

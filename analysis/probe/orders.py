@@ -6,84 +6,85 @@ With slots sorted by when they were last written, the sprite of five steps ago
 is always in the same place.
 """
 
-from collections.abc import Callable
-from collections.abc import Mapping
-
 import numpy as np
 
 from analysis.probe import naming
 
+# By order, the weights that it needs.
+WEIGHTS = {
+  naming.BY_WRITING: 'write_weights',
+  naming.BY_READING: 'read_weights',
+}
 
-def ages(weights: np.ndarray) -> np.ndarray:
+
+def ages(weights: np.ndarray, before: np.ndarray | float = 0.0) -> np.ndarray:
   """Returns how many steps ago each slot was last written: its age.
 
   A head that writes to a slot with weight w reduces the slot's age by this
   share: age_t = (age_{t-1} + 1) (1 - w_t). Further heads do the same in turn.
-  Ages start from 0.
 
   Args:
-    weights: write weights, float `[time, head, slot]`.
+    weights: write weights, float `[time, ..., head, slot]`.
+    before: the ages before the first step, float `[..., slot]`.
 
   Returns:
-    float64 `[time, slot]`.
+    float64 `[time, ..., slot]`.
   """
-  kept = np.prod(1 - weights.astype(np.float64), axis=1)
-  found, age = np.empty_like(kept), np.zeros(kept.shape[1:])
+  kept = np.prod(1 - weights.astype(np.float64), axis=-2)
+  found, age = np.empty_like(kept), before
   for step, share in enumerate(kept):
     age = (age + 1) * share
     found[step] = age
   return found
 
 
-def by_writing(weights: np.ndarray) -> np.ndarray:
-  """Sorts slots, the last written first: int `[time, slot]`.
+class Sorter:
+  """Sorts the slots of a memory, some steps at a time.
 
-  Slots of equal age keep their order.
-
-  Args:
-    weights: write weights, float `[time, head, slot]`.
+  Slots with equal ages, or with equal weights, keep their order.
   """
-  return np.argsort(ages(weights), axis=1, kind='stable')
 
+  def __init__(self, order: str, num_slots: int):
+    """Constructs the sorter, for the first step of a sequence.
 
-def by_reading(weights: np.ndarray) -> np.ndarray:
-  """Sorts slots, the most read first: int `[time, slot]`.
+    Args:
+      order: a key of `WEIGHTS`. By writing, the slot that was last written
+        comes first; by reading, the slot with the most weight of all heads.
+      num_slots: number of slots.
+    """
+    self._order = order
+    self._num_slots = num_slots
+    self._ages: np.ndarray | float = 0.0
 
-  The weights are summed over the heads. Slots with equal sums keep their order.
+  def __call__(self, memory: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sorts the slots in the next steps.
 
-  Args:
-    weights: read weights, float `[time, head, slot]`.
-  """
-  return np.argsort(-weights.sum(axis=1), axis=1, kind='stable')
+    Args:
+      memory: `[time, ..., slot * word]`, slot by slot.
+      weights: the weights that the order needs, `[time, ..., head * slot]`,
+        head by head.
 
+    Returns:
+      As `memory`.
+    """
+    shape = (*memory.shape[:-1], self._num_slots, -1)
+    slots = self._slots(weights.reshape((*shape[:-2], -1, self._num_slots)))
+    words = np.take_along_axis(
+      memory.reshape(shape), slots[..., np.newaxis], axis=-2
+    )
+    return words.reshape(memory.shape)
 
-# By order: the weights that it needs, and the function that sorts.
-_ORDERS: Mapping[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
-  naming.BY_WRITING: ('write_weights', by_writing),
-  naming.BY_READING: ('read_weights', by_reading),
-}
-# By order, the weights that it needs.
-WEIGHTS = {order: weights for order, (weights, _) in _ORDERS.items()}
+  def _slots(self, weights: np.ndarray) -> np.ndarray:
+    """The sorted slots, int `[time, ..., slot]`."""
+    if self._order == naming.BY_READING:
+      return np.argsort(-weights.sum(axis=-2), axis=-1, kind='stable')
+    found = ages(weights, self._ages)
+    self._ages = found[-1]
+    return np.argsort(found, axis=-1, kind='stable')
 
 
 def reordered(
   order: str, memory: np.ndarray, weights: np.ndarray, num_slots: int
 ) -> np.ndarray:
-  """Sorts the slots of a memory.
-
-  Args:
-    order: a key of `WEIGHTS`.
-    memory: `[time, slot * word]`, slot by slot.
-    weights: the weights that the order needs, `[time, head * slot]`, head by
-      head.
-    num_slots: number of slots.
-
-  Returns:
-    `[time, slot * word]`.
-  """
-  num_steps = len(memory)
-  _, sort = _ORDERS[order]
-  slots = sort(weights.reshape([num_steps, -1, num_slots]))
-  words = memory.reshape([num_steps, num_slots, -1])
-  words = np.take_along_axis(words, slots[:, :, np.newaxis], axis=1)
-  return words.reshape(memory.shape)
+  """Sorts the slots of whole sequences; see `Sorter`."""
+  return Sorter(order, num_slots)(memory, weights)

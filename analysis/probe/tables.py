@@ -431,7 +431,7 @@ def text(
   if result.untrained is not None and result.untrained.seeds:
     parts += [
       '## More than untrained cores: unseen rollouts',
-      untrained_table.text(result.untrained, result.spec.names),
+      untrained_table.text(result.untrained),
     ]
   if result.isolated:
     parts += _isolated_parts(result.isolated)

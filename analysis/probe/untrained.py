@@ -18,6 +18,7 @@ from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
 from analysis.probe import learned
 from analysis.probe import normalisation
+from analysis.probe import orders
 from analysis.probe import scoring
 from analysis.probe import step_sums
 from analysis.probe import threads
@@ -36,14 +37,30 @@ MOST_ROLLOUTS = {'train': 100, 'test': 50}
 MAX_BYTES = 256 << 20
 _BATCH_SIZE = 16
 _MAX_SEED = 2**63
+_MEMORY = 'memory'
 
 
 def widths(
   config: config_lib.TrainingConfig, names: Sequence[str]
 ) -> dict[str, int]:
-  """Returns the widths of the named representations that are not too wide."""
+  """Returns the widths of what is measured: nothing that is too wide.
+
+  Args:
+    config: of the model.
+    names: the representations, and weights by which the slots of the memory are
+      to be sorted.
+  """
   found = recording.widths(config)
-  return {x: found[x] for x in names if found[x] <= exact_probe.MAX_WIDTH}
+  asked = {
+    x: found[x]
+    for x in names
+    if x in config_lib.REPRESENTATIONS and found[x] <= exact_probe.MAX_WIDTH
+  }
+  if _MEMORY in asked:
+    for order, weights in orders.WEIGHTS.items():
+      if weights in names:
+        asked[f'{_MEMORY}{order}'] = asked[_MEMORY]
+  return asked
 
 
 def other_seeds(
@@ -84,7 +101,7 @@ def against_untrained(
     config: its config.
     table: the sprites.
     splits: the rollouts of 'train' and 'test', all of the same length.
-    names: the representations.
+    names: see `widths`.
     offsets: how many steps ago the labelled sprites were.
     num_cores: how many untrained cores; with 0, nothing is compared.
     log: takes a line of progress.
@@ -128,8 +145,9 @@ class Gauge:
   It is a stage, see `spreading`.
 
   Attributes:
-    widths: width of each representation.
-    labels: the labels.
+    widths: width of each representation, and of the memory with its slots
+      sorted.
+    labels: the labels: the latents, and the orientation as a point on a circle.
     num_rollouts: by split.
   """
 
@@ -146,13 +164,21 @@ class Gauge:
     self._config = config
     self._trained = trained
     self.widths = widths(config, names)
-    self._spec = labels_lib.latent_spec()
+    self._spec = labels_lib.latent_spec(labels_lib.OF_SPRITES)
     self.labels = self._spec.names
     self.num_rollouts = self._bounded(splits)
     # One model takes the weights of all, so that its graph is made once.
     self._model = model_lib.SpritePredictor(config)
+    # The name of each sorted memory, with its order.
+    self._sorted = {
+      f'{_MEMORY}{order}': order
+      for order in orders.WEIGHTS
+      if f'{_MEMORY}{order}' in self.widths
+    }
+    recorded = [x for x in self.widths if x not in self._sorted]
+    recorded += [orders.WEIGHTS[order] for order in self._sorted.values()]
     self._recorder = recording.Recorder(
-      self._model, tuple(self.widths), _BATCH_SIZE
+      self._model, tuple(recorded), _BATCH_SIZE
     )
     indices = [
       split.first + np.arange(self.num_rollouts[name])
@@ -212,11 +238,22 @@ class Gauge:
       name: _Probe(width, self._spec, self._tasks, number)
       for name, width in self.widths.items()
     }
+    sorters = {
+      name: orders.Sorter(order, self._config.memory_size)
+      for name, order in self._sorted.items()
+    }
     with threads.threads() as pool:
       for recorded in zip(*map(self._recorder.record, self._batches)):
+        # `[time, rollout, width]`.
+        steps = {
+          name: np.concatenate([x[name] for x in recorded], axis=1)
+          for name in recorded[0]
+        }
+        for name, sort in sorters.items():
+          weights = orders.WEIGHTS[self._sorted[name]]
+          steps[name] = sort(steps[_MEMORY], steps[weights])
         jobs = [
-          pool.submit(probe.add, [x[name] for x in recorded])
-          for name, probe in probes.items()
+          pool.submit(probe.add, steps[name]) for name, probe in probes.items()
         ]
         for job in jobs:
           job.result()
@@ -265,10 +302,9 @@ class _Probe:
     # Normalised, `[rollout, time, width]`.
     self._unseen: list[np.ndarray] = []
 
-  def add(self, recorded: Sequence[np.ndarray]) -> None:
-    """Adds the next steps of all rollouts: `[time, batch, width]` each."""
-    features = np.concatenate(recorded, axis=1).swapaxes(0, 1)
-    features = features[: len(self._tasks)]
+  def add(self, features: np.ndarray) -> None:
+    """Adds the next steps of all rollouts: `[time, rollout, width]`."""
+    features = features.swapaxes(0, 1)[: len(self._tasks)]
     trained = features[: self._num_train]
     normaliser = normalisation.StepNormaliser()
     normaliser.update_many(trained)

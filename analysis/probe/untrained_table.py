@@ -1,24 +1,18 @@
 """What models hold beside untrained cores, as a table."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from analysis.common import statistics
 from analysis.common import tables
 from analysis.probe import formats
+from analysis.probe import labels as labels_lib
 from analysis.probe import learned
 from analysis.probe import naming
 
 
-def text(untrained: learned.AgainstUntrained, labels: Sequence[str]) -> str:
-  """Returns the table in Markdown, and how to read it.
-
-  Args:
-    untrained: what was compared.
-    labels: the labels of the columns.
-  """
-  rows = []
+def text(untrained: learned.AgainstUntrained) -> str:
+  """Returns the table of what was compared, in Markdown, and how to read it."""
+  rows, labels = [], labels_lib.OF_SPRITES
   for name, by_offset in untrained.compared.items():
     for offset, found in by_offset.items():
       what = f'{naming.in_words(name)}, {naming.short_offset(offset)}'

@@ -217,16 +217,13 @@ def text(result: results.ProbeResult) -> str:
   if not held:
     asked = sprites(result.offsets)
     return f'No: a linear layer reads nothing of {asked} from the {where}.'
-  # Labels that only `beyond` has are not compared with untrained cores.
-  compared = [each for each in held if each[2] in result.spec.names]
-  learned = [unseen.is_learned(*each) for each in compared] or [None]
-  answer, read = 'No more than untrained cores', compared
+  learned = [unseen.is_learned(*each) for each in held]
+  answer, read = 'No more than untrained cores', held
   if any(learned):
     answer = 'Yes'
-    read = [each for each, is_learned in zip(compared, learned) if is_learned]
+    read = [each for each, is_learned in zip(held, learned) if is_learned]
   elif None in learned:
     answer = 'Yes, but it is unknown whether this is learned'
-    read = held
   elif result.untrained.is_frozen:
     answer += ', because this core is itself untrained'
   start = f'{answer}: a linear layer reads'
@@ -346,12 +343,8 @@ def _learned_cell(unseen: _Held, result: results.ProbeResult, name: str) -> str:
   """How many of the labels that it holds untrained cores hold less of."""
   if result.untrained.is_frozen:
     return 'untrained itself'
-  learned = [
-    unseen.is_learned(name, *each)
-    for each in unseen.held(name)
-    if each[1] in result.spec.names
-  ]
-  if None in learned or name in result.ordered:
+  learned = [unseen.is_learned(name, *each) for each in unseen.held(name)]
+  if None in learned:
     return '-'
   return f'{sum(learned)}/{len(learned)}'
 

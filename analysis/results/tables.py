@@ -10,6 +10,7 @@ from analysis.common import tables
 from analysis.probe import learned
 from analysis.results import kinds
 from analysis.results import reading
+from dnc.dsprites import latents
 
 # By kind, its evaluated models.
 Found = Mapping[str, Sequence[reading.EvaluatedNumbers]]
@@ -265,10 +266,12 @@ def _against_untrained(
           tuple(each['trained']), tuple(each['untrained']), each['p_value']
         )
         for label, each in by_label.items()
+        if label in latents.NAMES
       }
       for offset, by_label in by_offset.items()
     }
     for name, by_offset in model.untrained['compared'].items()
+    if name in _HELD_BY
   }
   return learned.AgainstUntrained(
     own_seeds=tuple(model.untrained['own_seeds']),

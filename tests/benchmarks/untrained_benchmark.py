@@ -5,8 +5,8 @@
 
 In each draw, an untrained core of Model B takes the trained model's place and
 is compared with five others, as in Test 1; all are drawn from the same hundred.
-Prints the share of draws in which its memory or its controller seems to hold
-more than theirs, for any label at any offset. Fails if the share of the memory
+Prints the share of draws in which its memory, its memory with sorted slots or
+its controller seems to hold more than theirs, for any label at any offset. Fails if the share of the memory
 is above one in twenty. All cores run over the same rollouts, fewer and shorter
 ones than in Test 1.
 """
@@ -45,6 +45,7 @@ _JSON = flags.DEFINE_string('json', None, 'File for all gains.')
 _OFFSETS = (-1, 0, 5, 10)
 _PARTS = {
   'memory': ('read_words', 'memory'),
+  'sorted memory': ('memory_by_writing', 'memory_by_reading'),
   'controller': ('controller_hidden', 'controller_cell'),
 }
 
@@ -61,7 +62,7 @@ def _gains() -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     config_lib.make_training('quick'),
     table_lib.load_table(data_dir=_DATA_DIR.value),
     splits,
-    config_lib.REPRESENTATIONS,
+    (*config_lib.REPRESENTATIONS, 'read_weights', 'write_weights'),
     _OFFSETS,
   )
   found, total = [], _NUM_CORES.value

@@ -140,7 +140,8 @@ def against_untrained(p_value=1.0, number=3, is_frozen=False):
     is_frozen=is_frozen,
     compared={
       'memory': {
-        offset: dict.fromkeys(latents.NAMES, compared) for offset in OFFSETS
+        offset: dict.fromkeys(labels_lib.OF_SPRITES, compared)
+        for offset in OFFSETS
       }
     },
   )

@@ -41,10 +41,10 @@ class CompareTest(parameterized.TestCase, tf.test.TestCase):
       [True, False, False, True],
     )
 
-  def test_memory_and_controller_are_corrected_apart(self):
+  def test_memory_sorted_memory_and_controller_are_corrected_apart(self):
     gains = np.full([2, 2], 9.0)
     others = np.arange(1.0, 6.0)[:, np.newaxis, np.newaxis] * np.ones((2, 2))
-    names = ('read_words', 'memory', 'controller_hidden')
+    names = ('read_words', 'memory', 'memory_by_writing', 'controller_hidden')
     found = learned.compare(
       dict.fromkeys(names, [gains]),
       dict.fromkeys(names, others),
@@ -54,6 +54,7 @@ class CompareTest(parameterized.TestCase, tf.test.TestCase):
     first = {name: found[name][5]['shape'].p_value for name in names}
     self.assertAllClose(first['memory'], 2 * first['controller_hidden'])
     self.assertEqual(first['memory'], first['read_words'])
+    self.assertEqual(first['memory_by_writing'], first['controller_hidden'])
 
   def test_what_does_not_vary_is_not_compared(self):
     gains = np.array([[np.nan, 0.5], [np.nan, 0.5]])

@@ -16,17 +16,21 @@ def _text(trained, untrained, p_value, is_frozen=False):
     is_frozen=is_frozen,
     compared={'read_words': {-1: {'scale': found}}},
   )
-  return untrained_table.text(against, ['scale', 'x_position'])
+  return untrained_table.text(against)
 
 
 class TextTest(tf.test.TestCase):
   def test_one_model(self):
     text = _text((0.25,), (-0.1, 0.1, 0.03), 0.0123)
     (table,) = markdown_tables.rows(text)
-    self.assertEqual(table[''], ['scale', 'x'])
-    self.assertEqual(table['read words, t+1'], ['+0.250', 'does not vary'])
-    self.assertEqual(table['untrained'][0], '+0.010 [-0.100, +0.100]')
-    self.assertEqual(table['p'][0], '0.012')
+    self.assertEqual(
+      table[''], ['shape', 'scale', 'orientation', 'x', 'y', 'angle']
+    )
+    self.assertEqual(
+      table['read words, t+1'][:3], ['does not vary', '+0.250', 'does not vary']
+    )
+    self.assertEqual(table['untrained'][1], '+0.010 [-0.100, +0.100]')
+    self.assertEqual(table['p'][1], '0.012')
     self.assertIn('range of 3 such cores', text)
     self.assertIn("Student's t", text)
     self.assertIn('1,500 rollouts and scored on 50', text)
@@ -35,13 +39,13 @@ class TextTest(tf.test.TestCase):
     text = _text((0.2, 0.3, 0.4), (0.1, 0.1, 0.1), 1e-5)
     (table,) = markdown_tables.rows(text)
     # 0.1 * 4.302653 / sqrt(3).
-    self.assertEqual(table['read words, t+1'][0], '+0.300 [+0.052, +0.548]')
-    self.assertEqual(table['p'][0], '1e-05')
+    self.assertEqual(table['read words, t+1'][1], '+0.300 [+0.052, +0.548]')
+    self.assertEqual(table['p'][1], '1e-05')
     self.assertIn("Welch's", text)
 
   def test_too_few_cores(self):
     text = _text((0.25,), (0.1, 0.3), None)
-    self.assertEqual(markdown_tables.rows(text)[0]['p'][0], '-')
+    self.assertEqual(markdown_tables.rows(text)[0]['p'][1], '-')
     self.assertIn('With fewer than 3 untrained cores there is no p.', text)
     self.assertNotIn('itself never trained', text)
 

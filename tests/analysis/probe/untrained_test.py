@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from analysis import probe
 from analysis.probe import labels as labels_lib
+from analysis.probe import orders
 from analysis.probe import untrained
 from dnc import config as config_lib
 from dnc import unroll
-from dnc.dsprites import latents
 from dnc.next_sprite import model as model_lib
 from dnc.next_sprite import recording
 from dnc.next_sprite import rollouts
@@ -23,6 +23,11 @@ _CONFIG = config_lib.TrainingConfig(
 )
 _LENGTH, _OFFSETS = 20, (-1, 0, 3)
 _NAMES = config_lib.REPRESENTATIONS
+_WEIGHTS = ('read_weights', 'write_weights')
+_SORTED = {
+  f'memory{order}': (order, weights)
+  for order, weights in orders.WEIGHTS.items()
+}
 _SPEC = rollouts.RolloutSpec(3, 'evaluation', _LENGTH, _LENGTH)
 _SPLITS = {
   'train': rollouts.RolloutRange(_SPEC, 0, 40),
@@ -44,11 +49,14 @@ class UntrainedTest(tf.test.TestCase):
     # More than one segment.
     cls.enterClassContext(mock.patch.object(scoring, 'SEGMENT_LENGTH', 8))
     cls._table = testing_data.rendered_table()
-    cls._gauge = untrained.Gauge(_CONFIG, cls._table, _SPLITS, _NAMES, _OFFSETS)
+    cls._gauge = untrained.Gauge(
+      _CONFIG, cls._table, _SPLITS, (*_NAMES, *_WEIGHTS), _OFFSETS
+    )
 
   def _against(self, model, config=_CONFIG, number=3, known=None):
     return untrained.against_untrained(
-      *(model, config, self._table, _SPLITS, _NAMES, _OFFSETS, number),
+      *(model, config, self._table, _SPLITS),
+      *((*_NAMES, *_WEIGHTS), _OFFSETS, number),
       known=known,
     )
 
@@ -58,11 +66,20 @@ class UntrainedTest(tf.test.TestCase):
       x.first + k for x in _SPLITS.values() for k in range(x.num_rollouts)
     ]
     batch = rollouts.make_batch(self._table, _SPEC, indices)
-    segments = list(recording.Recorder(model, _NAMES).record(batch))
+    names = (*_NAMES, *_WEIGHTS)
+    segments = list(recording.Recorder(model, names).record(batch))
     features = {
       name: np.concatenate([x[name] for x in segments]).swapaxes(0, 1)
-      for name in _NAMES
+      for name in names
     }
+    for name, (order, weights) in _SORTED.items():
+      features[name] = np.stack(
+        [
+          orders.reordered(order, *each, _CONFIG.memory_size)
+          for each in zip(features['memory'], features[weights])
+        ]
+      )
+    features = {name: features[name] for name in (*_NAMES, *_SORTED)}
     spec = labels_lib.latent_spec(['scale', 'x_position'])
     labels = labels_lib.of_classes(batch.classes.swapaxes(0, 1), spec)
     result = probe.fit_and_score(
@@ -72,7 +89,9 @@ class UntrainedTest(tf.test.TestCase):
       offsets=_OFFSETS,
     )
     found = self._gauge.gains(model)
-    for name in _NAMES:
+    self.assertEqual([*found], [*features])
+    self.assertNotAllClose(*(found[name] for name in _SORTED))
+    for name in features:
       for k, offset in enumerate(_OFFSETS):
         for label in spec.names:
           self.assertAllClose(
@@ -94,13 +113,13 @@ class UntrainedTest(tf.test.TestCase):
   def test_cores_are_of_the_seeds_that_follow_and_measured_once(self):
     config = dataclasses.replace(_CONFIG, seed=5)
     shape = (len(_OFFSETS), len(self._gauge.labels))
-    known = {7: {name: np.full(shape, 0.5) for name in _NAMES}}
+    known = {7: {name: np.full(shape, 0.5) for name in (*_NAMES, *_SORTED)}}
     found = self._against(_with_seed(0), config, known=known)
     self.assertEqual((found.own_seeds, found.seeds), ((5,), (5, 6, 7)))
     self.assertEqual(found.num_rollouts, dict(train=40, test=6))
     own = self._gauge.gains(_with_seed(6))['memory'][1]
     of_memory = found.compared['memory'][0]
-    self.assertEqual(tuple(of_memory), latents.NAMES)
+    self.assertEqual(tuple(of_memory), labels_lib.OF_SPRITES)
     for label, gain in zip(self._gauge.labels, own):
       self.assertEqual(of_memory[label].untrained[1], gain)
       self.assertLessEqual(of_memory[label].p_value, 1)
@@ -140,8 +159,15 @@ class UntrainedTest(tf.test.TestCase):
   def test_wide_representations_are_left_out(self):
     wide = dataclasses.replace(_CONFIG, memory_size=256, word_size=64)
     self.assertEqual(
-      list(untrained.widths(wide, _NAMES)),
+      list(untrained.widths(wide, (*_NAMES, *_WEIGHTS))),
       ['read_words', 'controller_hidden', 'controller_cell'],
+    )
+
+  def test_slots_are_sorted_by_the_given_weights(self):
+    names = ('memory', 'loss', 'write_weights')
+    self.assertEqual(
+      untrained.widths(_CONFIG, names),
+      dict(memory=20, memory_by_writing=20),
     )
 
 

@@ -108,10 +108,38 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
     cells = _cells(result)
     self.assertEqual(cells['current'], 'angle 0.400, 2/6')
     self.assertEqual(cells['beyond controller'], 'angle +0.400 t-0, 3/18')
-    self.assertEqual(cells['more than untrained'], '1/1')
-    alone = examples.result(p_value=0.01)
-    alone = dataclasses.replace(alone, beyond=result.beyond)
-    self.assertStartsWith(verdict.text(alone), 'Yes, but it is unknown')
+    self.assertEqual(cells['more than untrained'], '4/4')
+    alone = dataclasses.replace(examples.result(), beyond=result.beyond)
+    for untrained, start in (
+      (dict(p_value=0.01), 'Yes: '),
+      (dict(p_value=0.9), 'No more than untrained cores: '),
+      (dict(p_value=None, number=2), 'Yes, but it is unknown'),
+      (dict(is_frozen=True), 'No more than untrained cores, because this core'),
+    ):
+      against = examples.against_untrained(**untrained)
+      said = verdict.text(dataclasses.replace(alone, untrained=against))
+      self.assertStartsWith(said, start)
+
+  def test_sorted_slots_are_held_against_sorted_slots_of_untrained_cores(self):
+    name = 'memory_by_reading'
+    result = examples.result({(0, 'x_position'): 0.3})
+    held = results.Difference(0.4, (0.3, 0.5))
+    result.beyond[name] = {
+      'alone': {
+        offset: dict.fromkeys(by_label, held)
+        for offset, by_label in result.beyond['memory']['alone'].items()
+      }
+    }
+    result = dataclasses.replace(result, ordered={name: 256})
+    cells = verdict.rows(result)
+    self.assertEqual(cells[name]['more than untrained'], '-')
+    compared = result.untrained.compared
+    compared[name] = {k: dict(x) for k, x in compared['memory'].items()}
+    is_learned = learned.Compared((0.4,), (0.0, 0.1, 0.0), 0.02)
+    compared[name][0]['x_position'] = is_learned
+    cells = verdict.rows(result)
+    self.assertEqual(cells[name]['more than untrained'], '1/15')
+    self.assertEqual(cells['memory']['more than untrained'], '0/1')
 
   def test_a_frozen_core_has_learned_nothing(self):
     untrained = examples.against_untrained(0.001, is_frozen=True)
