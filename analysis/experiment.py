@@ -187,6 +187,8 @@ def evaluate_all(
     os.makedirs(folder, exist_ok=True)
     with files.only_writer(folder):
       pooling.write(folder, result, answers, about)
+  for line in pooling.lines(result, answers):
+    console(line)
   path = os.path.join(folder, 'report.html')
   console(f'report of all {len(model_dirs)} runs: {path}')
   return result

@@ -3,12 +3,14 @@
 An interval over rollouts of one model says nothing about another training. Here
 each model counts as one observation.
 
-  models.py  means and intervals over models
-  tables.py  the report: Markdown, HTML and JSON
+  models.py    means and intervals over models
+  overview.py  the small table below the answers
+  tables.py    the report: Markdown, HTML and JSON
 """
 
 from analysis.pooling.models import PooledResult
 from analysis.pooling.models import pool
+from analysis.pooling.tables import lines
 from analysis.pooling.tables import write
 
-__all__ = ('PooledResult', 'pool', 'write')
+__all__ = ('PooledResult', 'lines', 'pool', 'write')

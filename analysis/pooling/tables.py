@@ -13,6 +13,7 @@ from analysis import intervention
 from analysis import probe
 from analysis.common import tables
 from analysis.pooling import models
+from analysis.pooling import overview
 from analysis.probe import beyond
 from analysis.report import page
 from dnc.system import files
@@ -52,7 +53,8 @@ def text(
 ) -> str:
   """Returns the report in Markdown; see `write`."""
   parts = [f'# What do {result.number} networks keep in their memory?', _ABOUT]
-  parts += ['## The answers', *_answers(answers)]
+  parts += ['## The answers', *counted(answers)]
+  parts += filter(None, [overview.markdown(result)])
   if result.prediction:
     rows = [
       [tables.title(name), _cell(found, '{:.4g}')]
@@ -84,11 +86,19 @@ def text(
   return '\n\n'.join(parts).replace('R^2', 'R²') + '\n'
 
 
-def _answers(answers: Sequence[Sequence[str]]) -> Iterator[str]:
-  """Each test's different answers, and how many runs gave each."""
+def counted(answers: Sequence[Sequence[str]]) -> Iterator[str]:
+  """Yields each test's different answers, and how many runs gave each."""
   for of_test in zip(*answers):
     for answer, number in collections.Counter(of_test).items():
       yield f'- {number} of {len(answers)}: {answer}'
+
+
+def lines(
+  result: models.PooledResult, answers: Sequence[Sequence[str]]
+) -> list[str]:
+  """Returns the answers and the overview in lines for a terminal."""
+  said = [answer.removeprefix('- ') for answer in counted(answers)]
+  return [*said, *overview.lines(result)]
 
 
 def _cell(found: models.OverModels, form: str) -> str:

@@ -13,7 +13,7 @@ from analysis.common import tables
 
 _USED, _FOLLOWS = 'used', 'follows'
 # The lesion that shows what each part of the memory is used for.
-_LESIONS = {'read_words': 'read_words_other', 'memory': 'exchanged_memory'}
+LESIONS = {'read_words': 'read_words_other', 'memory': 'exchanged_memory'}
 _ABOUT_USED = (
   '*Used*: the share of its gain in loss that the model loses if it gets the '
   'words that another {unit} reads, or, once the jolt has passed, the memory '
@@ -27,9 +27,9 @@ _ABOUT_FOLLOWS = (
 
 def _used(result: lesion.LesionResult, name: str) -> str:
   """The lasting loss with another sequence's words or memory, as a share."""
-  if name not in _LESIONS:
+  if name not in LESIONS:
     return '-'
-  lasting = result.courses[_LESIONS[name]].lasting
+  lasting = result.courses[LESIONS[name]].lasting
   if lasting is None or lasting.share is None:
     return '-'
   return f'{lasting.share:z.1%}'
@@ -83,17 +83,28 @@ def lines(found: Mapping[str, Any]) -> list[str]:
   if 'probe' not in found:
     return []
   rows = _rows(found)
-  columns = [[*next(iter(rows.values()))]]
-  header = ['']
-  for name in probe.verdict.subjects(found['probe']):
-    header.append(probe.naming.in_words(name))
-    columns.append([*rows[name].values()])
-  cells = [header, *zip(*columns)]
-  widths = [max(map(len, column)) for column in zip(*cells)]
+  names = probe.verdict.subjects(found['probe'])
   return [
-    *(
-      '  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
-      for row in cells
-    ),
+    *columns({name: rows[name] for name in names}),
     *filter(None, [probe.verdict.augments(found['probe'])]),
+  ]
+
+
+def columns(rows: Mapping[str, Mapping[str, str]]) -> list[str]:
+  """Returns the lines of a table with a column for each representation.
+
+  Args:
+    rows: the cells of each representation, by title; the titles are the same.
+  """
+  if not rows:
+    return []
+  titles = ['', *next(iter(rows.values()))]
+  cells = [titles]
+  cells += [
+    [probe.naming.in_words(k), *row.values()] for k, row in rows.items()
+  ]
+  widths = [max(map(len, column)) for column in cells]
+  return [
+    '  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
+    for line in zip(*cells)
   ]

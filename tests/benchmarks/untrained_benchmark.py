@@ -6,9 +6,9 @@
 In each draw, an untrained core of Model B takes the trained model's place and
 is compared with five others, as in Test 1; all are drawn from the same hundred.
 Prints the share of draws in which its memory, its memory with sorted slots or
-its controller seems to hold more than theirs, for any label at any offset. Fails if the share of the memory
-is above one in twenty. All cores run over the same rollouts, fewer and shorter
-ones than in Test 1.
+its controller seems to hold more than theirs, for any label at any offset.
+Fails if the share of the memory is above one in twenty. All cores run over the
+same rollouts, fewer and shorter ones than in Test 1.
 """
 
 from collections.abc import Sequence

@@ -20,9 +20,10 @@ class TablesTest(tf.test.TestCase):
     result = pooling.pool([examples.run(number) for number in range(3)])
     text = tables.text(result, _ANSWERS, _ABOUT)
     self.assertStartsWith(text, '# What do 3 networks keep in their memory?')
-    prediction, *probe, untrained, nats, lost, slopes = markdown_tables.rows(
-      text
+    overview, prediction, *probe, untrained, nats, lost, slopes = (
+      markdown_tables.rows(text)
     )
+    self.assertIn('more than untrained', overview[''])
     self.assertEqual(prediction['loss'], ['101 [98.52, 103.5]'])
     # Gains, and what is added, at three offsets.
     self.assertLen(probe, 6)
@@ -50,7 +51,13 @@ class TablesTest(tf.test.TestCase):
 
   def test_of_one_model_there_is_no_interval(self):
     text = tables.text(pooling.pool([examples.run(0)]), _ANSWERS, _ABOUT)
-    self.assertEqual(markdown_tables.rows(text)[0]['iou'], ['0.5'])
+    self.assertEqual(markdown_tables.rows(text)[1]['iou'], ['0.5'])
+
+  def test_the_terminal_shows_answers_and_overview(self):
+    result = pooling.pool([examples.run(number) for number in range(3)])
+    lines = tables.lines(result, _ANSWERS)
+    self.assertEqual(lines[0], '2 of 2: Test 1? Yes: a.')
+    self.assertEqual(lines[3].split(), ['memory'])
 
   def test_files(self):
     result = pooling.pool(
