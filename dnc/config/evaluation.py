@@ -162,7 +162,7 @@ class EvaluationConfig(settings.Settings):
     allowed=checks.Allowed(
       lambda value: value >= 2 or value == 0, 'at least 2, or 0 for none'
     ),
-    unset='a tenth of --num_rollouts, at least 20',
+    unset='a tenth of --num_rollouts, at least 20 and at most 200',
     tests=('probe',),
   )
   seed: int = settings.setting(
@@ -229,7 +229,8 @@ class EvaluationConfig(settings.Settings):
     # The dataclass is frozen.
     object.__setattr__(self, 'tests', tests)
     if self.num_isolated is None:
-      object.__setattr__(self, 'num_isolated', max(20, self.num_rollouts // 10))
+      number = min(max(20, self.num_rollouts // 10), 200)
+      object.__setattr__(self, 'num_isolated', number)
     if self.dataset is not None:
       table.check_dataset(self.dataset)
     if self.varying is not None or self.fixed is not None:

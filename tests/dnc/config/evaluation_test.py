@@ -123,7 +123,7 @@ class EvaluationConfigTest(parameterized.TestCase):
       config_lib.EvaluationConfig(offsets=(0, -7), rollout_length=7)
 
   def test_number_of_rollouts_in_isolation(self):
-    self.assertEqual(config_lib.make_evaluation('post').num_isolated, 1000)
+    self.assertEqual(config_lib.make_evaluation('post').num_isolated, 200)
     self.assertEqual(config_lib.make_evaluation('quick').num_isolated, 50)
     few = config_lib.make_evaluation('quick', num_rollouts=30)
     self.assertEqual(few.num_isolated, 20)
