@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import textwrap
 
 from analysis import probe
 from analysis.common import statistics
@@ -303,4 +304,6 @@ def _versions(found: Found) -> str:
     for each in models
     for package, version in each.versions.items()
   )
-  return f'Evaluated with {", ".join(names)}.' if names else ''
+  if not names:
+    return ''
+  return textwrap.fill(f'Evaluated with {", ".join(names)}.', 80)
