@@ -20,12 +20,16 @@ LEAST_CORES = 3
 # The probability above a 95 % prediction interval. It is not 0.05, because
 # gains of untrained cores are not quite normally distributed: see
 # untrained_benchmark.py.
-_SIGNIFICANT = 0.025
+SIGNIFICANT = 0.025
+_MEMORY = 'memory'
+# The memory with fixed and with sorted slots.
+ORDERS = tuple(f'{_MEMORY}{order}' for order in ('', *naming.ORDERS))
+_BEST = f'{_MEMORY}{naming.IN_BEST_ORDER}'
 # Representations whose comparisons are corrected together: those that the
 # verdict of Test 1 is about, the sorted slots, and those of the controller.
 _FAMILIES = (
-  ('read_words', 'memory'),
-  tuple(f'memory{order}' for order in naming.ORDERS),
+  ('read_words', _MEMORY),
+  (*ORDERS[1:], _BEST),
   ('controller_hidden', 'controller_cell'),
 )
 
@@ -49,7 +53,7 @@ class Compared:
   @property
   def is_more(self) -> bool:
     """Whether the trained models hold more."""
-    return self.p_value is not None and self.p_value < _SIGNIFICANT
+    return self.p_value is not None and self.p_value < SIGNIFICANT
 
 
 # By representation, offset and label.
@@ -79,13 +83,20 @@ class AgainstUntrained:
     """Whether a representation holds more than one more untrained core would.
 
     None if it is unknown. A core that was never trained has learned nothing.
+    Training may only have made the slots keep their places, so the memory must
+    hold more with fixed slots, and more in its best order than untrained cores
+    in theirs.
     """
     if self.is_frozen:
       return False
-    found = self.compared.get(name, {}).get(offset, {}).get(label)
-    if found is None or found.p_value is None:
+    is_sorted = name == _MEMORY and _BEST in self.compared
+    found = [
+      self.compared.get(each, {}).get(offset, {}).get(label)
+      for each in ([name, _BEST] if is_sorted else [name])
+    ]
+    if any(x is None or x.p_value is None for x in found):
       return None
-    return found.is_more
+    return all(x.is_more for x in found)
 
 
 def compare(
@@ -94,7 +105,7 @@ def compare(
   offsets: Sequence[int],
   labels: Sequence[str],
 ) -> ByRepresentation:
-  """Compares gains.
+  """Compares gains, also those of the best of the memory's orders.
 
   Args:
     trained: by representation, the gains of each trained model, float
@@ -126,8 +137,32 @@ def compare(
   )
 
 
+def _with_best_order(compared: ByRepresentation) -> ByRepresentation:
+  """Adds the highest gain of the memory in any order, for each core."""
+  orders = [compared[name] for name in ORDERS if name in compared]
+  if len(orders) < 2:
+    return compared
+  return {
+    **compared,
+    _BEST: {
+      offset: {
+        label: Compared(
+          *(
+            tuple(map(max, *(getattr(x[offset][label], of) for x in orders)))
+            for of in ('trained', 'untrained')
+          ),
+          None,
+        )
+        for label in by_label
+      }
+      for offset, by_label in orders[0].items()
+    },
+  }
+
+
 def _with_p_values(compared: ByRepresentation) -> ByRepresentation:
-  """Adds the p-values, corrected for the number of comparisons."""
+  """Adds the best order and, to all, corrected p-values."""
+  compared = _with_best_order(compared)
   p_values = {}
   for family in _FAMILIES:
     raw = {
@@ -156,7 +191,7 @@ def pool(found: Sequence[AgainstUntrained]) -> AgainstUntrained:
   """Pools the comparisons of models that differ only in their seeds.
 
   Every untrained core counts once. If the models are frozen, their own cores
-  count only as models.
+  count only as models. What some of them lack is left out.
   """
   first, *_ = found
   own = tuple(seed for each in found for seed in each.own_seeds)
@@ -187,6 +222,7 @@ def pool(found: Sequence[AgainstUntrained]) -> AgainstUntrained:
           for offset, by_label in by_offset.items()
         }
         for name, by_offset in first.compared.items()
+        if all(name in each.compared for each in found)
       }
     ),
   )

@@ -16,9 +16,13 @@ SHOWN = 'shown'
 HIDDEN = 'hidden'
 PARTS = (SHOWN, HIDDEN)
 
-# Suffixes of a memory whose slots are sorted.
+# Suffixes of a memory whose slots are sorted; of the order, fixed slots
+# included, in which most is read.
 BY_WRITING = '_by_writing'
 BY_READING = '_by_reading'
+IN_BEST_ORDER = '_in_best_order'
+# Prefix of sorted slots that hold what another rollout wrote.
+OTHER = 'other_'
 # The planted memory whose slots rotate.
 ROTATING = f'{PLANTED}rotating'
 
@@ -27,6 +31,7 @@ ORDERS = {
   BY_WRITING: 'by writing',
   BY_READING: 'by reading',
 }
+_SUFFIXES = {**ORDERS, IN_BEST_ORDER: 'in its best order'}
 _IN_WORDS = {
   ROTATING: 'planted rotating memory',
   'image': 'input image',
@@ -45,7 +50,9 @@ def is_control(name: str) -> bool:
 
 def in_words(name: str) -> str:
   """Returns the name of a representation or a label in text."""
-  for suffix, words in ORDERS.items():
+  if name.startswith(OTHER):
+    return f'{in_words(name.removeprefix(OTHER))}, of another rollout'
+  for suffix, words in _SUFFIXES.items():
     if name.endswith(suffix):
       return f'{in_words(name.removesuffix(suffix))}, {words}'
   if name in _IN_WORDS:

@@ -17,6 +17,7 @@ import numpy as np
 from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
 from analysis.probe import learned
+from analysis.probe import naming
 from analysis.probe import normalisation
 from analysis.probe import orders
 from analysis.probe import scoring
@@ -45,6 +46,9 @@ def widths(
 ) -> dict[str, int]:
   """Returns the widths of what is measured: nothing that is too wide.
 
+  Weights by which slots are sorted may tell something by themselves. So the
+  slots of another rollout are sorted by them, too.
+
   Args:
     config: of the model.
     names: the representations, and weights by which the slots of the memory are
@@ -56,10 +60,10 @@ def widths(
     for x in names
     if x in config_lib.REPRESENTATIONS and found[x] <= exact_probe.MAX_WIDTH
   }
-  if _MEMORY in asked:
+  for prefix in ('', naming.OTHER) if _MEMORY in asked else ():
     for order, weights in orders.WEIGHTS.items():
       if weights in names:
-        asked[f'{_MEMORY}{order}'] = asked[_MEMORY]
+        asked[f'{prefix}{_MEMORY}{order}'] = asked[_MEMORY]
   return asked
 
 
@@ -146,7 +150,7 @@ class Gauge:
 
   Attributes:
     widths: width of each representation, and of the memory with its slots
-      sorted.
+      sorted: its own, and those of another rollout.
     labels: the labels: the latents, and the orientation as a point on a circle.
     num_rollouts: by split.
   """
@@ -171,12 +175,13 @@ class Gauge:
     self._model = model_lib.SpritePredictor(config)
     # The name of each sorted memory, with its order.
     self._sorted = {
-      f'{_MEMORY}{order}': order
+      name: order
+      for name in self.widths
       for order in orders.WEIGHTS
-      if f'{_MEMORY}{order}' in self.widths
+      if name.endswith(order)
     }
     recorded = [x for x in self.widths if x not in self._sorted]
-    recorded += [orders.WEIGHTS[order] for order in self._sorted.values()]
+    recorded += {orders.WEIGHTS[order]: () for order in self._sorted.values()}
     self._recorder = recording.Recorder(
       self._model, tuple(recorded), _BATCH_SIZE
     )
@@ -185,6 +190,12 @@ class Gauge:
       for name, split in splits.items()
     ]
     self._batches = list(_batches(table, splits['train'].spec, indices))
+    # For each rollout, the one before it in its split.
+    self._partners = np.arange(_BATCH_SIZE * len(self._batches))
+    first = 0
+    for own in indices:
+      some = slice(first, first := first + len(own))
+      self._partners[some] = np.roll(self._partners[some], 1)
     labels = [
       labels_lib.of_classes(batch.classes[:length, i], self._spec)
       for batch in self._batches
@@ -251,7 +262,10 @@ class Gauge:
         }
         for name, sort in sorters.items():
           weights = orders.WEIGHTS[self._sorted[name]]
-          steps[name] = sort(steps[_MEMORY], steps[weights])
+          contents = steps[_MEMORY]
+          if name.startswith(naming.OTHER):
+            contents = contents[:, self._partners]
+          steps[name] = sort(contents, steps[weights])
         jobs = [
           pool.submit(probe.add, steps[name]) for name, probe in probes.items()
         ]

@@ -26,7 +26,8 @@ def text(untrained: learned.AgainstUntrained) -> str:
 def _about(untrained: learned.AgainstUntrained) -> str:
   counts, number = untrained.num_rollouts, len(untrained.seeds)
   sentences = [
-    'Does the model hold more than a core that was never trained? Below each '
+    'Do trained models hold more than cores that were never trained? Below '
+    'each '
     f'gain are the mean and the range of {number} such cores, each with its '
     'own seed.'
   ]
@@ -41,9 +42,14 @@ def _about(untrained: learned.AgainstUntrained) -> str:
       "that of the untrained cores by Welch's test."
     )
   sentences.append(
-    'p is corrected for the number of comparisons (Holm). All gains are of '
-    f'exact probes that are fitted to {counts["train"]:,} rollouts and scored '
-    f'on {counts["test"]:,} unseen ones.'
+    'p is corrected for the number of comparisons (Holm); below '
+    f'{learned.SIGNIFICANT} a model counts as holding more. The memory must '
+    'hold more with fixed slots and in its best order: training may only have '
+    'made its slots keep their places. Sorted slots of another rollout show '
+    'what the weights tell by which slots are sorted. All gains are of exact '
+    'probes (of the shape: the discriminant) that are fitted to '
+    f'{counts["train"]:,} rollouts and scored on {counts["test"]:,} unseen '
+    'ones.'
   )
   if number < learned.LEAST_CORES:
     sentences.append(
@@ -63,6 +69,8 @@ def _cells(found: learned.Compared | None) -> tuple[str, str, str]:
     return (formats.DOES_NOT_VARY,) * 3
   ends = min(found.untrained), max(found.untrained)
   p_value = formats.NONE if found.p_value is None else f'{found.p_value:.2g}'
+  if found.is_more:
+    p_value = f'**{p_value}**'
   return (
     formats.gain(*statistics.mean_interval(found.trained)),
     formats.gain(float(np.mean(found.untrained)), ends),

@@ -2,11 +2,13 @@
 
 A representation holds a label if, on unseen rollouts, the lower end of the
 confidence interval of its gain is above 0 and above the upper ends of random
-inputs of the same width and of shuffled labels. The better of the exact and the
-Keras probe decides. Each can fail: Adam may stop short, and least squares may
-overrate numbers that varied little in training but vary much in unseen
-rollouts. A representation adds a label to others if the interval of what it
-adds lies above a hundredth. This limit is a convention; the tables have the
+inputs of the same width and of shuffled labels. A memory must also show more in
+its fixed slots than the planted memory whose slots rotate, and sorted slots
+more than the same slots with another rollout's contents. The better of the
+exact and the Keras probe decides. Each can fail: Adam may stop short, and least
+squares may overrate numbers that varied little in training but vary much in
+unseen rollouts. A representation adds a label to others if the interval of what
+it adds lies above a hundredth. This limit is a convention; the tables have the
 numbers.
 
 The verdict is 'Cannot tell' if random inputs seem to hold something, if too
@@ -86,9 +88,33 @@ class _Held:
     """Whether a representation holds a label."""
     if self._is_scored(name, label):
       return self._is_above_controls(name, offset, label)
-    return name in self._result.beyond and self.is_added(
-      name, beyond.ALONE, offset, label
-    )
+    if name not in self._result.beyond:
+      return False
+    interval = self.added(name, beyond.ALONE, offset, label).interval
+    bounds = self._of_slots(name, offset, label)
+    return interval is not None and interval[0] > max([0, *bounds])
+
+  def _of_slots(self, name: str, offset: int, label: str) -> Iterator[float]:
+    """Yields what slots seem to hold of a label by themselves.
+
+    Fixed slots: as much as those of the planted memory that keeps everything,
+    in slots that rotate. Sorted slots: as much as with the contents of another
+    rollout, since the weights that sort them may tell something.
+    """
+    found = self._result.beyond.get(naming.ROTATING, {})
+    if f'{name}{naming.BY_WRITING}' in self._result.ordered and found:
+      ends = {
+        k: x.interval[1]
+        for k, x in found[beyond.ALONE][offset].items()
+        if k in self._result.spec.names and x.interval is not None
+      }
+      # The angle is not planted.
+      yield ends.get(label, max(ends.values(), default=0.0))
+    untrained = self._result.untrained
+    compared = untrained.compared if untrained is not None else {}
+    other = compared.get(f'{naming.OTHER}{name}', {}).get(offset, {})
+    if label in other:
+      yield from other[label].trained
 
   def _is_scored(self, name: str, label: str) -> bool:
     """Whether all probes read a label; if not, only those of `beyond` do."""
@@ -97,6 +123,7 @@ class _Held:
   def _is_above_controls(self, name: str, offset: int, label: str) -> bool:
     score = self._scores[name][offset][label]
     bounds = [0, score.best.shuffled.interval[1]]
+    bounds += self._of_slots(name, offset, label)
     random = self._scores.get(f'{naming.RANDOM}{self._result.widths[name]}')
     if random is not None and not name.startswith(naming.RANDOM):
       control = random[offset][label]

@@ -24,7 +24,9 @@ R² on unseen rollouts, by the better of two linear probes: of the next sprite,
 which is to be predicted, of the current one, and of the one 5 steps before."""
 _ABOUT_LEARNED = """\
 The number of latents, at all offsets together, of which these models hold more
-than untrained cores."""
+than untrained cores: by Welch's test, or for a single model by its distance to
+the untrained cores, so counts of several models and of one do not compare. The
+memory must hold more with fixed slots and in its best order."""
 _ABOUT_ADDED = """\
 How much R² rises if a linear probe of the controller, hidden and cell state, is
 also given the memory or the words read."""
@@ -80,9 +82,8 @@ def text(found: Found) -> str:
   parts += ['### Test 1: what is held', _ABOUT_HELD]
   for name in _HELD_BY:
     parts += _titled(name, _positions(found, reading.HELD, name))
-  parts += _titled(
-    _BY_WRITING, _positions(found, reading.ADDED, _BY_WRITING, 'alone')
-  )
+  for name in (_BY_WRITING, _BY_READING):
+    parts += _titled(name, _positions(found, reading.ADDED, name, 'alone'))
   parts += ['### Test 1: more than untrained', _ABOUT_LEARNED, _learned(found)]
   parts += ['### Test 1: beyond the controller', _ABOUT_ADDED]
   for name in ('memory', 'read_words'):
@@ -272,7 +273,7 @@ def _against_untrained(
       for offset, by_label in by_offset.items()
     }
     for name, by_offset in model.untrained['compared'].items()
-    if name in _HELD_BY
+    if name in (*_HELD_BY, *learned.ORDERS)
   }
   return learned.AgainstUntrained(
     own_seeds=tuple(model.untrained['own_seeds']),

@@ -1,5 +1,7 @@
 """Tests for analysis.probe.learned."""
 
+import dataclasses
+
 from absl.testing import parameterized
 import numpy as np
 from scipy import stats
@@ -54,7 +56,24 @@ class CompareTest(parameterized.TestCase, tf.test.TestCase):
     first = {name: found[name][5]['shape'].p_value for name in names}
     self.assertAllClose(first['memory'], 2 * first['controller_hidden'])
     self.assertEqual(first['memory'], first['read_words'])
-    self.assertEqual(first['memory_by_writing'], first['controller_hidden'])
+    # Beside it, there is the best order.
+    self.assertEqual(first['memory_by_writing'], first['memory'])
+
+  def test_the_best_order_of_each_core(self):
+    orders = ('memory', 'memory_by_writing', 'memory_by_reading')
+    rng = np.random.default_rng(0)
+    trained = {name: [rng.normal(size=[2, 2])] for name in orders}
+    untrained = {name: rng.normal(size=[3, 2, 2]) for name in orders}
+    found = learned.compare(trained, untrained, _OFFSETS, _LABELS)
+    best = found['memory_in_best_order'][5]['shape']
+    self.assertEqual(best.trained, (max(trained[k][0][1, 0] for k in orders),))
+    self.assertEqual(
+      best.untrained,
+      tuple(max(untrained[k][i, 1, 0] for k in orders) for i in range(3)),
+    )
+    few = {name: gains for name, gains in trained.items() if name in orders[:1]}
+    found = learned.compare(few, untrained, _OFFSETS, _LABELS)
+    self.assertNotIn('memory_in_best_order', found)
 
   def test_what_does_not_vary_is_not_compared(self):
     gains = np.array([[np.nan, 0.5], [np.nan, 0.5]])
@@ -91,8 +110,8 @@ class CompareTest(parameterized.TestCase, tf.test.TestCase):
     ).pvalue
     # By Holm's correction, the smallest of all decides.
     least = p_values.shape[1] * p_values.min(axis=1)
-    is_found = least < learned._SIGNIFICANT
-    closest = np.argsort(np.abs(least - learned._SIGNIFICANT))[:20]
+    is_found = least < learned.SIGNIFICANT
+    closest = np.argsort(np.abs(least - learned.SIGNIFICANT))[:20]
     self.assertBetween(is_found[closest].sum(), 1, 19)
     for draw, expected in zip(draws[closest], is_found[closest]):
       self.assertEqual(_is_found(_compare(draw[0], draw[1:])), expected)
@@ -137,6 +156,15 @@ class AgainstUntrainedTest(tf.test.TestCase):
     self.assertIsNone(against.is_learned('read_words', 5, 'scale'))
     self.assertIsNone(against.is_learned('memory', 5, 'x_position'))
 
+  def test_the_memory_must_hold_more_in_its_best_order_too(self):
+    against = self._against(3)
+    for p_value, expected in ((0.02, True), (0.3, False), (None, None)):
+      against.compared['memory_in_best_order'] = {
+        5: {'scale': learned.Compared((9.0,), (0.0, 0.1, 0.2), p_value)}
+      }
+      found = against.is_learned('memory', 5, 'scale')
+      self.assertIs(found, expected)
+
   def test_a_frozen_core_has_learned_nothing(self):
     against = self._against(3, is_frozen=True)
     self.assertIs(against.is_learned('memory', 5, 'scale'), False)
@@ -162,6 +190,19 @@ class PoolTest(tf.test.TestCase):
       found.trained, found.untrained, equal_var=False, alternative='greater'
     )
     self.assertAllClose(found.p_value, welch.pvalue)
+
+  def test_what_a_model_lacks_is_left_out(self):
+    more = self._of_seed(1, (1, 2, 3), 5.0)
+    more.compared['memory_by_writing'] = more.compared['memory']
+    less = self._of_seed(0, (0, 1, 2), 4.0)
+    for order in ([more, less], [less, more]):
+      self.assertEqual([*learned.pool(order).compared], ['memory'])
+    other = self._of_seed(2, (1, 2, 3), 5.5)
+    other.compared['memory_by_writing'] = other.compared['memory']
+    self.assertEqual(
+      [*learned.pool([more, other]).compared],
+      ['memory', 'memory_by_writing', 'memory_in_best_order'],
+    )
 
   def test_frozen_cores_are_held_against_others(self):
     pooled = learned.pool(

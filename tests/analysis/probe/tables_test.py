@@ -93,7 +93,7 @@ class TablesTest(tf.test.TestCase):
     table = markdown_tables.rows(text)[-1]
     self.assertEqual(table['memory, t-5'], ['+0.300'] * 6)
     self.assertEqual(table['untrained'], ['+0.020 [+0.000, +0.050]'] * 6)
-    self.assertEqual(table['p'], ['0.02'] * 6)
+    self.assertEqual(table['p'], ['**0.02**'] * 6)
     self.assertNotIn('itself never trained', text)
     data = tables.data(result, {})['untrained']
     self.assertEqual(data['seeds'], [0, 1, 2])

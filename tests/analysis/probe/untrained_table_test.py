@@ -30,17 +30,21 @@ class TextTest(tf.test.TestCase):
       table['read words, t+1'][:3], ['does not vary', '+0.250', 'does not vary']
     )
     self.assertEqual(table['untrained'][1], '+0.010 [-0.100, +0.100]')
-    self.assertEqual(table['p'][1], '0.012')
+    self.assertEqual(table['p'][1], '**0.012**')
     self.assertIn('range of 3 such cores', text)
     self.assertIn("Student's t", text)
     self.assertIn('1,500 rollouts and scored on 50', text)
+
+  def test_what_is_not_more_is_not_bold(self):
+    (table,) = markdown_tables.rows(_text((0.25,), (0.1, 0.2, 0.3), 0.026))
+    self.assertEqual(table['p'][1], '0.026')
 
   def test_several_models(self):
     text = _text((0.2, 0.3, 0.4), (0.1, 0.1, 0.1), 1e-5)
     (table,) = markdown_tables.rows(text)
     # 0.1 * 4.302653 / sqrt(3).
     self.assertEqual(table['read words, t+1'][1], '+0.300 [+0.052, +0.548]')
-    self.assertEqual(table['p'][1], '1e-05')
+    self.assertEqual(table['p'][1], '**1e-05**')
     self.assertIn("Welch's", text)
 
   def test_too_few_cores(self):

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from analysis import probe
 from analysis.probe import labels as labels_lib
+from analysis.probe import learned
 from analysis.probe import orders
 from analysis.probe import untrained
 from dnc import config as config_lib
@@ -28,6 +29,7 @@ _SORTED = {
   f'memory{order}': (order, weights)
   for order, weights in orders.WEIGHTS.items()
 }
+_OTHERS = tuple(f'other_{name}' for name in _SORTED)
 _SPEC = rollouts.RolloutSpec(3, 'evaluation', _LENGTH, _LENGTH)
 _SPLITS = {
   'train': rollouts.RolloutRange(_SPEC, 0, 40),
@@ -79,7 +81,14 @@ class UntrainedTest(tf.test.TestCase):
           for each in zip(features['memory'], features[weights])
         ]
       )
-    features = {name: features[name] for name in (*_NAMES, *_SORTED)}
+      partners = [*np.roll(range(40), 1), *(40 + np.roll(range(6), 1))]
+      features[f'other_{name}'] = np.stack(
+        [
+          orders.reordered(order, *each, _CONFIG.memory_size)
+          for each in zip(features['memory'][partners], features[weights])
+        ]
+      )
+    features = {name: features[name] for name in (*_NAMES, *_SORTED, *_OTHERS)}
     spec = labels_lib.latent_spec(['scale', 'x_position'])
     labels = labels_lib.of_classes(batch.classes.swapaxes(0, 1), spec)
     result = probe.fit_and_score(
@@ -113,7 +122,8 @@ class UntrainedTest(tf.test.TestCase):
   def test_cores_are_of_the_seeds_that_follow_and_measured_once(self):
     config = dataclasses.replace(_CONFIG, seed=5)
     shape = (len(_OFFSETS), len(self._gauge.labels))
-    known = {7: {name: np.full(shape, 0.5) for name in (*_NAMES, *_SORTED)}}
+    names = (*_NAMES, *_SORTED, *_OTHERS)
+    known = {7: {name: np.full(shape, 0.5) for name in names}}
     found = self._against(_with_seed(0), config, known=known)
     self.assertEqual((found.own_seeds, found.seeds), ((5,), (5, 6, 7)))
     self.assertEqual(found.num_rollouts, dict(train=40, test=6))
@@ -167,8 +177,61 @@ class UntrainedTest(tf.test.TestCase):
     names = ('memory', 'loss', 'write_weights')
     self.assertEqual(
       untrained.widths(_CONFIG, names),
-      dict(memory=20, memory_by_writing=20),
+      dict(memory=20, memory_by_writing=20, other_memory_by_writing=20),
     )
+
+  def test_weights_that_follow_a_label_are_not_taken_for_contents(self):
+    """Slots whose contents never change, read in turn as x changes."""
+
+    def record(batch):
+      for first in range(0, _LENGTH, 8):
+        classes = batch.classes[first : first + 8]
+        read = np.eye(5)[classes[..., 3] * 5 // 32]
+        shape = [*classes.shape[:2], 20]
+        yield {
+          'memory': np.broadcast_to(np.arange(20.0) ** 2, shape),
+          'read_weights': np.concatenate([read, 0 * read], axis=-1),
+          **{
+            name: np.zeros([*classes.shape[:2], 8])
+            for name in ('read_words', 'controller_hidden', 'controller_cell')
+          },
+        }
+
+    gauge = untrained.Gauge(
+      _CONFIG, self._table, _SPLITS, (*_NAMES, 'read_weights'), (0,)
+    )
+    with mock.patch.object(gauge._recorder, 'record', record):
+      found = gauge.gains(_with_seed(0))
+    x = gauge.labels.index('x_position')
+    # Five equal parts of x leave 1 / 25 of its variance.
+    self.assertAllClose(found['memory_by_reading'][0, x], 0.96, atol=0.04)
+    self.assertAllEqual(
+      found['memory_by_reading'], found['other_memory_by_reading']
+    )
+    self.assertAllClose(found['memory'][0, x], 0, atol=0.05)
+
+  def test_one_more_untrained_core_is_seldom_taken_for_a_trained_one(self):
+    gains = [self._gauge.gains(_with_seed(seed)) for seed in range(8)]
+    found = 0
+    for one in range(8):
+      others = [(one + k) % 8 for k in range(1, 6)]
+      compared = learned.compare(
+        {name: [x] for name, x in gains[one].items()},
+        {name: [gains[k][name] for k in others] for name in gains[one]},
+        _OFFSETS,
+        self._gauge.labels,
+      )
+      against = learned.AgainstUntrained(
+        (one,), tuple(others), {}, False, compared
+      )
+      found += any(
+        against.is_learned(name, offset, label)
+        for name in ('read_words', 'memory')
+        for offset in _OFFSETS
+        for label in self._gauge.labels
+      )
+    # By the binomial law, 2 of 8 are found in 6 % of cases at 1 of 20.
+    self.assertLess(found, 2)
 
 
 if __name__ == '__main__':

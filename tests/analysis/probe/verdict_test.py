@@ -123,13 +123,7 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
   def test_sorted_slots_are_held_against_sorted_slots_of_untrained_cores(self):
     name = 'memory_by_reading'
     result = examples.result({(0, 'x_position'): 0.3})
-    held = results.Difference(0.4, (0.3, 0.5))
-    result.beyond[name] = {
-      'alone': {
-        offset: dict.fromkeys(by_label, held)
-        for offset, by_label in result.beyond['memory']['alone'].items()
-      }
-    }
+    result.beyond[name] = {'alone': examples.differences(0.4)}
     result = dataclasses.replace(result, ordered={name: 256})
     cells = verdict.rows(result)
     self.assertEqual(cells[name]['more than untrained'], '-')
@@ -140,6 +134,44 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
     cells = verdict.rows(result)
     self.assertEqual(cells[name]['more than untrained'], '1/15')
     self.assertEqual(cells['memory']['more than untrained'], '0/1')
+
+  def test_fixed_slots_that_only_keep_their_places_are_not_learned(self):
+    result = examples.result({(0, 'x_position'): 0.3}, p_value=0.01)
+    self.assertStartsWith(verdict.text(result), 'Yes: ')
+    compared = result.untrained.compared
+    compared['memory_in_best_order'] = {
+      0: {'x_position': learned.Compared((0.3,), (0.3, 0.4, 0.3), 1.0)}
+    }
+    self.assertStartsWith(verdict.text(result), 'No more than untrained cores')
+    self.assertEqual(_cells(result)['more than untrained'], '0/1')
+
+  @parameterized.parameters((0.25, '0/5'), (0.1, 'x 0.200, 1/5'))
+  def test_fixed_slots_must_show_more_than_those_of_a_rotating_memory(
+    self, rotating, cell
+  ):
+    result = examples.result({(0, 'x_position'): 0.2})
+    for order, gain in (('', rotating), ('_by_writing', 0.99)):
+      found = {'alone': examples.differences(gain)}
+      result.beyond[f'planted_rotating{order}'] = found
+    # Without sorted slots, it is no memory.
+    self.assertEqual(_cells(result)['current'], 'x 0.200, 1/5')
+    result.ordered['memory_by_writing'] = 256
+    result.beyond['memory_by_writing'] = {'alone': examples.differences(0.3)}
+    self.assertEqual(_cells(result)['current'], cell)
+
+  def test_sorted_slots_must_show_more_than_with_other_contents(self):
+    name = 'memory_by_reading'
+    result = examples.result()
+    result.ordered[name] = 256
+    result.beyond[name] = {'alone': examples.differences(0.4)}
+    self.assertEqual(verdict.rows(result)[name]['next'], 'shape 0.400, 5/5')
+    by_weights = learned.Compared((0.4,), (0.1, 0.0, 0.1), None)
+    result.untrained.compared[f'other_{name}'] = {
+      -1: {'shape': by_weights, 'scale': by_weights}
+    }
+    found = verdict.rows(result)[name]
+    self.assertEqual(found['next'], 'orientation 0.400, 3/5')
+    self.assertEqual(found['current'], 'shape 0.400, 5/5')
 
   def test_a_frozen_core_has_learned_nothing(self):
     untrained = examples.against_untrained(0.001, is_frozen=True)
