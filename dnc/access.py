@@ -88,7 +88,7 @@ def _interface_shapes(
   }
 
 
-class MemoryAccess(snt.RNNCore):
+class MemoryAccess(util.ZeroStateCore):
   """Reads and writes the memory as a controller directs.
 
   Linear layers map the input to the interface xi_t: the keys, strengths,
@@ -196,17 +196,6 @@ class MemoryAccess(snt.RNNCore):
   def output_size(self) -> tf.TensorShape:
     """Shape of r_t, without the batch."""
     return tf.TensorShape([self._num_reads, self._word_size])
-
-  def initial_state(
-    self, batch_size: int, dtype: tf.DType | None = None
-  ) -> AccessState:
-    """Zeros: an empty memory, nothing read, written or used.
-
-    Args:
-      batch_size: how many sequences.
-      dtype: of the state; None: the module's.
-    """
-    return util.zero_state(self.state_size, batch_size, dtype or self._dtype)
 
   def read_and_write(
     self, inputs: dict[str, tf.Tensor], prev_state: AccessState
