@@ -115,12 +115,13 @@ def _evaluate(
     tests = '|'.join(run.evaluation.tests)
     console(f'--task={run.task.name} has only --test={tests}')
   tests = _possible_tests(run)
+  requests = _trace_requests(run, tests)
   with files.explained_errors(run.folder):
     os.makedirs(run.folder, exist_ok=True)
     with files.only_writer(run.folder):
       found, shown = {}, None
       if run.table is not None:
-        run.check_space(_trace_requests(run, tests))
+        run.check_space(requests)
         found['prediction'], shown = _score_prediction(run)
       if run.workers is not None:
         _prepare(run, tests)
@@ -214,12 +215,17 @@ def _possible_tests(run: evaluated_run.EvaluatedRun) -> list[str]:
   """The requested tests that the model allows.
 
   Raises:
-    UsageError: if there are none, or the memory does not have `--locations`.
+    UsageError: if there are none, or a flag of theirs does not fit the model or
+      the task.
   """
   tests = list(run.evaluation.tests)
   if 'mi' in tests:
     _check_locations(run)
   if _has_memory(run):
+    if 'lesion' in tests:
+      _lesion_trial(run).check()
+    if 'intervention' in tests:
+      intervention.chosen_steps(run.spec())
     return tests
   message = f'a run of --core={run.trained.config.core} has no memory'
   for name in _OF_MEMORY:
@@ -254,8 +260,7 @@ def _prepare(run: evaluated_run.EvaluatedRun, tests: Sequence[str]) -> None:
     trial, stage = _lesion_trial(run), lesion.LesionTrial
     batches = trial.batches
     first.append(spreading.Assignment(_lesion_trial, stage.sums, batches))
-  requests = _trace_requests(run, tests) if run.table is not None else []
-  run.export(requests, first)
+  run.export(_trace_requests(run, tests), first)
   if 'probe' in tests:
     for latent in (None, *run.for_probe().isolated):
       make = functools.partial(_probing, latent)

@@ -57,7 +57,38 @@ def _erase_and_write(
   return kept + tf.matmul(address, values, transpose_a=True)
 
 
-class MemoryAccess(snt.RNNCore):
+def _interface_shapes(
+  word_size: int, num_reads: int, num_writes: int
+) -> dict[str, list[int]]:
+  """The parts of xi_t: names as in the reference, shapes without the batch."""
+  return {
+    # v_t^i: the vector to write, for each write head.
+    'write_vectors': [num_writes, word_size],
+    # e_t^i: how much to erase before writing, for each write head.
+    'erase_vectors': [num_writes, word_size],
+    # f_t^i: how far the slots read at the previous step are freed, for each
+    # read head.
+    'free_gate': [num_reads],
+    # g_t^{a,i}: whether to write by content (0) or to allocated slots (1),
+    # for each write head.
+    'allocation_gate': [num_writes],
+    # g_t^{w,i}: how much to write at all, for each write head.
+    'write_gate': [num_writes],
+    # pi_t^i: the mixture of backward (for each write head), forward (for
+    # each write head) and content weights, for each read head.
+    'read_mode': [num_reads, 1 + 2 * num_writes],
+    # k_t^{w,i}: the key that each write head looks up.
+    'write_keys': [num_writes, word_size],
+    # beta_t^{w,i}: how sharply it looks up the key.
+    'write_strengths': [num_writes],
+    # k_t^{r,i}: the key that each read head looks up.
+    'read_keys': [num_reads, word_size],
+    # beta_t^{r,i}: how sharply it looks up the key.
+    'read_strengths': [num_reads],
+  }
+
+
+class MemoryAccess(util.ZeroStateCore):
   """Reads and writes the memory as a controller directs.
 
   Linear layers map the input to the interface xi_t: the keys, strengths,
@@ -114,33 +145,7 @@ class MemoryAccess(snt.RNNCore):
       memory_size, num_writes, dtype=dtype
     )
     self._freeness = addressing.Freeness(memory_size, dtype=dtype)
-    # The parts of the interface xi_t: names as in the reference, shapes without
-    # the batch.
-    self._interface_shapes = {
-      # v_t^i: the vector to write, for each write head.
-      'write_vectors': [num_writes, word_size],
-      # e_t^i: how much to erase before writing, for each write head.
-      'erase_vectors': [num_writes, word_size],
-      # f_t^i: how far the slots read at the previous step are freed, for each
-      # read head.
-      'free_gate': [num_reads],
-      # g_t^{a,i}: whether to write by content (0) or to allocated slots (1),
-      # for each write head.
-      'allocation_gate': [num_writes],
-      # g_t^{w,i}: how much to write at all, for each write head.
-      'write_gate': [num_writes],
-      # pi_t^i: the mixture of backward (for each write head), forward (for
-      # each write head) and content weights, for each read head.
-      'read_mode': [num_reads, 1 + 2 * num_writes],
-      # k_t^{w,i}: the key that each write head looks up.
-      'write_keys': [num_writes, word_size],
-      # beta_t^{w,i}: how sharply it looks up the key.
-      'write_strengths': [num_writes],
-      # k_t^{r,i}: the key that each read head looks up.
-      'read_keys': [num_reads, word_size],
-      # beta_t^{r,i}: how sharply it looks up the key.
-      'read_strengths': [num_reads],
-    }
+    self._interface_shapes = _interface_shapes(word_size, num_reads, num_writes)
     self._interface = {
       key: snt.Linear(tf.TensorShape(shape).num_elements(), name=key)
       for key, shape in self._interface_shapes.items()
@@ -191,17 +196,6 @@ class MemoryAccess(snt.RNNCore):
   def output_size(self) -> tf.TensorShape:
     """Shape of r_t, without the batch."""
     return tf.TensorShape([self._num_reads, self._word_size])
-
-  def initial_state(
-    self, batch_size: int, dtype: tf.DType | None = None
-  ) -> AccessState:
-    """Zeros: an empty memory, nothing read, written or used.
-
-    Args:
-      batch_size: how many sequences.
-      dtype: of the state; None: the module's.
-    """
-    return util.zero_state(self.state_size, batch_size, dtype or self._dtype)
 
   def read_and_write(
     self, inputs: dict[str, tf.Tensor], prev_state: AccessState

@@ -141,7 +141,7 @@ class CosineWeights(snt.Module):
     return tf.linalg.matrix_transpose(_vector_norms(memory))
 
 
-class TemporalLinkage(snt.RNNCore):
+class TemporalLinkage(util.ZeroStateCore):
   """Tracks the order in which slots are written: the paper's link matrix L_t.
 
   Each write head has its own link matrix and precedence weights p_t.
@@ -188,12 +188,6 @@ class TemporalLinkage(snt.RNNCore):
       link=tf.TensorShape([*slots, self._memory_size]),
       precedence_weights=tf.TensorShape(slots),
     )
-
-  def initial_state(
-    self, batch_size: int, dtype: tf.DType | None = None
-  ) -> TemporalLinkageState:
-    """Zeros: nothing is written yet. `dtype` is by default the module's."""
-    return util.zero_state(self.state_size, batch_size, dtype or self._dtype)
 
   def directional_read_weights(
     self, link: tf.Tensor, prev_read_weights: tf.Tensor, forward: bool
@@ -250,7 +244,7 @@ class TemporalLinkage(snt.RNNCore):
     return (1 - written) * prev_precedence_weights + write_weights
 
 
-class Freeness(snt.RNNCore):
+class Freeness(util.ZeroStateCore):
   """Tracks which slots are in use, and allocates free ones.
 
   The state is the usage u_t of each slot, in [0, 1].
@@ -295,12 +289,6 @@ class Freeness(snt.RNNCore):
   def state_size(self) -> tf.TensorShape:
     """Shape of the state, without the batch."""
     return tf.TensorShape([self._memory_size])
-
-  def initial_state(
-    self, batch_size: int, dtype: tf.DType | None = None
-  ) -> tf.Tensor:
-    """Zeros: every slot is free. `dtype` is by default the module's."""
-    return util.zero_state(self.state_size, batch_size, dtype or self._dtype)
 
   def write_allocation_weights(
     self, usage: tf.Tensor, write_gates: tf.Tensor, num_writes: int

@@ -47,7 +47,7 @@ def _as_bound(clip_value: Any) -> float:
   return bound
 
 
-class Core(snt.RNNCore):
+class Core(util.ZeroStateCore):
   """Base of the cores: a controller, an output layer and clipping."""
 
   def __init__(
@@ -102,17 +102,6 @@ class Core(snt.RNNCore):
     return tf.nest.map_structure(
       lambda x: x.shape[1:], self._controller.initial_state(1)
     )
-
-  def initial_state(
-    self, batch_size: int, dtype: tf.DType | None = None
-  ) -> Any:
-    """Zeros: an empty memory, and a controller that has seen nothing.
-
-    Args:
-      batch_size: how many sequences.
-      dtype: of the state; None: the core's, which is what the core takes.
-    """
-    return util.zero_state(self.state_size, batch_size, dtype or self._dtype)
 
   def clip(self, x: tf.Tensor) -> tf.Tensor:
     """Clips `x` to the core's `clip_value`, if there is one."""

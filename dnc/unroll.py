@@ -318,8 +318,17 @@ def _as_tensors(
   return inputs, state, sequence_length
 
 
-def _check_input_size(core: dnc.Core, inputs: tf.Tensor) -> None:
-  """Raises a `ValueError` if the core's weights are for other inputs."""
+def _prepare(core: dnc.Core, inputs: tf.Tensor) -> None:
+  """Makes the core's variables if it has none; checks that inputs fit them."""
+  if not hasattr(core.output_linear, 'w'):
+    if inputs.shape[2] is None:
+      raise ValueError(
+        f'input_sequence has shape {inputs.shape}: its size must be known, as '
+        'the core has no variables yet'
+      )
+    with tf.init_scope():
+      example = tf.zeros([1, inputs.shape[2]], inputs.dtype)
+      core(example, core.initial_state(1))
   wanted = core.controller.input_to_hidden.shape[0]
   if isinstance(core, dnc.DNC):
     wanted -= core.access.output_size.num_elements()
@@ -359,8 +368,8 @@ def unroll(
       first time. Results are equal up to rounding; where slots are equally
       used, rounding decides which of them is written to, so the same words may
       lie in other slots. Second and forward-mode derivatives need False. None:
-      compiles if `can_compile()` and the core's access is a `MemoryAccess`, not
-      an instance of a subclass.
+      compiles if `can_compile()` and the core has a compiled form: its access
+      is a `MemoryAccess`, not an instance of a subclass.
     sparse_inputs: whether most inputs are 0. Then their product with the
       weights is several times faster on a CPU, if they are float32 and Numba is
       installed. It runs in Python: XLA cannot compile a function that does
@@ -381,7 +390,7 @@ def unroll(
     ValueError: if `core` is of another kind, if an argument is no tensor or has
       masked values, if dtypes or shapes do not fit the core or each other, if a
       DNC's controller projects its hidden state, or if `compiled` is True and
-      the DNC's access is an instance of a subclass of `MemoryAccess`.
+      the core has no compiled form.
   """
   if not isinstance(core, dnc.Core):
     raise ValueError(
@@ -392,16 +401,7 @@ def unroll(
     core, input_sequence, initial_state, sequence_length
   )
   inputs = snt.Flatten(preserve_dims=2)(inputs)
-  if not hasattr(core.output_linear, 'w'):  # It has no variables yet.
-    if inputs.shape[-1] is None:
-      raise ValueError(
-        f'input_sequence has shape {inputs.shape}: its size must be known, as '
-        'the core has no variables yet'
-      )
-    with tf.init_scope():
-      example = tf.zeros([1, inputs.shape[-1]], inputs.dtype)
-      core(example, core.initial_state(1))
-  _check_input_size(core, inputs)
+  _prepare(core, inputs)
   arguments = core, inputs, initial_state, sequence_length, record
   if isinstance(core, lstm.LSTMCore):
     features, state, recorded = _scan_lstm(*arguments, sparse_inputs)

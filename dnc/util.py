@@ -1,14 +1,14 @@
 """Tensor operations that the memory needs and TensorFlow lacks.
 
-Source: the functions of the same names in google-deepmind/dnc, `dnc/util.py`;
-`zero_state` corresponds to Sonnet 1's function. `size` and `dtype` check the
-arguments of cores.
+Source: the functions of the same names in google-deepmind/dnc, `dnc/util.py`.
+`ZeroStateCore`, `size` and `dtype` serve the cores.
 """
 
 import operator
 from typing import Any
 
 import numpy as np
+import sonnet as snt
 import tensorflow as tf
 
 
@@ -54,24 +54,39 @@ def reduce_prod(x: tf.Tensor, axis: int) -> tf.Tensor:
   return product(x)
 
 
-def zero_state(
-  state_size: Any, batch_size: tf.Tensor | int, dtype: tf.DType
-) -> Any:
-  """Makes zeros of a core's `state_size`, a nest of `tf.TensorShape`s.
+class ZeroStateCore(snt.RNNCore):
+  """An `RNNCore` that starts from zeros: nothing is read, written or used yet.
 
-  Raises:
-    ValueError: if the batch size is no whole number.
+  Subclasses set `_dtype`, the dtype of the state.
   """
-  if not tf.is_tensor(batch_size):
-    batch_size = size('batch_size', batch_size, least=0)
-  elif not (batch_size.dtype.is_integer and batch_size.shape.rank in (0, None)):
-    raise ValueError(
-      f'batch_size must be one whole number, not a {batch_size.dtype.name} '
-      f'tensor of shape {batch_size.shape}'
+
+  _dtype: tf.DType
+
+  def initial_state(
+    self, batch_size: tf.Tensor | int, dtype: tf.DType | None = None
+  ) -> Any:
+    """Returns zeros.
+
+    Args:
+      batch_size: how many sequences.
+      dtype: of the state; None: the module's.
+
+    Raises:
+      ValueError: if the batch size is no whole number.
+    """
+    if not tf.is_tensor(batch_size):
+      batch_size = size('batch_size', batch_size, least=0)
+    elif not (
+      batch_size.dtype.is_integer and batch_size.shape.rank in (0, None)
+    ):
+      raise ValueError(
+        f'batch_size must be one whole number, not a {batch_size.dtype.name} '
+        f'tensor of shape {batch_size.shape}'
+      )
+    return tf.nest.map_structure(
+      lambda shape: tf.zeros([batch_size, *shape], dtype or self._dtype),
+      self.state_size,
     )
-  return tf.nest.map_structure(
-    lambda shape: tf.zeros([batch_size, *shape], dtype), state_size
-  )
 
 
 def size(name: str, value: Any, least: int = 1) -> int:

@@ -35,6 +35,7 @@ class EvaluateTest(parameterized.TestCase):
     ('--test=lesions', r'--test=lesions.*probe\|mi\|lesion\|intervention\|all'),
     ('--num_lesioned=1', '--num_lesioned=1: .*at least 2'),
     ('--num_intervened=1', '--num_intervened=1: .*at least 2'),
+    ('--rollout_length=0', '--rollout_length=0: must be at least 1'),
     ('--lesion_step=500', '--lesion_step=500: .*0 to 499'),
     ('--reset_interval=0', '--reset_interval=0: .*1 to 499'),
     ('--num_rollouts=1', '--num_rollouts=1.*at least 2'),

@@ -15,10 +15,12 @@ from analysis.intervention import naming
 from analysis.intervention import tables
 from analysis.intervention import verdict
 from analysis.intervention.measuring import InterventionResult
+from analysis.intervention.measuring import chosen_steps
 from analysis.intervention.measuring import measure
 
 __all__ = (
   'InterventionResult',
+  'chosen_steps',
   'figures',
   'measure',
   'naming',

@@ -148,9 +148,7 @@ def measure(
   Raises:
     UsageError: if the rollouts are too short.
   """
-  asked = NEXT if spec.recall is None else spec.recall
-  offsets = tuple(dict.fromkeys([asked, NEXT]))
-  steps = _chosen_steps(spec.max_length, offsets)
+  steps, offsets = chosen_steps(spec), _offsets(spec)
   varying = tuple(x for x in effects.AMOUNTS if x in spec.varying)
   number = FIT * num_rollouts
   rolled = rollouts.make_batch(
@@ -183,9 +181,19 @@ def measure(
     )
 
 
-def _chosen_steps(num_steps: int, offsets: Sequence[int]) -> list[int]:
-  """Evenly spaced steps that have a sprite at each offset."""
-  furthest = max(0, *offsets)
+def _offsets(spec: rollouts.RolloutSpec) -> tuple[int, ...]:
+  """The offsets of the sprite to be predicted, and of the next one."""
+  asked = NEXT if spec.recall is None else spec.recall
+  return tuple(dict.fromkeys([asked, NEXT]))
+
+
+def chosen_steps(spec: rollouts.RolloutSpec) -> list[int]:
+  """Returns evenly spaced steps that have a sprite at each offset.
+
+  Raises:
+    UsageError: if the rollouts are too short.
+  """
+  num_steps, furthest = spec.max_length, max(0, *_offsets(spec))
   first = max(furthest, int(_FILLING * num_steps))
   last = num_steps - 2  # The last step has no label of the next sprite.
   if first > last:

@@ -50,6 +50,21 @@ def resamples(size: int, seed: int, number: int = NUM_RESAMPLES) -> np.ndarray:
   return drawn
 
 
+def _paired(*scores: Sequence[float] | np.ndarray) -> np.ndarray:
+  """The scores of the sequences that have the first two; see `compare`."""
+  rows = [np.asarray(x, np.float64) for x in scores]
+  if rows[0].ndim != 1 or len({row.shape for row in rows}) > 1:
+    raise ValueError(
+      'there must be one score for each sequence, got shapes '
+      f'{[row.shape for row in rows]}'
+    )
+  rows = np.stack(rows)
+  rows = rows[:, ~np.isnan(rows[:2]).any(axis=0)]
+  if rows.shape[1] < 2:
+    raise ValueError(f'at least two sequences are needed, got {rows.shape[1]}')
+  return rows
+
+
 def compare(
   intact: Sequence[float] | np.ndarray,
   lesioned: Sequence[float] | np.ndarray,
@@ -76,20 +91,9 @@ def compare(
   Raises:
     ValueError: if the shapes differ, or fewer than two sequences have scores.
   """
-  reference = (
-    np.full(np.shape(intact), np.nan) if baseline is None else baseline
-  )
-  rows = [np.asarray(x, np.float64) for x in (intact, lesioned, reference)]
-  if rows[0].ndim != 1 or len({row.shape for row in rows}) > 1:
-    raise ValueError(
-      'there must be one score for each sequence, got shapes '
-      f'{[row.shape for row in rows]}'
-    )
-  rows = np.stack(rows)
-  rows = rows[:, ~np.isnan(rows[:2]).any(axis=0)]
-  if rows.shape[1] < 2:
-    raise ValueError(f'at least two sequences are needed, got {rows.shape[1]}')
-  before, after, reference = rows
+  if baseline is None:
+    baseline = np.full(np.shape(intact), np.nan)
+  before, after, reference = _paired(intact, lesioned, baseline)
   pairs = np.stack([after - before, reference - before])
   difference, gain = pairs.mean(axis=1)
   size = len(before)
@@ -105,7 +109,7 @@ def compare(
     share = float(difference / gain)
     share_interval = statistics.interval(differences / gains)
   return Comparison(
-    num_sequences=rows.shape[1],
+    num_sequences=size,
     intact=float(before.mean()),
     lesioned=float(after.mean()),
     difference=float(difference),

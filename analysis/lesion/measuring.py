@@ -5,6 +5,7 @@ sequences through a model, intact and with each lesion of its memory (see
 `dnc/lesions.py`), a few sequences at a time, and compares the scores.
 """
 
+import collections
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -202,6 +203,29 @@ class LesionTrial:
     self.batches = range(-(-num_sequences // self.batch_size))
     self._log = log
 
+  def check(self) -> None:
+    """Checks that steps count after the memory is frozen, in two sequences.
+
+    Raises:
+      UsageError: if not, for any metric.
+    """
+    numbers = collections.Counter()
+    for batch in self.batches:
+      segments = self.sequences.segments(batch, self.batch_size)
+      parts = [segment.counts for segment in segments]
+      for metric in self.sequences.metrics:
+        counts = np.concatenate([part[metric.name] for part in parts])
+        late = counts[self.lesion_step :, : self._num_own(batch)]
+        numbers[metric.name] += late.any(axis=0).sum()
+      if min(numbers.values()) >= 2:
+        return
+    name, number = next((k, n) for k, n in numbers.items() if n < 2)
+    raise errors.UsageError(
+      f'--lesion_step={self.lesion_step}: only {number} {self.sequences.unit}s '
+      f'have steps that count for {name} from there on, and two are needed; '
+      'choose an earlier step'
+    )
+
   @functools.cached_property
   def _model(self) -> side_by_side.SideBySide:
     return side_by_side.SideBySide(
@@ -328,6 +352,7 @@ def measure(
   trial = LesionTrial(
     sequences, num_sequences, lesion_step, reset_interval, log
   )
+  trial.check()
   return result(trial, seed)
 
 
@@ -350,7 +375,7 @@ def result(
   """Runs all batches, and compares the scores; see `measure`.
 
   Args:
-    trial: the sequences.
+    trial: the sequences, checked.
     seed: seed of the resamples.
     spread: runs the batches, see `spreading`; None: in this process.
   """
@@ -359,7 +384,6 @@ def result(
   batches = list(spread(LesionTrial.scores, trial.batches, found_means))
   found = _Found(*(_joined(of_all) for of_all in zip(*batches)))
   sequences = trial.sequences
-  _check_late_scores(found.late_scores, sequences.unit, trial.lesion_step)
   return LesionResult(
     task=sequences.task,
     unit=sequences.unit,
@@ -380,20 +404,6 @@ def result(
       found.losses, trial.lesion_step, trial.reset_interval, seed
     ),
   )
-
-
-def _check_late_scores(
-  late_scores: _Scores, unit: str, lesion_step: int
-) -> None:
-  """Raises a `UsageError` if too few sequences have steps that count."""
-  for metric, scores in late_scores[lesions.INTACT].items():
-    number = np.isfinite(scores).sum()
-    if number < 2:
-      raise errors.UsageError(
-        f'--lesion_step={lesion_step}: only {number} {unit}s have steps that '
-        f'count for {metric} from there on, and two are needed; choose an '
-        'earlier step'
-      )
 
 
 def _compare(

@@ -7,7 +7,7 @@ class of x at that step, some steps before, or one step ahead.
 
 - `score` takes arrays of contents and sequences;
 - `Scorer` does the same with one sequence in memory at a time;
-- `from_traces` scores several representations in one pass over traces.
+- `TraceScores` scores several representations in one pass over traces.
 
 Three other scores of the same contents show what a score means:
 
@@ -256,27 +256,18 @@ class Scorer:
     # Bins are numbered in int16.
     if num_bins > np.iinfo(np.int16).max:
       raise ValueError(f'num_bins: is {num_bins}: must be at most 32767')
-    estimates = dict(
-      binned=functools.partial(estimators.binned, num_bins=num_bins),
-      nearest_neighbours=functools.partial(
-        estimators.nearest_neighbours, seed=seed
-      ),
-    )
-    if not isinstance(estimator, str) or estimator not in estimates:
+    if not isinstance(estimator, str) or estimator not in NUM_SHIFTS:
       raise errors.UsageError(
-        f'estimator {estimator!r}: must be one of {", ".join(estimates)}'
+        f'estimator {estimator!r}: must be one of {", ".join(NUM_SHIFTS)}'
       )
-    self._estimate = functools.partial(estimates[estimator], done=done)
+    own = dict(num_bins=num_bins) if estimator == 'binned' else dict(seed=seed)
+    estimate = getattr(estimators, estimator)
+    self._estimate = functools.partial(estimate, done=done, **own)
+    self._estimator = estimator
     if num_shifts is None:
       num_shifts = NUM_SHIFTS[estimator]
     self._lags = arrays.whole_numbers('lags', lags)
     self._num_shifts = arrays.whole_number('num_shifts', num_shifts, 3)
-    self._about = dict(
-      estimator=estimator,
-      num_bins=num_bins if estimator == 'binned' else None,
-      num_shifts=self._num_shifts,
-      lags=self._lags,
-    )
     if locations is not None:
       locations = np.array(arrays.whole_numbers('locations', locations))
     self._locations = locations
@@ -431,9 +422,12 @@ class Scorer:
       variance = np.maximum(variance, 0) / np.float64(self._count - 1)
     p_values = self._null.p_values(means['scores'])
     return MutualInformationResult(
-      **self._about,
+      estimator=self._estimator,
+      num_bins=self._num_bins if self._estimator == 'binned' else None,
       num_sequences=self._count,
+      num_shifts=self._num_shifts,
       num_different_shifts=self._different_shifts,
+      lags=self._lags,
       layout=self._layout,
       locations=self._locations,
       scores=means['scores'],
@@ -499,7 +493,10 @@ def score(
 
 
 class TraceScores:
-  """Scores the sequences of traces; a stage, see `spreading`."""
+  """Runs Test 2 on traces of sequences in which x moves, in one pass.
+
+  A stage, see `spreading`.
+  """
 
   def __init__(
     self,
@@ -510,7 +507,17 @@ class TraceScores:
     log: progress.Log | None = None,
     **options: Any,
   ):
-    """Constructs it; see `from_traces`."""
+    """Constructs it.
+
+    Args:
+      traces: the traces.
+      split: name of the split to score.
+      layouts: shapes of the representations to score, by name.
+      inputs: those of them that are not in the traces; by name, a function from
+        a sequence's index to float `[time, width]`.
+      log: takes a line of progress now and then.
+      **options: see `Scorer`.
+    """
     self.num_sequences = traces.num_rollouts[split]
     self._traces = traces
     self._split = split
@@ -533,8 +540,8 @@ class TraceScores:
       places: the indices of the sequences, without gaps.
 
     Raises:
-      UsageError: if the traces are damaged, or hold numbers that are not
-        finite.
+      UsageError: if the traces lack a representation, are damaged, or hold
+        numbers that are not finite.
     """
     scored = 0
 
@@ -576,39 +583,17 @@ class TraceScores:
   def result(
     self, spread: spreading.Spread | None = None
   ) -> dict[str, MutualInformationResult]:
-    """Scores all sequences; see `from_traces`."""
+    """Scores all sequences; returns results by representation.
+
+    Args:
+      spread: who scores them; None: this process.
+
+    Raises:
+      UsageError: as `score`; also if the estimator is unknown.
+    """
     spread = spread or spreading.here(self)
     scorers = self.scorers()
     for found in spread(TraceScores.score, range(self.num_sequences)):
       for name, scorer in scorers.items():
         scorer.gather(found[name])
     return {name: scorer.result() for name, scorer in scorers.items()}
-
-
-def from_traces(
-  traces: traces_lib.Traces,
-  split: str,
-  layouts: Mapping[str, tuple[int, ...]],
-  inputs: Mapping[str, Callable[[int], np.ndarray]] | None = None,
-  log: progress.Log | None = None,
-  **options: Any,
-) -> dict[str, MutualInformationResult]:
-  """Runs Test 2 on traces of sequences in which x moves, in one pass.
-
-  Args:
-    traces: the traces.
-    split: name of the split to score.
-    layouts: shapes of the representations to score, by name.
-    inputs: those of them that are not in the traces; by name, a function from
-      a sequence's index to float `[time, width]`.
-    log: takes a line of progress now and then.
-    **options: see `Scorer`.
-
-  Returns:
-    Results by representation.
-
-  Raises:
-    UsageError: if the traces lack a representation, are damaged, or hold
-      numbers that are not finite; or if the estimator is unknown.
-  """
-  return TraceScores(traces, split, layouts, inputs, log, **options).result()

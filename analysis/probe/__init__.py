@@ -1,6 +1,6 @@
 """Test 1: can a linear layer read the latents from a model's state?
 
-`from_traces` probes the traces of a model, `fit_and_score` arrays from any
+`of_traces` probes the traces of a model, `fit_and_score` arrays from any
 source. Rollouts are streamed and may differ in length.
 
   probing.py        the two functions
@@ -44,7 +44,6 @@ from analysis.probe import untrained_table
 from analysis.probe import verdict
 from analysis.probe.passes import Passes
 from analysis.probe.probing import fit_and_score
-from analysis.probe.probing import from_traces
 from analysis.probe.probing import of_traces
 from analysis.probe.results import ProbeResult
 from analysis.probe.streams import sprite_inputs
@@ -61,7 +60,6 @@ __all__ = (
   'cores',
   'figures',
   'fit_and_score',
-  'from_traces',
   'naming',
   'of_traces',
   'other_seeds',

@@ -30,23 +30,6 @@ from dnc.system import progress
 from dnc.system import spreading
 
 
-def probe_stream(
-  stream: streams.Stream,
-  settings: walk_lib.ProbeSettings,
-  compare: Mapping[str, Sequence[str]],
-  given: beyond.Given,
-) -> results.ProbeResult:
-  """Runs Test 1 on the representations of a stream.
-
-  Args:
-    stream: the rollouts.
-    settings: how to probe.
-    compare: by representation, the others to compare it with.
-    given: by representation, what it may add to, see `beyond.Beyond`.
-  """
-  return Passes(stream, settings, compare, given).result()
-
-
 class Passes:
   """The passes over a stream; a stage, see `spreading`.
 
@@ -62,7 +45,14 @@ class Passes:
     compare: Mapping[str, Sequence[str]],
     given: beyond.Given,
   ):
-    """Constructs it; see `probe_stream`."""
+    """Constructs it.
+
+    Args:
+      stream: the rollouts.
+      settings: how to probe.
+      compare: by representation, the others to compare it with.
+      given: by representation, what it may add to, see `beyond.Beyond`.
+    """
     # One console for all passes, so that it shows them as parts of one stage.
     console = progress.as_console(settings.log)
     self.stream = stream
@@ -201,7 +191,7 @@ class Passes:
   def result(
     self, spread: spreading.Spread | None = None
   ) -> results.ProbeResult:
-    """Probes everything; see `probe_stream`.
+    """Runs Test 1 on the representations of the stream.
 
     Args:
       spread: who makes the passes; None: this process.
@@ -260,6 +250,23 @@ class Passes:
         solved.added.errors.extend(added)
     return solved, wrong
 
+  def _split_scores(
+    self, solved: pass_sums.Solved, found: scoring.ErrorsByPart
+  ) -> dict[str | None, scoring.SplitScores]:
+    """What scores a split, by part of the stream; None: all of its steps."""
+    return {
+      part: scoring.SplitScores(
+        self.stream.spec,
+        self.settings.offsets,
+        self.settings.num_seeds,
+        own,
+        scoring.resamples(self.settings.seed, len(own), scoring.NUM_RESAMPLES),
+        tuple(solved.weights),
+        solved.narrow,
+      )
+      for part, own in found.by_part.items()
+    }
+
   def _result(
     self,
     solved: pass_sums.Solved,
@@ -268,21 +275,7 @@ class Passes:
   ) -> results.ProbeResult:
     names = list(self.inputs.widths)
     split_scores = {
-      split: {
-        part: scoring.SplitScores(
-          self.stream.spec,
-          self.settings.offsets,
-          self.settings.num_seeds,
-          own,
-          scoring.resamples(
-            self.settings.seed, len(own), scoring.NUM_RESAMPLES
-          ),
-          tuple(solved.weights),
-          solved.narrow,
-        )
-        for part, own in found.by_part.items()
-      }
-      for split, found in wrong.items()
+      split: self._split_scores(solved, found) for split, found in wrong.items()
     }
 
     def scores(found: scoring.SplitScores) -> dict[str, results.Scores]:

@@ -61,8 +61,9 @@ def of_traces(
     inputs: the inputs of the model, a control.
     asked: which latents to predict.
     plant: whether to probe a planted memory, a control.
-    centred: whether to subtract from each number its mean over the rollout.
-      Where only one latent varies, this mean reveals the others.
+    centred: whether to subtract from each number, except of the inputs, its
+      mean over the rollout. Where only one latent varies, this mean reveals the
+      others.
     num_slots: slots of the memory; if given, the memory is also probed with its
       slots sorted.
 
@@ -85,15 +86,6 @@ def of_traces(
   # Centred rollouts are a control: what they add to others is not measured.
   given = {} if centred else _given(stream)
   return passes.Passes(stream, settings, compare, given)
-
-
-def from_traces(
-  traces: traces_lib.Traces,
-  offsets: Sequence[int] = (-1, 0, 5, 10),
-  **options: Any,
-) -> results.ProbeResult:
-  """Runs Test 1 on traces; takes and raises what `of_traces` does."""
-  return of_traces(traces, offsets, **options).result()
 
 
 def _given(stream: streams.TraceStream) -> dict[str, dict[str, Sequence[str]]]:
@@ -140,10 +132,9 @@ def fit_and_score(
     features: `[rollout, time, width]`, or several of the same rollouts by name;
       where rollouts differ in length, a sequence of `[time, width]`.
     classes: categorical labels of every step, numbers or text `[rollout,
-      time]`, or several by name. Labels that differ are different classes.
+      time]`, or several by name.
     values: continuous labels of every step, `[rollout, time]`, or several by
-      name. Probes predict them standardised, so that their unit and origin do
-      not matter; errors are in the original unit.
+      name. Probes predict them standardised; errors are in the original unit.
     num_train: how many rollouts, from the first on, to train on, at least 2;
       four fifths by default. The others are unseen.
     offsets: how many steps ago the label was; negative if it comes later.
@@ -165,14 +156,6 @@ def fit_and_score(
       missing or not finite, or shapes differ; if rollouts are shorter than the
       offsets, or an unseen one is longer than all training rollouts.
   """
-
-  def by_name(arrays, argument, name):
-    if arrays is None:
-      return {}
-    named = arrays if isinstance(arrays, Mapping) else {name: arrays}
-    arrays_lib.names(argument, named)
-    return named
-
   settings = walk.ProbeSettings(
     arrays_lib.whole_numbers('offsets', offsets),
     arrays_lib.whole_number('seed', seed, 0),
@@ -183,9 +166,9 @@ def fit_and_score(
     log,
   )
   stream = streams.ArrayStream(
-    by_name(features, 'features', 'features'),
-    by_name(classes, 'classes', 'class'),
-    by_name(values, 'values', 'value'),
+    _by_name(features, 'features', 'features'),
+    _by_name(classes, 'classes', 'class'),
+    _by_name(values, 'values', 'value'),
     num_train,
   )
   sets = {beyond.ALONE: (), **_checked_given(given or {}, stream.widths)}
@@ -193,7 +176,16 @@ def fit_and_score(
     name: {of: names for of, names in sets.items() if name not in names}
     for name in stream.probed
   }
-  return passes.probe_stream(stream, settings, {}, of_all)
+  return passes.Passes(stream, settings, {}, of_all).result()
+
+
+def _by_name(arrays: Any, argument: str, name: str) -> Mapping[str, Any]:
+  """Returns arrays by name; an array that comes alone is called `name`."""
+  if arrays is None:
+    return {}
+  named = arrays if isinstance(arrays, Mapping) else {name: arrays}
+  arrays_lib.names(argument, named)
+  return named
 
 
 def _checked_given(

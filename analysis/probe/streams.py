@@ -156,6 +156,18 @@ def _read(
   return traces.dataset(split, names, only).prefetch(2).as_numpy_iterator()
 
 
+def _scale(spec: labels_lib.LabelSpec) -> tuple[np.ndarray, np.ndarray]:
+  """The `Stream.scale` of latents whose classes are equally likely."""
+  grids = [latents.VALUES[latents.NAMES.index(name)] for name in spec.values]
+  shares = [1 / n for n in spec.classes.values() for _ in range(n)]
+  return (
+    np.array([*shares, *(grid.mean() for grid in grids)]),
+    np.array(
+      [*(np.sqrt(p * (1 - p)) for p in shares), *(x.std() for x in grids)]
+    ),
+  )
+
+
 class TraceStream:
   """Rollouts from traces; see `Stream`."""
 
@@ -168,17 +180,7 @@ class TraceStream:
     centred: bool = False,
     num_slots: int | None = None,
   ):
-    """Constructs the stream.
-
-    Args:
-      traces: the traces.
-      representations: the representations to probe; all in the traces if None.
-      asked: which latents to predict.
-      inputs: the inputs of the model, to be probed as well.
-      centred: whether to subtract from each number its mean over the rollout;
-        `inputs` are never centred.
-      num_slots: slots of the memory, which are sorted by the weights in the
-        traces; None: they are not sorted.
+    """Constructs the stream; `probing.of_traces` explains the arguments.
 
     Raises:
       errors.UsageError: if the traces lack a representation or a split 'train'.
@@ -208,18 +210,9 @@ class TraceStream:
     self.widths = {name: traces.width(name) for name in self.probed}
     if inputs is not None:
       self.widths.update(inputs.widths)
-    # Only the labels of `spec` are planted. All classes are equally likely.
-    grids = [
-      latents.VALUES[latents.NAMES.index(name)] for name in self.spec.values
-    ]
+    # Only the labels of `spec` are planted.
+    self.scale = _scale(self.spec)
     self.units = np.ones(len(set(self.spec.values)))
-    shares = [1 / n for n in self.spec.classes.values() for _ in range(n)]
-    self.scale = (
-      np.array([*shares, *(grid.mean() for grid in grids)]),
-      np.array(
-        [*(np.sqrt(p * (1 - p)) for p in shares), *(x.std() for x in grids)]
-      ),
-    )
 
   def rollouts(
     self,
@@ -315,21 +308,25 @@ class ArrayStream:
         'features: has 1 rollout: must have at least 2, because every step is '
         'normalised over rollouts'
       )
-    if num_train is None:
-      num_train = max(2, len(lengths) - max(1, len(lengths) // 5))
-    num_train = arrays_lib.whole_number('num_train', num_train, 2)
-    if num_train > len(lengths):
-      raise ValueError(
-        f'num_train: is {num_train}: there are only {len(lengths)} rollouts'
-      )
+    self._splits = _splits(len(lengths), num_train)
+    self.num_rollouts = {k: len(v) for k, v in self._splits.items()}
     self.widths = {name: x[0].shape[1] for name, x in self._features.items()}
     self.probed = list(features)
     self.ordered = {}
     self.parts = ()
-    self._splits = {'train': range(num_train)}
-    if num_train < len(lengths):
-      self._splits['test'] = range(num_train, len(lengths))
-    self.num_rollouts = {k: len(v) for k, v in self._splits.items()}
+    self._set_labels(classes, values)
+    self.extended = self.spec
+    labels = labels_lib.Labels(self.spec, list(self.labels('train')))
+    mean, covariance = labels.moments()
+    self.scale = mean, np.sqrt(np.diag(covariance).clip(0))
+
+  def _set_labels(
+    self,
+    classes: Mapping[str, Sequence[np.ndarray]],
+    values: Mapping[str, Sequence[np.ndarray]],
+  ) -> None:
+    """Numbers the classes, and standardises the values, of all rollouts."""
+    num_train = self.num_rollouts['train']
     columns, sizes, chance, units = [], {}, {}, []
     for name, of_rollouts in classes.items():
       column, sizes[name] = _numbered(f'classes {name!r}', of_rollouts)
@@ -346,10 +343,6 @@ class ArrayStream:
     ]
     self.units = np.array(units)
     self.spec = labels_lib.LabelSpec(sizes, tuple(values), chance)
-    self.extended = self.spec
-    labels = labels_lib.Labels(self.spec, list(self.labels('train')))
-    mean, covariance = labels.moments()
-    self.scale = mean, np.sqrt(np.diag(covariance).clip(0))
 
   def _check_sizes(
     self,
@@ -398,6 +391,19 @@ class ArrayStream:
   def explained_errors(self) -> contextlib.AbstractContextManager[None]:
     """See `Stream`."""
     return contextlib.nullcontext()
+
+
+def _splits(number: int, num_train: int | None) -> dict[str, range]:
+  """The rollouts of each split; see `ArrayStream`."""
+  if num_train is None:
+    num_train = max(2, number - max(1, number // 5))
+  num_train = arrays_lib.whole_number('num_train', num_train, 2)
+  if num_train > number:
+    raise ValueError(
+      f'num_train: is {num_train}: there are only {number} rollouts'
+    )
+  splits = dict(train=range(num_train), test=range(num_train, number))
+  return {name: part for name, part in splits.items() if part}
 
 
 def _rollouts_of(

@@ -442,16 +442,11 @@ def text(
 
 
 def _as_dict(result: results.ProbeResult) -> dict[str, Any]:
-  isolated = {
-    latent: _as_dict(found) for latent, found in result.isolated.items()
-  }
-  untrained = result.untrained and dataclasses.asdict(result.untrained)
-  spec = vars(result.spec)
   return {
     **vars(result),
-    'spec': spec,
-    'untrained': untrained,
-    'isolated': isolated,
+    'spec': vars(result.spec),
+    'untrained': result.untrained and dataclasses.asdict(result.untrained),
+    'isolated': {k: _as_dict(v) for k, v in result.isolated.items()},
   }
 
 

@@ -142,21 +142,24 @@ def add_probe(sections: Sections, result: probe.ProbeResult) -> None:
       'shown.',
     )
   if len(result.offsets) > 1 and _OVER_TIME in varying:
-    sections.plot(
-      'probe_over_time',
-      probe.figures.over_time(result, _OVER_TIME),
-      'Probe: earlier and later sprites',
-      'How much of the x position of earlier and later sprites a linear probe '
-      'reads from memory and controller, with 95 % intervals. The better of '
-      'the Keras and the exact probe is shown. Grey: the controllers of '
-      'untrained networks, their mean and range. t is the current sprite, t-5 '
-      'the one five steps before. Beyond 0.1 the axis is logarithmic. The '
-      'current sprite is the '
-      'input of the same step: to hold it, the network need only pass it on. '
-      'Earlier sprites must be remembered. Only the part that exceeds an '
-      'untrained controller was learned.',
-    )
+    _plot_over_time(sections, result)
   sections.add('All tables of Test 1 are at the end.')
+
+
+def _plot_over_time(sections: Sections, result: probe.ProbeResult) -> None:
+  sections.plot(
+    'probe_over_time',
+    probe.figures.over_time(result, _OVER_TIME),
+    'Probe: earlier and later sprites',
+    'How much of the x position of earlier and later sprites a linear probe '
+    'reads from memory and controller, with 95 % intervals. The better of the '
+    'Keras and the exact probe is shown. Grey: the controllers of untrained '
+    'networks, their mean and range. t is the current sprite, t-5 the one five '
+    'steps before. Beyond 0.1 the axis is logarithmic. The current sprite is '
+    'the input of the same step: to hold it, the network need only pass it on. '
+    'Earlier sprites must be remembered. Only the part that exceeds an '
+    'untrained controller was learned.',
+  )
 
 
 def add_mutual_information(

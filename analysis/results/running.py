@@ -96,21 +96,31 @@ def _run(*words: str) -> None:
   """Runs one of our scripts in this folder."""
   shown = shlex.join(['python', *words])
   print(f'\n{shown}', flush=True)
-  # SIGTERM ends the process, too; the default would leave it running.
-  before = signal.signal(signal.SIGTERM, signal.default_int_handler)
   # Shells start background jobs with Ctrl-C ignored.
   ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-  # In a process group of its own, the process is signalled only by this one.
-  process = subprocess.Popen([sys.executable, *words], process_group=0)
+  process, is_stopped, is_told = None, False, False
+
+  def stop(*_):
+    nonlocal is_stopped, is_told
+    is_stopped = True
+    if process is not None and not is_told:
+      is_told = True
+      process.send_signal(signal.SIGTERM if ignored else signal.SIGINT)
+
+  before = {}
   try:
+    # SIGTERM ends the process, too; the default would leave it running.
+    for number in (signal.SIGTERM, *([] if ignored else [signal.SIGINT])):
+      before[number] = signal.signal(number, stop)
+    # In a process group of its own, the process is signalled only by this one.
+    process = subprocess.Popen([sys.executable, *words], process_group=0)
+    if is_stopped:  # While the process was started.
+      stop()
     status = process.wait()
-  except KeyboardInterrupt:
-    process.send_signal(signal.SIGTERM if ignored else signal.SIGINT)
-    process.wait()
-    raise
   finally:
-    signal.signal(signal.SIGTERM, before)
-  if status == command_line.EXIT_INTERRUPTED:
+    for number, handler in before.items():
+      signal.signal(number, handler)
+  if is_stopped or status == command_line.EXIT_INTERRUPTED:
     raise KeyboardInterrupt
   if status:
     raise errors.UsageError(f'{shown} ended with status {status}')

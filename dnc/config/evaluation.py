@@ -80,7 +80,7 @@ class EvaluationConfig(settings.Settings):
   num_sequences: int = settings.count(
     50, 'Number of sequences.', _MI, tests=('mi',)
   )
-  rollout_length: int = settings.setting(
+  rollout_length: int = settings.count(
     500,
     'Steps of a rollout. Sequences for Test 2 are once to twice as long.',
     _ROLLOUTS,

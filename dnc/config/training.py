@@ -53,21 +53,16 @@ clip_value = functools.partial(
   allowed=checks.BOUND,
 )
 batch_size = functools.partial(
-  settings.count,
-  help='Number of sequences in a batch.',
-  group=TRAINING,
+  settings.count, help='Number of sequences in a batch.', group=TRAINING
 )
+_of_training = functools.partial(settings.setting, group=TRAINING)
 max_grad_norm = functools.partial(
-  settings.setting,
+  _of_training,
   help='Bound on the global norm of the gradient.',
-  group=TRAINING,
   allowed=checks.POSITIVE,
 )
 seed = functools.partial(
-  settings.setting,
-  help='Seed of the weights and of the data.',
-  group=TRAINING,
-  allowed=checks.SEED,
+  _of_training, help='Seed of the weights and of the data.', allowed=checks.SEED
 )
 _of_reporting = functools.partial(
   settings.count, group=REPORTING, is_reporting=True

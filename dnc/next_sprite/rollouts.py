@@ -33,11 +33,11 @@ import numpy as np
 import tensorflow as tf
 
 from dnc import config as config_lib
+from dnc.config import checks
 from dnc.dsprites import latents
 from dnc.dsprites import render
 from dnc.dsprites import table as table_lib
 from dnc.dsprites import variation
-from dnc.system import errors
 
 # A rollout depends on its stream's position here: append, never reorder.
 STREAMS = ('train', 'validation', 'evaluation', 'mutual_information')
@@ -92,15 +92,9 @@ class RolloutSpec:
     return self.show_every > 1 or self.recall is not None
 
   def __post_init__(self):
-    if not 0 <= self.seed < 2**64:
-      raise errors.UsageError(f'--seed={self.seed} must be in 0 to 2^64 - 1')
-    if self.min_length < 1:
-      raise errors.UsageError(f'--min_length={self.min_length} must be >= 1')
-    if self.max_length < self.min_length:
-      raise errors.UsageError(
-        f'--max_length={self.max_length} must be at least --min_length='
-        f'{self.min_length}'
-      )
+    checks.require(self, 'seed', 0 <= self.seed < 2**64, 'in 0 to 2^64 - 1')
+    checks.require(self, 'min_length', self.min_length >= 1, 'at least 1')
+    checks.require_order(self, 'min_length', 'max_length')
     if self.stream not in STREAMS:
       raise ValueError(f'stream must be one of {STREAMS}, got {self.stream!r}')
     if self.show_every < 1:

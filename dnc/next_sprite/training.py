@@ -28,7 +28,6 @@ from dnc.training import distribution
 from dnc.training import loop
 from dnc.training import machine
 from dnc.training import session as session_lib
-from dnc.training import tally as tally_lib
 
 _NUM_VALIDATION_ROLLOUTS = 8
 
@@ -291,13 +290,10 @@ def restore(
   model_dir = runs.folder(model_dir)
   config = runs.load(model_dir, tasks.NEXT_SPRITE)
   predictor = model_lib.SpritePredictor(config)
-  tally = tally_lib.Tally()
-  checkpoints_lib.restore_parts(
-    model_dir, config, checkpoint, log, predictor=predictor, tally=tally
+  num_updates = checkpoints_lib.restore_parts(
+    model_dir, config, checkpoint, log, predictor=predictor
   )
-  return tasks.TrainedModel(
-    config, predictor, predictor.core, int(tally.num_updates.numpy())
-  )
+  return tasks.TrainedModel(config, predictor, predictor.core, num_updates)
 
 
 @own_settings.computing()

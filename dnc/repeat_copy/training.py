@@ -19,7 +19,6 @@ from dnc.training import checkpoints as checkpoints_lib
 from dnc.training import loop
 from dnc.training import machine
 from dnc.training import session
-from dnc.training import tally as tally_lib
 
 
 class CopySession(session.Session):
@@ -120,11 +119,11 @@ def restore(
   """Rebuilds the core of a run; see `tasks.Task.restore`."""
   model_dir = runs.folder(model_dir)
   config = runs.load(model_dir, tasks.REPEAT_COPY)
-  core, tally = trainer_lib.make_core(config), tally_lib.Tally()
-  checkpoints_lib.restore_parts(
-    model_dir, config, checkpoint, log, core=core, tally=tally
+  core = trainer_lib.make_core(config)
+  num_updates = checkpoints_lib.restore_parts(
+    model_dir, config, checkpoint, log, core=core
   )
-  return tasks.TrainedModel(config, core, core, int(tally.num_updates.numpy()))
+  return tasks.TrainedModel(config, core, core, num_updates)
 
 
 @own_settings.computing()

@@ -22,6 +22,7 @@ from dnc.system import files
 from dnc.system import paths
 from dnc.system import progress
 from dnc.system import wording
+from dnc.training import tally as tally_lib
 from dnc.training import trainer as trainer_lib
 
 _PREFIX = 'trainer'
@@ -176,7 +177,7 @@ def restore_parts(
   kind: str,
   log: progress.Log,
   **parts: snt.Module,
-) -> None:
+) -> int:
   """Restores parts of a run's trainer from a checkpoint.
 
   Args:
@@ -185,6 +186,9 @@ def restore_parts(
     kind: one of `config.CHECKPOINTS`.
     log: takes a line for each damaged checkpoint that is skipped.
     **parts: attributes of the trainer, by name.
+
+  Returns:
+    How many updates they were trained for.
 
   Raises:
     UsageError: if there is no sound checkpoint, or it does not fit.
@@ -196,8 +200,12 @@ def restore_parts(
         f'--model_dir={model_dir}: no checkpoint there yet; let train.py run '
         'until its first checkpoint'
       )
-    trackable = tf.train.Checkpoint(run_name=tf.Variable(''), **parts)
+    tally = tally_lib.Tally()
+    trackable = tf.train.Checkpoint(
+      run_name=tf.Variable(''), tally=tally, **parts
+    )
     read(folder, config, trackable, partially=True)
+  return int(tally.num_updates.numpy())
 
 
 class Checkpoints:

@@ -1,5 +1,6 @@
 """The memory that a training needs, checked before it starts."""
 
+import math
 import os
 
 from dnc import config as config_lib
@@ -12,16 +13,43 @@ _LIBRARIES = 600 << 20
 # Tensors as large as a segment's images that exist at the same time: inputs,
 # targets, logits, and the gradient of the logits.
 _IMAGES = 4
-_CGROUP_LIMITS = (
-  '/sys/fs/cgroup/memory.max',
-  '/sys/fs/cgroup/memory/memory.limit_in_bytes',
+# Of cgroups v2 and v1: the folder, the files with a container's limit and use,
+# and the field of memory.stat with cached files, which give way.
+_CGROUPS = (
+  ('/sys/fs/cgroup', 'memory.max', 'memory.current', 'inactive_file'),
+  (
+    '/sys/fs/cgroup/memory',
+    'memory.limit_in_bytes',
+    'memory.usage_in_bytes',
+    'total_inactive_file',
+  ),
 )
+
+
+def _left_in_container(
+  folder: str, limit: str, used: str, cached: str
+) -> float:
+  """Bytes that a container may still allocate; infinite without a limit."""
+
+  def text(name):
+    try:
+      with open(os.path.join(folder, name), encoding='ascii') as file:
+        return file.read().strip()
+    except OSError:
+      return ''
+
+  most = text(limit)
+  if not most.isdecimal():
+    return math.inf
+  fields = dict(line.split() for line in text('memory.stat').splitlines())
+  in_use = int(text(used) or 0) - int(fields.get(cached, 0))
+  return int(most) - min(max(in_use, 0), int(most))
 
 
 def available_memory() -> int:
   """Bytes of memory that a process may still allocate.
 
-  The system's free memory or the container's limit, whichever is less.
+  What the system or the container has left, whichever is less.
   """
   try:
     with open('/proc/meminfo', encoding='ascii') as file:
@@ -30,15 +58,7 @@ def available_memory() -> int:
   except (OSError, KeyError):
     # Not Linux: all of the machine's memory.
     available = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-  for path in _CGROUP_LIMITS:
-    try:
-      with open(path, encoding='ascii') as file:
-        limit = file.read().strip()
-    except OSError:
-      continue
-    if limit.isdecimal():
-      available = min(available, int(limit))
-  return available
+  return min(available, *(_left_in_container(*names) for names in _CGROUPS))
 
 
 def _state_size(config: config_lib.Config) -> int:

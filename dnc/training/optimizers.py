@@ -43,18 +43,30 @@ class _Fused(snt.Optimizer):
     if any(isinstance(update, tf.IndexedSlices) for update in updates):
       raise ValueError("sparse updates are not supported; use Sonnet's")
     self._initialize(parameters)
-    self._apply(updates, parameters)
+    operation, slots, numbers = self._operation()
+    # Once a type, not once a parameter: each operation takes a while to trace.
+    numbers = functools.cache(numbers)
+    for update, parameter, *own in zip(updates, parameters, *slots.values()):
+      if update is not None:
+        operation(
+          var=parameter.handle,
+          grad=update,
+          **{name: variable.handle for name, variable in zip(slots, own)},
+          **numbers(parameter.dtype),
+        )
+
+  def _operation(self):
+    """The operation, its variables, and numbers by dtype; both by argument."""
+    raise NotImplementedError
 
 
 class Adam(_Fused, snt.optimizers.Adam):
   """`snt.optimizers.Adam` with dense updates."""
 
-  def _apply(self, updates, parameters):
+  def _operation(self):
     step = self.step.read_value() + 1
     tf.raw_ops.AssignVariableOp(resource=self.step.handle, value=step)
 
-    # Once, not once a parameter: each operation takes a while to trace.
-    @functools.cache
     def numbers(dtype):
       beta1, beta2 = tf.cast(self.beta1, dtype), tf.cast(self.beta2, dtype)
       beta2_power = beta2 ** tf.cast(step, dtype)
@@ -69,26 +81,16 @@ class Adam(_Fused, snt.optimizers.Adam):
         epsilon=tf.cast(self.epsilon, dtype) * tf.sqrt(1 - beta2_power),
       )
 
-    for update, parameter, m, v in zip(updates, parameters, self.m, self.v):
-      if update is None:
-        continue
-      tf.raw_ops.ResourceApplyAdam(
-        var=parameter.handle,
-        m=m.handle,
-        v=v.handle,
-        grad=update,
-        **numbers(parameter.dtype),
-      )
+    return tf.raw_ops.ResourceApplyAdam, dict(m=self.m, v=self.v), numbers
 
 
 class RMSProp(_Fused, snt.optimizers.RMSProp):
   """`snt.optimizers.RMSProp` with dense updates, not centred."""
 
-  def _apply(self, updates, parameters):
+  def _operation(self):
     if self.centered:
       raise ValueError("centred RMSProp is not supported; use Sonnet's")
 
-    @functools.cache
     def numbers(dtype):
       return dict(
         lr=tf.cast(self.learning_rate, dtype),
@@ -97,18 +99,8 @@ class RMSProp(_Fused, snt.optimizers.RMSProp):
         epsilon=tf.cast(self.epsilon, dtype),
       )
 
-    for update, parameter, mom, ms in zip(
-      updates, parameters, self.mom, self.ms
-    ):
-      if update is None:
-        continue
-      tf.raw_ops.ResourceApplyRMSProp(
-        var=parameter.handle,
-        ms=ms.handle,
-        mom=mom.handle,
-        grad=update,
-        **numbers(parameter.dtype),
-      )
+    slots = dict(ms=self.ms, mom=self.mom)
+    return tf.raw_ops.ResourceApplyRMSProp, slots, numbers
 
 
 def make(

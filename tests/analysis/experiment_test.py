@@ -21,6 +21,7 @@ from dnc import unroll
 from dnc.config import runs
 from dnc.dsprites import latents
 from dnc.system import errors
+from dnc.system import files
 from dnc.traces import reading
 from dnc.training import checkpoints
 from tests.analysis.pooling import examples as pooling_examples
@@ -269,11 +270,25 @@ class ConfinedTest(tf.test.TestCase):
     self.assertEqual(found['mi']['memory'].scores.shape, (2, 2))
     self.assertEqual(found['mi']['memory'].lags, (0, 3))
 
-  def test_locations_that_the_memory_does_not_have(self):
-    with self.assertRaisesRegex(
-      errors.UsageError, '--locations=0,20: must be in 0 to 19'
-    ):
-      self._evaluate(tests=('mi',), locations=(0, 20))
+  def test_flags_that_do_not_fit_are_refused_before_anything_is_written(self):
+    for pattern, changes in {
+      '--locations=0,20: must be in 0 to 19': dict(
+        tests=('mi',), locations=(0, 20)
+      ),
+      # The last image is shown at step 12.
+      '--lesion_step=13: only 0 rollouts .* for loss_shown': dict(
+        lesion_step=13
+      ),
+      '--rollout_length=1: must be at least 2 for Test 4': dict(
+        tests=('intervention',), rollout_length=1
+      ),
+    }.items():
+      with (
+        mock.patch.object(files, 'only_writer') as writer,
+        self.assertRaisesRegex(errors.UsageError, pattern),
+      ):
+        self._evaluate(**changes)
+      writer.assert_not_called()
 
   def test_lesions_as_asked_for(self):
     result, data = self._found['lesion'], self._json('lesion.json')
@@ -370,10 +385,14 @@ class WithoutMemoryTest(tf.test.TestCase):
         errors.UsageError, f'^--test={test}: .*no memory$'
       ):
         self._evaluate(tests=(test,))
-    with self.assertRaisesRegex(
-      errors.UsageError, 'representations=memory.* it has controller_hidden'
+    with (
+      mock.patch.object(files, 'only_writer') as writer,
+      self.assertRaisesRegex(
+        errors.UsageError, 'representations=memory.* it has controller_hidden'
+      ),
     ):
       self._evaluate(tests=('probe',), representations=('memory',))
+    writer.assert_not_called()
 
 
 class EvaluateAllTest(tf.test.TestCase):

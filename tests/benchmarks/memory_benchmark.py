@@ -100,7 +100,8 @@ def _probe(folder: str, num_rollouts: int) -> None:
   from analysis import probe
   from dnc import traces
 
-  probe.from_traces(traces.open_traces(os.path.join(folder, 'traces')), (0, 5))
+  opened = traces.open_traces(os.path.join(folder, 'traces'))
+  probe.of_traces(opened, (0, 5)).result()
 
 
 def _mutual_information(folder: str, num_rollouts: int) -> None:
@@ -108,11 +109,11 @@ def _mutual_information(folder: str, num_rollouts: int) -> None:
   from analysis import mutual_information
   from dnc import traces
 
-  mutual_information.from_traces(
+  mutual_information.TraceScores(
     traces.open_traces(os.path.join(folder, 'traces')),
     'train',
     {'memory': (16, 16)},
-  )
+  ).result()
 
 
 def _export(folder: str, num_rollouts: int) -> None:

@@ -161,9 +161,9 @@ def main(argv: Sequence[str]) -> None:
     print(f'traces written in {time.perf_counter() - start:.0f} s', flush=True)
     parts = _Parts()
     start, processor = time.perf_counter(), time.process_time()
-    result = probe.from_traces(
+    result = probe.of_traces(
       traces, _OFFSETS, num_seeds=_NUM_SEEDS.value, log=parts
-    )
+    ).result()
     end = time.perf_counter()
   found = dict(
     num_steps=result.num_steps,

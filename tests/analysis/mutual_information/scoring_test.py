@@ -337,7 +337,7 @@ class ScoreTest(parameterized.TestCase, tf.test.TestCase):
       mutual_information.Scorer().result()
 
 
-class FromTracesTest(tf.test.TestCase):
+class TraceScoresTest(tf.test.TestCase):
   def _export(self, memory):
     path = os.path.join(self.get_temp_dir(), 'traces')
     rng = np.random.default_rng(0)
@@ -359,9 +359,9 @@ class FromTracesTest(tf.test.TestCase):
     memory = np.random.default_rng(1).standard_normal((40, 4), np.float32)
     rollouts, opened = self._export(memory)
     layouts = dict(memory=(2, 2), read_words=(1, 2))
-    found = mutual_information.from_traces(
+    found = mutual_information.TraceScores(
       opened, 'test', layouts, num_shifts=9, lags=(0, 1)
-    )
+    ).result()
     self.assertEqual(list(found), ['memory', 'read_words'])
     for name, layout in layouts.items():
       expected = mutual_information.score(
@@ -373,9 +373,9 @@ class FromTracesTest(tf.test.TestCase):
       self.assertEqual(found[name].layout, layout)
       self.assertAllEqual(found[name].scores, expected.scores)
       self.assertAllEqual(found[name].control, expected.control)
-    some = mutual_information.from_traces(
+    some = mutual_information.TraceScores(
       opened, 'test', dict(memory=(2, 2)), num_shifts=9, locations=(3,)
-    )
+    ).result()
     self.assertEqual(some['memory'].scores.shape, (4, 1))
 
   def test_inputs_are_scored_beside_what_is_in_the_traces(self):
@@ -385,13 +385,13 @@ class FromTracesTest(tf.test.TestCase):
       np.diff(rollout['classes'][:, 3:4], axis=0, append=5).astype(np.float32)
       for rollout in rollouts
     ]
-    found = mutual_information.from_traces(
+    found = mutual_information.TraceScores(
       opened,
       'test',
       dict(memory=(2, 2), action=(1,)),
       dict(action=lambda index: moves[index]),
       num_shifts=9,
-    )
+    ).result()
     self.assertEqual(list(found), ['memory', 'action'])
     expected = mutual_information.score(
       moves, [rollout['classes'][:, 3] for rollout in rollouts], num_shifts=9
@@ -411,10 +411,11 @@ class FromTracesTest(tf.test.TestCase):
 
   def test_numbers_that_are_not_finite_are_refused(self):
     _, opened = self._export(np.full([40, 4], np.inf, np.float32))
+    scores = mutual_information.TraceScores(opened, 'test', dict(memory=(4,)))
     with self.assertRaisesRegex(
       errors.UsageError, 'memory holds .* not finite'
     ):
-      mutual_information.from_traces(opened, 'test', dict(memory=(4,)))
+      scores.result()
 
 
 if __name__ == '__main__':

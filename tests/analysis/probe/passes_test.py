@@ -104,7 +104,7 @@ class EchoTest(tf.test.TestCase):
     settings = walk.ProbeSettings((0,), 0, 1, 64, 1e-3, False, None)
     given = {'echo': {'alone': (), 'controller': ('controller',)}}
     with examples.light_training():
-      found = passes.probe_stream(stream, settings, {}, given).beyond['echo']
+      found = passes.Passes(stream, settings, {}, given).result().beyond['echo']
     self.assertGreater(found['alone'][0]['v'].interval[0], 0.1)
     self.assertNear(found['controller'][0]['v'].difference, 0, 1e-4)
 
@@ -122,7 +122,9 @@ class FirstStepsTest(tf.test.TestCase):
     settings = walk.ProbeSettings((0, 3), 0, 1, 64, 1e-3, False, None)
     given = {'memory': {'alone': ()}}
     with examples.light_training():
-      found = passes.probe_stream(stream, settings, {}, given).beyond['memory']
+      found = (
+        passes.Passes(stream, settings, {}, given).result().beyond['memory']
+      )
     self.assertNear(found['alone'][0]['v'].difference, 0.5, 0.1)
 
 

@@ -97,7 +97,8 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
 
   @classmethod
   def run_probe(cls, batch_size=64, **kwargs):
-    return probe.from_traces(cls.traces, batch_size=batch_size, **kwargs)
+    stage = probe.of_traces(cls.traces, batch_size=batch_size, **kwargs)
+    return stage.result()
 
   @parameterized.product(
     split=['train', 'test'], planted=[('now', 0), ('late', 5), ('next', -1)]
@@ -229,9 +230,9 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
     path = os.path.join(self.get_temp_dir(), 'traces')
     opened = _export(path, splits, ['now'])
     found, left = (
-      probe.from_traces(
+      probe.of_traces(
         opened, (0,), asked=('x_position',), plant=False, centred=centred
-      )
+      ).result()
       for centred in (True, False)
     )
     self.assertEqual(list(found.widths), ['now', 'random_16'])
@@ -281,11 +282,11 @@ class InputsTest(tf.test.TestCase):
             'memory': _code(rng, classes, values, noise=1.0),
           }
         )
-    cls._result = probe.from_traces(
+    cls._result = probe.of_traces(
       _export(os.path.join(folder, 'traces'), splits, ['memory']),
       (0, -1),
       inputs=_every_fourth_pixel(table),
-    )
+    ).result()
 
   def test_inputs_tell_what_went_in(self):
     self.assertEqual(self._result.without_exact, ())

@@ -5,9 +5,11 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 import time
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -173,6 +175,37 @@ class RunningTest(parameterized.TestCase):
       running.run_missing(['model_b'], 1, _KEPT)
     thread.join()
     self.assertTrue(os.path.exists('saved'))
+    self.assertEqual(
+      [signal.getsignal(x) for x in (signal.SIGINT, signal.SIGTERM)], handlers
+    )
+
+  @parameterized.parameters(
+    (signal.SIGINT, signal.default_int_handler, signal.SIGINT),
+    (signal.SIGTERM, signal.default_int_handler, signal.SIGINT),
+    (signal.SIGTERM, signal.SIG_IGN, signal.SIGTERM),
+  )
+  def test_a_signal_while_a_script_is_started(self, number, on_ctrl_c, passed):
+    # The script ends by itself only if it misses the signal.
+    files.write_text('train.py', 'import time; time.sleep(60)')
+    before = signal.signal(signal.SIGINT, on_ctrl_c)
+    self.addCleanup(signal.signal, signal.SIGINT, before)
+    handlers = [signal.getsignal(x) for x in (signal.SIGINT, signal.SIGTERM)]
+    sent = []
+
+    class Started(subprocess.Popen):
+      def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+
+      def send_signal(self, sig):
+        sent.append(sig)
+        super().send_signal(sig)
+
+    with mock.patch.object(subprocess, 'Popen', Started):
+      with self.assertRaises(KeyboardInterrupt):
+        running.run_missing(['model_b'], 1, _KEPT)
+    self.assertEqual(sent, [passed])
     self.assertEqual(
       [signal.getsignal(x) for x in (signal.SIGINT, signal.SIGTERM)], handlers
     )

@@ -150,10 +150,10 @@ class SampleClassesTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(
     ({'varying': ('colour',)}, '--varying=colour: must be some of shape'),
     ({'fixed': {'shape': 3}}, '--fixed=shape:3: classes of shape are 0 to 2'),
-    ({'min_length': 0}, '--min_length=0 must be >= 1'),
-    ({'min_length': 41}, '--max_length=40 must be .* --min_length=41'),
-    ({'seed': -1}, '--seed=-1 '),
-    ({'seed': 2**64}, '--seed=18446744073709551616 '),
+    ({'min_length': 0}, '--min_length=0: must be at least 1'),
+    ({'min_length': 41}, '--max_length=40: must be at least --min_length=41'),
+    ({'seed': -1}, '--seed=-1: '),
+    ({'seed': 2**64}, '--seed=18446744073709551616: '),
   )
   def test_user_mistakes(self, changes, message):
     fields = {'seed': 0, 'stream': 'train', 'min_length': 20, 'max_length': 40}

@@ -20,6 +20,7 @@ from dnc import unroll
 from dnc.config import runs
 from dnc.repeat_copy import training
 from dnc.system import errors
+from dnc.system import files
 import evaluate
 from tests.support import commands
 from tests.support import training_runs
@@ -172,7 +173,7 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
       atol=0.1,
     )
 
-  def test_evaluate_has_no_other_test_of_it(self):
+  def test_evaluate_refuses_what_does_not_fit_before_it_writes(self):
     model_dir = os.path.join(self._folder, _WHOLE)
     for flag, pattern in (
       (
@@ -180,9 +181,15 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
         f'--test=mi: .*{re.escape(_WHOLE)} is a run of --task=repeat_copy',
       ),
       ('--reset_interval=7', '--reset_interval=7: must be in 1 to 5'),
+      ('--lesion_step=6', '--lesion_step=6: must be in 0 to 5'),
+      ('--lesion_step=5', '--lesion_step=5: only 0 sequences .* bit_accuracy'),
     ):
-      with self.assertRaisesRegex(errors.UsageError, pattern):
+      with (
+        mock.patch.object(files, 'only_writer') as writer,
+        self.assertRaisesRegex(errors.UsageError, pattern),
+      ):
         commands.run(evaluate, f'--model_dir={model_dir}', flag)
+      writer.assert_not_called()
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ from dnc import config as config_lib
 from dnc.config import runs
 from dnc.system import errors
 from dnc.training import checkpoints
+from dnc.training import tally
 
 _CONFIG = config_lib.TrainingConfig()
 
@@ -19,6 +20,7 @@ class _Trainer(tf.Module):
   def __init__(self):
     super().__init__()
     self.value = tf.Variable(0)
+    self.tally = tally.Tally()
     self.run_name = tf.Variable(_CONFIG.name())
 
 
@@ -39,6 +41,7 @@ class CheckpointsTest(tf.test.TestCase):
   def _save(self, *numbers):
     for number in numbers:
       self._trainer.value.assign(number)
+      self._trainer.tally.num_updates.assign(number)
       self._checkpoints.save(number)
 
   def _restored(self):
@@ -70,10 +73,10 @@ class CheckpointsTest(tf.test.TestCase):
     self._save(1, 2)
     self.assertEqual(self._restored(), 2)
     trainer = _Trainer()
-    checkpoints.restore_parts(
+    num_updates = checkpoints.restore_parts(
       self._model_dir, _CONFIG, 'newest', self.fail, value=trainer.value
     )
-    self.assertEqual(int(trainer.value), 2)
+    self.assertEqual((int(trainer.value), num_updates), (2, 2))
 
   def test_keeps_the_best_beside_them(self):
     self._save(1)

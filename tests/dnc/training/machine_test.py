@@ -6,6 +6,7 @@ import tempfile
 from unittest import mock
 
 from absl.testing import absltest
+from absl.testing import parameterized
 
 from dnc import config as config_lib
 from dnc.system import errors
@@ -22,7 +23,7 @@ def _gigabytes(config, num_steps, core=config_lib.DNC):
   return sum(parts.values()) / 1e9
 
 
-class MachineTest(absltest.TestCase):
+class MachineTest(parameterized.TestCase):
   def test_estimate_of_model_a(self):
     # tests/benchmarks/core_benchmark.py measures a peak of resident memory,
     # with 0.6 GB of libraries, of 2.3 GB at 500 steps and 3.3 GB at 1,000.
@@ -59,15 +60,32 @@ class MachineTest(absltest.TestCase):
   def test_there_is_some_memory_here(self):
     self.assertBetween(machine.available_memory(), 1 << 28, 1 << 50)
 
-  def test_a_containers_limit_counts(self):
+  @parameterized.named_parameters(
+    ('version_2', 0, '1000000', 600_000),
+    ('version_1', 1, '1000000', 600_000),
+    ('more_in_use_than_allowed', 0, '300000', 0),
+    ('no_limit', 0, 'max', None),
+  )
+  def test_what_a_container_has_left_counts(self, version, most, expected):
     folder = self.enterContext(tempfile.TemporaryDirectory())
-    limit, none = os.path.join(folder, 'limit'), os.path.join(folder, 'none')
-    files.write_text(limit, '1000000\n')
-    files.write_text(none, 'max\n')
-    with mock.patch.object(machine, '_CGROUP_LIMITS', (limit,)):
-      self.assertEqual(machine.available_memory(), 1_000_000)
-    with mock.patch.object(machine, '_CGROUP_LIMITS', (none, '/no/such')):
-      self.assertGreater(machine.available_memory(), 1_000_000)
+    _, limit, used, cached = machine._CGROUPS[version]
+    for name, text in {
+      limit: f'{most}\n',
+      used: '650000\n',
+      'memory.stat': f'anon 7\n{cached} 250000\nactive_file 9\n',
+    }.items():
+      files.write_text(os.path.join(folder, name), text)
+    planted = ('/no/such', limit, used, cached), (folder, limit, used, cached)
+    with mock.patch.object(machine, '_CGROUPS', planted):
+      found = machine.available_memory()
+      if expected is None:
+        self.assertGreater(found, 1_000_000)
+        return
+      self.assertEqual(found, expected)
+      # Some containers tell only their limit.
+      os.remove(os.path.join(folder, 'memory.stat'))
+      os.remove(os.path.join(folder, used))
+      self.assertEqual(machine.available_memory(), int(most))
 
   def test_what_fits_and_what_does_not(self):
     sizes = _MODEL_A, 4101, 4096, 1000, 'tbptt_length'
