@@ -14,12 +14,14 @@ from analysis.mutual_information import verdict
 from analysis.mutual_information.scoring import MutualInformationResult
 from analysis.mutual_information.scoring import Scorer
 from analysis.mutual_information.scoring import TraceScores
+from analysis.mutual_information.scoring import from_traces
 from analysis.mutual_information.scoring import score
 
 __all__ = (
   'MutualInformationResult',
   'Scorer',
   'TraceScores',
+  'from_traces',
   'score',
   'tables',
   'verdict',

@@ -597,3 +597,13 @@ class TraceScores:
       for name, scorer in scorers.items():
         scorer.gather(found[name])
     return {name: scorer.result() for name, scorer in scorers.items()}
+
+
+def from_traces(
+  traces: traces_lib.Traces,
+  split: str,
+  layouts: Mapping[str, tuple[int, ...]],
+  **options: Any,
+) -> dict[str, MutualInformationResult]:
+  """Runs Test 2 on traces; takes and raises what `TraceScores` does."""
+  return TraceScores(traces, split, layouts, **options).result()

@@ -1,6 +1,6 @@
 """Test 1: can a linear layer read the latents from a model's state?
 
-`of_traces` probes the traces of a model, `fit_and_score` arrays from any
+`from_traces` probes the traces of a model, `fit_and_score` arrays from any
 source. Rollouts are streamed and may differ in length.
 
   probing.py        the two functions
@@ -44,6 +44,7 @@ from analysis.probe import untrained_table
 from analysis.probe import verdict
 from analysis.probe.passes import Passes
 from analysis.probe.probing import fit_and_score
+from analysis.probe.probing import from_traces
 from analysis.probe.probing import of_traces
 from analysis.probe.results import ProbeResult
 from analysis.probe.streams import sprite_inputs
@@ -61,6 +62,7 @@ __all__ = (
   'figures',
   'fit_and_score',
   'naming',
+  'from_traces',
   'of_traces',
   'other_seeds',
   'sprite_inputs',

@@ -29,6 +29,15 @@ _OF_MEMORY = ('read_words', 'memory')
 _OF_CONTROLLER = ('controller_hidden', 'controller_cell')
 
 
+def from_traces(
+  traces: traces_lib.Traces,
+  offsets: Sequence[int] = (-1, 0, 5, 10),
+  **options: Any,
+) -> results.ProbeResult:
+  """Runs Test 1 on traces; takes and raises what `of_traces` does."""
+  return of_traces(traces, offsets, **options).result()
+
+
 def of_traces(
   traces: traces_lib.Traces,
   offsets: Sequence[int] = (-1, 0, 5, 10),

@@ -359,9 +359,9 @@ class TraceScoresTest(tf.test.TestCase):
     memory = np.random.default_rng(1).standard_normal((40, 4), np.float32)
     rollouts, opened = self._export(memory)
     layouts = dict(memory=(2, 2), read_words=(1, 2))
-    found = mutual_information.TraceScores(
+    found = mutual_information.from_traces(
       opened, 'test', layouts, num_shifts=9, lags=(0, 1)
-    ).result()
+    )
     self.assertEqual(list(found), ['memory', 'read_words'])
     for name, layout in layouts.items():
       expected = mutual_information.score(

@@ -1,7 +1,5 @@
 """Tests for analysis.probe.learned."""
 
-import dataclasses
-
 from absl.testing import parameterized
 import numpy as np
 from scipy import stats

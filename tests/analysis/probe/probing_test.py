@@ -230,9 +230,9 @@ class FromTracesTest(parameterized.TestCase, tf.test.TestCase):
     path = os.path.join(self.get_temp_dir(), 'traces')
     opened = _export(path, splits, ['now'])
     found, left = (
-      probe.of_traces(
+      probe.from_traces(
         opened, (0,), asked=('x_position',), plant=False, centred=centred
-      ).result()
+      )
       for centred in (True, False)
     )
     self.assertEqual(list(found.widths), ['now', 'random_16'])
