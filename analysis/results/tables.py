@@ -27,6 +27,9 @@ The number of latents, at all offsets together, of which these models hold more
 than untrained cores: by Welch's test, or for a single model by its distance to
 the untrained cores, so counts of several models and of one do not compare. The
 memory must hold more with fixed slots and in its best order."""
+_ABOUT_UNTRAINED = """\
+R² of x, by the exact probe: of these models / of untrained cores. All are
+fitted to 100 rollouts, so numbers are lower than in the tables above."""
 _ABOUT_ADDED = """\
 How much R² rises if a linear probe of the controller, hidden and cell state, is
 also given the memory or the words read."""
@@ -85,6 +88,7 @@ def text(found: Found) -> str:
   for name in (_BY_WRITING, _BY_READING):
     parts += _titled(name, _positions(found, reading.ADDED, name, 'alone'))
   parts += ['### Test 1: more than untrained', _ABOUT_LEARNED, _learned(found)]
+  parts += [_ABOUT_UNTRAINED, *_beside_untrained(found)]
   parts += ['### Test 1: beyond the controller', _ABOUT_ADDED]
   for name in ('memory', 'read_words'):
     parts += _titled(name, _positions(found, reading.ADDED, name, 'controller'))
@@ -251,10 +255,45 @@ def _learned(found: Found) -> str:
   rows = []
   for name, models in found.items():
     if models:
-      pooled = learned.pool([_against_untrained(each) for each in models])
+      pooled = _pooled(models)
       cells = [_count(pooled, each) for each in _HELD_BY]
       rows.append([kinds.KINDS[name].title, *cells])
   return tables.table(['', *map(probe.naming.in_words, _HELD_BY)], rows)
+
+
+def _beside_untrained(found: Found) -> list[str]:
+  """For each kind that was trained, x in its models and in untrained cores."""
+  parts = []
+  for kind, models in found.items():
+    pooled = _pooled(models) if models else None
+    if pooled is None or pooled.is_frozen:
+      continue
+    rows = [['', *_SPRITES.values()]]
+    for name in (*learned.ORDERS, *_HELD_BY[1:]):
+      held = [
+        pooled.compared.get(name, {}).get(offset, {}).get(_POSITIONS[0])
+        for offset in _SPRITES
+      ]
+      if any(held):
+        rows.append([probe.naming.in_words(name), *map(_both, held)])
+    parts += _titled(kinds.KINDS[kind].title, rows)
+  return parts
+
+
+def _both(found: learned.Compared | None) -> str:
+  """The mean gains of trained models and of untrained cores."""
+  if found is None:
+    return _NONE
+  return ' / '.join(
+    _three_digits(sum(gains) / len(gains))
+    for gains in (found.trained, found.untrained)
+  )
+
+
+def _pooled(
+  models: Sequence[reading.EvaluatedNumbers],
+) -> learned.AgainstUntrained:
+  return learned.pool([_against_untrained(each) for each in models])
 
 
 def _against_untrained(
@@ -263,7 +302,7 @@ def _against_untrained(
   """Makes the object from the JSON of a model."""
   compared = {
     name: {
-      offset: {
+      int(offset): {
         label: learned.Compared(
           tuple(each['trained']), tuple(each['untrained']), each['p_value']
         )

@@ -70,6 +70,17 @@ class TablesTest(tf.test.TestCase):
     self.assertEqual(rows['Model B'], ['-', '-', '0/1', '-'])
     self.assertEqual(rows['Model B, frozen core'], ['untrained itself'] * 4)
 
+  def test_trained_and_untrained_cores_side_by_side(self):
+    _, rows = self._table('Model B')
+    # The mean of 0.1 and 0.3, and that of all five untrained cores.
+    self.assertEqual(rows['controller hidden'], ['-', '0.200 / 0.018', '-'])
+    _, rows = self._table('no memory (LSTM)')
+    self.assertEqual(rows['controller hidden'], ['-', '0.100 / 0.020', '-'])
+    self.assertNotIn(
+      '| Model B, frozen core ',
+      self._text.split('fitted to')[1].split('###')[0],
+    )
+
   def test_beyond_the_controller(self):
     _, rows = self._table('read words')
     self.assertEqual(rows['Model B'], ['0.002 ± 0.013'] * 6)
