@@ -11,7 +11,11 @@ from analysis import intervention
 from analysis import lesion
 from analysis import probe
 from analysis.common import statistics
+from analysis.probe import beyond
 from analysis.probe import learned
+
+# In place of a lag: the random sequence.
+RANDOM = 'random x'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +33,7 @@ class OverModels:
   interval: statistics.Interval | None
 
 
-def _over(values: Sequence[float | None]) -> OverModels:
+def over(values: Sequence[float | None]) -> OverModels:
   """Pools numbers; those that are None or not finite are left out."""
   there = tuple(float(x) for x in values if x is not None and np.isfinite(x))
   if not there:
@@ -51,7 +55,8 @@ class PooledResult:
       given ones, offset and label.
     untrained: these models' exact probes beside those of untrained cores.
     nats: of Test 2, by representation and lag: the most information above
-      chance that a single number has.
+      chance that a single number has; under `RANDOM`, that about a random
+      sequence, which is above 0 because it is the most of many.
     lost: of Test 3, by lesion, shares of the gain over the baseline: 'all
       steps', and the 'jolt' after a cut and what is 'lasting'.
     lesions: names of the lesions in words.
@@ -64,10 +69,27 @@ class PooledResult:
   gains: Mapping[str, Mapping[int, Mapping[str, OverModels]]]
   beyond: Mapping[str, Mapping[str, Mapping[int, Mapping[str, OverModels]]]]
   untrained: learned.AgainstUntrained | None
-  nats: Mapping[str, Mapping[int, OverModels]]
+  nats: Mapping[str, Mapping[int | str, OverModels]]
   lost: Mapping[str, Mapping[str, OverModels]]
   lesions: Mapping[str, str]
   slopes: Mapping[str, Mapping[str, OverModels]]
+
+  @property
+  def probed(self) -> tuple[str, ...]:
+    """The representations that Test 1 read."""
+    return tuple(dict.fromkeys([*self.gains, *self.beyond]))
+
+  def held(self, name: str) -> dict[int, dict[str, OverModels]]:
+    """What a representation holds, by offset and label.
+
+    Of sorted memories, and of the angle, only the probes of `beyond` read it.
+    """
+    gains = self.gains.get(name, {})
+    alone = self.beyond.get(name, {}).get(beyond.ALONE, {})
+    return {
+      offset: {**alone.get(offset, {}), **gains.get(offset, {})}
+      for offset in gains or alone
+    }
 
 
 def pool(found: Sequence[Mapping[str, Any]]) -> PooledResult:
@@ -79,7 +101,7 @@ def pool(found: Sequence[Mapping[str, Any]]) -> PooledResult:
     number=len(found),
     prediction=_each(of_test.get('prediction', [])),
     gains=_gains(probes),
-    beyond=_beyond(probes),
+    beyond=_added(probes),
     untrained=learned.pool(untrained) if untrained else None,
     nats=_nats(of_test.get('mi', [])),
     lost=_lost(of_test.get('lesion', [])),
@@ -94,7 +116,7 @@ def pool(found: Sequence[Mapping[str, Any]]) -> PooledResult:
 
 def _each(found: Sequence[Mapping[Any, float]]) -> dict[Any, OverModels]:
   """Pools dicts that have the same keys."""
-  return {k: _over([each[k] for each in found]) for x in found[:1] for k in x}
+  return {k: over([each[k] for each in found]) for x in found[:1] for k in x}
 
 
 def _gains(
@@ -103,7 +125,7 @@ def _gains(
   return {
     name: {
       offset: {
-        label: _over(
+        label: over(
           [each.scores['test'][name][offset][label].best.gain for each in found]
         )
         for label in by_label
@@ -116,9 +138,9 @@ def _gains(
   }
 
 
-def _beyond(found: Sequence[probe.ProbeResult]) -> dict[str, Any]:
+def _added(found: Sequence[probe.ProbeResult]) -> dict[str, Any]:
   def added(name: str, given: str, offset: int, label: str) -> OverModels:
-    return _over(
+    return over(
       [each.beyond[name][given][offset][label].difference for each in found]
     )
 
@@ -140,8 +162,11 @@ def _nats(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
   return {
     name: _each(
       [
-        dict(zip(each[name].lags, each[name].excess.max(axis=1)))
-        for each in found
+        {
+          **dict(zip(x.lags, x.excess.max(axis=1))),
+          RANDOM: (x.control - x.null).max(),
+        }
+        for x in (each[name] for each in found)
       ]
     )
     for first in found[:1]

@@ -1,6 +1,6 @@
 """The overview of several models: what is held, what it adds, what it is for.
 
-The same small table as for one model, `analysis.report.overview`, with means
+The same small tables as for one model, `analysis.report.overview`, with means
 over models.
 """
 
@@ -10,19 +10,16 @@ from collections.abc import Sequence
 from analysis import probe
 from analysis.common import tables
 from analysis.pooling import models
-from analysis.probe import beyond
 from analysis.report import overview
 
 # By title, the given set, and what an interval must exceed to be counted.
 _ADDS_TO = {f'beyond {x}': (x, 0.01) for x in ('inputs', 'controller')}
 _ABOUT = (
-  'Each cell of Test 1 has the label with the highest mean over the models, '
-  'the 95 % interval of this mean, and for how many labels the interval lies '
-  'above 0 (what is added: above 0.01). *Used*: the share of their gain in '
-  'loss that the models lose with the words that another sequence reads, or, '
-  'once the jolt has passed, with the memory of another sequence. *Follows*: '
-  'how far the predicted sprite moves when the reading of a probe is shifted '
-  'by 1.'
+  'A cell has the mean over the models and its 95 % interval (±). Those of '
+  'Test 1 name the label with the highest mean, and say for how many labels '
+  'the interval lies above 0, which are held (what is added: above 0.01). '
+  '*More than untrained*: how many of those that are held untrained cores hold '
+  f'less of. {overview.ABOUT_USED} {overview.ABOUT_FOLLOWS}'
 )
 
 
@@ -32,9 +29,8 @@ def rows(result: models.PooledResult) -> dict[str, dict[str, str]]:
   Nothing if Test 1 was not run.
   """
   found = {}
-  for name in dict.fromkeys([*result.gains, *result.beyond]):
-    row = found[name] = {}
-    held = result.gains.get(name) or result.beyond[name][beyond.ALONE]
+  for name in result.probed:
+    row, held = found.setdefault(name, {}), result.held(name)
     for offset in held:
       sprites = probe.verdict.sprites([offset])
       words = sprites.removeprefix('the ').rsplit(' ', 1)[0]
@@ -44,10 +40,13 @@ def rows(result: models.PooledResult) -> dict[str, dict[str, str]]:
       added = result.beyond.get(name, {}).get(given, {})
       row[title] = _best(added, least, '+')
     row['more than untrained'] = _learned(result, name)
+  if found and ('read_words' in found or result.lost):
+    found = overview.with_memory(found)
+  for name, row in found.items():
     if result.lost:
-      row['used'] = _used(result, name)
+      row[overview.USED] = _used(result, name)
     if result.slopes:
-      row['follows'] = _follows(result, name)
+      row[overview.FOLLOWS] = _follows(result, name)
   return found
 
 
@@ -60,7 +59,7 @@ def _alike(offsets: Sequence[int], offset: int) -> list[int]:
 def _best(
   found: Mapping[int, Mapping[str, models.OverModels]], least: float, sign: str
 ) -> str:
-  """The highest mean, as in 'x 0.061 [0.058, 0.064] t-5, 8/12'."""
+  """The highest mean, as in 'x 0.061 ±0.003 t-5, 8/12'."""
   cells = {
     (offset, label): x
     for offset, by_label in found.items()
@@ -71,18 +70,26 @@ def _best(
     return '-'
   offset, label = max(cells, key=lambda each: cells[each].mean)
   best = cells[offset, label]
-  words = f'{probe.naming.in_words(label)} {best.mean:{sign}z.3f}'
+  words = f'{probe.naming.in_words(label)} {_mean(best, f"{sign}z.3f")}'
   if best.interval is None:
     return words
-  words += f' [{", ".join(f"{x:{sign}z.3f}" for x in best.interval)}]'
   if len(found) > 1:
     words += f' {probe.naming.short_offset(offset)}'
-  above = [x for x in cells.values() if x.interval[0] > least]
+  above = [x for x in cells.values() if x.interval and x.interval[0] > least]
   return f'{words}, {len(above)}/{len(cells)}'
 
 
+def _mean(found: models.OverModels, form: str) -> str:
+  """The mean and half its interval, as in '0.061 ±0.003'."""
+  mean = f'{found.mean:{form}}'
+  if found.interval is None:
+    return mean
+  low, high = found.interval
+  return f'{mean} ±{(high - low) / 2:{form.lstrip("+")}}'
+
+
 def _learned(result: models.PooledResult, name: str) -> str:
-  """How many labels these models hold more of than untrained cores."""
+  """How many of the labels that they hold untrained cores hold less of."""
   untrained = result.untrained
   if untrained is None:
     return '-'
@@ -90,43 +97,43 @@ def _learned(result: models.PooledResult, name: str) -> str:
     return 'untrained itself'
   more = [
     untrained.is_learned(name, offset, label)
-    for offset, by_label in untrained.compared.get(name, {}).items()
-    for label in by_label
+    for offset, by_label in result.held(name).items()
+    for label, x in by_label.items()
+    if x.interval is not None and x.interval[0] > 0
   ]
-  return f'{sum(more)}/{len(more)}' if more and None not in more else '-'
+  return '-' if None in more else f'{sum(more)}/{len(more)}'
 
 
 def _used(result: models.PooledResult, name: str) -> str:
-  lesion = overview.LESIONS.get(name)
-  lasting = result.lost.get(lesion, {}).get('lasting')
-  if lasting is None or lasting.mean is None:
+  """The greatest lasting loss by a lesion of `overview.LESIONS`."""
+  found = {
+    word: lasting
+    for lesion, word in overview.LESIONS.get(name, {}).items()
+    if (lasting := result.lost.get(lesion, {}).get('lasting'))
+    and lasting.mean is not None
+  }
+  if not found:
     return '-'
-  return f'{lasting.mean:z.1%}'
+  word = max(found, key=lambda each: found[each].mean)
+  return f'{_mean(found[word], "z.1%")}{word}'
 
 
 def _follows(result: models.PooledResult, name: str) -> str:
   """The first slope that is known."""
   for row, by_kind in result.slopes.items():
     words, _, latent = row.partition(': ')
-    mean = by_kind['probe'].mean
-    if words == tables.title(name) and mean is not None:
-      return f'{latent} {mean:z.2f}'
+    slope = by_kind['probe']
+    if words == tables.title(name) and slope.mean is not None:
+      return f'{latent} {_mean(slope, "z.2f")}'
   return '-'
 
 
 def markdown(result: models.PooledResult) -> str:
-  """Returns the table, and how to read it; '' if Test 1 was not run."""
+  """Returns the tables, and how to read them; '' if Test 1 was not run."""
   found = rows(result)
-  if not found:
-    return ''
-  table = tables.of_rows(
-    [{'': probe.naming.in_words(k), **row} for k, row in found.items()]
-  )
-  return f'{table}\n\n{_ABOUT}'
+  return overview.split(found, _ABOUT) if found else ''
 
 
 def lines(result: models.PooledResult) -> list[str]:
-  """Returns the table in lines for a terminal: words read and memory only."""
-  found = rows(result)
-  names = [name for name in ('read_words', 'memory') if name in found]
-  return overview.columns({name: found[name] for name in names or found})
+  """Returns the table in lines for a terminal."""
+  return overview.columns(rows(result))

@@ -14,6 +14,7 @@ from analysis import probe
 from analysis.common import tables
 from analysis.pooling import models
 from analysis.pooling import overview
+from analysis.pooling import verdict
 from analysis.probe import beyond
 from analysis.report import page
 from dnc.system import files
@@ -42,7 +43,12 @@ def write(
     about: the command, the runs and the settings.
   """
   page.write(folder, 'report', text(result, answers, about), {})
-  data = dict(about=about, answers=answers, **dataclasses.asdict(result))
+  data = dict(
+    about=about,
+    answers=answers,
+    over_models=verdict.sentences(result),
+    **dataclasses.asdict(result),
+  )
   files.write_json(os.path.join(folder, 'report.json'), json_values.clean(data))
 
 
@@ -53,7 +59,9 @@ def text(
 ) -> str:
   """Returns the report in Markdown; see `write`."""
   parts = [f'# What do {result.number} networks keep in their memory?', _ABOUT]
-  parts += ['## The answers', *counted(answers)]
+  parts += ['## The answers of each model', *counted(answers)]
+  parts += ['## The answers over the models']
+  parts += [f'- {said}' for said in _over_models(result)] + [verdict.ABOUT]
   parts += filter(None, [overview.markdown(result)])
   if result.prediction:
     rows = [
@@ -65,7 +73,7 @@ def text(
   if result.nats:
     parts += [
       '## Test 2: the most nats above chance in a single number',
-      _grid(result.nats, tables.title, 'lag {}'.format, '{:z.3f}'),
+      _grid(result.nats, tables.title, _lag, '{:z.3f}'),
     ]
   if result.lost:
     parts += [
@@ -98,7 +106,18 @@ def lines(
 ) -> list[str]:
   """Returns the answers and the overview in lines for a terminal."""
   said = [answer.removeprefix('- ') for answer in counted(answers)]
+  said += [f'Over the models, {x}' for x in _over_models(result)]
   return [*said, *overview.lines(result)]
+
+
+def _over_models(result: models.PooledResult) -> list[str]:
+  """The answers over the models, each with its test."""
+  said = verdict.sentences(result)
+  return [f'{verdict.TITLES[test]} {answer}' for test, answer in said.items()]
+
+
+def _lag(lag: int | str) -> str:
+  return lag if lag == models.RANDOM else f'lag {lag}'
 
 
 def _cell(found: models.OverModels, form: str) -> str:
@@ -114,8 +133,8 @@ def _grid(
   column_words: Callable[[Any], str],
   form: str,
 ) -> str:
-  """Makes a table; all rows of `found` have the columns of the first."""
-  columns = list(next(iter(found.values())))
+  """Makes a table."""
+  columns = list(dict.fromkeys(x for row in found.values() for x in row))
   rows = [
     [
       row_words(name),
@@ -132,10 +151,11 @@ def _probe_parts(result: models.PooledResult) -> list[str]:
     return []
   parts = [
     '## Test 1: what the better linear probe reads',
-    'R^2 or, for classes, accuracy above guessing, on unseen rollouts.',
+    'R^2 or, for classes, accuracy above guessing, on unseen rollouts. Sorted '
+    'memories, and the angle, are read by exact probes alone.',
   ]
   for offset in next(iter(result.gains.values())):
-    rows = {name: found[offset] for name, found in result.gains.items()}
+    rows = {name: result.held(name).get(offset, {}) for name in result.probed}
     parts += [
       f'### {probe.naming.short_offset(offset)}',
       _grid(rows, probe.naming.in_words, probe.naming.in_words, '{:+z.3f}'),

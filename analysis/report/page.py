@@ -30,12 +30,13 @@ figure img { max-width: 100%; height: auto; }
 figure.drawn { display: inline-block; width: 28rem; max-width: 100%;
   vertical-align: top; }
 figcaption { font-size: 0.85rem; color: #444; }
-.table { overflow-x: auto; min-width: 100%; width: fit-content;
+.table { overflow-x: auto; min-width: 100%; width: max-content;
   max-width: calc(100vw - 3rem); position: relative; left: 50%;
   transform: translateX(-50%); }
 table { border-collapse: collapse; font-size: 0.85rem; }
 th, td { padding: 0.15rem 0.6rem; border-bottom: 1px solid #ddd;
   white-space: nowrap; }
+wbr { white-space: normal; }
 code { overflow-wrap: anywhere; }
 @media (max-width: 40rem) { th:first-child, td:first-child { position: sticky;
   left: 0; background: #fff; white-space: normal; min-width: 6rem;
@@ -50,6 +51,10 @@ _FIGURE = re.compile(
   r'<em>(?P<caption>.*?)</em></p>',
   re.DOTALL,
 )
+# Where a cell of a table may wrap: at its spaces, but not at those of an
+# interval in brackets or of a tag. At a hyphen a browser would break t-5.
+_CELL = re.compile(r'(?<=<t[dh]).*?(?=</t[dh]>)')
+_WRAP = re.compile(r' (?![^\[\]]*\])(?![^<>]*>)')
 _TYPES = {'.svg': 'image/svg+xml', '.png': 'image/png'}
 
 
@@ -107,6 +112,7 @@ def to_html(text: str, pictures: dict[str, Picture]) -> str:
 
   body = markdown.markdown(text, extensions=['tables'])
   body = _FIGURE.sub(embed, body)
+  body = _CELL.sub(lambda cell: _WRAP.sub(' <wbr>', cell[0]), body)
   body = body.replace('<table>', '<div class="table"><table>')
   body = body.replace('</table>', '</table></div>')
   heading = text.split('\n', 1)[0].lstrip('# ')

@@ -72,6 +72,17 @@ def browser(width: int, height: int) -> Iterator[webdriver.Chrome]:
       started.quit()
 
 
+def cut_tables(started: webdriver.Chrome) -> list[str]:
+  """The first lines of those tables that the page does not show whole."""
+  return started.execute_script(
+    'return [...document.querySelectorAll("table")].filter(x =>'
+    'x.parentElement.scrollWidth > x.parentElement.clientWidth ||'
+    'x.getBoundingClientRect().left < 0 ||'
+    'x.getBoundingClientRect().right > document.documentElement.clientWidth'
+    ').map(x => x.rows[0].innerText);'
+  )
+
+
 def screenshot(started: webdriver.Chrome, name: str) -> None:
   """Saves a screenshot if SCREENSHOT_DIR is set."""
   if folder := os.environ.get('SCREENSHOT_DIR'):

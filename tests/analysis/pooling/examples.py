@@ -32,7 +32,9 @@ def run(number):
     probe=dataclasses.replace(of_probe, untrained=untrained),
     mi={
       'memory': dataclasses.replace(
-        of_memory, scores=of_memory.scores + 0.1 * number
+        of_memory,
+        scores=of_memory.scores + 0.1 * number,
+        control=of_memory.control + 0.01 * number,
       )
     },
     lesion=lesion_examples.result({lesions.NAMES[0]: (43.8 * number, 1.0)}),

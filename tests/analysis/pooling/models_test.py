@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from analysis import pooling
+from analysis.pooling import models
 from dnc import lesions
 from tests.analysis.pooling import examples
 
@@ -48,6 +49,8 @@ class PoolTest(tf.test.TestCase):
     nats = self._result.nats['memory']
     self.assertAllClose(nats[0].values, (0.4, 0.5, 0.6))
     self.assertAllClose(nats[5].mean, 0.8)
+    # In the first model, 0.125 for the random sequence, 0.1 by chance.
+    self.assertAllClose(nats[models.RANDOM].values, [0.025, 0.035, 0.045])
 
   def test_test_3_has_shares(self):
     lost = self._result.lost[lesions.NAMES[0]]

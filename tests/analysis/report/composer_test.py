@@ -12,7 +12,8 @@ from analysis.report import composer
 from tests.support import browser as browser_lib
 from tests.support import evaluated_run
 
-_PHONE = 360
+# Widths in pixels.
+_LAPTOP, _PHONE = 1280, 360
 
 
 class ComposerTest(tf.test.TestCase):
@@ -53,7 +54,7 @@ class ComposerTest(tf.test.TestCase):
     self.assertNotEmpty(course['changes'])
     self.assertEqual(data['lesion']['frozen_memory']['course'], course)
     # Below the answers, before the first figure.
-    self.assertRegex(text.split('![')[0], r'\| +current \| .* \| +used \|')
+    self.assertRegex(text.split('![')[0], r'(?s)\| +current \|.*\| +used \|')
     self.assertIn(' jolt |', text)
     self.assertRegex(text, r'\| +earlier \| +random x')
     self.assertEqual(data['mi']['memory']['num_locations'], 5 * 4)
@@ -94,7 +95,7 @@ class ComposerTest(tf.test.TestCase):
 
   def test_in_a_browser(self):
     with browser_lib.browser(_PHONE, 800) as browser:
-      for width, name in ((1200, 'desk'), (_PHONE, 'phone')):
+      for width, name in ((_LAPTOP, 'desk'), (_PHONE, 'phone')):
         # Windows have a minimum width; the emulated screen does not.
         browser.execute_cdp_cmd(
           'Emulation.setDeviceMetricsOverride',
@@ -113,6 +114,11 @@ class ComposerTest(tf.test.TestCase):
         for natural, shown in sizes:
           self.assertGreater(natural, 0)
           self.assertBetween(shown, min(natural, width // 2), width)
+        if width == _LAPTOP:
+          self.assertGreater(
+            max(map(len, self._read('report.md').split('\n|'))), 200
+          )
+          self.assertEqual(browser_lib.cut_tables(browser), [])
         browser_lib.screenshot(browser, f'report_{name}')
       printed = browser.execute_cdp_cmd('Page.printToPDF', {})['data']
       printed = base64.b64decode(printed)

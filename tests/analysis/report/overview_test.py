@@ -21,11 +21,32 @@ def _found(**changes):
 
 
 def _rows(found):
-  """The table's rows, each by column."""
-  (table,) = markdown_tables.rows(overview.markdown(found))
-  header = table.pop('')
-  table = {k: row for k, row in table.items() if k.strip('-')}
-  return {k: dict(zip(header, row, strict=True)) for k, row in table.items()}
+  """The rows of all tables, each by column."""
+  rows = {}
+  for table in markdown_tables.rows(overview.markdown(found)):
+    header = table.pop('')
+    for name, row in table.items():
+      if name.strip('-'):
+        rows.setdefault(name, {}).update(zip(header, row, strict=True))
+  return rows
+
+
+def _with_wide_memory(found):
+  """The same, but Test 1 read the words and not the memory."""
+  of_probe = found['probe']
+
+  def renamed(by_name):
+    return {{'memory': 'read_words'}.get(k, k): by_name[k] for k in by_name}
+
+  changes = dict(
+    widths=renamed(of_probe.widths),
+    scores={k: renamed(v) for k, v in of_probe.scores.items()},
+    beyond=renamed(of_probe.beyond),
+    untrained=dataclasses.replace(
+      of_probe.untrained, compared=renamed(of_probe.untrained.compared)
+    ),
+  )
+  return {**found, 'probe': dataclasses.replace(of_probe, **changes)}
 
 
 class OverviewTest(absltest.TestCase):
@@ -35,17 +56,64 @@ class OverviewTest(absltest.TestCase):
     self.assertEqual(rows['memory']['current'], 'x 0.250, 1/5')
     self.assertEqual(rows['memory']['next'], '0/5')
     self.assertEqual(rows['memory']['more than untrained'], '1/1')
-    # 6.57 of the 438 nats between the intact model and the mean image.
-    self.assertEqual(rows['memory']['used'], '1.5%')
+    # 8.76 of the 438 nats between the intact model and the mean image.
+    self.assertEqual(rows['memory']['used'], '2.0% frozen')
     self.assertEqual(rows['controller cell']['current'], '0/5')
-    self.assertEqual(rows['controller cell']['used'], '-')
+    self.assertNotIn('used', rows['controller cell'])
     self.assertEqual(rows['memory']['follows'], 'x 0.30')
-    self.assertEqual(rows['controller cell']['follows'], '-')
     self.assertIn('another rollout', overview.markdown(_found()))
 
   def test_a_loss_of_next_to_nothing_has_no_sign(self):
-    rows = _rows(_found(exchanged_memory=(-0.1, 0.0)))
-    self.assertEqual(rows['memory']['used'], '0.0%')
+    nothing = dict.fromkeys(('frozen_memory', 'exchanged_memory'), (-0.1, 0.0))
+    self.assertEqual(_rows(_found(**nothing))['memory']['used'], '0.0% frozen')
+
+  def test_the_lesion_that_costs_more_counts(self):
+    rows = _rows(_found(exchanged_memory=(438.0 * 1.77, 1.0)))
+    self.assertEqual(rows['memory']['used'], '177.0% exchanged')
+    found = _found()
+    courses = dict(found['lesion'].courses)
+    courses['frozen_memory'] = dataclasses.replace(
+      courses['frozen_memory'], lasting=None
+    )
+    found['lesion'] = dataclasses.replace(found['lesion'], courses=courses)
+    # 6.57 of 438 nats.
+    self.assertEqual(_rows(found)['memory']['used'], '1.5% exchanged')
+
+  def test_a_memory_too_wide_to_probe_has_a_row(self):
+    found = _with_wide_memory(_found())
+    rows = _rows(found)
+    self.assertEqual(list(rows), ['read words', 'memory', 'controller cell'])
+    self.assertEqual(rows['memory'].pop('used'), '2.0% frozen')
+    self.assertEqual(rows['memory'].pop('follows'), 'x 0.30')
+    self.assertEqual({*rows['memory'].values()}, {'-'})
+    note = 'memory of more than 1,024 numbers is probed only if'
+    self.assertIn(note, overview.markdown(found))
+    self.assertNotIn(note, overview.markdown(_found()))
+    self.assertEqual(
+      overview.lines(found)[0].split(), ['read', 'words', 'memory']
+    )
+    alone = _rows(dict(probe=found['probe']))
+    self.assertEqual(alone['memory']['current'], '-')
+
+  def test_no_table_is_wider_than_a_page(self):
+    row = {
+      **dict.fromkeys(('next', 'current'), 'orientation 0.840, 6/6'),
+      'earlier': 'orientation 0.056 t-10, 12/12',
+      **dict.fromkeys(
+        ('beyond inputs', 'beyond controller'), 'orientation +0.116 t-10, 12/24'
+      ),
+      'more than untrained': 'untrained itself',
+      'used': '302.7% exchanged',
+      'follows': 'scale -0.41',
+    }
+    rows = dict.fromkeys(
+      ('read_words', 'memory', 'controller_hidden', 'memory_by_reading'), row
+    )
+    tables = [
+      x for x in overview.split(rows, '').splitlines() if x.startswith('|')
+    ]
+    self.assertLen(tables, 2 * 6 + 4)
+    self.assertLessEqual(max(map(len, tables)), 110)
 
   def test_nothing_lasts(self):
     found = _found()
@@ -65,7 +133,7 @@ class OverviewTest(absltest.TestCase):
     column = lines[0].index('memory')
     cells = {line[:column].rstrip(): line[column:] for line in lines[1:]}
     self.assertEqual(cells['current'], 'x 0.250, 1/5')
-    self.assertEqual(cells['used'], '1.5%')
+    self.assertEqual(cells['used'], '2.0% frozen')
     self.assertEqual(cells, _rows(_found())['memory'])
 
   def test_without_test_3(self):

@@ -3,6 +3,7 @@
 import base64
 import html.parser
 import os
+import re
 
 import tensorflow as tf
 
@@ -66,6 +67,19 @@ class PageTest(tf.test.TestCase):
     self.assertEqual(''.join(reader.texts['td']), '12')
     self.assertEqual(''.join(reader.texts['code']), '<some> "& code"')
     self.assertEmpty(reader.foreign)
+
+  def test_cells_wrap_between_their_parts(self):
+    text = '| a b | c |\n| - | - |\n| `t-5, e` | 0.1 (+0.2 [-0.3, +0.4]) 5/6 |'
+    found = re.findall(r'<t[hd][^>]*>(.*)</t[hd]>', page.to_html(text, {}))
+    self.assertEqual(
+      found,
+      [
+        'a <wbr>b',
+        'c',
+        '<code>t-5, <wbr>e</code>',
+        '0.1 <wbr>(+0.2 <wbr>[-0.3, +0.4]) <wbr>5/6',
+      ],
+    )
 
   def test_captions_are_text(self):
     text = page.to_html(_TEXT, _PICTURES)
