@@ -1,4 +1,4 @@
-"""The numbers of evaluated models in files of their own, a few kB each.
+"""The numbers of evaluated models in files of their own, about 100 kB each.
 
 The repository has these files, so that nobody must train all models to see a
 number or to add a model. A file counts if its settings are those asked for.
