@@ -133,7 +133,7 @@ def _evaluate(
         _write_report(run, found, shown, command)
       if run.workers is not None:
         run.workers.close()
-  for line in report.answers(found, _has_memory(run)):
+  for line in _answers(run, found):
     console(line)
   for line in report.overview.lines(found):
     console(line)
@@ -174,7 +174,7 @@ def evaluate_all(
     if engine is not None:
       run = engine.run(run, config, data_dir, checkpoint)
     found.append(_evaluate(run, config, command))
-    answers.append(report.answers(found[-1], _has_memory(run)))
+    answers.append(_answers(run, found[-1]))
   if len(model_dirs) == 1:
     return None
   result = pooling.pool(found)
@@ -209,6 +209,29 @@ def _check_updates(model_dirs: Sequence[str]) -> None:
 
 def _has_memory(run: evaluated_run.EvaluatedRun) -> bool:
   return isinstance(run.trained.core, dnc.DNC)
+
+
+def _is_frozen(run: evaluated_run.EvaluatedRun) -> bool:
+  """Whether the core was never trained; not all tasks allow that."""
+  return getattr(run.trained.config, 'freeze_core', False)
+
+
+def _answers(
+  run: evaluated_run.EvaluatedRun, found: Mapping[str, Any]
+) -> list[str]:
+  return report.answers(found, _has_memory(run), _is_frozen(run))
+
+
+def _write(
+  run: evaluated_run.EvaluatedRun,
+  name: str,
+  text: str,
+  data: Mapping[str, Any],
+) -> None:
+  """Writes the tables of a test; a frozen core is called untrained in both."""
+  verdict = report.told(data['verdict'], _is_frozen(run))
+  text = text.replace(data['verdict'], verdict, 1)
+  run.write(name, text, {**data, 'verdict': verdict})
 
 
 def _possible_tests(run: evaluated_run.EvaluatedRun) -> list[str]:
@@ -478,7 +501,8 @@ def _run_mutual_information(
     )
   results = stage.result(run.spread(_trace_scores))
   fixed = rollouts.moving_spec(run.evaluation, config).fixed
-  run.write(
+  _write(
+    run,
     'mutual_information',
     mutual_information.tables.text(results, fixed),
     mutual_information.tables.data(results, run.about()),
@@ -518,7 +542,8 @@ def _run_lesion(run: evaluated_run.EvaluatedRun) -> lesion.LesionResult:
   result = lesion.result(
     _lesion_trial(run), run.evaluation.seed, run.spread(_lesion_trial)
   )
-  run.write(
+  _write(
+    run,
     'lesion',
     lesion.tables.text(result),
     lesion.tables.data(result, run.about()),
@@ -555,7 +580,8 @@ def _run_intervention(
     untrained,
     run.console,
   )
-  run.write(
+  _write(
+    run,
     'intervention',
     intervention.tables.text(result),
     intervention.tables.data(result, run.about()),

@@ -29,12 +29,14 @@ def draws(
   return rng.multinomial(number, np.full(number, 1 / number), num_resamples)
 
 
-def interval(replicates: np.ndarray) -> Interval | None:
+def interval(replicates: np.ndarray, number: int = 1) -> Interval | None:
   """Returns the 95 % percentile interval of a bootstrap.
 
   Args:
     replicates: float `[resamples]`, the statistic of each resample. NaN and
       infinity, where it is undefined, are left out.
+    number: of how many intervals this is one. All of them together hold with at
+      least 95 % (Bonferroni).
 
   Returns:
     Lower and upper end; None if no replicate is finite.
@@ -42,7 +44,8 @@ def interval(replicates: np.ndarray) -> Interval | None:
   finite = replicates[np.isfinite(replicates)]
   if not len(finite):
     return None
-  low, high = np.percentile(finite, _PERCENTILES)
+  tail = _PERCENTILES[0] / number
+  low, high = np.percentile(finite, (tail, 100 - tail))
   return float(low), float(high)
 
 

@@ -52,6 +52,7 @@ class Effect:
     slope: shift of the sprite over shift of the reading, by least squares: 1 if
       the sprite follows, 0 if it stays.
     interval: of the slope, from resampled rollouts.
+    corrected_interval: the same, corrected for the number of latents.
     iou: mean intersection over union of the changed predictions with their
       targets. A target is the sprite that the intact model predicts, with only
       this latent moved, by the amount.
@@ -65,6 +66,7 @@ class Effect:
   shift_intervals: np.ndarray
   slope: float
   interval: statistics.Interval
+  corrected_interval: statistics.Interval
   iou: float
   errors: Mapping[str, float]
 
@@ -166,6 +168,7 @@ def measure(
   rollouts: np.ndarray,
   table: table_lib.SpriteTable,
   seed: int = 0,
+  num_latents: int = 1,
 ) -> Effect | None:
   """Measures the effect of the changes along one direction.
 
@@ -177,6 +180,7 @@ def measure(
     rollouts: int `[n]`, the rollout of each snapshot.
     table: the sprites.
     seed: seed of the resamples.
+    num_latents: for how many latents slopes are measured.
 
   Returns:
     None if there is no pair.
@@ -214,6 +218,7 @@ def measure(
     ),
     slope=float((amounts @ shifts).sum() / (amounts**2 @ counts).sum()),
     interval=statistics.interval(slopes),
+    corrected_interval=statistics.interval(slopes, num_latents),
     iou=float(np.concatenate(ious).mean()),
     errors=latent_errors.mean_errors(
       np.concatenate(asked_for), np.concatenate(of_changed)
@@ -239,12 +244,15 @@ class Removal:
     interval: its 95 % interval, from resampled rollouts.
     random: mean change without a random direction.
     random_interval: its 95 % interval.
+    excess_interval: 95 % interval of how much more the direction of the probe
+      costs than the random one, corrected for the number of latents.
   """
 
   difference: float
   interval: statistics.Interval
   random: float
   random_interval: statistics.Interval
+  excess_interval: statistics.Interval
 
 
 def remove(
@@ -256,6 +264,7 @@ def remove(
   normal: np.ndarray,
   loss: Loss,
   seed: int = 0,
+  num_latents: int = 1,
 ) -> Removal:
   """Takes the direction of a label out of a representation, then a random one.
 
@@ -268,6 +277,7 @@ def remove(
     normal: float `[n, width]`, normal random numbers.
     loss: the loss of the model.
     seed: seed of the resamples.
+    num_latents: of how many latents the directions are taken out.
   """
   features = getattr(snapshots, name)
   targets = snapshots.targets[np.newaxis]
@@ -276,20 +286,22 @@ def remove(
     logits = runner.logits(snapshots, name, changed)
     return loss(logits[np.newaxis], targets)[0].numpy().astype(np.float64)
 
-  intact = losses(features)
-  found = []
-  for changed in (
-    probes.without(features, label),
-    probes.without_random(features, normal),
-  ):
+  distinct = np.unique(snapshots.rollouts)
+
+  def by_rollout(changed: np.ndarray) -> np.ndarray:
     differences = losses(changed) - intact
-    distinct = np.unique(snapshots.rollouts)
-    means = np.array(
+    return np.array(
       [differences[snapshots.rollouts == each].mean() for each in distinct]
     )
-    draws = statistics.draws(seed, len(distinct), NUM_RESAMPLES)
-    found += [
-      float(means.mean()),
-      statistics.interval(draws @ means / len(distinct)),
-    ]
-  return Removal(*found)
+
+  intact = losses(features)
+  own = by_rollout(probes.without(features, label))
+  random = by_rollout(probes.without_random(features, normal))
+  draws = statistics.draws(seed, len(distinct), NUM_RESAMPLES) / len(distinct)
+  return Removal(
+    float(own.mean()),
+    statistics.interval(draws @ own),
+    float(random.mean()),
+    statistics.interval(draws @ random),
+    statistics.interval(draws @ (own - random), num_latents),
+  )

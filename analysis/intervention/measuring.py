@@ -386,6 +386,7 @@ class _Changed:
         self._snapshots.rollouts,
         self._test.table,
         self._test.seed,
+        len(self._test.latents),
       )
       if effect is not None:
         found[offset][name][latent][kind] = effect
@@ -421,6 +422,7 @@ class _Changed:
         self._normal(self._snapshots, name),
         loss,
         self._test.seed,
+        len(self._test.latents),
       )
     return found
 

@@ -22,9 +22,11 @@ _ABOUT_SUMMARY = (
   'Controls: changes of the same length along the direction of shuffled labels '
   'and in random directions. *Taken out*: how much the loss of an image rises '
   'if the direction is taken out, so that no linear probe reads the latent. '
-  '*Random out*: the same for a random direction. *Untrained*: what a probe '
-  'reads from an untrained core. "-": a probe reads too little for its reading '
-  'to be shifted (R^2 below {least}).'
+  '*Random out*: the same for a random direction. *Counts*: the slope lies '
+  'above {limit} and further from 0 than its controls, and the direction costs '
+  'more than a random one, all corrected for the number of latents. '
+  '*Untrained*: what a probe reads from an untrained core. "-": a probe reads '
+  'too little for its reading to be shifted (R^2 below {least}).'
 )
 _HOW_TO_READ = (
   'How to read it: the words read are changed before the output layer. The '
@@ -46,13 +48,20 @@ _HOW_TO_READ = (
 
 def summary(result: measuring.InterventionResult) -> str:
   """Returns the small table of the verdict, and how to read it."""
-  rows = [
-    _row(result, result.asked, name, latent)
-    for name in measuring.NAMES
-    for latent in result.latents
-  ]
+  rows = []
+  for name in measuring.NAMES:
+    counted = verdict.counted(result, name)
+    for latent in result.latents:
+      row = _row(result, result.asked, name, latent)
+      is_held = row['slope'] != _NONE
+      row['counts'] = (
+        ('yes' if latent in counted else 'no') if is_held else _NONE
+      )
+      rows.append(row)
   about = _ABOUT_SUMMARY.format(
-    asked=naming.sprite(result.asked), least=measuring.LEAST_R2
+    asked=naming.sprite(result.asked),
+    least=measuring.LEAST_R2,
+    limit=verdict.MOST_STAYING,
   )
   if result.too_wide:
     names = wording.join(map(tables.title, result.too_wide))

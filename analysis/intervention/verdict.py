@@ -12,17 +12,24 @@ from analysis.intervention import running
 
 # With fewer rollouts, the intervals are too narrow.
 _LEAST_ROLLOUTS = 10
-# A slope above the first means that the sprite follows, one below the second
-# that it stays. The whole interval must lie there. The limits are a convention;
-# the tables have the numbers.
-_LEAST_FOLLOWING, _MOST_STAYING = 0.5, 0.1
+# A slope above the first means that the sprite mostly follows, one below the
+# second that it stays. The whole interval must lie there. The limits are a
+# convention; the tables have the numbers.
+_LEAST_FOLLOWING, MOST_STAYING = 0.5, 0.1
 # A latent counts if the intact model predicts it with this R^2.
 _LEAST_PREDICTED = 0.5
 
 _PROBE = effects.PROBE
-_PARTS = {running.WORDS: 'the words read', running.MEMORY: 'the memory'}
-# Grades of words or memory, and the answer to the highest grade of the two.
+_PARTS = {running.MEMORY: 'the memory', running.WORDS: 'the words read'}
+# Grades of memory or words, what the sprite then does, and the answer to the
+# question, which is about the memory.
 _STAYS, _UNCERTAIN, _IN_PART, _FOLLOWS = range(4)
+_MOVES = (
+  'hardly follows',
+  'may or may not follow',
+  'partly follows',
+  'mostly follows',
+)
 _ANSWERS = ('No', 'Cannot tell', 'Yes, in part', 'Yes')
 
 # By representation, latent and kind of direction.
@@ -66,63 +73,95 @@ def all_slopes(
 
 
 def cell(result: measuring.InterventionResult, name: str) -> str:
-  """A representation's first slope in a few characters, for the overview."""
-  found = slopes(result).get(name, {})
-  shown = [
-    f'{naming.latent(latent)} {found[latent][effects.PROBE].slope:z.2f}'
-    for latent in ('x_position', 'y_position', 'scale')
-    if latent in found
-  ]
-  return shown[0] if shown else '-'
+  """A representation's slope in a few characters, for the overview.
+
+  It is the slope that decides the answer or, if none counts, the first.
+  """
+  found, counts = slopes(result).get(name, {}), counted(result, name)
+  deciding = sorted(counts, key=counts.get, reverse=True)
+  for latent in (*deciding, 'x_position', 'y_position', 'scale'):
+    if latent in found:
+      return f'{naming.latent(latent)} {found[latent][_PROBE].slope:z.2f}'
+  return '-'
 
 
-def _moves(kinds: Mapping[str, effects.Effect], least: float) -> bool:
-  """Whether a slope is above a limit, and further from 0 than the controls'."""
-  controls = [np.abs(x.interval).max() for k, x in kinds.items() if k != _PROBE]
-  return kinds[_PROBE].interval[0] > max([least, *controls])
+def counted(
+  result: measuring.InterventionResult, name: str
+) -> dict[str, float]:
+  """Which slopes of words or memory count as moving the predicted sprite.
+
+  A slope must be above the limit, and further from 0 than its controls'. And to
+  take the direction out must cost more loss than to take out a random one: what
+  the model uses, it misses. All this is corrected for the number of latents.
+
+  Returns:
+    By latent, the lower end of the slope's interval.
+  """
+  removals = result.removals[result.asked].get(name, {})
+  found = {}
+  for latent, kinds in slopes(result).get(name, {}).items():
+    low = kinds[_PROBE].corrected_interval[0]
+    controls = [
+      np.abs(effect.corrected_interval).max()
+      for kind, effect in kinds.items()
+      if kind != _PROBE
+    ]
+    is_missed = removals[latent].excess_interval[0] > 0
+    if is_missed and low > max([MOST_STAYING, *controls]):
+      found[latent] = low
+  return found
 
 
-def _grade(found: Mapping[str, Mapping[str, effects.Effect]]) -> int:
+def _grade(result: measuring.InterventionResult, name: str) -> int:
   """How words or memory are used: one of the grades above."""
-  if any(_moves(kinds, _LEAST_FOLLOWING) for kinds in found.values()):
-    return _FOLLOWS
-  if any(_moves(kinds, _MOST_STAYING) for kinds in found.values()):
-    return _IN_PART
-  if all(x[_PROBE].interval[1] < _MOST_STAYING for x in found.values()):
+  counts = counted(result, name)
+  if counts:
+    return _FOLLOWS if max(counts.values()) > _LEAST_FOLLOWING else _IN_PART
+  # Each interval must lie below the limit, so these need no correction.
+  found = slopes(result)[name].values()
+  if all(kinds[_PROBE].interval[1] < MOST_STAYING for kinds in found):
     return _STAYS
   return _UNCERTAIN
 
 
-def _by(found: Mapping[str, Mapping[str, effects.Effect]]) -> str:
-  """The slopes of a representation: one number, or the least and greatest."""
-  numbers = [f'{kinds[_PROBE].slope:z.2f}' for kinds in found.values()]
-  ends = sorted({*numbers}, key=float)
-  return ' to '.join(dict.fromkeys([ends[0], ends[-1]]))
+def _what_follows(grades: Mapping[str, int]) -> str:
+  """Says what the predicted sprite does, given each part's grade."""
+  parts = {}
+  for name, grade in grades.items():
+    parts.setdefault(grade, []).append(f'of {_PARTS[name]}')
+  clauses = [
+    f'{_MOVES[grade]} {what} {" and ".join(of)}'
+    for what, (grade, of) in zip(('shifted readings', 'those'), parts.items())
+  ]
+  return f'the predicted sprite {", but ".join(clauses)}'
 
 
 def text(result: measuring.InterventionResult) -> str:
-  """Says in a sentence whether the prediction follows shifted readings."""
+  """Says in a sentence, without numbers, whether shifted readings are followed.
+
+  It begins with 'Yes', 'Yes, in part', 'No' or 'Cannot tell', which is about
+  the memory, and also says how far the words read are followed.
+  """
   if result.num_rollouts < _LEAST_ROLLOUTS:
     return 'Cannot tell: there are too few rollouts.'
   if not result.latents:
     return 'Cannot tell: neither position nor scale of the sprites varies.'
   if max(result.predicted.values()) < _LEAST_PREDICTED:
     return 'Cannot tell: the model predicts neither place nor scale.'
-  held = {name: found for name, found in slopes(result).items() if found}
-  if not held:
+  held = slopes(result)
+  grades = {name: _grade(result, name) for name in _PARTS if held.get(name)}
+  if not grades:
     return (
       'Cannot tell: no probe reads from words or memory what the model '
       'predicts, so there is nothing to shift.'
     )
-  grades = {name: _grade(found) for name, found in held.items()}
-  best = max(grades.values())
-  answer = _ANSWERS[best]
-  only = [name for name, grade in grades.items() if grade == best]
-  if best >= _IN_PART and len(only) == 1:
-    others = {
-      x: grades.get(x, _STAYS) for x in measuring.NAMES if x not in only
-    }
-    if all(grade == _STAYS for grade in others.values()):
-      answer += f', but only from {_PARTS[only[0]]}'
-  shares = ', '.join(f'{_by(x)} ({_PARTS[k]})' for k, x in held.items())
-  return f'{answer}: when a reading shifts by 1, the sprite moves by {shares}.'
+  clauses = [
+    f'{part} cannot be changed at this width'
+    if name in result.too_wide
+    else f'no probe reads from {part} what the model predicts'
+    for name, part in _PARTS.items()
+    if name not in grades
+  ]
+  clauses.append(_what_follows(grades))
+  answer = _ANSWERS[grades.get(running.MEMORY, _UNCERTAIN)]
+  return f'{answer}: {"; ".join(clauses)}.'

@@ -48,8 +48,9 @@ _ABOUT_SUMMARY = (
   '{baseline} in the same steps, with 95 % intervals. *Jolt*: the first {jolt} '
   'steps since a cut, in which controller and memory do not match. *Lasting*: '
   'the later steps, until the next cut. The last column has the share of the '
-  'later steps that lose more than {much:.0%} of the gain. Empty: there is no '
-  'step that counts.'
+  'later steps that lose more than {much:.0%} of the gain. Lesions without a '
+  'cut have no jolt. Other cells are empty if there is no step that counts, or '
+  'no gain that could be lost.'
 )
 
 

@@ -105,7 +105,7 @@ class MutualInformationResult:
     plain: by name, of `plain_scores.NAMES`: `[2, locations]`, against the true
       and the random sequences, on all steps.
     plain_negligible: by name, `[2, locations]`: the share of sequences in which
-      that score is below `NEGLIGIBLE`.
+      that score is below `NEGLIGIBLE`, as negative scores are.
     entropy: of the true sequences; no score can be higher.
   """
 

@@ -11,6 +11,7 @@ from analysis.mutual_information import scoring
 from analysis.mutual_information import verdict
 from dnc.dsprites import variation
 from dnc.system import json_values
+from dnc.system import wording
 
 _NUM_LISTED = 5
 # A plain score is consistent with the post's if all but this share of it is
@@ -30,6 +31,10 @@ _ABOUT_TABLE = (
   'these columns of a row. *Next* is the sprite that comes next, *current* the '
   'one that goes in, *random x* the control. The last column has the mean over '
   'all numbers, and its 95 % interval over sequences.'
+)
+_ABOUT_ACTION = (
+  'No untrained core is compared. The action is the control for what comes '
+  'from the input alone.'
 )
 _HOW_TO_READ = (
   'How to read it: scores are in nats, averaged over the sequences. An '
@@ -106,20 +111,19 @@ def _on_the_post(result: scoring.MutualInformationResult) -> str:
     adjusted=(
       'it subtracts the score expected by chance, which is all that numbers '
       'without repetition score; where some repeat, by chance or by rounding, '
-      f'its mean is at most {result.plain["adjusted"].max():.1g}'
+      'it is a little above or below zero'
     ),
     integers='numbers between -1 and 1 all become 0',
   )
-  shown = '; '.join(
-    f'the {_PLAIN[name]}, in {result.plain_negligible[name].mean():.1%} of all '
-    f'cases ({reasons[name]})'
-    for name in found
-  )
+  shown = '; '.join(f'the {_PLAIN[name]} ({reasons[name]})' for name in found)
   return (
     'The post found scores below 1e-8 at every location, for both sequences. '
-    f'Here, this is so for: {shown}. Such contents would score the '
-    'same even if they held all of x, so the score says nothing about what '
-    'they hold.'
+    f'Consistent with this is: {shown}. Such contents would score the same '
+    'even if they held all of x, so the score says nothing about what they '
+    'hold. A score is called consistent if nearly all single scores, each of '
+    'one location in one sequence, are below 1e-8; negative ones are. Fewer '
+    'locations may be below: they are counted by their means over the '
+    'sequences, which one higher score can lift above 1e-8.'
   )
 
 
@@ -194,7 +198,17 @@ def text(results: scoring.Results, fixed: variation.Fixed = ()) -> str:
 
 def summary(results: scoring.Results) -> str:
   """Returns the small table of the verdict, and how to read it."""
-  return f'{verdict.table(results)}\n\n{_ABOUT_TABLE}'
+  about = _ABOUT_TABLE
+  if verdict.ACTION in results:
+    about += f' {_ABOUT_ACTION}'
+    more = verdict.more_in_action(results)
+    if more:
+      about += (
+        ' The action alone tells more than any number of the '
+        f'{tables.title(verdict.subject(results))} about x of these sprites: '
+        f'{wording.join(more)}.'
+      )
+  return f'{verdict.table(results)}\n\n{about}'
 
 
 def _about(

@@ -15,6 +15,7 @@ _LEAST_SHIFTS = 20
 # Significance of the control. Stricter than `scoring.LEVEL`, at which a control
 # is significant by chance now and then.
 _CONTROL_LEVEL = 0.01
+ACTION = 'action'
 _AXES = {'memory': ('slot', 'word'), 'read_words': ('head', 'word')}
 # The sprites at each lag, as in 'of the next sprite'.
 _SPRITES = {
@@ -130,6 +131,21 @@ def _compared(result: scoring.MutualInformationResult) -> str:
   if difference.mean > 0:
     return ', the next more than the current'
   return ', the current more than the next'
+
+
+def more_in_action(results: scoring.Results) -> list[str]:
+  """Returns of which sprites the action alone tells more than any number.
+
+  The numbers are those that the verdict is about.
+  """
+  action, result = results[ACTION], results[subject(results)]
+  follows = _follows(action)
+  return [
+    sprites
+    for sprites, chosen in _rows(action).items()
+    if follows[sprites].any()
+    and action.excess[chosen].max() > result.excess[chosen].max()
+  ]
 
 
 def table(results: scoring.Results) -> str:

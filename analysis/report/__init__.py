@@ -10,6 +10,7 @@ curves.py    learning curves, as a command
 from analysis.report import overview
 from analysis.report.composer import answers
 from analysis.report.composer import compose
+from analysis.report.composer import told
 from analysis.report.composer import write
 
-__all__ = ('answers', 'compose', 'overview', 'write')
+__all__ = ('answers', 'compose', 'overview', 'told', 'write')

@@ -40,6 +40,7 @@ _ABOUT_LSTM = """\
 This network is the controller of a Differentiable Neural Computer, an LSTM,
 without the memory: a control."""
 _NO_MEMORY = 'Not tested: this network has no memory.'
+_NEVER_TRAINED = 'This core was never trained.'
 
 
 class _Test(NamedTuple):
@@ -127,16 +128,35 @@ def _question(test: str, has_memory: bool) -> str:
   return _TESTS[test].question.format(held=held)
 
 
-def answers(found: Mapping[str, Any], has_memory: bool) -> list[str]:
+def told(verdict: str, is_frozen: bool) -> str:
+  """Returns a verdict that says so if the core was never trained.
+
+  Args:
+    verdict: the verdict of any test but Test 1, which compares untrained cores
+      and so says it itself.
+    is_frozen: whether the core was never trained.
+  """
+  return f'{verdict} {_NEVER_TRAINED}' if is_frozen else verdict
+
+
+def _answer(test: str, result: Any, is_frozen: bool) -> str:
+  verdict = _TESTS[test].verdict(result)
+  return verdict if test == 'probe' else told(verdict, is_frozen)
+
+
+def answers(
+  found: Mapping[str, Any], has_memory: bool, is_frozen: bool = False
+) -> list[str]:
   """Returns each test's question and verdict.
 
   Args:
     found: as `experiment.evaluate` returns it.
     has_memory: whether the core has a memory.
+    is_frozen: whether the core was never trained.
   """
   found = {name: found[name] for name in _TESTS if name in found}
   return [
-    f'{_question(name, has_memory)} {_TESTS[name].verdict(result)}'
+    f'{_question(name, has_memory)} {_answer(name, result, is_frozen)}'
     for name, result in found.items()
   ]
 
@@ -172,10 +192,12 @@ def compose(
   sections.add(
     TITLE,
     f'{introduction} It was trained on\n{task.describe(about["training"])}',
-    '## The answers',
   )
+  sections_lib.add_legend(sections, found, has_memory)
+  sections.add('## The answers')
+  is_frozen = about['training'].get('freeze_core', False)
   verdicts = {
-    name: _TESTS[name].verdict(found[name]) if name in found else _NO_MEMORY
+    name: _answer(name, found[name], is_frozen) if name in found else _NO_MEMORY
     for name in task.tests
   }
   for name, verdict in verdicts.items():

@@ -68,6 +68,42 @@ class Sections:
     self.parts.append(text.replace('\n## ', '\n### '))
 
 
+def add_legend(
+  sections: Sections, found: Mapping[str, Any], has_memory: bool
+) -> None:
+  """Adds the terms that answers and tables use, as far as they occur.
+
+  Args:
+    sections: the sections to add to.
+    found: as `experiment.evaluate` returns it.
+    has_memory: whether the core has a memory.
+  """
+  lines = []
+  if 'probe' in found:
+    lines += [
+      '**t+1, t-0, t-5**: the next sprite, the current one, the one five steps '
+      'before.',
+      '**Label**: what a probe is asked for, a latent of one of these sprites '
+      'or its *angle*, the orientation as a point on a circle. *8/12*: so it '
+      'is for 8 of 12 labels.',
+      '**Controller hidden, cell** (h_t, c_t): the state of the LSTM that '
+      + ('controls the heads.' if has_memory else 'is the whole network.'),
+    ]
+    if has_memory:
+      lines.append(
+        '**Memory** (M_t): its slots; *by writing*, sorted by when they were '
+        'last written; *by reading*, by how much they are read. **Read words** '
+        '(r_t): what the heads read from it.'
+      )
+  if 'lesion' in found:
+    lines.append(
+      '**Jolt**: what a sudden change of the memory costs at first, until the '
+      'controller has adapted.'
+    )
+  if lines:
+    sections.add('\n'.join(f'- {line}' for line in lines))
+
+
 def add_predictions(
   sections: Sections, means: Mapping[str, float], picture: np.ndarray
 ) -> None:

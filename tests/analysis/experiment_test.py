@@ -3,6 +3,7 @@
 commands_test evaluates a run on the usual rollouts.
 """
 
+import dataclasses
 import glob
 import json
 import os
@@ -309,6 +310,39 @@ class ConfinedTest(tf.test.TestCase):
     self.assertEqual(data['config']['evaluation']['num_intervened'], 2)
     self.assertIn(data['verdict'], self._lines)
     self.assertIn('| memory: y ', self._texts['intervention.md'])
+    self.assertNotIn('This core was never trained.', self._lines)
+
+
+class FrozenTest(tf.test.TestCase):
+  """A core that was never trained, below a trained output layer."""
+
+  def test_every_answer_says_so(self):
+    self.enter_context(
+      mock.patch.object(unroll, 'can_compile', return_value=False)
+    )
+    model_dir = os.path.join(self.get_temp_dir(), 'run')
+    training_runs.make_restorable(
+      dataclasses.replace(_TRAINING, freeze_core=True), model_dir
+    )
+    config = {**_EVALUATION, 'tests': ('mi', 'lesion', 'intervention')}
+    lines = []
+    experiment.evaluate(
+      model_dir,
+      config_lib.EvaluationConfig(**config),
+      testing_data.data_dir(),
+      log=lines.append,
+    )
+    for number, name in enumerate(
+      ('mutual_information', 'lesion', 'intervention'), start=2
+    ):
+      path = os.path.join(model_dir, runs.EVALUATION_DIR, name)
+      with open(f'{path}.json', encoding='utf-8') as file:
+        verdict = json.load(file)['verdict']
+      self.assertEndsWith(verdict, ' This core was never trained.')
+      with open(f'{path}.md', encoding='utf-8') as file:
+        self.assertEqual(file.read().split('\n\n')[1], verdict)
+      (line,) = [x for x in lines if x.startswith(f'Test {number}, ')]
+      self.assertEndsWith(line, f'? {verdict}')
 
 
 class WithoutMemoryTest(tf.test.TestCase):

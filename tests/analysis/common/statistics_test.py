@@ -18,6 +18,8 @@ class DrawsTest(tf.test.TestCase):
 class IntervalTest(tf.test.TestCase):
   def test_holds_95_percent_of_the_replicates(self):
     self.assertEqual(statistics.interval(np.arange(1001.0)), (25.0, 975.0))
+    # One of five.
+    self.assertEqual(statistics.interval(np.arange(1001.0), 5), (5.0, 995.0))
 
   def test_leaves_out_what_is_undefined(self):
     replicates = np.array([np.nan, 1.0, 1.0, np.inf])

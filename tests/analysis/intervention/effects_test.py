@@ -31,10 +31,15 @@ class EffectsTest(absltest.TestCase):
     self._intact[:, _X] = rng.integers(8, 24, 12)
     self._rollouts = np.repeat([5, 6, 9], 4)
 
-  def _measure(self, *made):
+  def _measure(self, *made, num_latents=1):
     pairs, found = zip(*made)
     return effects.measure(
-      pairs, found, self._intact, self._rollouts, self._table
+      pairs,
+      found,
+      self._intact,
+      self._rollouts,
+      self._table,
+      num_latents=num_latents,
     )
 
   def test_a_sprite_that_follows(self):
@@ -69,6 +74,18 @@ class EffectsTest(absltest.TestCase):
     effect = self._measure((pairs, found))
     self.assertAlmostEqual(effect.slope, 1 / 3)
     self.assertEqual(effect.interval, (0, 1))
+
+  def test_intervals_are_wider_for_one_of_many_latents(self):
+    # One of four rollouts follows. It is in a resample 3 times or more with a
+    # chance of 5.1 %, and 4 times with 0.4 %.
+    self._rollouts = np.repeat([5, 6, 7, 9], 3)
+    pairs, found = _pairs(self._intact, 4, 0)
+    follows = self._rollouts == 9
+    found[0, follows, _X] += 4
+    found[1, follows, _X] -= 4
+    effect = self._measure((pairs, found), num_latents=20)
+    self.assertEqual(effect.interval, (0, 0.75))
+    self.assertEqual(effect.corrected_interval, (0, 1))
 
   def test_nothing_to_pair(self):
     pairs, found = _pairs(self._intact[:0], 8, 8)

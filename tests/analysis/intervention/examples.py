@@ -74,10 +74,14 @@ def planted(reads_memory: bool) -> model_lib.SpritePredictor:
   return model
 
 
-def effect(slope: float, width: float = 0.02) -> effects.Effect:
-  """An effect with a slope and about a width of its interval."""
+def effect(
+  slope: float, width: float = 0.02, corrected: float | None = None
+) -> effects.Effect:
+  """An effect with a slope, and the widths of its intervals, by default one."""
   amounts = np.array([1, 2, 4, 8])
-  interval = (slope - width / 2, slope + width / 2)
+  interval, corrected_interval = (
+    (slope - x / 2, slope + x / 2) for x in (width, corrected or width)
+  )
   return effects.Effect(
     num_pairs=100,
     amounts=amounts,
@@ -85,6 +89,7 @@ def effect(slope: float, width: float = 0.02) -> effects.Effect:
     shift_intervals=np.outer(amounts, interval),
     slope=slope,
     interval=interval,
+    corrected_interval=corrected_interval,
     iou=0.75,
     errors=dict(
       shape_error=0.25,
@@ -95,7 +100,22 @@ def effect(slope: float, width: float = 0.02) -> effects.Effect:
   )
 
 
-def result(words=0.9, memory=0.3, control=0.0, width=0.02, **changes):
+def removal(excess: float = 11.5) -> effects.Removal:
+  """A removal that costs so much more than that of a random direction."""
+  random = (0.5, (0.25, 0.75))
+  own = (0.5 + excess, (excess - 0.5, excess + 1.5))
+  return effects.Removal(*own, *random, (excess - 1, excess + 1))
+
+
+def result(
+  words=0.9,
+  memory=0.3,
+  control=0.0,
+  width=0.02,
+  corrected=None,
+  excess=11.5,
+  **changes,
+):
   """A result; `words` and `memory` are slopes of x, None if it is not held."""
   readings, found, removals = {}, {}, {}
   for name, slope in dict(read_words=words, memory=memory).items():
@@ -106,10 +126,9 @@ def result(words=0.9, memory=0.3, control=0.0, width=0.02, **changes):
     found[name], removals[name] = {}, {}
     if is_held:
       kinds = dict.fromkeys(effects.KINDS, effect(control))
-      found[name]['x_position'] = {**kinds, effects.PROBE: effect(slope, width)}
-      removals[name]['x_position'] = effects.Removal(
-        12.0, (11.0, 13.0), 0.5, (0.25, 0.75)
-      )
+      own = effect(slope, width, corrected)
+      found[name]['x_position'] = {**kinds, effects.PROBE: own}
+      removals[name]['x_position'] = removal(excess)
   images = np.zeros([3, 64, 64], np.float32)
   untrained = {
     name: {'x_position': measuring.Reading(0.02, 0.1, False)}

@@ -24,7 +24,7 @@ _SPEC = rollouts.RolloutSpec(
   fixed=examples.CONFIG.fixed,
   recall=0,
 )
-_NUM_ROLLOUTS = 4
+_NUM_ROLLOUTS = 10
 
 
 def _measure(model, **changes):
@@ -75,6 +75,20 @@ class MeasureTest(tf.test.TestCase):
     for name in measuring.NAMES:
       removal = self._read.removals[0][name]['x_position']
       self.assertGreater(removal.interval[0], removal.random_interval[1])
+      low, high = removal.excess_interval
+      self.assertBetween(removal.difference - removal.random, low, high)
+
+  def test_the_verdict_finds_what_is_read(self):
+    self.assertEqual(
+      intervention.verdict.text(self._read),
+      'Yes: the predicted sprite mostly follows shifted readings of the memory '
+      'and of the words read.',
+    )
+    self.assertEqual(
+      intervention.verdict.text(self._not_read),
+      'No: the predicted sprite hardly follows shifted readings of the memory '
+      'and of the words read.',
+    )
 
   def test_what_is_not_held_is_not_moved(self):
     # The next sprite is yet to be drawn.

@@ -26,11 +26,14 @@ class TablesTest(parameterized.TestCase):
         'random': '0.00 (-0.01 to 0.01)',
         'taken out': '+12.0 (+11.0 to +13.0)',
         'random out': '+0.5 (+0.2 to +0.8)',
+        'counts': 'yes',
       },
     )
     self.assertEqual(rows['memory: x'][0], '0.010')
     self.assertEqual(set(rows['memory: x'][2:]), {'-'})
     self.assertIn('a latent of the next sprite from', text)
+    (rows,) = markdown_tables.rows(tables.summary(examples.result(excess=0.5)))
+    self.assertEqual(rows['memory: x'][-1], 'no')
 
   def test_details(self):
     text = tables.details(examples.result())

@@ -29,6 +29,7 @@ class TablesTest(tf.test.TestCase):
       summary['read words: of another rollout'],
       ['', '10.00% (9.72% to 10.27%)', '12.5%'],
     )
+    self.assertIn('Lesions without a cut have no jolt.', text)
     self.assertContainsSubset(
       [naming.label(name, examples.result()) for name in lesions.NAMES], summary
     )

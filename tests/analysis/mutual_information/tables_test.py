@@ -1,5 +1,6 @@
 """Tests of the tables and the JSON of Test 2."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -44,10 +45,13 @@ class TextTest(tf.test.TestCase):
 
   def test_says_which_plain_score_is_consistent_with_the_post(self):
     self.assertIn(
-      'the adjusted score of the raw numbers, in 98.8% of all', self._text
+      'for both sequences. Consistent with this is: the adjusted score of the '
+      'raw numbers (it subtracts',
+      self._text,
     )
+    self.assertIn('are below 1e-8; negative ones are.', self._text)
     for other in ('plain score of the raw numbers', 'score of integer parts'):
-      self.assertNotIn(f'{other}, in', self._text)
+      self.assertNotIn(f'{other} (', self._text)
     text = tables.text(
       dict(
         memory=examples.result(
@@ -56,6 +60,39 @@ class TextTest(tf.test.TestCase):
       )
     )
     self.assertIn("none is consistent with the post's numbers", text)
+
+  def test_the_action_is_the_control(self):
+    memory = examples.result()
+    self.assertNotIn('untrained', tables.summary(dict(memory=memory)))
+    # The memory has 0.4 nats about the current sprite, 0.7 about earlier ones.
+    for scores, more in (
+      ([0.55, 0.85], 'the current and earlier'),
+      ([0.55, 0.75], 'the current'),
+      ([0.45, 0.75], None),
+    ):
+      action = examples.result(
+        layout=(1,),
+        locations=np.arange(1),
+        scores=np.array(scores)[:, np.newaxis],
+        null=np.array([0.1]),
+        p_values=np.full([2, 1], 1e-9),
+        control=np.array([0.1]),
+        control_q_values=np.ones(1),
+      )
+      text = tables.summary(dict(memory=memory, action=action))
+      self.assertIn('| action (1)', text)
+      self.assertIn('No untrained core is compared.', text)
+      told = 'The action alone tells more than any number of the memory'
+      if more is None:
+        self.assertNotIn(told, text)
+      else:
+        self.assertIn(f'{told} about x of these sprites: {more}.', text)
+    # Nothing that may be chance.
+    action = dataclasses.replace(
+      action, scores=np.ones([2, 1]), p_values=np.ones([2, 1])
+    )
+    text = tables.summary(dict(memory=memory, action=action))
+    self.assertNotIn(told, text)
 
   def test_has_every_representation_at_every_lag(self):
     table = self._rows[2]

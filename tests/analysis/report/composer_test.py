@@ -1,6 +1,7 @@
 """Tests of the report of a real evaluation, also in a real browser."""
 
 import base64
+import dataclasses
 import json
 import os
 import re
@@ -9,6 +10,10 @@ from tensorboard.backend.event_processing import event_accumulator
 import tensorflow as tf
 
 from analysis.report import composer
+from dnc import config as config_lib
+from dnc import tasks
+from tests.analysis.intervention import examples as intervention_examples
+from tests.analysis.lesion import examples as lesion_examples
 from tests.support import browser as browser_lib
 from tests.support import evaluated_run
 
@@ -61,6 +66,12 @@ class ComposerTest(tf.test.TestCase):
     # The post's table, beside ours.
     self.assertIn('post, training rollouts: Model B, full memory (256)', text)
     self.assertIn("### The post's table, beside ours", text)
+
+  def test_defines_its_terms_before_it_uses_them(self):
+    before, after = self._read('report.md').split('## The answers')
+    self.assertIn('t+1 |', after)
+    for term in ('t+1', 'Label', 'M_t', 'r_t', 'h_t', 'c_t', 'Jolt'):
+      self.assertIn(term, before)
 
   def test_says_what_was_run(self):
     text, about = self._read('report.md'), self._json('report')['about']
@@ -124,6 +135,40 @@ class ComposerTest(tf.test.TestCase):
       printed = base64.b64decode(printed)
       self.assertStartsWith(printed, b'%PDF')
       self.assertGreater(len(re.findall(rb'/Type\s*/Page\b', printed)), 3)
+
+
+class ComposeTest(tf.test.TestCase):
+  def _compose(self, config, found):
+    about = dict(
+      command='',
+      model_dir='',
+      num_updates=1,
+      model_fingerprint='',
+      training=dataclasses.asdict(config),
+      evaluation={},
+    )
+    return composer.compose(
+      tasks.get(tasks.NEXT_SPRITE), about, found, has_memory=True
+    )
+
+  def test_a_core_that_was_never_trained(self):
+    found = dict(
+      lesion=lesion_examples.result(lesion_examples.USED),
+      intervention=intervention_examples.result(),
+    )
+    config = config_lib.TrainingConfig(freeze_core=True)
+    report = self._compose(config, found)
+    trained = self._compose(config_lib.TrainingConfig(), found)
+    for name in found:
+      verdict = trained.data['verdicts'][name]
+      said = f'{verdict} This core was never trained.'
+      self.assertEqual(report.data['verdicts'][name], said)
+      self.assertIn(f'** {said}', report.text)
+      self.assertIn(verdict, trained.text)
+    self.assertNotIn('never trained', trained.text)
+    # Only what this report has is defined.
+    self.assertIn('- **Jolt**', trained.text)
+    self.assertNotIn('M_t', trained.text)
 
 
 if __name__ == '__main__':
