@@ -182,7 +182,16 @@ class ConfinedTest(tf.test.TestCase):
     untrained = result.untrained
     self.assertEqual(untrained.seeds, (0, 1, 2))
     self.assertEqual(untrained.num_rollouts, dict(train=12, test=2))
-    self.assertEqual(tuple(untrained.compared), config_lib.REPRESENTATIONS)
+    orders = ('memory_by_writing', 'memory_by_reading')
+    self.assertEqual(
+      tuple(untrained.compared),
+      (
+        *config_lib.REPRESENTATIONS,
+        *orders,
+        *(f'other_{name}' for name in orders),
+        'memory_in_best_order',
+      ),
+    )
     # The trained model has the gains that Test 1 found.
     for offset, of_offset in untrained.compared['memory'].items():
       self.assertNotIn('x_position', of_offset)
