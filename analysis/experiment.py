@@ -196,7 +196,12 @@ def evaluate_all(
 
 
 def _check_updates(model_dirs: Sequence[str]) -> None:
-  """Checks that no run was trained longer than another."""
+  """Checks that no run was trained longer than another.
+
+  Finished runs may differ: another seed draws rollouts of other lengths.
+  """
+  if all(map(runs.is_finished, model_dirs)):
+    return
   numbers = [checkpoints.num_updates(model_dir) for model_dir in model_dirs]
   for model_dir, number in zip(model_dirs, numbers):
     if number != max(numbers):

@@ -6,7 +6,6 @@ same command lose nothing.
 
 from collections.abc import Iterator
 from collections.abc import Sequence
-import os
 import shlex
 import signal
 import subprocess
@@ -31,7 +30,7 @@ def read(
   been trained and evaluated.
   """
   kept = keeping.read(folder, kind, seed)
-  if not _is_trained(kind.model_dir(seed)):
+  if not runs.is_finished(kind.model_dir(seed)):
     return kept
   evaluation = config_lib.make_evaluation(kinds_lib.PRESET)
   training = kind.training(seed)
@@ -49,7 +48,7 @@ def plan(names: Sequence[str], num_models: int, folder: str) -> Iterator[str]:
     kind = kinds_lib.KINDS[name]
     seeds = range(kind.number(num_models))
     model_dirs = [kind.model_dir(seed) for seed in seeds]
-    trained = [x for x in model_dirs if _is_trained(x)]
+    trained = [x for x in model_dirs if runs.is_finished(x)]
     evaluated = [
       kind.model_dir(x) for x in seeds if read(kind, x, folder) is not None
     ]
@@ -80,16 +79,12 @@ def run_missing(names: Sequence[str], num_models: int, folder: str) -> None:
       if read(kind, seed, folder) is not None:
         continue
       model_dir = kind.model_dir(seed)
-      if not _is_trained(model_dir):
+      if not runs.is_finished(model_dir):
         _run('train.py', *kind.flags(), f'--seed={seed}')
       preset = f'--preset={kinds_lib.PRESET}'
       _run('evaluate.py', preset, f'--model_dir={model_dir}')
       if read(kind, seed, folder) is None:
         raise errors.UsageError(f'{model_dir}: its evaluation lacks numbers')
-
-
-def _is_trained(model_dir: str) -> bool:
-  return os.path.exists(os.path.join(model_dir, runs.RESULT_FILE))
 
 
 def _run(*words: str) -> None:

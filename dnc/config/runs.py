@@ -41,6 +41,11 @@ def save(config: training.Config, model_dir: str) -> None:
   )
 
 
+def is_finished(model_dir: str) -> bool:
+  """Whether a run was trained to its end."""
+  return os.path.exists(os.path.join(model_dir, RESULT_FILE))
+
+
 def _from_json(task: str, **fields: Any) -> training.Config:
   return tasks.get(task).config_class(**fields)
 

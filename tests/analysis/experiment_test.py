@@ -495,10 +495,21 @@ class EvaluateAllTest(tf.test.TestCase):
       self._evaluate_all(self._model_dirs[:1] * 2)
     self.assertEmpty(self._seen)
 
-  def test_an_interrupted_run_is_not_pooled_with_finished_ones(self):
+  def _write_checkpoints(self):
     for model_dir, number in zip(self._model_dirs, (300, 40)):
       folder = os.path.join(model_dir, runs.CHECKPOINT_DIR, str(number))
       checkpoints.write(folder, tf.Module())
+
+  def test_finished_runs_may_have_different_numbers_of_updates(self):
+    self._write_checkpoints()
+    for model_dir in self._model_dirs:
+      files.write_json(os.path.join(model_dir, runs.RESULT_FILE), {})
+    self.assertEqual(self._evaluate_all(self._model_dirs).number, 2)
+
+  def test_an_interrupted_run_is_not_pooled_with_finished_ones(self):
+    self._write_checkpoints()
+    finished = os.path.join(self._model_dirs[0], runs.RESULT_FILE)
+    files.write_json(finished, {})
     with self.assertRaisesRegex(
       errors.UsageError,
       '^--model_dir=.*run0,.*: .*run1 has 40 updates, must be 300 .*$',
