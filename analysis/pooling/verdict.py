@@ -139,7 +139,10 @@ def _augments(result: models.PooledResult) -> str:
   if not offsets:
     return ''
   listed = _listed(offsets, 'in')
-  return f'Yes, by {listed}.' if listed else 'No.'
+  answer = f'Yes, by {listed}' if listed else 'No'
+  if 'memory' not in offsets:
+    answer += '; the memory was not probed'
+  return f'{answer}.'
 
 
 def _follows_x(result: models.PooledResult) -> str:

@@ -307,6 +307,8 @@ def augments(result: results.ProbeResult) -> str:
     if offsets:
       clauses.append(f'the {naming.in_words(name)}, by {sprites(offsets)}')
   answer = f'Yes: {"; ".join(clauses)}' if clauses else 'No'
+  if 'memory' not in names:
+    answer += '; the memory was not probed'
   return f'Could M_t or r_t augment h_t and c_t? {answer}.'
 
 

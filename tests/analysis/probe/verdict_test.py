@@ -303,6 +303,13 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
       result.beyond[f'planted_rotating{order}'] = found
     self.assertStartsWith(verdict.text(result), said)
 
+  def test_a_memory_that_was_not_probed_has_no_answer(self):
+    result = examples.result(beyond=0.0)
+    result.beyond['read_words'] = result.beyond.pop('memory')
+    self.assertEndsWith(
+      verdict.augments(result), '? No; the memory was not probed.'
+    )
+
   def test_that_is_not_asked_without_both(self):
     result = dataclasses.replace(examples.result(), beyond={})
     self.assertEqual(verdict.augments(result), '')
