@@ -267,6 +267,9 @@ class Beyond:
   ) -> dict[str, dict[str, results.Differences]]:
     """Returns what each representation adds, by representation and given set.
 
+    A gain below 0 counts as 0. Else a given set whose probe fails in an unseen
+    rollout would make anything beside it seem to add much.
+
     Args:
       seed: the seed of the resamples.
       part: the part whose steps are scored; None for all steps.
@@ -279,10 +282,11 @@ class Beyond:
       _, gain = errors.score(name, weights)
       # Without the representation, then with it.
       before, after = gain[:, ::2], gain[:, 1::2]
+      added = np.maximum(after, 0) - np.maximum(before, 0)
       given_sets = [given for each in probes for given in each.given]
       unordered = {
         given: scoring.differences(
-          after[:, i] - (before[:, i] if given != ALONE else 0),
+          added[:, i] if given != ALONE else after[:, i],
           self._offsets,
           self._spec,
           number,

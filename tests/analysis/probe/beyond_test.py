@@ -119,6 +119,35 @@ class BeyondTest(tf.test.TestCase):
           self.assertLess(found.difference, 0.005)
 
 
+class FailingTest(tf.test.TestCase):
+  def test_a_given_set_that_fails_once_counts_as_nothing(self):
+    """It has the place in training, but is wild in one unseen rollout."""
+    widths = dict(controller=1, trace=1)
+    asked = {'trace': {'controller': ('controller',)}}
+    added = beyond.Beyond(asked, widths, _SPEC, (0,))
+    exact = exact_probe.ExactProbes(widths, _SPEC, 1, 60 * 60, seed=0)
+    for index in range(90):
+      features, labels = _rollout(index)
+      number = 0.01 * labels[:, 1:] + 1e-3 * features['noise'][:, :1]
+      if index == 80:
+        number = features['noise'][:, :1]
+      features = dict(controller=number, trace=labels[:, 1:])
+      if index < 60:
+        tasks = labels_lib.at_offset(labels, 0, 60)[:, np.newaxis]
+        sampled = exact.begin(tasks)
+        added.add(features, features, labels, sampled)
+      elif index == 60:
+        added.fit(exact)
+      if index >= 60:
+        added.score(features, features, labels)
+    found = added.result(seed=0)['trace']['controller'][0]['place']
+    # The controller alone has an R^2 of about -430.
+    self.assertNear(found.difference, 1, 0.01)
+    # In resamples without that rollout it has 0.99.
+    self.assertBetween(found.interval[0], 0, 0.02)
+    self.assertLessEqual(found.interval[1], 1)
+
+
 class RotatingTest(tf.test.TestCase):
   def test_what_moves_from_slot_to_slot_is_found_in_order_of_writing(self):
     spec = labels_lib.LabelSpec({}, ('place',), {})
