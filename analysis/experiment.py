@@ -175,6 +175,9 @@ def evaluate_all(
       run = engine.run(run, config, data_dir, checkpoint)
     found.append(_evaluate(run, config, command))
     answers.append(_answers(run, found[-1]))
+    if 'probe' in found[-1]:
+      said = probe.verdict.augments(found[-1]['probe'])
+      answers[-1] += [said] if said else []
   if len(model_dirs) == 1:
     return None
   result = pooling.pool(found)

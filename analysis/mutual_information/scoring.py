@@ -603,7 +603,9 @@ def from_traces(
   traces: traces_lib.Traces,
   split: str,
   layouts: Mapping[str, tuple[int, ...]],
+  inputs: Mapping[str, Callable[[int], np.ndarray]] | None = None,
+  log: progress.Log | None = None,
   **options: Any,
 ) -> dict[str, MutualInformationResult]:
   """Runs Test 2 on traces; takes and raises what `TraceScores` does."""
-  return TraceScores(traces, split, layouts, **options).result()
+  return TraceScores(traces, split, layouts, inputs, log, **options).result()

@@ -4,7 +4,6 @@ An interval over rollouts of one model says nothing about another training. Here
 each model counts as one observation.
 
   models.py    means and intervals over models
-  verdict.py   the answers over models, in sentences
   overview.py  the small tables below the answers
   tables.py    the report: Markdown, HTML and JSON
 """

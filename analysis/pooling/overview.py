@@ -17,9 +17,10 @@ _ADDS_TO = {f'beyond {x}': (x, 0.01) for x in ('inputs', 'controller')}
 _ABOUT = (
   'A cell has the mean over the models and its 95 % interval (±). Those of '
   'Test 1 name the label with the highest mean, and say for how many labels '
-  'the interval lies above 0, which are held (what is added: above 0.01). '
-  '*More than untrained*: how many of those that are held untrained cores hold '
-  f'less of. {overview.ABOUT_USED} {overview.ABOUT_FOLLOWS}'
+  'the interval lies above 0 (what is added: above 0.01). Controls are not '
+  "counted here: the models' own answers hold against them. *More than "
+  'untrained*: of how many of these labels untrained cores hold less. '
+  f'{overview.ABOUT_USED} {overview.ABOUT_FOLLOWS}'
 )
 
 
@@ -37,6 +38,8 @@ def rows(result: models.PooledResult) -> dict[str, dict[str, str]]:
       about = {k: x for k, x in held.items() if k in _alike(held, offset)}
       row[words] = _best(about, 0.0, '')
     for title, (given, least) in _ADDS_TO.items():
+      if not any(given in x for x in result.beyond.values()):
+        continue
       added = result.beyond.get(name, {}).get(given, {})
       row[title] = _best(added, least, '+')
     row['more than untrained'] = _learned(result, name)
@@ -119,12 +122,11 @@ def _used(result: models.PooledResult, name: str) -> str:
 
 
 def _follows(result: models.PooledResult, name: str) -> str:
-  """The first slope that is known."""
-  for row, by_kind in result.slopes.items():
-    words, _, latent = row.partition(': ')
-    slope = by_kind['probe']
-    if words == tables.title(name) and slope.mean is not None:
-      return f'{latent} {_mean(slope, "z.2f")}'
+  """The first slope that is known: of x, else of y or the scale."""
+  for latent in ('x', 'y', 'scale'):
+    by_kind = result.slopes.get(f'{tables.title(name)}: {latent}')
+    if by_kind is not None and by_kind['probe'].mean is not None:
+      return f'{latent} {_mean(by_kind["probe"], "z.2f")}'
   return '-'
 
 

@@ -14,7 +14,6 @@ from analysis import probe
 from analysis.common import tables
 from analysis.pooling import models
 from analysis.pooling import overview
-from analysis.pooling import verdict
 from analysis.probe import beyond
 from analysis.report import page
 from dnc.system import files
@@ -43,12 +42,7 @@ def write(
     about: the command, the runs and the settings.
   """
   page.write(folder, 'report', text(result, answers, about), {})
-  data = dict(
-    about=about,
-    answers=answers,
-    over_models=verdict.sentences(result),
-    **dataclasses.asdict(result),
-  )
+  data = dict(about=about, answers=answers, **dataclasses.asdict(result))
   files.write_json(os.path.join(folder, 'report.json'), json_values.clean(data))
 
 
@@ -59,9 +53,7 @@ def text(
 ) -> str:
   """Returns the report in Markdown; see `write`."""
   parts = [f'# What do {result.number} networks keep in their memory?', _ABOUT]
-  parts += ['## The answers of each model', *counted(answers)]
-  parts += ['## The answers over the models']
-  parts += [f'- {said}' for said in _over_models(result)] + [verdict.ABOUT]
+  parts += ['## The answers', *counted(answers)]
   parts += filter(None, [overview.markdown(result)])
   if result.prediction:
     rows = [
@@ -106,14 +98,7 @@ def lines(
 ) -> list[str]:
   """Returns the answers and the overview in lines for a terminal."""
   said = [answer.removeprefix('- ') for answer in counted(answers)]
-  said += [f'Over the models, {x}' for x in _over_models(result)]
   return [*said, *overview.lines(result)]
-
-
-def _over_models(result: models.PooledResult) -> list[str]:
-  """The answers over the models, each with its test."""
-  said = verdict.sentences(result)
-  return [f'{verdict.TITLES[test]} {answer}' for test, answer in said.items()]
 
 
 def _lag(lag: int | str) -> str:

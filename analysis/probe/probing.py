@@ -154,7 +154,7 @@ def fit_and_score(
       for one epoch, needs more than the default; the exact probes do not.
     log: takes a line of progress now and then.
     given: sets of features, by any name. What the other features add to each
-      set is measured, see `beyond.py`.
+      set is measured, see `beyond.py`; gains below 0 count as 0.
 
   Returns:
     The result. Chance, for a categorical label, is the share of its most

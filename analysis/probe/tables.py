@@ -45,9 +45,12 @@ _SPLITS = {
 # How to read the table of the verdict.
 ABOUT_SUMMARY = (
   'A cell names the label that is held best, with its R^2 (for shape, the '
-  'accuracy above chance), then how many of all labels are held. '
-  '*Beyond*: what is added to the inputs of the step, or to the controller, '
-  'if its interval lies above 0.01.'
+  'accuracy above chance), then how many of all labels are held. Fixed slots '
+  'must show more than those of a planted memory that keeps everything in '
+  'slots that rotate; sorted slots, more than with the contents of another '
+  'rollout. *Beyond*: what is added to the inputs of the step, or to the '
+  'controller, if its interval lies above 0.01. *More than untrained*: how '
+  'many of the held labels untrained cores hold less of.'
 )
 _HOW_TO_READ = (
   'How to read the tables: for classes, such as the shape, a cell has the '
@@ -57,7 +60,8 @@ _HOW_TO_READ = (
   'gain; its 95 % confidence interval, over resampled rollouts, is in square '
   'brackets. A representation holds a label if, on rollouts the probes have '
   'not seen, this interval lies above 0, above that of random inputs of the '
-  'same width, and above that of labels shuffled across rollouts. The Keras '
+  'same width, and above that of labels shuffled across rollouts (a memory '
+  'also above that of the planted memory whose slots rotate). The Keras '
   'probe is trained for one epoch, as in the post; with few rollouts it finds '
   'less than there is. The exact probe is the best linear map for these steps '
   'or, for wide representations such as the input image, for the first of '

@@ -84,8 +84,8 @@ def add_legend(
       '**t+1, t-0, t-5**: the next sprite, the current one, the one five steps '
       'before.',
       '**Label**: what a probe is asked for, a latent of one of these sprites '
-      'or its *angle*, the orientation as a point on a circle. *8/12*: so it '
-      'is for 8 of 12 labels.',
+      'or its *angle*, the orientation as a point on a circle. *8/12*: true '
+      'of 8 of 12 labels.',
       '**Controller hidden, cell** (h_t, c_t): the state of the LSTM that '
       + ('controls the heads.' if has_memory else 'is the whole network.'),
     ]

@@ -26,7 +26,8 @@ _ABOUT_LEARNED = """\
 The number of latents, at all offsets together, of which these models hold more
 than untrained cores: by Welch's test, or for a single model by its distance to
 the untrained cores, so counts of several models and of one do not compare. The
-memory must hold more with fixed slots and in its best order."""
+memory must hold more with fixed slots and in its best order. The angle is not
+counted here, nor corrected for."""
 _ABOUT_UNTRAINED = """\
 R² of x, by the exact probe: of these models / of untrained cores. All are
 fitted to 100 rollouts, so numbers are lower than in the tables above."""

@@ -481,7 +481,9 @@ class EvaluateAllTest(tf.test.TestCase):
     folder = runs.pooled_dir(self._model_dirs)
     path = os.path.join(folder, 'report.html')
     self.assertEqual(self._lines[-1], f'report of all 2 runs: {path}')
-    # The answers and the table are shown, as for one run.
+    # The answers and the table are shown, as for one run, and the answer to
+    # the post.
+    self.assertTrue(any(': Could M_t' in line for line in self._lines))
     self.assertStartsWith(self._lines[0], '2 of 2: Test 1, ')
     self.assertIn('more than untrained', ' '.join(self._lines))
     self.assertTrue(os.path.exists(path))

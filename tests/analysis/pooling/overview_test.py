@@ -114,7 +114,9 @@ class OverviewTest(absltest.TestCase):
     self.assertEqual(
       found['memory_by_reading']['current'], 'shape 0.600 ±0.100, 5/5'
     )
-    self.assertEqual(found['memory_by_reading']['beyond inputs'], '-')
+    self.assertEqual(found['memory_by_reading']['beyond controller'], '-')
+    # Nothing was asked of this set.
+    self.assertNotIn('beyond inputs', found['memory'])
 
   def test_one_model_has_no_interval(self):
     self.assertEqual(

@@ -9,7 +9,6 @@ import tensorflow as tf
 from analysis import pooling
 from analysis.pooling import models
 from analysis.pooling import tables
-from analysis.pooling import verdict
 from dnc import lesions
 from tests.analysis.pooling import examples
 from tests.support import browser as browser_lib
@@ -46,8 +45,6 @@ class TablesTest(tf.test.TestCase):
     self.assertStartsWith(slopes['read words: x'][0], '0.60 [')
     self.assertLen(slopes['memory: x'], 3)
     self.assertIn('- `runs/b`', text)
-    for test, said in verdict.sentences(result).items():
-      self.assertIn(f'- {verdict.TITLES[test]} {said}', text)
 
   def test_sorted_memories_and_the_angle_stand_with_the_gains(self):
     result = pooling.pool([examples.run(number) for number in range(3)])
@@ -93,8 +90,7 @@ class TablesTest(tf.test.TestCase):
     result = pooling.pool([examples.run(number) for number in range(3)])
     lines = tables.lines(result, _ANSWERS)
     self.assertEqual(lines[0], '2 of 2: Test 1? Yes: a.')
-    self.assertStartsWith(lines[3], 'Over the models, Test 1: ')
-    self.assertEqual(lines[8].split(), ['memory'])
+    self.assertEqual(lines[3].split(), ['memory'])
 
   def test_files(self):
     result = pooling.pool(
@@ -108,7 +104,6 @@ class TablesTest(tf.test.TestCase):
     with open(os.path.join(folder, 'report.json'), encoding='utf-8') as file:
       read = json.load(file)
     self.assertEqual(read['about'], _ABOUT)
-    self.assertStartsWith(read['over_models']['lesion'], 'Cannot tell: ')
     self.assertLen(read['lost'][lesions.NAMES[0]]['lasting']['values'], 2)
     with open(os.path.join(folder, 'report.md'), encoding='utf-8') as file:
       self.assertNotIn('## Test 1', file.read())
