@@ -33,7 +33,7 @@ class OverModels:
   interval: statistics.Interval | None
 
 
-def over(values: Sequence[float | None]) -> OverModels:
+def _over(values: Sequence[float | None]) -> OverModels:
   """Pools numbers; those that are None or not finite are left out."""
   there = tuple(float(x) for x in values if x is not None and np.isfinite(x))
   if not there:
@@ -116,7 +116,7 @@ def pool(found: Sequence[Mapping[str, Any]]) -> PooledResult:
 
 def _each(found: Sequence[Mapping[Any, float]]) -> dict[Any, OverModels]:
   """Pools dicts that have the same keys."""
-  return {k: over([each[k] for each in found]) for x in found[:1] for k in x}
+  return {k: _over([each[k] for each in found]) for x in found[:1] for k in x}
 
 
 def _gains(
@@ -125,7 +125,7 @@ def _gains(
   return {
     name: {
       offset: {
-        label: over(
+        label: _over(
           [each.scores['test'][name][offset][label].best.gain for each in found]
         )
         for label in by_label
@@ -140,7 +140,7 @@ def _gains(
 
 def _added(found: Sequence[probe.ProbeResult]) -> dict[str, Any]:
   def added(name: str, given: str, offset: int, label: str) -> OverModels:
-    return over(
+    return _over(
       [each.beyond[name][given][offset][label].difference for each in found]
     )
 

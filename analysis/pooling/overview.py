@@ -5,15 +5,12 @@ over models.
 """
 
 from collections.abc import Mapping
-from collections.abc import Sequence
 
 from analysis import probe
 from analysis.common import tables
 from analysis.pooling import models
 from analysis.report import overview
 
-# By title, the given set, and what an interval must exceed to be counted.
-_ADDS_TO = {f'beyond {x}': (x, 0.01) for x in ('inputs', 'controller')}
 _ABOUT = (
   'A cell has the mean over the models and its 95 % interval (±). Those of '
   'Test 1 name the label with the highest mean, and say for how many labels '
@@ -31,17 +28,17 @@ def rows(result: models.PooledResult) -> dict[str, dict[str, str]]:
   """
   found = {}
   for name in result.probed:
-    row, held = found.setdefault(name, {}), result.held(name)
-    for offset in held:
+    by_sprite = {}
+    for offset, held in result.held(name).items():
       sprites = probe.verdict.sprites([offset])
       words = sprites.removeprefix('the ').rsplit(' ', 1)[0]
-      about = {k: x for k, x in held.items() if k in _alike(held, offset)}
-      row[words] = _best(about, 0.0, '')
-    for title, (given, least) in _ADDS_TO.items():
-      if not any(given in x for x in result.beyond.values()):
-        continue
-      added = result.beyond.get(name, {}).get(given, {})
-      row[title] = _best(added, least, '+')
+      by_sprite.setdefault(words, {})[offset] = held
+    row = {words: _best(held, 0.0, '') for words, held in by_sprite.items()}
+    found[name] = row
+    for given in probe.verdict.ADDS_TO:
+      if any(given in x for x in result.beyond.values()):
+        added = result.beyond.get(name, {}).get(given, {})
+        row[f'beyond {given}'] = _best(added, probe.verdict.LEAST_ADDED, '+')
     row['more than untrained'] = _learned(result, name)
   if found and ('read_words' in found or result.lost):
     found = overview.with_memory(found)
@@ -51,12 +48,6 @@ def rows(result: models.PooledResult) -> dict[str, dict[str, str]]:
     if result.slopes:
       row[overview.FOLLOWS] = _follows(result, name)
   return found
-
-
-def _alike(offsets: Sequence[int], offset: int) -> list[int]:
-  """The offsets whose sprites have the same name as those of `offset`."""
-  sprites = probe.verdict.sprites
-  return [x for x in offsets if sprites([x]) == sprites([offset])]
 
 
 def _best(

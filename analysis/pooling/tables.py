@@ -53,7 +53,7 @@ def text(
 ) -> str:
   """Returns the report in Markdown; see `write`."""
   parts = [f'# What do {result.number} networks keep in their memory?', _ABOUT]
-  parts += ['## The answers', *counted(answers)]
+  parts += ['## The answers', *(f'- {said}' for said in _counted(answers))]
   parts += filter(None, [overview.markdown(result)])
   if result.prediction:
     rows = [
@@ -86,19 +86,18 @@ def text(
   return '\n\n'.join(parts).replace('R^2', 'R²') + '\n'
 
 
-def counted(answers: Sequence[Sequence[str]]) -> Iterator[str]:
+def _counted(answers: Sequence[Sequence[str]]) -> Iterator[str]:
   """Yields each test's different answers, and how many runs gave each."""
   for of_test in zip(*answers):
     for answer, number in collections.Counter(of_test).items():
-      yield f'- {number} of {len(answers)}: {answer}'
+      yield f'{number} of {len(answers)}: {answer}'
 
 
 def lines(
   result: models.PooledResult, answers: Sequence[Sequence[str]]
 ) -> list[str]:
   """Returns the answers and the overview in lines for a terminal."""
-  said = [answer.removeprefix('- ') for answer in counted(answers)]
-  return [*said, *overview.lines(result)]
+  return [*_counted(answers), *overview.lines(result)]
 
 
 def _lag(lag: int | str) -> str:

@@ -181,7 +181,7 @@ class Gauge:
       if name.endswith(order)
     }
     recorded = [x for x in self.widths if x not in self._sorted]
-    recorded += {orders.WEIGHTS[order]: () for order in self._sorted.values()}
+    recorded += dict.fromkeys(orders.WEIGHTS[x] for x in self._sorted.values())
     self._recorder = recording.Recorder(
       self._model, tuple(recorded), _BATCH_SIZE
     )

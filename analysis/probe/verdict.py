@@ -33,7 +33,7 @@ _LEAST_UNSEEN = 20
 # Probes must find at least this share of what a planted memory holds.
 _LEAST_FOUND = 0.5
 # What is added counts as nothing below this.
-_LEAST_ADDED = 0.01
+LEAST_ADDED = 0.01
 # The sprites at each offset, as in 'reads the next sprite'.
 _SPRITES: dict[str, Callable[[int], bool]] = {
   'later': lambda offset: offset < -1,
@@ -44,7 +44,7 @@ _SPRITES: dict[str, Callable[[int], bool]] = {
 # A longer sentence does not say which representation holds which sprites.
 _MOST_WORDS = 30
 # The given sets that have a column in the table.
-_ADDS_TO = ('inputs', 'controller')
+ADDS_TO = ('inputs', 'controller')
 
 
 class _Held:
@@ -149,9 +149,9 @@ class _Held:
     return self._result.beyond[name][given][offset][label]
 
   def is_added(self, name: str, given: str, offset: int, label: str) -> bool:
-    """Whether it clearly adds to what is given, see `_LEAST_ADDED`."""
+    """Whether it clearly adds to what is given, see `LEAST_ADDED`."""
     interval = self.added(name, given, offset, label).interval
-    least = 0 if given == beyond.ALONE else _LEAST_ADDED
+    least = 0 if given == beyond.ALONE else LEAST_ADDED
     return interval is not None and interval[0] > least
 
   def is_learned(self, name: str, offset: int, label: str) -> bool | None:
@@ -327,7 +327,7 @@ def rows(result: results.ProbeResult) -> dict[str, dict[str, str]]:
   }
   adds_to = [
     given
-    for given in _ADDS_TO
+    for given in ADDS_TO
     if any(given in by_given for by_given in result.beyond.values())
   ]
   found = {}
