@@ -257,8 +257,10 @@ def batches(
 
   @tf.autograph.experimental.do_not_convert
   def take(rows):
+    # Not tf.transpose: oneDNN warns about integers on many processors.
+    by_seed = tf.stack(tf.unstack(rows, num_seeds, axis=1))
     inputs = [
-      tf.gather(own[0], tf.transpose(rows))
+      tf.gather(own[0], by_seed)
       if len(own) == 1
       else tf.stack([tf.gather(x, rows[:, i]) for i, x in enumerate(own)])
       for own in features
@@ -314,6 +316,9 @@ def fit(
   logger = tf.get_logger()
   level = logger.level
   logger.setLevel(logging.ERROR)
+  # The collector then looks at new objects only; all take it seconds a block.
+  gc.collect()
+  gc.freeze()
   try:
     with progress.Stage(log, 'training probes', num_steps, 'steps') as stage:
       for number, block in enumerate(_ahead(blocks(rollouts, block_steps))):
@@ -327,4 +332,5 @@ def fit(
         done += len(block.labels)
         stage.done(done)
   finally:
+    gc.unfreeze()
     logger.setLevel(level)
