@@ -185,9 +185,12 @@ class FitTest(tf.test.TestCase):
       for i in range(0, 200, 50)
     )
     batches, numbers = keras_probe.batches, []
+    frozen = gc.get_freeze_count()
 
     def counted(*arguments):
       numbers.append(_num_graphs())
+      # The collector skips what was there before.
+      self.assertGreater(gc.get_freeze_count(), frozen)
       return batches(*arguments)
 
     probe = keras_probe.LinearProbe({'x': 8}, _SPEC)
@@ -195,6 +198,7 @@ class FitTest(tf.test.TestCase):
       with mock.patch.object(keras_probe, '_BLOCK_STEPS', 64):
         keras_probe.fit(probe, rollouts, [1], 0, 200, 32, None)
     self.assertEqual(numbers[1:], [0] * 3)
+    self.assertEqual(gc.get_freeze_count(), frozen)
 
 
 if __name__ == '__main__':
