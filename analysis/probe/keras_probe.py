@@ -280,6 +280,20 @@ def _ahead(items: Iterator[Examples]) -> Iterator[Examples]:
       yield item
 
 
+@contextlib.contextmanager
+def _collecting_new_objects() -> Iterator[None]:
+  """Has the collector skip what exists; all objects take it seconds a time."""
+  is_ours = not gc.get_freeze_count()
+  if is_ours:
+    gc.collect()
+    gc.freeze()
+  try:
+    yield
+  finally:
+    if is_ours:
+      gc.unfreeze()
+
+
 def fit(
   probe: LinearProbe,
   rollouts: Iterator[Examples],
@@ -316,11 +330,11 @@ def fit(
   logger = tf.get_logger()
   level = logger.level
   logger.setLevel(logging.ERROR)
-  # The collector then looks at new objects only; all take it seconds a block.
-  gc.collect()
-  gc.freeze()
   try:
-    with progress.Stage(log, 'training probes', num_steps, 'steps') as stage:
+    with (
+      _collecting_new_objects(),
+      progress.Stage(log, 'training probes', num_steps, 'steps') as stage,
+    ):
       for number, block in enumerate(_ahead(blocks(rollouts, block_steps))):
         if number:
           # Graphs of Keras and tf.data refer to each other and to the last
@@ -332,5 +346,4 @@ def fit(
         done += len(block.labels)
         stage.done(done)
   finally:
-    gc.unfreeze()
     logger.setLevel(level)

@@ -185,12 +185,14 @@ class FitTest(tf.test.TestCase):
       for i in range(0, 200, 50)
     )
     batches, numbers = keras_probe.batches, []
-    frozen = gc.get_freeze_count()
+    # As in a user's process; the tests themselves freeze.
+    self.addCleanup(gc.freeze)
+    gc.unfreeze()
 
     def counted(*arguments):
       numbers.append(_num_graphs())
       # The collector skips what was there before.
-      self.assertGreater(gc.get_freeze_count(), frozen)
+      self.assertGreater(gc.get_freeze_count(), 1000)
       return batches(*arguments)
 
     probe = keras_probe.LinearProbe({'x': 8}, _SPEC)
@@ -198,7 +200,21 @@ class FitTest(tf.test.TestCase):
       with mock.patch.object(keras_probe, '_BLOCK_STEPS', 64):
         keras_probe.fit(probe, rollouts, [1], 0, 200, 32, None)
     self.assertEqual(numbers[1:], [0] * 3)
-    self.assertEqual(gc.get_freeze_count(), frozen)
+    self.assertEqual(gc.get_freeze_count(), 0)
+
+  def test_leaves_what_the_caller_froze(self):
+    self.addCleanup(gc.freeze)
+    gc.unfreeze()
+    gc.freeze()
+    frozen = gc.get_freeze_count()
+    features, labels = _steps(0, 32)
+    keras_probe.fit(
+      keras_probe.LinearProbe({'x': 8}, _SPEC),
+      iter([keras_probe.Examples([features], labels)]),
+      *([1], 0, 32, 32, None),
+    )
+    # What was freed meanwhile is no longer counted.
+    self.assertBetween(gc.get_freeze_count(), 0.9 * frozen, frozen)
 
 
 if __name__ == '__main__':
