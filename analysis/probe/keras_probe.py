@@ -14,7 +14,6 @@ change only how soon the optimum is reached.
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from concurrent import futures
 import contextlib
 import functools
 import gc
@@ -26,6 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from analysis.probe import labels as labels_lib
+from analysis.probe import threads
 from dnc.system import errors
 from dnc.system import progress
 
@@ -271,15 +271,6 @@ def batches(
   return dataset.batch(batch_size).map(take).prefetch(8)
 
 
-def _ahead(items: Iterator[Examples]) -> Iterator[Examples]:
-  """Makes each item in a thread while the previous one is used."""
-  with futures.ThreadPoolExecutor(1) as pool:
-    future = pool.submit(next, items, None)
-    while (item := future.result()) is not None:
-      future = pool.submit(next, items, None)
-      yield item
-
-
 @contextlib.contextmanager
 def _collecting_new_objects() -> Iterator[None]:
   """Has the collector skip what exists; all objects take it seconds a time."""
@@ -335,7 +326,9 @@ def fit(
       _collecting_new_objects(),
       progress.Stage(log, 'training probes', num_steps, 'steps') as stage,
     ):
-      for number, block in enumerate(_ahead(blocks(rollouts, block_steps))):
+      for number, block in enumerate(
+        threads.ahead(blocks(rollouts, block_steps))
+      ):
         if number:
           # Graphs of Keras and tf.data refer to each other and to the last
           # block, so Python would otherwise free it much later.

@@ -1,11 +1,14 @@
-"""Threads that work on representations side by side."""
+"""Threads that work on representations side by side, or ahead."""
 
 from collections.abc import Iterator
 from concurrent import futures
 import contextlib
 import os
+from typing import TypeVar
 
 import threadpoolctl
+
+_Item = TypeVar('_Item')
 
 
 @contextlib.contextmanager
@@ -19,3 +22,12 @@ def threads() -> Iterator[futures.ThreadPoolExecutor]:
     futures.ThreadPoolExecutor(os.cpu_count()) as pool,
   ):
     yield pool
+
+
+def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+  """Makes each item in a thread while the previous one is used."""
+  with futures.ThreadPoolExecutor(1) as pool:
+    future = pool.submit(next, items, None)
+    while (item := future.result()) is not None:
+      future = pool.submit(next, items, None)
+      yield item

@@ -27,6 +27,7 @@ from analysis.probe import reader
 from analysis.probe import rollout_parts
 from analysis.probe import scoring
 from analysis.probe import streams
+from analysis.probe import threads
 from dnc.system import progress
 
 
@@ -117,9 +118,8 @@ class Walk:
 
   def read(self, split: str, **only: range) -> Iterator[streams.ProbedRollout]:
     """Reads a split, or `only` some rollouts of it."""
-    return self._stream.rollouts(
-      split, {name for name, _ in self._jobs}, **only
-    )
+    names = {name for name, _ in self._jobs}
+    return threads.ahead(self._stream.rollouts(split, names, **only))
 
   def gathered(
     self,

@@ -25,6 +25,31 @@ class ThreadsTest(absltest.TestCase):
     self.assertCountEqual(places, range(os.cpu_count()))
     self.assertEqual(_num_in_blas(), before)
 
+  def test_the_next_item_is_made_while_one_is_used(self):
+    made = [threading.Event() for _ in range(4)]
+
+    def items():
+      for i, event in enumerate(made):
+        event.set()
+        yield i
+
+    found = []
+    for item in threads.ahead(items()):
+      self.assertTrue(all(x.wait(60) for x in made[: item + 2]))
+      self.assertFalse(any(x.is_set() for x in made[item + 2 :]))
+      found.append(item)
+    self.assertEqual(found, [0, 1, 2, 3])
+
+  def test_an_error_while_an_item_is_made_is_raised(self):
+    def items():
+      yield 1
+      raise ValueError('second')
+
+    ahead = threads.ahead(items())
+    with self.assertRaisesRegex(ValueError, 'second'):
+      next(ahead)
+      next(ahead)
+
 
 if __name__ == '__main__':
   absltest.main()
