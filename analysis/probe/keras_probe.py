@@ -11,6 +11,7 @@ learns nothing scores as the mean does. The loss is convex: initial values
 change only how soon the optimum is reached.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -222,6 +223,49 @@ def blocks(rollouts: Iterator[Examples], num_steps: int) -> Iterator[Examples]:
     yield join(waiting)
 
 
+# One graph for all blocks: a graph of many operations takes long to make.
+@functools.lru_cache(maxsize=4)
+def _taking(
+  widths: tuple[int, ...],
+  copies: tuple[int, ...],
+  label_shape: tuple[int, ...],
+  num_seeds: int,
+) -> Callable[..., tuple[tuple[tf.Tensor, ...], tf.Tensor]]:
+  """Returns a function that takes a mini-batch for `LinearProbe.fit`.
+
+  Args:
+    widths: width of each representation.
+    copies: copies of each representation: 1, or one for each seed.
+    label_shape: shape of a step's labels.
+    num_seeds: number of orders.
+
+  Returns:
+    A function of the copies of each representation, float32 `[steps, width]`,
+    of labels `[steps, *label_shape]`, and of the steps to take, int32
+    `[batch, seed]`.
+  """
+  features = [
+    [tf.TensorSpec([None, width], tf.float32)] * number
+    for width, number in zip(widths, copies)
+  ]
+  labels = tf.TensorSpec([None, *label_shape], tf.float32)
+  rows = tf.TensorSpec([None, num_seeds], tf.int32)
+
+  @tf.function(autograph=False, input_signature=[features, labels, rows])
+  def take_rows(features, labels, rows):
+    # Not tf.transpose: oneDNN warns about integers on many processors.
+    of_seed = tf.unstack(rows, axis=1)
+    inputs = [
+      tf.gather(own[0], tf.stack(of_seed))
+      if len(own) == 1
+      else tf.stack([tf.gather(x, i) for x, i in zip(own, of_seed)])
+      for own in features
+    ]
+    return tuple(inputs), tf.gather(labels, rows)[:, tf.newaxis]
+
+  return take_rows
+
+
 def batches(
   block: Examples,
   copies: Sequence[int],
@@ -255,17 +299,16 @@ def batches(
     for copy in range(num_seeds)
   ]
 
+  take_rows = _taking(
+    tuple(own[0].shape[1] for own in features),
+    tuple(copies),
+    tuple(labels.shape[1:]),
+    num_seeds,
+  )
+
   @tf.autograph.experimental.do_not_convert
   def take(rows):
-    # Not tf.transpose: oneDNN warns about integers on many processors.
-    by_seed = tf.stack(tf.unstack(rows, num_seeds, axis=1))
-    inputs = [
-      tf.gather(own[0], by_seed)
-      if len(own) == 1
-      else tf.stack([tf.gather(x, rows[:, i]) for i, x in enumerate(own)])
-      for own in features
-    ]
-    return tuple(inputs), tf.gather(labels, rows)[:, tf.newaxis]
+    return take_rows(features, labels, rows)
 
   dataset = tf.data.Dataset.from_tensor_slices(tf.stack(orders, axis=1))
   return dataset.batch(batch_size).map(take).prefetch(8)

@@ -172,7 +172,7 @@ class BatchesTest(tf.test.TestCase):
 def _num_graphs():
   """Graphs of `keras_probe.batches`, which hold a block, in memory."""
   return sum(
-    type(x).__name__ == 'FuncGraph' and 'take' in x.name
+    type(x).__name__ == 'FuncGraph' and x.name == 'Dataset_map_take'
     for x in gc.get_objects()
   )
 
@@ -193,7 +193,9 @@ class FitTest(tf.test.TestCase):
       numbers.append(_num_graphs())
       # The collector skips what was there before.
       self.assertGreater(gc.get_freeze_count(), 1000)
-      return batches(*arguments)
+      dataset = batches(*arguments)
+      self.assertEqual(_num_graphs(), numbers[-1] + 1)
+      return dataset
 
     probe = keras_probe.LinearProbe({'x': 8}, _SPEC)
     with mock.patch.object(keras_probe, 'batches', counted):
