@@ -47,6 +47,10 @@ def _as_bound(clip_value: Any) -> float:
   return bound
 
 
+# A bias at which a gate is shut: its sigmoid is 1e-304, in float32 0.
+_SHUT = -700.0
+
+
 class Core(util.ZeroStateCore):
   """Base of the cores: a controller, an output layer and clipping."""
 
@@ -57,9 +61,11 @@ class Core(util.ZeroStateCore):
     clip_value: float | None,
     name: str,
     dtype: tf.DType,
+    reset_controller: bool = False,
   ):
     """Constructs the common parts; `DNC` explains the arguments."""
     super().__init__(name=name)
+    self._reset_controller = reset_controller
     self._clip_value = _as_bound(clip_value)
     output_size = util.size('output_size', output_size)
     self._dtype = util.dtype(dtype)
@@ -82,6 +88,11 @@ class Core(util.ZeroStateCore):
     return self._controller
 
   @property
+  def reset_controller(self) -> bool:
+    """Whether the LSTM starts each step from zeros."""
+    return self._reset_controller
+
+  @property
   def output_linear(self) -> snt.Linear:
     """The layer that computes y_t."""
     return self._output_linear
@@ -102,6 +113,39 @@ class Core(util.ZeroStateCore):
     return tf.nest.map_structure(
       lambda x: x.shape[1:], self._controller.initial_state(1)
     )
+
+  def control(
+    self, inputs: tf.Tensor, prev_state: snt.LSTMState
+  ) -> snt.LSTMState:
+    """A step of the controller.
+
+    Args:
+      inputs: float tensor `[batch, size]`.
+      prev_state: h_{t-1} and s_{t-1}, each `[batch, hidden_size]`.
+
+    Returns:
+      h_t and s_t, clipped.
+    """
+    if self._reset_controller:
+      prev_state = tf.nest.map_structure(tf.zeros_like, prev_state)
+    _, state = self._controller(inputs, prev_state)
+    return tf.nest.map_structure(self.clip, state)
+
+  def recurrent_weights(self) -> tuple[tf.Tensor, tf.Tensor]:
+    """The weights of h_{t-1}, `[hidden_size, 4 hidden_size]`, and the biases.
+
+    With `reset_controller`, weights with which `control` computes the same from
+    any previous state: those of h_{t-1} are 0, and the forget gate is shut.
+    """
+    weights = tf.convert_to_tensor(self._controller.hidden_to_hidden)
+    biases = tf.convert_to_tensor(self._controller.b)
+    if self._reset_controller:
+      weights *= 0  # Unlike `zeros_like`, this has a gradient: zeros.
+      i, f, g, o = tf.split(biases, 4)
+      biases = tf.concat(
+        [i, tf.fill(f.shape, tf.cast(_SHUT, f.dtype)), g, o], 0
+      )
+    return weights, biases
 
   def clip(self, x: tf.Tensor) -> tf.Tensor:
     """Clips `x` to the core's `clip_value`, if there is one."""
@@ -133,6 +177,7 @@ class DNC(Core):
     clip_value: float | None = None,
     name: str = 'dnc',
     dtype: tf.DType = tf.float32,
+    reset_controller: bool = False,
   ):
     """Constructs the core.
 
@@ -144,12 +189,17 @@ class DNC(Core):
         output, all clipped to [-clip_value, clip_value]; None or 0 for none.
       name: name of the module.
       dtype: dtype of weights and state.
+      reset_controller: whether the LSTM starts each step from zeros, so that
+        only the memory and the words read carry anything from step to step.
+        The reference has no such option.
 
     Raises:
       ValueError: if a size is not a positive whole number, `clip_value` is not
         a number of at least 0, or `dtype` is not a floating-point type.
     """
-    super().__init__(controller_config, output_size, clip_value, name, dtype)
+    super().__init__(
+      controller_config, output_size, clip_value, name, dtype, reset_controller
+    )
     self._access = access.MemoryAccess(**access_config, dtype=self.dtype)
 
   @property
@@ -184,12 +234,11 @@ class DNC(Core):
     controller_input = tf.concat(
       [flatten(inputs), flatten(prev_state.access_output)], axis=1
     )
-    # h_t and (h_t, s_t)
-    controller_output, controller_state = self._controller(
+    # (h_t, s_t) and h_t
+    controller_state = self.control(
       controller_input, prev_state.controller_state
     )
-    controller_output = self.clip(controller_output)
-    controller_state = tf.nest.map_structure(self.clip, controller_state)
+    controller_output = controller_state.hidden
     # r_t
     access_output, access_state = self._access(
       controller_output, prev_state.access_state

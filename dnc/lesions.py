@@ -269,6 +269,7 @@ class LesionedDNC(dnc.DNC):
       clip_value=core.clip_value,
       name='lesioned_dnc',
       dtype=hidden.dtype,
+      reset_controller=core.reset_controller,
     )
     self._controller = core.controller
     self._access = LesionedAccess(

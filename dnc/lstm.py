@@ -27,14 +27,16 @@ class LSTMCore(dnc.Core):
     clip_value: float | None = None,
     name: str = 'lstm_core',
     dtype: tf.DType = tf.float32,
+    reset_controller: bool = False,
   ):
     """Constructs the core; arguments and errors as for `dnc.DNC`."""
-    super().__init__(controller_config, output_size, clip_value, name, dtype)
+    super().__init__(
+      controller_config, output_size, clip_value, name, dtype, reset_controller
+    )
 
   def __call__(
     self, inputs: tf.Tensor, prev_state: snt.LSTMState
   ) -> tuple[tf.Tensor, snt.LSTMState]:
     """One step; shapes as in `dnc.DNC`."""
-    _, state = self._controller(snt.Flatten()(inputs), prev_state)
-    state = tf.nest.map_structure(self.clip, state)
+    state = self.control(snt.Flatten()(inputs), prev_state)
     return self.clip(self._output_linear(state.hidden)), state

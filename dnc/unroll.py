@@ -82,13 +82,14 @@ def project_inputs(
   inputs_to_gates, words_to_gates = tf.split(
     controller.input_to_hidden, [inputs.shape[2], -1]
   )
+  recurrent, biases = core.recurrent_weights()
   weights = plain.Weights(
-    recurrent=tf.concat([words_to_gates, controller.hidden_to_hidden], axis=0),
+    recurrent=tf.concat([words_to_gates, recurrent], axis=0),
     interface=tf.concat([layer.w for layer in layers], axis=1),
     interface_bias=tf.concat([layer.b for layer in layers], axis=0),
   )
   projected = _product(inputs, inputs_to_gates, is_sparse)
-  return projected + controller.b, weights
+  return projected + biases, weights
 
 
 def dnc_features(kept: plain.Kept) -> tf.Tensor:
@@ -196,11 +197,11 @@ def _scan_lstm(
   """`_scan_dnc` for a core without a memory."""
   controller = core.controller
   projected = _product(inputs, controller.input_to_hidden, sparse_inputs)
-  projected += controller.b
+  recurrent, biases = core.recurrent_weights()
   state, states = plain.scan_controller(
-    tf.convert_to_tensor(controller.hidden_to_hidden),
+    recurrent,
     core.clip_value,
-    projected,
+    projected + biases,
     state,
     sequence_length,
   )

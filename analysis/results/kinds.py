@@ -71,21 +71,27 @@ def _exposed(weight: float) -> Kind:
   return Kind(f'Model B, memory exposed, weight {weight:g}', given, 1)
 
 
-def _twins(preset: str, words: str) -> dict[str, Kind]:
-  """The kinds of a twin of the post's task: a DNC and two controls."""
-  settings = {
-    '': {},
-    '_lstm': {'core': config_lib.LSTM},
-    '_frozen': {'freeze_core': True},
+def _twins(
+  preset: str, words: str, **more: tuple[str, Mapping[str, Any]]
+) -> dict[str, Kind]:
+  """The kinds of a twin of the post's task: a DNC and its controls."""
+  controls = {
+    'lstm': ('no memory (LSTM)', {'core': config_lib.LSTM}),
+    'frozen': ('frozen core', {'freeze_core': True}),
+    **more,
   }
-  titles = {'': '', '_lstm': ', no memory (LSTM)', '_frozen': ', frozen core'}
+  name = preset.removeprefix('quick_')
   return {
-    f'{preset}{end}'.removeprefix('quick_'): Kind(
-      f'{words}{titles[end]}', given, preset=preset
-    )
-    for end, given in settings.items()
+    name: Kind(words, {}, preset=preset),
+    **{
+      f'{name}_{end}': Kind(f'{words}, {title}', given, preset=preset)
+      for end, (title, given) in controls.items()
+    },
   }
 
+
+_LARGE = {'memory_size': 16, 'word_size': 16, 'num_read_heads': 4}
+_KEEPING = {'core': config_lib.LSTM, 'reset_controller': False}
 
 KINDS = {
   'model_b': Kind('Model B', {}),
@@ -94,6 +100,12 @@ KINDS = {
   'frozen': Kind('Model B, frozen core', {'freeze_core': True}),
   **{f'truncation_{n}': _truncated(n) for n in (5, 15, 50)},
   **{f'exposed_{n:g}': _exposed(n) for n in (1.0, 10.0, 100.0)},
-  **_twins('quick_show_every', 'image often hidden'),
+  **_twins(
+    'quick_show_every',
+    'image often hidden',
+    lstm=('controller alone', {'core': config_lib.LSTM}),
+    sixteen=('16 slots', _LARGE),
+    keeping=('controller alone, not reset (LSTM)', _KEEPING),
+  ),
   **_twins('quick_recall', 'earlier image asked'),
 }

@@ -145,13 +145,19 @@ class Settings:
           f'--{name}: no such setting; must be one of {", ".join(known)}'
         )
     given = {k: v for k, v in overrides.items() if v is not None}
-    defaults = {} if preset is None else cls.PRESETS[preset]
+    defaults = {} if preset is None else cls._preset(preset, given)
     config = cls(**{**defaults, **given})
     if given.get('dataset') is None:
       return config
     # The file may be large, so it is read only after all other checks.
     dataset = published_file.identify(config.dataset)
     return dataclasses.replace(config, dataset=dataset)
+
+  @classmethod
+  def _preset(cls, preset: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields of a preset, beside those that are given."""
+    del given
+    return cls.PRESETS[preset]
 
   def __post_init__(self):
     hints = _hints(type(self))

@@ -1,5 +1,6 @@
 """Settings of a training run on rollouts of sprites. Needs no TensorFlow."""
 
+from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
@@ -20,6 +21,11 @@ LOSSES = (SIGMOID_CROSS_ENTROPY, MEAN_SQUARED_ERROR)
 _QUICK = dict(num_epochs=1, rollouts_per_epoch=1_600, tbptt_length=15)
 _SMALL = dict(
   num_epochs=1, rollouts_per_epoch=1_600, tbptt_length=20, hidden_size=32
+)
+# The place of a sprite is a few numbers. A controller would keep them itself,
+# and with several slots, the weights of the read heads would.
+_ONE_SLOT = dict(
+  memory_size=1, word_size=32, num_read_heads=1, reset_controller=True
 )
 
 # The representations that --expose takes; the first two need a memory.
@@ -44,8 +50,9 @@ class TrainingConfig(training.Config):
   PRESETS = {
     'post': {},
     'quick': _QUICK,
-    # Twins of the post's task, with a controller too small to remember.
-    'quick_show_every': dict(**_SMALL, show_every=5),
+    # Twins of the post's task, with a controller that cannot remember, or is
+    # too small to.
+    'quick_show_every': dict(**_SMALL, show_every=5, **_ONE_SLOT),
     'quick_recall': dict(**_SMALL, recall=4),
   }
   _PREFIX = 'dnc'
@@ -189,6 +196,23 @@ class TrainingConfig(training.Config):
     is_later=True,
   )
 
+  reset_controller: bool = settings.setting(
+    False,
+    'Start the LSTM controller from zeros at every step, so that it cannot '
+    'remember: only the memory and the words read carry anything on. With '
+    f'--core={training.LSTM}, nothing does.',
+    training.MODEL,
+    is_later=True,
+  )
+
+  @classmethod
+  def _preset(cls, preset: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = dict(super()._preset(preset, given))
+    if given.get('core') == training.LSTM:
+      for name in _OF_MEMORY:
+        found.pop(name, None)
+    return found
+
   def __post_init__(self):
     super().__post_init__()
     if self.core == training.LSTM:
@@ -269,6 +293,8 @@ class TrainingConfig(training.Config):
 
   def _kind(self) -> str:
     kind = super()._kind() if self.core == training.DNC else self.core
+    if self.reset_controller:
+      kind += '_reset'
     if self.show_every > 1:
       kind += f'_show{self.show_every}'
     if self.recall is not None:

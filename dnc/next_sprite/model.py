@@ -95,7 +95,11 @@ class SpritePredictor(snt.Module):
     """
     super().__init__(name='sprite_predictor')
     self.core = cores.make_core(
-      config, rollouts.INPUT_SIZE, rollouts.NUM_PIXELS, config.core
+      config,
+      rollouts.INPUT_SIZE,
+      rollouts.NUM_PIXELS,
+      config.core,
+      config.reset_controller,
     )
     self.loss = LOSSES[config.loss]
     self._frozen = config.freeze_core

@@ -15,6 +15,7 @@ def make_core(
   input_size: int,
   output_size: int,
   kind: str = config_lib.DNC,
+  reset_controller: bool = False,
 ) -> dnc.Core:
   """Makes a core with all its variables, which the config determines.
 
@@ -26,11 +27,13 @@ def make_core(
     input_size: size of the inputs.
     output_size: size of the outputs.
     kind: one of `config.CORES`.
+    reset_controller: as in `DNC`.
   """
   common = dict(
     controller_config=dict(hidden_size=config.hidden_size),
     output_size=output_size,
     clip_value=config.clip_value,
+    reset_controller=reset_controller,
   )
   if kind == config_lib.LSTM:
     core = lstm.LSTMCore(**common)

@@ -3,6 +3,7 @@
 analysis/lesion/side_by_side_test checks the effect of each lesion.
 """
 
+from absl.testing import parameterized
 import numpy as np
 import sonnet as snt
 import tensorflow as tf
@@ -25,7 +26,7 @@ def _record(state):
   return state.access_state
 
 
-class LesionsTest(tf.test.TestCase):
+class LesionsTest(tf.test.TestCase, parameterized.TestCase):
   def test_sizes_are_those_of_the_state(self):
     for lesion in ('no_link', 'earlier_memory'):
       core = lesions.LesionedDNC(cores.make_dnc(), lesion)
@@ -90,8 +91,11 @@ class LesionsTest(tf.test.TestCase):
         np.testing.assert_array_equal(a[first - 1], b[step - 1])
     self.assertNotAllClose(whole.memory[first], own.memory[first])
 
-  def test_without_a_lesion_it_is_the_core(self):
-    core = cores.make_dnc(num_writes=2, clip_value=20.0)
+  @parameterized.parameters(False, True)
+  def test_without_a_lesion_it_is_the_core(self, reset_controller):
+    core = cores.make_dnc(
+      num_writes=2, clip_value=20.0, reset_controller=reset_controller
+    )
     inputs = _inputs()
     expected, state = snt.dynamic_unroll(
       core, inputs, core.initial_state(_BATCH)

@@ -1,6 +1,7 @@
 """Tests of the core without a memory."""
 
 from absl.testing import parameterized
+import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
@@ -12,12 +13,13 @@ from tests.support import cores
 _BATCH = 3
 
 
-def _core(clip_value=None):
+def _core(clip_value=None, reset_controller=False):
   core = lstm.LSTMCore(
     controller_config=dict(hidden_size=8),
     output_size=5,
     clip_value=clip_value,
     dtype=tf.float64,
+    reset_controller=reset_controller,
   )
   core(tf.zeros([1, cores.INPUT_SIZE], tf.float64), core.initial_state(1))
   cores.randomise(core)
@@ -66,9 +68,10 @@ class LSTMCoreTest(tf.test.TestCase, parameterized.TestCase):
     dict(num_steps=9),
     dict(num_steps=9, sequence_length=[9, 0, 4]),
     dict(num_steps=9, clip_value=0.3),
+    dict(num_steps=9, reset_controller=True),
   )
-  def test_unroll(self, num_steps, sequence_length=None, clip_value=None):
-    core = _core(clip_value)
+  def test_unroll(self, num_steps, sequence_length=None, **options):
+    core = _core(**options)
     if sequence_length is not None:
       sequence_length = tf.constant(sequence_length)
     inputs = cores.normal([num_steps, _BATCH, cores.INPUT_SIZE], 0)
@@ -90,6 +93,15 @@ class LSTMCoreTest(tf.test.TestCase, parameterized.TestCase):
       rtol=1e-10,
       atol=1e-12,
     )
+
+  @parameterized.parameters(True, False)
+  def test_a_reset_controller_keeps_nothing(self, reset_controller):
+    core = _core(reset_controller=reset_controller)
+    inputs = cores.normal([4, _BATCH, cores.INPUT_SIZE], 0)
+    outputs = unroll.unroll(core, inputs, core.initial_state(_BATCH))[0]
+    alone = [core(step, core.initial_state(_BATCH))[0] for step in inputs]
+    is_same = np.isclose(outputs, alone, rtol=1e-10).all((1, 2))
+    self.assertAllEqual(is_same, [True] + 3 * [reset_controller])
 
   def test_records_every_step(self):
     core = _core()

@@ -43,6 +43,33 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
     outputs = _unroll(core, _inputs(5), core.initial_state(_BATCH))[0]
     self.assertAllClose(tf.reduce_max(tf.abs(outputs)), 0.3)
 
+  def test_a_reset_controller_forgets_but_the_memory_does_not(self):
+    core = cores.make_dnc(reset_controller=True)
+    inputs = _inputs(5)
+    _, state, _ = _unroll(core, 3 * inputs, core.initial_state(_BATCH))
+    found, expected = (
+      cores.with_gradients(
+        lambda *sequence, way=way: way(core, *sequence), core, inputs, state
+      )
+      for way in (_unroll, snt.dynamic_unroll)
+    )
+    tf.nest.map_structure(
+      functools.partial(self.assertAllClose, rtol=1e-9, atol=1e-11),
+      found,
+      expected,
+    )
+    zeros = core.initial_state(_BATCH)
+    for name, is_used in (
+      ('controller_state', False),
+      ('access_state', True),
+      ('access_output', True),
+    ):
+      changed = state._replace(**{name: getattr(zeros, name)})
+      outputs = _unroll(core, inputs, changed)[0]
+      self.assertEqual(
+        not np.allclose(outputs, expected[0], rtol=1e-9), is_used, msg=name
+      )
+
   def test_sequence_length_of_any_kind(self):
     core = _core()
     inputs, state = _inputs(6), core.initial_state(_BATCH)

@@ -29,6 +29,7 @@ def make_dnc(
   clip_value: float | None = None,
   dtype: tf.DType = tf.float64,
   scale: float = 1.0,
+  reset_controller: bool = False,
 ) -> dnc.DNC:
   """A core with weights large enough that its gates open and close."""
   core = dnc.DNC(
@@ -42,6 +43,7 @@ def make_dnc(
     output_size=OUTPUT_SIZE,
     clip_value=clip_value,
     dtype=dtype,
+    reset_controller=reset_controller,
   )
   core(tf.zeros([1, INPUT_SIZE], dtype), core.initial_state(1))
   randomise(core, scale)

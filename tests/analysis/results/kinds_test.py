@@ -36,7 +36,7 @@ class KindsTest(parameterized.TestCase):
 
   def test_one_seed_of_each_truncation_and_each_weight(self):
     numbers = [kind.number(5) for kind in kinds.KINDS.values()]
-    self.assertEqual(numbers, [5, 5, 5, 5, 1, 1, 1, 1, 1, 1, *[5] * 6])
+    self.assertEqual(numbers, [5, 5, 5, 5, 1, 1, 1, 1, 1, 1, *[5] * 8])
 
   def test_weights_of_what_is_exposed(self):
     weights = {
@@ -52,14 +52,19 @@ class KindsTest(parameterized.TestCase):
 
   def test_twins_of_the_task_have_the_same_controls(self):
     of = {name: kind.training(0) for name, kind in kinds.KINDS.items()}
-    for name in ('show_every', 'recall'):
+    for name, sizes in (
+      ('show_every', dict(memory_size=16, word_size=16, num_read_heads=4)),
+      ('recall', {}),
+    ):
       for end, changes in (
-        ('lstm', dict(core='lstm')),
+        ('lstm', dict(core='lstm', **sizes)),
         ('frozen', dict(freeze_core=True)),
       ):
         self.assertEqual(
           of[f'{name}_{end}'], dataclasses.replace(of[name], **changes)
         )
+    self.assertTrue(of['show_every_lstm'].reset_controller)
+    self.assertFalse(of['show_every_keeping'].reset_controller)
     asked = {name: kind.asked for name, kind in kinds.KINDS.items()}
     self.assertEqual(asked['recall_lstm'], of['recall'].recall)
     self.assertEqual(asked['show_every'], 0)

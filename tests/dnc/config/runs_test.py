@@ -73,6 +73,7 @@ class RunsTest(parameterized.TestCase):
           expose=None,
           expose_weight=None,
           expose_offsets=None,
+          reset_controller=False,
         ).items()
       ),
     )

@@ -57,6 +57,7 @@ class TrainingConfigTest(parameterized.TestCase):
     (dict(report_interval=7), 'dnc_16x16_seed0_e20846fa'),
     (dict(show_every=1), 'dnc_16x16_seed0_e20846fa'),
     (dict(expose=None), 'dnc_16x16_seed0_e20846fa'),
+    (dict(reset_controller=False), 'dnc_16x16_seed0_e20846fa'),
   )
   def test_names_stay(self, changes, name):
     # Pinned: folders and checkpoints of earlier versions have these names.
@@ -74,6 +75,7 @@ class TrainingConfigTest(parameterized.TestCase):
         'loss': {'loss': 'mean_squared_error'},
         'optimizer': {'optimizer': 'rmsprop'},
         'freeze_core': {'freeze_core': True},
+        'reset_controller': {'reset_controller': True},
         'recall': {'recall': 0},
         'expose': {'expose': 'memory'},
         'expose_weight': {'expose': 'memory', 'expose_weight': 3.0},
@@ -204,11 +206,23 @@ class TrainingConfigTest(parameterized.TestCase):
     (dict(show_every=25), 'dnc_16x16_show25_seed0_'),
     (dict(recall=0), 'dnc_16x16_recall0_seed0_'),
     (dict(recall=24, core='lstm'), 'lstm_recall24_seed0_'),
+    (
+      dict(recall=24, reset_controller=True),
+      'dnc_16x16_reset_recall24_seed0_',
+    ),
     (dict(show_every=4, freeze_core=True), 'dnc_16x16_show4_frozen_seed0_'),
     (dict(recall=4, expose='memory'), 'dnc_16x16_recall4_expose_memory_seed0_'),
   )
   def test_names_of_twins(self, changes, start):
     self.assertStartsWith(config_lib.make_training(**changes).name(), start)
+
+  def test_a_preset_gives_no_memory_to_an_lstm(self):
+    preset = 'quick_show_every'
+    self.assertEqual(config_lib.make_training(preset).memory_size, 1)
+    config = config_lib.make_training(preset, core='lstm')
+    self.assertStartsWith(config.name(), 'lstm_reset_show5_seed0_')
+    with self.assertRaisesRegex(errors.UsageError, '--memory_size=1: must be'):
+      config_lib.make_training(preset, core='lstm', memory_size=1)
 
   def test_an_lstm_has_no_memory(self):
     with self.assertRaisesRegex(

@@ -1,11 +1,14 @@
 """Tests of the predictor."""
 
 import doctest
+from unittest import mock
 
+from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
 from dnc import config as config_lib
+from dnc import unroll
 from dnc.next_sprite import model
 from dnc.next_sprite import rollouts
 from dnc.training import cores
@@ -15,7 +18,7 @@ _CONFIG = config_lib.TrainingConfig(
 )
 
 
-class SpritePredictorTest(tf.test.TestCase):
+class SpritePredictorTest(tf.test.TestCase, parameterized.TestCase):
   def test_example_in_the_docstring(self):
     results = doctest.testmod(model)
     self.assertGreater(results.attempted, 0)
@@ -41,6 +44,33 @@ class SpritePredictorTest(tf.test.TestCase):
     self.assertEqual(tuple(cores.widths(_CONFIG)), names)
     for name in names:
       self.assertAllEqual(recorded[name][-1], cores.represent(state, name))
+
+  @parameterized.parameters(config_lib.DNC, config_lib.LSTM)
+  def test_a_reset_controller_learns(self, core):
+    config = config_lib.TrainingConfig(
+      hidden_size=4, core=core, reset_controller=True
+    )
+    predictor = model.SpritePredictor(config)
+    inputs = tf.random.stateless_normal([3, 2, rollouts.INPUT_SIZE], [0, 1])
+    with (
+      mock.patch.object(unroll, 'can_compile', return_value=False),
+      tf.GradientTape() as tape,
+    ):
+      logits, *_ = predictor(inputs, predictor.initial_state(2))
+      loss = tf.reduce_sum(tf.square(logits))
+    variables = predictor.learned_variables
+    gradients = dict(
+      zip((v.ref() for v in variables), tape.gradient(loss, variables))
+    )
+    controller = predictor.core.controller
+    unused = gradients.pop(controller.hidden_to_hidden.ref())
+    self.assertAllEqual(unused, tf.zeros([4, 16]))
+    biases = tf.reshape(gradients[controller.b.ref()], [4, 4])
+    # Of the input, forget, cell and output gates.
+    is_used = tf.reduce_any(biases != 0, axis=1)
+    self.assertAllEqual(is_used, [True, False, True, True])
+    used = gradients[controller.input_to_hidden.ref()]
+    self.assertTrue(np.any(used))
 
 
 if __name__ == '__main__':

@@ -100,8 +100,8 @@ class CompiledTest(tf.test.TestCase, parameterized.TestCase):
       with self.subTest(name=name):
         self.assertLen([x for x in modules if f'__{name}_' in x], 1)
 
-  def test_one_slot_and_no_steps(self):
-    core = cores.make_dnc(memory_size=1)
+  def test_one_slot_a_reset_controller_and_no_steps(self):
+    core = cores.make_dnc(memory_size=1, reset_controller=True)
     inputs, state = _inputs(2), _carried(core)
     self._assert_same(
       *(

@@ -86,6 +86,7 @@ class NotCompiledTest(tf.test.TestCase, parameterized.TestCase):
     dict(),
     dict(memory_size=1, num_reads=1),
     dict(memory_size=9, word_size=5, num_reads=3, clip_value=0.3),
+    dict(reset_controller=True),
   )
   def test_is_the_plain_recurrence(self, **sizes):
     core = cores.make_dnc(**sizes)
