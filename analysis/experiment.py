@@ -18,6 +18,7 @@ means over them to a folder beside theirs.
 Tasks without sprites have only Test 3 and the report.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -233,13 +234,12 @@ def _answers(
 def _write(
   run: evaluated_run.EvaluatedRun,
   name: str,
-  text: str,
+  text: Callable[[str], str],
   data: Mapping[str, Any],
 ) -> None:
-  """Writes the tables of a test; a frozen core is called untrained in both."""
+  """Writes a test's tables, with a verdict that says if the core is frozen."""
   verdict = report.told(data['verdict'], _is_frozen(run))
-  text = text.replace(data['verdict'], verdict, 1)
-  run.write(name, text, {**data, 'verdict': verdict})
+  run.write(name, text(verdict), {**data, 'verdict': verdict})
 
 
 def _possible_tests(run: evaluated_run.EvaluatedRun) -> list[str]:
@@ -512,7 +512,7 @@ def _run_mutual_information(
   _write(
     run,
     'mutual_information',
-    mutual_information.tables.text(results, fixed),
+    functools.partial(mutual_information.tables.text, results, fixed),
     mutual_information.tables.data(results, run.about()),
   )
   return results
@@ -553,7 +553,7 @@ def _run_lesion(run: evaluated_run.EvaluatedRun) -> lesion.LesionResult:
   _write(
     run,
     'lesion',
-    lesion.tables.text(result),
+    functools.partial(lesion.tables.text, result),
     lesion.tables.data(result, run.about()),
   )
   return result
@@ -591,7 +591,7 @@ def _run_intervention(
   _write(
     run,
     'intervention',
-    intervention.tables.text(result),
+    functools.partial(intervention.tables.text, result),
     intervention.tables.data(result, run.about()),
   )
   return result

@@ -105,11 +105,16 @@ def _slope(effect: effects.Effect | None) -> str:
   return naming.with_interval(effect.slope, effect.interval)
 
 
-def text(result: measuring.InterventionResult) -> str:
-  """Returns the verdict and all tables of Test 4 in Markdown."""
+def text(result: measuring.InterventionResult, told: str | None = None) -> str:
+  """Returns the verdict and all tables of Test 4 in Markdown.
+
+  Args:
+    result: what Test 4 found.
+    told: the verdict; that of the result by default.
+  """
   parts = [
     '# Test 4: interventions on what is held',
-    verdict.text(result),
+    told or verdict.text(result),
     summary(result),
     details(result),
   ]

@@ -127,11 +127,16 @@ def _formatted(template: str, result: measuring.LesionResult) -> str:
   )
 
 
-def text(result: measuring.LesionResult) -> str:
-  """Returns the verdict and all tables of Test 3 in Markdown."""
+def text(result: measuring.LesionResult, told: str | None = None) -> str:
+  """Returns the verdict and all tables of Test 3 in Markdown.
+
+  Args:
+    result: what Test 3 found.
+    told: the verdict; that of the result by default.
+  """
   parts = [
     '# Test 3: lesions of the memory',
-    verdict.text(result),
+    told or verdict.text(result),
     summary(result),
     details(result),
   ]

@@ -176,12 +176,17 @@ def _most_significant(
   return tables.table(header, rows)
 
 
-def text(results: scoring.Results, fixed: variation.Fixed = ()) -> str:
+def text(
+  results: scoring.Results,
+  fixed: variation.Fixed = (),
+  told: str | None = None,
+) -> str:
   """Returns the tables of Test 2 in Markdown.
 
   Args:
     results: by representation.
     fixed: latents that kept one class.
+    told: the verdict; that of the results by default.
   """
   result = results[verdict.subject(results)]
   estimator = tables.title(result.estimator)
@@ -189,7 +194,7 @@ def text(results: scoring.Results, fixed: variation.Fixed = ()) -> str:
     estimator += f', {result.num_bins} bins'
   parts = [
     f'# Test 2: mutual information ({estimator})',
-    verdict.text(results),
+    told or verdict.text(results),
     summary(results),
     details(results, fixed),
   ]
