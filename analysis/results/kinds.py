@@ -47,10 +47,17 @@ class Kind:
 
   def flags(self) -> list[str]:
     """The flags of train.py, without the seed."""
-    given = [f'--{k}={checks.shown(v)}' for k, v in self.settings.items()]
     # A flag that is true or false is written without a value.
-    given = [flag.removesuffix('=True') for flag in given]
-    return [f'--preset={self.preset}', *given]
+    words = {True: '--{}', False: '--no{}'}
+    return [
+      f'--preset={self.preset}',
+      *(
+        words[value].format(name)
+        if isinstance(value, bool)
+        else f'--{name}={checks.shown(value)}'
+        for name, value in self.settings.items()
+      ),
+    ]
 
   def training(self, seed: int) -> config_lib.TrainingConfig:
     """The training of a seed."""
