@@ -44,7 +44,9 @@ Twins of the task that need a memory. R² of the x that the model needs: with
 `--show_every`, x of the current sprite in the steps in which its image is
 hidden; with `--recall`, x of the sprite to be predicted. *By writing* and *by
 reading*: from the memory with its slots sorted. *Beyond controller*: what the
-memory adds to the controller. *Lost*: the lasting cost of a lesion."""
+memory adds to the controller. *Lost*: the lasting cost of a lesion. Where images
+are often hidden, the controller is reset at every step and the memory has one
+slot, unless the row says otherwise."""
 _ABOUT_EXPOSED = """\
 Model B, trained to show the latents of the current sprite and of the one 5
 steps before in its memory (`--expose=memory`). R² of x: what the memory holds,
