@@ -40,13 +40,13 @@ _ABOUT_LOST = """\
 What a lesion costs, as a share of the gain over predicting the mean image. The
 *jolt* is the first three steps after a cut, *lasting* the later ones."""
 _ABOUT_TWINS = """\
-Twins of the task that need a memory. R² of the x that the model needs: with
-`--show_every`, x of the current sprite in the steps in which its image is
-hidden; with `--recall`, x of the sprite to be predicted. *By writing* and *by
-reading*: from the memory with its slots sorted. *Beyond controller*: what the
-memory adds to the controller. *Lost*: the lasting cost of a lesion. Where images
-are often hidden, the controller is reset at every step and the memory has one
-slot, unless the row says otherwise."""
+Twins of the task that need a memory, below the post's task, which needs none.
+R² of the x that the model needs: with `--show_every`, x of the current sprite
+in the steps in which its image is hidden; else, x of the sprite to be
+predicted. *By writing* and *by reading*: from the memory with its slots sorted.
+*Beyond controller*: what the memory adds to the controller. *Lost*: the lasting
+cost of a lesion. Where images are often hidden, the controller is reset at
+every step and the memory has one slot, unless the row says otherwise."""
 _ABOUT_EXPOSED = """\
 Model B, trained to show the latents of the current sprite and of the one 5
 steps before in its memory (`--expose=memory`). R² of x: what the memory holds,
@@ -58,6 +58,8 @@ Twins of the task are included."""
 _NOT_YET = 'none yet'
 _NONE = '-'
 
+# Kinds of the post's task that have twins.
+_LIKE_TWINS = ('model_b', 'lstm', 'frozen')
 # Names of the sprites at offsets and lags.
 _SPRITES = {-1: 'next', 0: 'current', 5: '5 before'}
 _POSITIONS = ('x_position', 'y_position')
@@ -105,7 +107,9 @@ def text(found: Found) -> str:
   parts += ['### Test 3: what lesions cost', _ABOUT_LOST]
   parts += _titled('', _rows(found, lost, '{:.2%}'.format))
   if any(twins.values()):
-    parts += ['### Where memory is needed', _ABOUT_TWINS, _of_twins(twins)]
+    post = {name: every[name] for name in _LIKE_TWINS}
+    parts += ['### Where memory is needed', _ABOUT_TWINS]
+    parts.append(_of_twins({**post, **twins}))
   if any(exposed.values()):
     parts += ['### Trained to show', _ABOUT_EXPOSED]
     parts.append(_of_exposed({'model_b': found['model_b'], **exposed}))
@@ -146,7 +150,7 @@ def _prediction(found: Found) -> str:
 
 
 def _of_twins(found: Found) -> str:
-  """How well models of twins hold the x that they need; costs of lesions."""
+  """How well models hold the x that their task needs; costs of lesions."""
   rows = []
   for name, models in found.items():
     kind = kinds.KINDS[name]
@@ -161,9 +165,15 @@ def _of_twins(found: Found) -> str:
       'memory beyond controller': (reading.ADDED, 'memory', 'controller'),
     }
     if models:
-      row = {'': kind.title}
+      row = {
+        '': kind.title,
+        'loss, nats': _cell(
+          models, (reading.PREDICTION, 'loss'), '{:.1f}'.format
+        ),
+      }
+      asked = -1 if kind.asked is None else kind.asked
       for words, key in held.items():
-        key = (*part, *key, kind.asked, _POSITIONS[0])
+        key = (*part, *key, asked, _POSITIONS[0])
         row[words] = _cell(models, key, _three_digits)
       rows.append(row | _lasting(models))
   return tables.of_rows(rows)

@@ -101,11 +101,12 @@ class TablesTest(tf.test.TestCase):
     )
     self.assertNotIn('no memory (LSTM)', rows)
 
-  def test_twins_stand_apart(self):
+  def test_twins_stand_below_the_task_of_the_post(self):
     columns, rows = self._table('', 3)
     self.assertEqual(
-      columns[:3] + columns[-3:],
+      columns[:4] + columns[-3:],
       [
+        'loss, nats',
         'memory',
         'by writing',
         'by reading',
@@ -114,11 +115,24 @@ class TablesTest(tf.test.TestCase):
         'lost: exchanged memory',
       ],
     )
+    self.assertEqual(
+      [name for name in rows if name.strip('-')],
+      [
+        'Model B',
+        'no memory (LSTM)',
+        'Model B, frozen core',
+        'image often hidden',
+        'earlier image asked',
+      ],
+    )
+    # Of the sprite to be predicted.
+    held = self._table('memory')[1]['Model B'][0]
+    self.assertEqual(rows['Model B'][1], held)
     # Of hidden steps alone, 0.1 and 0.3.
-    self.assertEqual(rows['image often hidden'][0], '0.200 ± 1.271')
+    self.assertEqual(rows['image often hidden'][1], '0.200 ± 1.271')
     asked = rows['earlier image asked']
     self.assertEqual(
-      asked[:3] + asked[-3:], ['0.100', '-', '-', '0.300', '-', '4.0%']
+      asked[1:4] + asked[-3:], ['0.100', '-', '-', '0.300', '-', '4.0%']
     )
     self.assertNotIn('earlier image asked', self._table('controller hidden')[1])
 
