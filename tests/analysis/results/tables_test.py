@@ -126,8 +126,9 @@ class TablesTest(tf.test.TestCase):
       ],
     )
     # Of the sprite to be predicted.
-    held = self._table('memory')[1]['Model B'][0]
-    self.assertEqual(rows['Model B'][1], held)
+    held = self._table('controller hidden')[1]['Model B'][0]
+    self.assertNotEqual(held, '-')
+    self.assertEqual(rows['Model B'][4], held)
     # Of hidden steps alone, 0.1 and 0.3.
     self.assertEqual(rows['image often hidden'][1], '0.200 ± 1.271')
     asked = rows['earlier image asked']
