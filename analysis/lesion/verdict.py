@@ -1,6 +1,7 @@
 """The verdict of Test 3: is the memory used?"""
 
 from analysis.lesion import comparison
+from analysis.lesion import course
 from analysis.lesion import measuring
 from analysis.lesion import naming
 from dnc import lesions
@@ -32,6 +33,18 @@ def _is_large(
   return False if high < least else None
 
 
+def _is_large_at_all(
+  found: course.Course, least: float = _LITTLE
+) -> bool | None:
+  """Whether the jolt or what lasts is at least `least`, as `_is_large`."""
+  parts = [
+    _is_large(part, least) for part in (found.jolt, found.lasting) if part
+  ]
+  return (
+    True if True in parts else None if None in parts or not parts else False
+  )
+
+
 def _answer_on_storing(result: measuring.LesionResult) -> str:
   """The answer for a model to which the words read matter."""
   of_loss = _of_loss(result)
@@ -42,12 +55,25 @@ def _answer_on_storing(result: measuring.LesionResult) -> str:
     return 'Yes, but hardly: the words read matter very little'
   # Shortly before the end of a sequence, nothing can last.
   frozen = result.courses['frozen_memory'].lasting or of_loss['frozen_memory']
-  if _is_large(frozen):
-    return _answer_on_much(_is_large(frozen, _SMALL))
   unknown = (
     'Cannot tell whether it remembers: the model uses what it reads, but it is '
     'uncertain how much it loses '
   )
+  if _is_large(frozen):
+    # A model may read only what it wrote in the same step, so it must write,
+    # but remembers nothing. Then it can do with other contents from before.
+    kept = result.courses['exchanged_contents']
+    if _is_large_at_all(kept) is None:
+      return f"{unknown}with the contents of another {result.unit}'s memory"
+    if not _is_large_at_all(kept):
+      return (
+        'Yes, but not to remember: the model must write, but does as well with '
+        f"the earlier contents of another {result.unit}'s memory"
+      )
+    is_much = _is_large(frozen, _SMALL), _is_large_at_all(kept, _SMALL)
+    return _answer_on_much(
+      False if False in is_much else None if None in is_much else True
+    )
   if _is_large(frozen) is None:
     return f'{unknown}without new writes'
   exchanged = result.courses['exchanged_memory'].lasting
@@ -126,7 +152,8 @@ def text(result: measuring.LesionResult) -> str:
   sequence, which look as in training, and the mean words. Zeros alone prove
   nothing. Two more decide whether it remembers: the frozen memory, and the
   memory of another sequence. Of these, only what lasts counts, not the jolt of
-  the cut.
+  the cut. A model that needs new writes remembers only as much as the contents
+  of another sequence cost, be it the jolt or what lasts.
   """
   if result.num_sequences < _LEAST_SEQUENCES:
     return f'Cannot tell: there are too few {result.unit}s.'

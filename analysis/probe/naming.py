@@ -43,6 +43,17 @@ _IN_WORDS = {
 _CONTROLS = {RANDOM: 'random inputs', PLANTED: 'planted memory'}
 
 
+def of_order(name: str) -> tuple[str, str]:
+  """The names of a memory with fixed slots and with sorted ones, in any order.
+
+  Args:
+    name: of the memory with its slots in one of `ORDERS`.
+  """
+  for suffix in ORDERS:
+    name = name.removesuffix(suffix)
+  return name, f'sorted_{name}'
+
+
 def is_control(name: str) -> bool:
   """Whether a representation is a control: not held by the trained model."""
   return name in MODEL_INPUTS or name.startswith(tuple(_CONTROLS))

@@ -38,8 +38,9 @@ def _about(untrained: learned.AgainstUntrained) -> str:
     )
   else:
     sentences.append(
-      'The mean over the models, with its 95 % interval, is compared with '
-      "that of the untrained cores by Welch's test."
+      'p is the chance that the mean of as many more untrained cores is as '
+      "large, by Student's t from its distance to their mean. Intervals of "
+      'the models are for their mean.'
     )
   sentences.append(
     'p is corrected for the number of comparisons (Holm); below '

@@ -18,6 +18,7 @@ is found with fixed slots.
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 from analysis.common import tables
@@ -240,11 +241,16 @@ def text(result: results.ProbeResult) -> str:
     return f'Cannot tell: {doubts[0]}{more}.'
   names = subjects(result)
   where = wording.join([naming.in_words(name) for name in names])
-  held = [(name, *each) for name in names for each in unseen.held(name)]
+  held = {
+    (name, *each): unseen.is_learned(name, *each)
+    for name in names
+    for each in unseen.held(name)
+  }
+  held |= _held_in_order(unseen, result, held)
   if not held:
     asked = sprites(result.offsets)
     return f'No: a linear layer reads nothing of {asked} from the {where}.'
-  learned = [unseen.is_learned(*each) for each in held]
+  held, learned = list(held), list(held.values())
   answer, read = 'No more than untrained cores', held
   if any(learned):
     answer = 'Yes'
@@ -259,6 +265,24 @@ def text(result: results.ProbeResult) -> str:
     what = sprites([offset for _, offset, _ in read])
     said = f'{start} {what} from the {where.replace(" and ", " or ")}.'
   return said
+
+
+def _held_in_order(
+  unseen: _Held,
+  result: results.ProbeResult,
+  held: Mapping[tuple[str, int, str], bool | None],
+) -> dict[tuple[str, int, str], bool | None]:
+  """What only sorted slots hold, and whether that is learned, as `held`."""
+  found = {}
+  for name in result.ordered:
+    if naming.is_control(name):
+      continue
+    fixed, sorted_slots = naming.of_order(name)
+    for each in unseen.held(name):
+      if not held.get((fixed, *each)):
+        known = found.get((sorted_slots, *each), False)
+        found[sorted_slots, *each] = known or unseen.is_learned(name, *each)
+  return found
 
 
 def _what_from_where(read: Sequence[tuple[str, int, str]]) -> str:
@@ -299,16 +323,24 @@ def augments(result: results.ProbeResult) -> str:
   unseen = _Held(result)
   clauses = []
   for name in names:
+    # Fixed slots, and slots in any order.
+    orders = [
+      x
+      for x in (name, *result.ordered)
+      if naming.of_order(x)[0] == name and 'controller' in result.beyond[x]
+    ]
     offsets = [
       offset
       for offset, label in unseen.all()
-      if unseen.is_added(name, 'controller', offset, label)
+      if any(unseen.is_added(x, 'controller', offset, label) for x in orders)
     ]
     if offsets:
       clauses.append(f'the {naming.in_words(name)}, by {sprites(offsets)}')
   answer = f'Yes: {"; ".join(clauses)}' if clauses else 'No'
   if 'memory' not in names:
     answer += '; the memory was not probed'
+  if result.untrained is not None and result.untrained.is_frozen:
+    answer += '; but this core was never trained'
   return f'Could M_t or r_t augment h_t and c_t? {answer}.'
 
 

@@ -24,8 +24,7 @@ R² on unseen rollouts, by the better of two linear probes: of the next sprite,
 which is to be predicted, of the current one, and of the one 5 steps before."""
 _ABOUT_LEARNED = """\
 The number of latents, at all offsets together, of which these models hold more
-than untrained cores: by Welch's test, or for a single model by its distance to
-the untrained cores, so counts of several models and of one do not compare. The
+than untrained cores: by the distance of their mean to the untrained cores. The
 memory must hold more with fixed slots and in its best order. The angle is not
 counted here, nor corrected for."""
 _ABOUT_UNTRAINED = """\
@@ -34,6 +33,11 @@ fitted to 100 rollouts, so numbers are lower than in the tables above."""
 _ABOUT_ADDED = """\
 How much R² rises if a linear probe of the controller, hidden and cell state, is
 also given the memory or the words read."""
+_ABOUT_BEYOND_INPUTS = """\
+The same for a linear probe of all that goes in: the image and the action of
+this step, and the actions up to it that led to the sprite and away from it. As
+the action is a difference of sprites, the next sprite and the current one are
+the same question here."""
 _ABOUT_NATS = """\
 The most information about x that a single number has, in nats above chance."""
 _ABOUT_LOST = """\
@@ -44,13 +48,16 @@ Twins of the task that need a memory, below the post's task, which needs none.
 R² of the x that the model needs: with `--show_every`, x of the current sprite
 in the steps in which its image is hidden; else, x of the sprite to be
 predicted. *By writing* and *by reading*: from the memory with its slots sorted.
-*Beyond controller*: what the memory adds to the controller. *Lost*: the lasting
-cost of a lesion. Where images are often hidden, the controller is reset at
-every step and the memory has one slot, unless the row says otherwise."""
+*Beyond controller*: what the memory adds to the controller. *Nats*: the most
+information that a single number has about x of the sprite to be predicted, by
+Test 2. *Lost*: the lasting cost of a lesion; but for exchanged contents, the
+jolt, which only a model that reads what it wrote in earlier steps must suffer.
+Where images are often hidden, the controller is reset at every step and the
+memory has one slot, unless the row says otherwise."""
 _ABOUT_EXPOSED = """\
 Model B, trained to show the latents of the current sprite and of the one 5
 steps before in its memory (`--expose=memory`). R² of x: what the memory holds,
-and what it adds to the controller. *Lost*: the lasting cost of a lesion."""
+and what it adds to the controller. *Lost*: as above."""
 _ABOUT_SLOPES = """\
 How far the predicted sprite moves when the words read or the memory are changed
 so that a probe's reading shifts by 1: 1 if the sprite follows, 0 if it stays.
@@ -72,6 +79,8 @@ _LESIONS = {
   ('read_words_mean', 'lasting'): 'mean words',
   ('exchanged_memory', 'jolt'): 'memory of another: jolt',
   ('exchanged_memory', 'lasting'): 'lasting',
+  ('exchanged_contents', 'jolt'): 'contents alone: jolt',
+  ('exchanged_contents', 'lasting'): 'contents alone: lasting',
   ('frozen_memory', 'lasting'): 'frozen memory',
 }
 
@@ -97,6 +106,9 @@ def text(found: Found) -> str:
   parts += ['### Test 1: beyond the controller', _ABOUT_ADDED]
   for name in ('memory', 'read_words'):
     parts += _titled(name, _positions(found, reading.ADDED, name, 'controller'))
+  parts += ['### Test 1: beyond what goes in', _ABOUT_BEYOND_INPUTS]
+  for name in _HELD_BY:
+    parts += _titled(name, _positions(found, reading.ADDED, name, 'inputs'))
   parts += ['### Test 2: what a single number tells', _ABOUT_NATS]
   for name in ('memory', 'read_words', 'controller_hidden', 'action'):
     columns = {
@@ -163,6 +175,11 @@ def _of_twins(found: Found) -> str:
       'controller hidden': (reading.HELD, 'controller_hidden'),
       'controller cell': (reading.HELD, 'controller_cell'),
       'memory beyond controller': (reading.ADDED, 'memory', 'controller'),
+      'by reading beyond controller': (
+        reading.ADDED,
+        _BY_READING,
+        'controller',
+      ),
     }
     if models:
       row = {
@@ -175,17 +192,25 @@ def _of_twins(found: Found) -> str:
       for words, key in held.items():
         key = (*part, *key, asked, _POSITIONS[0])
         row[words] = _cell(models, key, _three_digits)
+      # Test 2 does not tell hidden steps from others.
+      asked = -1 if is_hidden else asked
+      for name in ('memory', 'controller_hidden'):
+        words = f'nats: {probe.naming.in_words(name)}'
+        key = (reading.NATS, name, asked)
+        row[words] = _cell(models, key, _three_digits)
       rows.append(row | _lasting(models))
   return tables.of_rows(rows)
 
 
 def _lasting(models: Sequence[reading.EvaluatedNumbers]) -> dict[str, str]:
-  """The lasting costs of the lesions that must harm a model with memory."""
+  """The costs of the lesions that must harm a model with memory."""
   return {
-    f'lost: {probe.naming.in_words(lesion)}': _cell(
-      models, (reading.LOST, lesion, 'lasting'), '{:.1%}'.format
-    )
-    for lesion in ('frozen_memory', 'exchanged_memory')
+    f'lost: {words}': _cell(models, (reading.LOST, *key), '{:.1%}'.format)
+    for key, words in {
+      ('frozen_memory', 'lasting'): 'frozen memory',
+      ('exchanged_memory', 'lasting'): 'exchanged memory',
+      ('exchanged_contents', 'jolt'): 'exchanged contents, jolt',
+    }.items()
   }
 
 

@@ -22,8 +22,8 @@ _QUICK = dict(num_epochs=1, rollouts_per_epoch=1_600, tbptt_length=15)
 _SMALL = dict(
   num_epochs=1, rollouts_per_epoch=1_600, tbptt_length=20, hidden_size=32
 )
-# The place of a sprite is a few numbers. A controller would keep them itself,
-# and with several slots, the weights of the read heads would.
+# The place of a sprite is a few numbers. A controller would keep them itself;
+# with several slots, it hardly needs what is written. This one must write.
 _ONE_SLOT = dict(
   memory_size=1, word_size=32, num_read_heads=1, reset_controller=True
 )

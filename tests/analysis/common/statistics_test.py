@@ -49,11 +49,15 @@ class MoreThanTest(tf.test.TestCase):
       statistics.more_than([-1.0], others), 1 - stats.t.sf(t, df=4)
     )
 
-  def test_samples_are_compared_by_welch(self):
-    found = statistics.more_than([5.0, 7.0], [1.0, 2.0, 3.0])
-    # Variances of the means 1 and 1 / 3; Welch and Satterthwaite's degrees.
-    df = (1 + 1 / 3) ** 2 / (1 + (1 / 3) ** 2 / 2)
-    self.assertAllClose(found, stats.t.sf(4 / np.sqrt(4 / 3), df))
+  def test_the_mean_of_several_is_held_against_it(self):
+    for sample in ([5.0, 7.0], [6.0, 6.0], [0.0, 12.0]):
+      found = statistics.more_than(sample, [1.0, 2.0, 3.0])
+      self.assertAllClose(found, stats.t.sf(4 / np.sqrt(1 / 2 + 1 / 3), 2))
+
+  def test_more_of_the_same_are_seldom_taken_for_more(self):
+    draws = np.random.default_rng(0).normal(size=[4000, 8])
+    found = [statistics.more_than(x[:3], x[3:]) for x in draws]
+    self.assertNear(np.mean(np.array(found) < 0.05), 0.05, 0.01)
 
   def test_without_spread(self):
     self.assertEqual(statistics.more_than([1.0], [0.5, 0.5, 0.5]), 0)

@@ -101,5 +101,6 @@ USED = dict(
   read_words_other=(43.8, 2.0),
   frozen_memory=(8.76, 1.0),
   exchanged_memory=(6.57, 1.0),
+  exchanged_contents=(50.0, 1.0),
   reset_memory=(50.0, 1.0),
 )

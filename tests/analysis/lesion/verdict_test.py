@@ -72,6 +72,34 @@ class VerdictTest(tf.test.TestCase, parameterized.TestCase):
       r'it stores\.',
     ),
     (
+      'what_was_written_before_matters_little',
+      {
+        **examples.USED,
+        'frozen_memory': (400.0, 1.0),
+        'exchanged_contents': (6.57, 1.0),
+      },
+      'Yes, but hardly to remember: .* small part of its gain',
+    ),
+    (
+      'only_what_was_just_written_is_read',
+      {
+        **examples.USED,
+        'frozen_memory': (400.0, 1.0),
+        'exchanged_contents': (0.1, 1.0),
+      },
+      'Yes, but not to remember: the model must write, but does as well with '
+      r"the earlier contents of another rollout's memory\.",
+    ),
+    (
+      'what_was_written_before_matters_uncertainly',
+      {
+        **examples.USED,
+        'frozen_memory': (400.0, 1.0),
+        'exchanged_contents': (2.0, 180.0),
+      },
+      'Cannot tell whether it remembers: .* with the contents of another',
+    ),
+    (
       'at_least_a_small_part',
       {**examples.USED, 'frozen_memory': (80.0, 140.0)},
       'Yes: the model uses what it reads, and at least a small part',
@@ -122,6 +150,7 @@ class VerdictTest(tf.test.TestCase, parameterized.TestCase):
         'read_words_mean': (60.0, 110.0),
         'read_words_other': (60.0, 110.0),
         'frozen_memory': (50.0, 1.0),
+        'exchanged_contents': (50.0, 1.0),
       },
       r'Yes: the model uses what it reads and what it stores\.',
     ),

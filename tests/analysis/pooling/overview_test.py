@@ -38,12 +38,12 @@ class OverviewTest(absltest.TestCase):
     result = _pooled()
     rows = overview.rows(result)
     # Of the 15 labels, the models hold scale alone.
-    self.assertEqual(rows['memory']['more than untrained'], '0/1')
+    self.assertEqual(rows['memory']['more than untrained'], '1/1')
     self.assertEqual(rows['controller_cell']['used'], '-')
-    compared = learned.Compared((0.3, 0.4), (0.0, 0.01, 0.0), 0.001)
+    compared = learned.Compared((0.3, 0.4), (0.0, 0.5, 0.9), 0.2)
     result.untrained.compared['memory'][0]['scale'] = compared
     self.assertEqual(
-      overview.rows(result)['memory']['more than untrained'], '1/1'
+      overview.rows(result)['memory']['more than untrained'], '0/1'
     )
     frozen = dataclasses.replace(result.untrained, is_frozen=True)
     result = dataclasses.replace(result, untrained=frozen)

@@ -332,6 +332,41 @@ class VerdictTest(parameterized.TestCase, tf.test.TestCase):
     )
     self.assertEqual(table['controller cell'][-2:], ['-', '0/0'])
 
+  @parameterized.parameters(
+    (0.02, 'Yes: .* the current sprite from the sorted memory'),
+    (0.9, 'No more than untrained cores: '),
+    (None, 'Yes, but it is unknown'),
+  )
+  def test_what_only_sorted_slots_hold_is_read_from_the_memory(self, p, start):
+    result = examples.result()
+    self.assertStartsWith(verdict.text(result), 'No: ')
+    names = 'memory_by_writing', 'memory_by_reading'
+    for name in names:
+      result.ordered[name] = 256
+      result.beyond[name] = {'alone': examples.differences(0)}
+    result.beyond[names[1]]['alone'][0] |= {
+      'scale': examples.differences(0.4)[0]['scale']
+    }
+    compared = result.untrained.compared
+    compared[names[1]] = {
+      0: {'scale': learned.Compared((0.4,), (0.0, 0.1, 0.0), p)}
+    }
+    self.assertRegex(verdict.text(result), f'^{start}')
+
+  def test_what_only_sorted_slots_add_augments_the_controller(self):
+    result = examples.result(beyond=0.0)
+    self.assertEndsWith(verdict.augments(result), '? No.')
+    name = 'memory_by_writing'
+    result.ordered[name] = 256
+    found = examples.differences(0.3)
+    result.beyond[name] = {'alone': found, 'controller': found}
+    self.assertIn('Yes: the memory, by', verdict.augments(result))
+    frozen = examples.against_untrained(is_frozen=True)
+    frozen = dataclasses.replace(result, untrained=frozen)
+    self.assertEndsWith(
+      verdict.augments(frozen), '; but this core was never trained.'
+    )
+
   def test_a_memory_in_another_order_has_its_row(self):
     result = examples.result()
     result.ordered['memory_by_writing'] = 256

@@ -64,10 +64,9 @@ class TablesTest(tf.test.TestCase):
   def test_more_than_untrained(self):
     columns, rows = self._table('', 1)
     self.assertEqual(columns[2], 'controller hidden')
-    # One number of one model is far beyond the spread of untrained cores; the
-    # mean of two models as different as 0.1 and 0.3 is not.
+    # Far beyond the spread of untrained cores.
     self.assertEqual(rows['no memory (LSTM)'], ['-', '-', '1/1', '-'])
-    self.assertEqual(rows['Model B'], ['-', '-', '0/1', '-'])
+    self.assertEqual(rows['Model B'], ['-', '-', '1/1', '-'])
     self.assertEqual(rows['Model B, frozen core'], ['untrained itself'] * 4)
 
   def test_trained_and_untrained_cores_side_by_side(self):
@@ -97,7 +96,7 @@ class TablesTest(tf.test.TestCase):
     self.assertEqual(columns[2], 'memory of another: jolt')
     self.assertEqual(
       rows['Model B'],
-      ['-', '-', '50.00% ± 0.00%', '4.00% ± 0.00%', '-'],
+      ['-', '-', '50.00% ± 0.00%', '4.00% ± 0.00%', '-', '-', '-'],
     )
     self.assertNotIn('no memory (LSTM)', rows)
 
@@ -110,9 +109,9 @@ class TablesTest(tf.test.TestCase):
         'memory',
         'by writing',
         'by reading',
-        'memory beyond controller',
         'lost: frozen memory',
         'lost: exchanged memory',
+        'lost: exchanged contents, jolt',
       ],
     )
     self.assertEqual(
@@ -131,10 +130,15 @@ class TablesTest(tf.test.TestCase):
     self.assertEqual(rows['Model B'][4], held)
     # Of hidden steps alone, 0.1 and 0.3.
     self.assertEqual(rows['image often hidden'][1], '0.200 ± 1.271')
-    asked = rows['earlier image asked']
-    self.assertEqual(
-      asked[1:4] + asked[-3:], ['0.100', '-', '-', '0.300', '-', '4.0%']
-    )
+    asked = dict(zip(columns, rows['earlier image asked']))
+    self.assertEqual(asked['memory'], '0.100')
+    self.assertEqual(asked['by writing'], '-')
+    self.assertEqual(asked['memory beyond controller'], '0.300')
+    self.assertEqual(asked['nats: controller hidden'], '-')
+    self.assertEqual(asked['lost: exchanged memory'], '4.0%')
+    # Of the sprite to be predicted.
+    hidden = dict(zip(columns, rows['image often hidden']))
+    self.assertEqual(hidden['nats: controller hidden'], '0.100 ± 0.000')
     self.assertNotIn('earlier image asked', self._table('controller hidden')[1])
 
   def test_those_trained_to_show_stand_beside_the_model_that_was_not(self):
@@ -143,10 +147,10 @@ class TablesTest(tf.test.TestCase):
       columns[:3],
       ['loss, nats', 'memory: current', 'memory beyond controller: current'],
     )
-    self.assertEqual(columns[-1], 'lost: exchanged memory')
+    self.assertEqual(columns[-2], 'lost: exchanged memory')
     self.assertEqual(list(rows)[2:], ['0', '100'])
     self.assertEqual(
-      rows['0'], ['100.5 ± 6.4', '-', '-', '-', '-', '-', '4.0% ± 0.0%']
+      rows['0'], ['100.5 ± 6.4', '-', '-', '-', '-', '-', '4.0% ± 0.0%', '-']
     )
     # 0.2 and 0.4.
     self.assertEqual(rows['100'][1:4], ['0.300 ± 1.271', '0.050 ± 0.000', '-'])
