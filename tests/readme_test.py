@@ -142,7 +142,8 @@ def _flags_of_script(script: str) -> set[str]:
   """The flags that a script defines."""
   values = flags.FlagValues()
   importlib.import_module(script.removesuffix('.py')).define_flags(values)
-  return {'help', *values}
+  negated = {f'no{name}' for name in values if values[name].boolean}
+  return {'help', *values, *negated}
 
 
 @functools.cache
