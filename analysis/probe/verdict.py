@@ -327,7 +327,8 @@ def augments(result: results.ProbeResult) -> str:
     orders = [
       x
       for x in (name, *result.ordered)
-      if naming.of_order(x)[0] == name and 'controller' in result.beyond[x]
+      if naming.of_order(x)[0] == name
+      and 'controller' in result.beyond.get(x, {})
     ]
     offsets = [
       offset
