@@ -179,6 +179,16 @@ class ConfinedTest(tf.test.TestCase):
       list(result.comparisons['read_words']),
       ['controller_hidden', 'controller_cell'],
     )
+    # The planted memory rotates. Sums of sorted slots lack the image.
+    given = {name: [*by_given] for name, by_given in result.beyond.items()}
+    self.assertEqual(
+      given['memory'], ['alone', 'actions', 'inputs', 'controller']
+    )
+    self.assertEqual(
+      given['memory_by_writing'], ['alone', 'actions', 'controller']
+    )
+    self.assertEqual(given['planted_rotating'], ['alone'])
+    self.assertEqual(given['planted_rotating_by_writing'], ['alone'])
     untrained = result.untrained
     self.assertEqual(untrained.seeds, (0, 1, 2))
     self.assertEqual(untrained.num_rollouts, dict(train=12, test=2))

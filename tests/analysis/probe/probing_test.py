@@ -1,6 +1,7 @@
 """Tests for analysis.probe.probing: from traces and arrays to results."""
 
 import dataclasses
+import itertools
 import os
 import tempfile
 from unittest import mock
@@ -299,6 +300,36 @@ class InputsTest(tf.test.TestCase):
     for offset in (0, -1):
       for latent in latents.NAMES[1:]:
         self.assertNear(scores['action'][offset][latent].exact.gain, 0.5, 0.05)
+
+
+class GivenTest(tf.test.TestCase):
+  def test_a_memory_is_held_against_all_of_the_controller(self):
+    held = {
+      'controller_hidden': 'late',
+      'controller_cell': 'now',
+      'memory': 'now',
+      'read_words': 'next',
+    }
+    splits = {
+      split: [_rollout(0, i, 60) for i in indices]
+      for split, indices in _SPLITS.items()
+    }
+    for rollout in itertools.chain(*splits.values()):
+      rollout.update({name: rollout[code] for name, code in held.items()})
+    folder = self.enterContext(tempfile.TemporaryDirectory())
+    traces = _export(os.path.join(folder, 'traces'), splits, tuple(held))
+    result = probe.of_traces(traces, (0, -1), num_seeds=1).result()
+    # What is the cell's adds nothing; of the hidden state alone it would.
+    for name, offset, added in (('memory', 0, 0.0), ('read_words', -1, 1.0)):
+      found = result.beyond[name]
+      self.assertEqual([*found], ['alone', 'controller'])
+      for latent in ('x_position', 'scale'):
+        alone, beyond = (
+          found[given][offset][latent].difference
+          for given in ('alone', 'controller')
+        )
+        self.assertNear(alone, 1.0, 0.05, msg=name)
+        self.assertNear(beyond, added, 0.05, msg=name)
 
 
 class FitAndScoreTest(parameterized.TestCase, tf.test.TestCase):
