@@ -80,9 +80,9 @@ def more_than(sample: Sequence[float], others: Sequence[float]) -> float:
     others: two or more numbers.
   """
   distance = np.mean(sample) - np.mean(others)
-  spread = np.std(others, ddof=1) * np.sqrt(1 / len(sample) + 1 / len(others))
   if np.ptp(others) == 0:
     return 0.0 if distance > 0 else 1.0
+  spread = np.std(others, ddof=1) * np.sqrt(1 / len(sample) + 1 / len(others))
   return float(stats.t.sf(distance / spread, len(others) - 1))
 
 

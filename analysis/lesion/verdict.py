@@ -40,9 +40,9 @@ def _is_large_at_all(
   parts = [
     _is_large(part, least) for part in (found.jolt, found.lasting) if part
   ]
-  return (
-    True if True in parts else None if None in parts or not parts else False
-  )
+  if True in parts:
+    return True
+  return False if parts and None not in parts else None
 
 
 def _answer_on_storing(result: measuring.LesionResult) -> str:
@@ -63,17 +63,18 @@ def _answer_on_storing(result: measuring.LesionResult) -> str:
     # A model may read only what it wrote in the same step, so it must write,
     # but remembers nothing. Then it can do with other contents from before.
     kept = result.courses['exchanged_contents']
-    if _is_large_at_all(kept) is None:
+    needs_earlier = _is_large_at_all(kept)
+    if needs_earlier is None:
       return f"{unknown}with the contents of another {result.unit}'s memory"
-    if not _is_large_at_all(kept):
+    if not needs_earlier:
       return (
         'Yes, but not to remember: the model must write, but does as well with '
         f"the earlier contents of another {result.unit}'s memory"
       )
     is_much = _is_large(frozen, _SMALL), _is_large_at_all(kept, _SMALL)
-    return _answer_on_much(
-      False if False in is_much else None if None in is_much else True
-    )
+    if False in is_much:
+      return _answer_on_much(False)
+    return _answer_on_much(None if None in is_much else True)
   if _is_large(frozen) is None:
     return f'{unknown}without new writes'
   exchanged = result.courses['exchanged_memory'].lasting

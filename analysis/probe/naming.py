@@ -43,15 +43,11 @@ _IN_WORDS = {
 _CONTROLS = {RANDOM: 'random inputs', PLANTED: 'planted memory'}
 
 
-def of_order(name: str) -> tuple[str, str]:
-  """The names of a memory with fixed slots and with sorted ones, in any order.
-
-  Args:
-    name: of the memory with its slots in one of `ORDERS`.
-  """
+def without_order(name: str) -> str:
+  """Returns the name of a memory without that of its slots' order, if any."""
   for suffix in ORDERS:
     name = name.removesuffix(suffix)
-  return name, f'sorted_{name}'
+  return name
 
 
 def is_control(name: str) -> bool:

@@ -277,7 +277,8 @@ def _held_in_order(
   for name in result.ordered:
     if naming.is_control(name):
       continue
-    fixed, sorted_slots = naming.of_order(name)
+    fixed = naming.without_order(name)
+    sorted_slots = f'sorted_{fixed}'
     for each in unseen.held(name):
       if not held.get((fixed, *each)):
         known = found.get((sorted_slots, *each), False)
@@ -327,7 +328,7 @@ def augments(result: results.ProbeResult) -> str:
     orders = [
       x
       for x in (name, *result.ordered)
-      if naming.of_order(x)[0] == name
+      if naming.without_order(x) == name
       and 'controller' in result.beyond.get(x, {})
     ]
     offsets = [

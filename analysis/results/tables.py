@@ -154,7 +154,7 @@ def _prediction(found: Found) -> str:
         kind.title,
         f'`{" ".join(kind.flags())}`',
         str(len(models) or _NOT_YET),
-        _cell(models, (reading.PREDICTION, 'loss'), '{:.1f}'.format),
+        _loss(models),
         _cell(models, (reading.PREDICTION, 'iou'), _three_digits),
       ]
     )
@@ -184,9 +184,7 @@ def _of_twins(found: Found) -> str:
     if models:
       row = {
         '': kind.title,
-        'loss, nats': _cell(
-          models, (reading.PREDICTION, 'loss'), '{:.1f}'.format
-        ),
+        'loss, nats': _loss(models),
       }
       asked = -1 if kind.asked is None else kind.asked
       for words, key in held.items():
@@ -222,9 +220,7 @@ def _of_exposed(found: Found) -> str:
       continue
     row = {
       'weight': f'{kinds.KINDS[name].expose_weight or 0:g}',
-      'loss, nats': _cell(
-        models, (reading.PREDICTION, 'loss'), '{:.1f}'.format
-      ),
+      'loss, nats': _loss(models),
     }
     for offset in (0, 5):
       for words, key in (
@@ -274,6 +270,10 @@ def _cell(
   mean, interval = statistics.mean_interval(values)
   shown = form(mean)
   return f'{shown} ± {form(interval[1] - mean)}' if interval else shown
+
+
+def _loss(models: Sequence[reading.EvaluatedNumbers]) -> str:
+  return _cell(models, (reading.PREDICTION, 'loss'), '{:.1f}'.format)
 
 
 def _three_digits(value: float) -> str:
