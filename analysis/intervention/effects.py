@@ -52,7 +52,7 @@ class Effect:
     slope: shift of the sprite over shift of the reading, by least squares: 1 if
       the sprite follows, 0 if it stays.
     interval: of the slope, from resampled rollouts.
-    corrected_interval: the same, corrected for the number of latents.
+    corrected_interval: the same, corrected for the number of comparisons.
     iou: mean intersection over union of the changed predictions with their
       targets. A target is the sprite that the intact model predicts, with only
       this latent moved, by the amount.
@@ -124,6 +124,7 @@ def make_pairs(
   snapshots: running.Snapshots,
   intact: np.ndarray,
   name: str,
+  held: np.ndarray,
   latent: str,
   kind: str,
   changes: np.ndarray,
@@ -140,6 +141,7 @@ def make_pairs(
     snapshots: the steps.
     intact: int `[n, 5]`, classes of the sprites that the intact model predicts.
     name: the representation.
+    held: float `[n, width]`, what it holds.
     latent: the latent whose reading is shifted.
     kind: one of `KINDS`.
     changes: float `[n or 1, width]`, the change that shifts the reading by 1.
@@ -155,7 +157,7 @@ def make_pairs(
     if len(rows):
       some = snapshots[rows]
       for sign, own in zip((1, -1), bits):
-        changed = getattr(some, name) + sign * amount * changes[rows]
+        changed = held[rows] + sign * amount * changes[rows]
         own[:] = packed(runner.logits(some, name, changed).numpy())
     made.append(Pairs(column, amount, rows, bits))
   return made
@@ -168,7 +170,7 @@ def measure(
   rollouts: np.ndarray,
   table: table_lib.SpriteTable,
   seed: int = 0,
-  num_latents: int = 1,
+  num_comparisons: int = 1,
 ) -> Effect | None:
   """Measures the effect of the changes along one direction.
 
@@ -180,7 +182,7 @@ def measure(
     rollouts: int `[n]`, the rollout of each snapshot.
     table: the sprites.
     seed: seed of the resamples.
-    num_latents: for how many latents slopes are measured.
+    num_comparisons: for how many slopes to correct.
 
   Returns:
     None if there is no pair.
@@ -218,7 +220,7 @@ def measure(
     ),
     slope=float((amounts @ shifts).sum() / (amounts**2 @ counts).sum()),
     interval=statistics.interval(slopes),
-    corrected_interval=statistics.interval(slopes, num_latents),
+    corrected_interval=statistics.interval(slopes, num_comparisons),
     iou=float(np.concatenate(ious).mean()),
     errors=latent_errors.mean_errors(
       np.concatenate(asked_for), np.concatenate(of_changed)
@@ -245,7 +247,7 @@ class Removal:
     random: mean change without a random direction.
     random_interval: its 95 % interval.
     excess_interval: 95 % interval of how much more the direction of the probe
-      costs than the random one, corrected for the number of latents.
+      costs than the random one, corrected for the number of comparisons.
   """
 
   difference: float
@@ -264,7 +266,7 @@ def remove(
   normal: np.ndarray,
   loss: Loss,
   seed: int = 0,
-  num_latents: int = 1,
+  num_comparisons: int = 1,
 ) -> Removal:
   """Takes the direction of a label out of a representation, then a random one.
 
@@ -277,9 +279,9 @@ def remove(
     normal: float `[n, width]`, normal random numbers.
     loss: the loss of the model.
     seed: seed of the resamples.
-    num_latents: of how many latents the directions are taken out.
+    num_comparisons: for how many directions to correct.
   """
-  features = getattr(snapshots, name)
+  features = snapshots.held(name)
   targets = snapshots.targets[np.newaxis]
 
   def losses(changed: np.ndarray) -> np.ndarray:
@@ -303,5 +305,5 @@ def remove(
     statistics.interval(draws @ own),
     float(random.mean()),
     statistics.interval(draws @ random),
-    statistics.interval(draws @ (own - random), num_latents),
+    statistics.interval(draws @ (own - random), num_comparisons),
   )

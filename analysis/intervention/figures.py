@@ -36,7 +36,8 @@ def shifts(
 ) -> figures.figure.Figure | None:
   """Draws the shift of the sprite over that of the reading.
 
-  The latent is the first of x, y and scale that is held.
+  The latent is the first of x, y and scale that is held. The memory's slots
+  are in the order in which most of it is read.
 
   Returns:
     The figure; None if nothing is held.
@@ -45,7 +46,8 @@ def shifts(
   for latent in ('x_position', 'y_position', 'scale'):
     curves = {}
     for kind in (effects.PROBE, effects.RANDOM):
-      for name in reversed(measuring.NAMES):  # The memory first.
+      for part in reversed(measuring.PARTS):  # The memory first.
+        name = result.best(part, latent)
         effect = found.get(name, {}).get(latent, {}).get(kind)
         if effect is not None:
           title = tables.title(name)

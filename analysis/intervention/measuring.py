@@ -3,7 +3,9 @@
 `measure` fits linear probes to what a model holds in some rollouts. In other
 rollouts, it changes the words read, before the output layer, or the memory,
 before it is read, so that the readings of these probes shift. It measures
-whether the predicted sprite moves as much.
+whether the predicted sprite moves as much. The memory is also read and changed
+with its slots sorted by when they were last written, and by the weight with
+which they are read in the same step.
 """
 
 from collections.abc import Iterator
@@ -26,10 +28,9 @@ from dnc.system import errors
 from dnc.system import progress
 
 NEXT = -1
-# The representations that are changed, and the largest width of a changed one:
-# the size of its covariance grows with the square of the width.
-NAMES = (running.WORDS, running.MEMORY)
-MAX_WIDTH = 1024
+# The representations that are changed, by part of the model.
+PARTS = {running.WORDS: (running.WORDS,), running.MEMORY: running.MEMORIES}
+NAMES = tuple(name for names in PARTS.values() for name in names)
 # Ratio of rollouts that probes are fitted to and rollouts that are changed.
 FIT = 2
 # A probe with a lower R^2 on unseen rollouts reads too little to be shifted.
@@ -95,7 +96,9 @@ class InterventionResult:
     offsets: of the labelled sprites, in steps before the current one. The first
       is that of the sprite that the model must predict.
     latents: the latents of `effects.AMOUNTS` that vary.
-    too_wide: representations that are wider than `MAX_WIDTH`.
+    too_wide: representations that are wider than `running.MAX_WIDTH`.
+    num_sorted: number of sorted slots that are read and changed.
+    num_slots: number of all slots.
     predicted: by latent, R^2 of the sprite that the intact model predicts.
     readings: by offset.
     untrained: by offset, readings of an untrained core; None without one.
@@ -110,6 +113,8 @@ class InterventionResult:
   offsets: tuple[int, ...]
   latents: tuple[str, ...]
   too_wide: tuple[str, ...]
+  num_sorted: int
+  num_slots: int
   predicted: Mapping[str, float]
   readings: Mapping[int, Readings]
   untrained: Mapping[int, Readings] | None
@@ -121,6 +126,29 @@ class InterventionResult:
   def asked(self) -> int:
     """The offset of the sprite that the model must predict."""
     return self.offsets[0]
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    """The representations that are read and changed."""
+    return tuple(self.readings[self.asked])
+
+  def best(self, part: str, latent: str) -> str | None:
+    """The representation of one of `PARTS` that holds most of a latent.
+
+    Returns:
+      The one from which most is read of the sprite to be predicted; None if
+      nothing is held of it.
+    """
+    return _best(self.readings[self.asked], part, latent)
+
+
+def _best(readings: Readings, part: str, latent: str) -> str | None:
+  held = {}
+  for name in PARTS[part]:
+    reading = readings.get(name, {}).get(latent)
+    if reading is not None and reading.is_held:
+      held[name] = reading.r2
+  return max(held, key=held.get, default=None)
 
 
 def measure(
@@ -172,6 +200,8 @@ def measure(
       offsets=offsets,
       latents=varying,
       too_wide=tuple(x for x in NAMES if x not in probes),
+      num_sorted=runner.num_sorted,
+      num_slots=snapshots.link.shape[-1],
       predicted=changed.predicted(),
       readings=readings[-1],
       untrained=None if untrained is None else readings[0],
@@ -182,13 +212,20 @@ def measure(
 
 
 def _offsets(spec: rollouts.RolloutSpec) -> tuple[int, ...]:
-  """The offsets of the sprite to be predicted, and of the next one."""
+  """The offset of the sprite to be predicted, and others.
+
+  They are the next sprite, and the current one if it is hidden.
+  """
   asked = NEXT if spec.recall is None else spec.recall
-  return tuple(dict.fromkeys([asked, NEXT]))
+  current = [0] if spec.show_every > 1 else []
+  return tuple(dict.fromkeys([asked, NEXT, *current]))
 
 
 def chosen_steps(spec: rollouts.RolloutSpec) -> list[int]:
-  """Returns evenly spaced steps that have a sprite at each offset.
+  """Returns spread steps that have a sprite at each offset.
+
+  With `show_every`, they are as many steps after the last shown image in turn:
+  evenly spaced steps might all be steps of shown images.
 
   Raises:
     UsageError: if the rollouts are too short.
@@ -201,7 +238,11 @@ def chosen_steps(spec: rollouts.RolloutSpec) -> list[int]:
       f'--rollout_length={num_steps}: must be at least {furthest + 2} for Test '
       '4'
     )
-  return np.unique(np.linspace(first, last, _NUM_STEPS).astype(int)).tolist()
+  # Rounded up to the phase.
+  end = max(first, last - (spec.show_every - 1))
+  steps = np.linspace(first, end, _NUM_STEPS).astype(int)
+  steps += (1 + np.arange(_NUM_STEPS) - steps) % spec.show_every
+  return np.unique(np.minimum(steps, last)).tolist()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,7 +289,7 @@ class _Trial:
     sums = {
       name: directions.ProbeSums(runner.widths[name], 2 * self.num_labels)
       for name in NAMES
-      if runner.widths[name] <= MAX_WIDTH
+      if 0 < runner.widths[name] <= running.MAX_WIDTH
     }
     first, last = self.steps[0], self.steps[-1]
     for batch in self._batches():
@@ -283,7 +324,7 @@ class _Trial:
     """Scores the probes at the steps that are changed; by offset."""
     found = {k: {name: {} for name in probes} for k in self.offsets}
     for name, each in probes.items():
-      read = each.read(getattr(snapshots, name))
+      read = each.read(snapshots.held(name))
       for i, offset in enumerate(self.offsets):
         for latent, column in zip(self.latents, self.columns):
           label = self.label(offset, latent)
@@ -341,6 +382,11 @@ class _Changed:
       if reading.is_held
     ]
 
+  def _num_comparisons(self, name: str) -> int:
+    """How many slopes may decide the answer about the same part."""
+    (names,) = (names for names in PARTS.values() if name in names)
+    return len(self._test.latents) * sum(x in self._probes for x in names)
+
   def _nested(self) -> dict[int, dict[str, dict]]:
     return {k: {name: {} for name in self._probes} for k in self._readings}
 
@@ -366,6 +412,7 @@ class _Changed:
     for offset, name, latent in self._held():
       label = self._test.label(offset, latent)
       found[offset][name][latent] = {}
+      held = self._snapshots.held(name)
       for kind in effects.KINDS:
         changes = self._changes(self._snapshots, name, label, kind)
         made[offset, name, latent, kind] = effects.make_pairs(
@@ -373,6 +420,7 @@ class _Changed:
           self._snapshots,
           self._intact,
           name,
+          held,
           latent,
           kind,
           changes,
@@ -386,7 +434,7 @@ class _Changed:
         self._snapshots.rollouts,
         self._test.table,
         self._test.seed,
-        len(self._test.latents),
+        self._num_comparisons(name),
       )
       if effect is not None:
         found[offset][name][latent][kind] = effect
@@ -422,7 +470,7 @@ class _Changed:
         self._normal(self._snapshots, name),
         loss,
         self._test.seed,
-        len(self._test.latents),
+        self._num_comparisons(name),
       )
     return found
 
@@ -443,12 +491,15 @@ class _Changed:
     moved[:, column] = (moved[:, column] + list(shifts)).clip(0, last)
     sprites = self._test.table.images(latents.classes_to_index(moved))
     images = {'asked': sprites.astype(np.float32)}
-    names = [name for _, name, each in held if each == latent]
-    for name in reversed(names):  # The memory first.
+    readings = self._readings[asked]
+    for part in (running.MEMORY, running.WORDS):
+      name = _best(readings, part, latent)
+      if name is None:
+        continue
       for kind in (effects.PROBE, effects.RANDOM):
         label = self._test.label(asked, latent)
         change = self._changes(one, name, label, kind)
-        changed = getattr(one, name) + np.reshape(shifts, [-1, 1]) * change
+        changed = one.held(name) + np.reshape(shifts, [-1, 1]) * change
         logits = self._runner.logits(one, name, changed)
         key = name if kind == effects.PROBE else f'{name}_{kind}'
         images[key] = tf.sigmoid(logits).numpy().reshape([-1, 64, 64])

@@ -17,6 +17,8 @@ _NONE = '-'
 _ABOUT_SUMMARY = (
   'A linear probe reads a latent of {asked} from the words read, or from the '
   'memory. These are changed by the least change that shifts the reading. '
+  "*By writing*, *by reading*: with the memory's slots sorted, the last "
+  'written or the most read first. '
   '*Slope*: the shift of the predicted sprite over that of the reading, with '
   '95 % intervals over rollouts: 1 if the sprite follows, 0 if it stays. '
   'Controls: changes of the same length along the direction of shuffled labels '
@@ -24,7 +26,8 @@ _ABOUT_SUMMARY = (
   'if the direction is taken out, so that no linear probe reads the latent. '
   '*Random out*: the same for a random direction. *Counts*: the slope lies '
   'above {limit} and further from 0 than its controls, and the direction costs '
-  'more than a random one, all corrected for the number of latents. '
+  'more than a random one, all corrected for the number of latents and, of the '
+  'memory, for that of its orders of slots. '
   '*Untrained*: what a probe reads from an untrained core. "-": a probe reads '
   'too little for its reading to be shifted (R^2 below {least}).'
 )
@@ -49,7 +52,7 @@ _HOW_TO_READ = (
 def summary(result: measuring.InterventionResult) -> str:
   """Returns the small table of the verdict, and how to read it."""
   rows = []
-  for name in measuring.NAMES:
+  for name in result.names:
     counted = verdict.counted(result, name)
     for latent in result.latents:
       row = _row(result, result.asked, name, latent)
@@ -63,6 +66,11 @@ def summary(result: measuring.InterventionResult) -> str:
     least=measuring.LEAST_R2,
     limit=verdict.MOST_STAYING,
   )
+  if result.num_sorted < result.num_slots:
+    about += (
+      f' Of sorted slots, the first {result.num_sorted} of {result.num_slots} '
+      'are read and changed.'
+    )
   if result.too_wide:
     names = wording.join(map(tables.title, result.too_wide))
     about += f' Too wide to be changed: {names}.'
@@ -136,7 +144,7 @@ def details(result: measuring.InterventionResult) -> str:
     if offset != result.asked:
       rows = [
         _row(result, offset, name, latent)
-        for name in measuring.NAMES
+        for name in result.names
         for latent in result.latents
       ]
       if rows:

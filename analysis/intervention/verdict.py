@@ -20,7 +20,7 @@ _LEAST_FOLLOWING, MOST_STAYING = 0.5, 0.1
 _LEAST_PREDICTED = 0.5
 
 _PROBE = effects.PROBE
-_PARTS = {running.MEMORY: 'the memory', running.WORDS: 'the words read'}
+_TITLES = {running.MEMORY: 'the memory', running.WORDS: 'the words read'}
 # Grades of memory or words, what the sprite then does, and the answer to the
 # question, which is about the memory.
 _STAYS, _UNCERTAIN, _IN_PART, _FOLLOWS = range(4)
@@ -62,7 +62,7 @@ def all_slopes(
     nothing is held.
   """
   found = {}
-  for name in measuring.NAMES:
+  for name in result.names:
     for latent in result.latents:
       kinds = result.effects[result.asked].get(name, {}).get(latent, {})
       found[f'{tables.title(name)}: {naming.latent(latent)}'] = {
@@ -72,16 +72,31 @@ def all_slopes(
   return found
 
 
-def cell(result: measuring.InterventionResult, name: str) -> str:
-  """A representation's slope in a few characters, for the overview.
+def cell(result: measuring.InterventionResult, part: str) -> str:
+  """A slope in a few characters, for the overview.
 
   It is the slope that decides the answer or, if none counts, the first.
+
+  Args:
+    result: what Test 4 found.
+    part: one of `measuring.PARTS`; others have no slope.
   """
-  found, counts = slopes(result).get(name, {}), counted(result, name)
+  found, names = slopes(result), measuring.PARTS.get(part, ())
+  counts = {
+    (name, latent): low
+    for name in names
+    for latent, low in counted(result, name).items()
+  }
   deciding = sorted(counts, key=counts.get, reverse=True)
-  for latent in (*deciding, 'x_position', 'y_position', 'scale'):
-    if latent in found:
-      return f'{naming.latent(latent)} {found[latent][_PROBE].slope:z.2f}'
+  first = [
+    (name, latent)
+    for latent in ('x_position', 'y_position', 'scale')
+    for name in names
+  ]
+  for name, latent in (*deciding, *first):
+    if latent in found.get(name, {}):
+      slope = found[name][latent][_PROBE].slope
+      return f'{naming.latent(latent)} {slope:z.2f}'
   return '-'
 
 
@@ -92,7 +107,8 @@ def counted(
 
   A slope must be above the limit, and further from 0 than its controls'. And to
   take the direction out must cost more loss than to take out a random one: what
-  the model uses, it misses. All this is corrected for the number of latents.
+  the model uses, it misses. All this is corrected for the number of latents
+  and, of the memory, for that of its orders of slots.
 
   Returns:
     By latent, the lower end of the slope's interval.
@@ -112,23 +128,29 @@ def counted(
   return found
 
 
-def _grade(result: measuring.InterventionResult, name: str) -> int:
-  """How words or memory are used: one of the grades above."""
-  counts = counted(result, name)
-  if counts:
-    return _FOLLOWS if max(counts.values()) > _LEAST_FOLLOWING else _IN_PART
+def _grade(result: measuring.InterventionResult, part: str) -> int | None:
+  """How words or memory are used: one of the grades above.
+
+  Returns:
+    None if nothing is held that the model predicts.
+  """
+  found, lows, highs = slopes(result), [], []
+  for name in measuring.PARTS[part]:
+    lows += counted(result, name).values()
+    highs += [x[_PROBE].interval[1] for x in found.get(name, {}).values()]
+  if lows:
+    return _FOLLOWS if max(lows) > _LEAST_FOLLOWING else _IN_PART
+  if not highs:
+    return None
   # Each interval must lie below the limit, so these need no correction.
-  found = slopes(result)[name].values()
-  if all(kinds[_PROBE].interval[1] < MOST_STAYING for kinds in found):
-    return _STAYS
-  return _UNCERTAIN
+  return _STAYS if max(highs) < MOST_STAYING else _UNCERTAIN
 
 
 def _what_follows(grades: Mapping[str, int]) -> str:
   """Says what the predicted sprite does, given each part's grade."""
   parts = {}
   for name, grade in grades.items():
-    parts.setdefault(grade, []).append(f'of {_PARTS[name]}')
+    parts.setdefault(grade, []).append(f'of {_TITLES[name]}')
   clauses = [
     f'{_MOVES[grade]} {what} {" and ".join(of)}'
     for what, (grade, of) in zip(('shifted readings', 'those'), parts.items())
@@ -148,19 +170,19 @@ def text(result: measuring.InterventionResult) -> str:
     return 'Cannot tell: neither position nor scale of the sprites varies.'
   if max(result.predicted.values()) < _LEAST_PREDICTED:
     return 'Cannot tell: the model predicts neither place nor scale.'
-  held = slopes(result)
-  grades = {name: _grade(result, name) for name in _PARTS if held.get(name)}
+  grades = {part: _grade(result, part) for part in _TITLES}
+  grades = {part: grade for part, grade in grades.items() if grade is not None}
   if not grades:
     return (
       'Cannot tell: no probe reads from words or memory what the model '
       'predicts, so there is nothing to shift.'
     )
   clauses = [
-    f'{part} cannot be changed at this width'
-    if name in result.too_wide
-    else f'no probe reads from {part} what the model predicts'
-    for name, part in _PARTS.items()
-    if name not in grades
+    f'{title} cannot be changed at this width'
+    if set(measuring.PARTS[part]) <= set(result.too_wide)
+    else f'no probe reads from {title} what the model predicts'
+    for part, title in _TITLES.items()
+    if part not in grades
   ]
   clauses.append(_what_follows(grades))
   answer = _ANSWERS[grades.get(running.MEMORY, _UNCERTAIN)]

@@ -13,7 +13,6 @@ source. Rollouts are streamed and may differ in length.
   streams.py        rollouts with representations and labels
   controls.py       random inputs, and a planted memory
   planted.py        planted memories, whose labels the probes must find
-  orders.py         the memory with its slots sorted by writing or reading
   labels.py         the labels at offsets, true and shuffled
   normalisation.py  normalises features by time step
   blocks.py         collects steps into blocks before they are summed

@@ -2,16 +2,16 @@
 
 import numpy as np
 
+from analysis.common import orders
 from analysis.probe import exact_probe
 from analysis.probe import naming
-from analysis.probe import orders
 from analysis.probe import planted
 from analysis.probe import streams
 
 # Keeps these draws apart from others of the same seed and index.
 _INPUTS = 3
 # The planted memory whose slots rotate: with fixed and with sorted slots.
-ROTATING = (naming.ROTATING, f'{naming.ROTATING}{naming.BY_WRITING}')
+ROTATING = (naming.ROTATING, f'{naming.ROTATING}{orders.BY_WRITING}')
 
 
 def random_inputs(
@@ -105,7 +105,7 @@ class Controlled:
       if name == naming.ROTATING:
         return memory
       number = self._rotating.NUM_SLOTS
-      return orders.reordered(naming.BY_WRITING, memory, weights, number)
+      return orders.reordered(orders.BY_WRITING, memory, weights, number)
     # Labels are wrapped around the ends. This does not matter: steps whose
     # label lies outside the rollout are never scored.
     labels = np.roll(rollout.labels, self._offset, axis=0)

@@ -1,5 +1,6 @@
 """Names of representations, labels and offsets, in keys and in text."""
 
+from analysis.common import orders
 from analysis.common import tables
 
 # Prefixes of the names of controls.
@@ -16,10 +17,7 @@ SHOWN = 'shown'
 HIDDEN = 'hidden'
 PARTS = (SHOWN, HIDDEN)
 
-# Suffixes of a memory whose slots are sorted; of the order, fixed slots
-# included, in which most is read.
-BY_WRITING = '_by_writing'
-BY_READING = '_by_reading'
+# Suffix of a memory in the order, fixed slots included, in which most is read.
 IN_BEST_ORDER = '_in_best_order'
 # Prefix of sorted slots that hold what another rollout wrote.
 OTHER = 'other_'
@@ -28,8 +26,8 @@ ROTATING = f'{PLANTED}rotating'
 
 # The orders of sorted slots, in text.
 ORDERS = {
-  BY_WRITING: 'by writing',
-  BY_READING: 'by reading',
+  orders.BY_WRITING: 'by writing',
+  orders.BY_READING: 'by reading',
 }
 _SUFFIXES = {**ORDERS, IN_BEST_ORDER: 'in its best order'}
 _IN_WORDS = {

@@ -18,10 +18,10 @@ from typing import Protocol
 import numpy as np
 
 from analysis.common import arrays as arrays_lib
+from analysis.common import orders
 from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
 from analysis.probe import naming
-from analysis.probe import orders
 from dnc import traces as traces_lib
 from dnc.dsprites import latents
 from dnc.dsprites import table as table_lib

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from analysis.common import orders
 from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
 from analysis.probe import learned
 from analysis.probe import naming
 from analysis.probe import normalisation
-from analysis.probe import orders
 from analysis.probe import scoring
 from analysis.probe import step_sums
 from analysis.probe import threads

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from analysis.common import orders
 from analysis.common import tables
 from analysis.probe import beyond
 from analysis.probe import naming
@@ -103,7 +104,7 @@ class _Held:
     rollout, since the weights that sort them may tell something.
     """
     found = self._result.beyond.get(naming.ROTATING, {})
-    if f'{name}{naming.BY_WRITING}' in self._result.ordered and found:
+    if f'{name}{orders.BY_WRITING}' in self._result.ordered and found:
       ends = {
         k: x.interval[1]
         for k, x in found[beyond.ALONE][offset].items()
@@ -179,7 +180,7 @@ class _Held:
               f'too little of the planted memory is found: its '
               f'{naming.in_words(label)}'
             )
-    if not all(self._rotating(naming.BY_WRITING)):
+    if not all(self._rotating(orders.BY_WRITING)):
       yield 'the rotating memory is not found with slots sorted by writing'
     if any(self._rotating('')):
       yield 'the rotating memory is found with fixed slots'
@@ -325,7 +326,7 @@ def augments(result: results.ProbeResult) -> str:
   clauses = []
   for name in names:
     # Fixed slots, and slots in any order.
-    orders = [
+    variants = [
       x
       for x in (name, *result.ordered)
       if naming.without_order(x) == name
@@ -334,7 +335,7 @@ def augments(result: results.ProbeResult) -> str:
     offsets = [
       offset
       for offset, label in unseen.all()
-      if any(unseen.is_added(x, 'controller', offset, label) for x in orders)
+      if any(unseen.is_added(x, 'controller', offset, label) for x in variants)
     ]
     if offsets:
       clauses.append(f'the {naming.in_words(name)}, by {sprites(offsets)}')

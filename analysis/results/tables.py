@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import textwrap
 
 from analysis import probe
+from analysis.common import orders
 from analysis.common import statistics
 from analysis.common import tables
 from analysis.probe import learned
@@ -70,8 +71,8 @@ _LIKE_TWINS = ('model_b', 'lstm', 'frozen')
 # Names of the sprites at offsets and lags.
 _SPRITES = {-1: 'next', 0: 'current', 5: '5 before'}
 _POSITIONS = ('x_position', 'y_position')
-_BY_WRITING = f'memory{probe.naming.BY_WRITING}'
-_BY_READING = f'memory{probe.naming.BY_READING}'
+_BY_WRITING = f'memory{orders.BY_WRITING}'
+_BY_READING = f'memory{orders.BY_READING}'
 _HELD_BY = ('memory', 'read_words', 'controller_hidden', 'controller_cell')
 # Lesions that decide Test 3, and the part of their course that is shown.
 _LESIONS = {

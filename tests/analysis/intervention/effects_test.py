@@ -31,7 +31,7 @@ class EffectsTest(absltest.TestCase):
     self._intact[:, _X] = rng.integers(8, 24, 12)
     self._rollouts = np.repeat([5, 6, 9], 4)
 
-  def _measure(self, *made, num_latents=1):
+  def _measure(self, *made, num_comparisons=1):
     pairs, found = zip(*made)
     return effects.measure(
       pairs,
@@ -39,7 +39,7 @@ class EffectsTest(absltest.TestCase):
       self._intact,
       self._rollouts,
       self._table,
-      num_latents=num_latents,
+      num_comparisons=num_comparisons,
     )
 
   def test_a_sprite_that_follows(self):
@@ -83,7 +83,7 @@ class EffectsTest(absltest.TestCase):
     follows = self._rollouts == 9
     found[0, follows, _X] += 4
     found[1, follows, _X] -= 4
-    effect = self._measure((pairs, found), num_latents=20)
+    effect = self._measure((pairs, found), num_comparisons=20)
     self.assertEqual(effect.interval, (0, 0.75))
     self.assertEqual(effect.corrected_interval, (0, 1))
 

@@ -1,5 +1,7 @@
 """Results of Test 4 with chosen slopes, and cores made by hand."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -19,14 +21,27 @@ CONFIG = config_lib.TrainingConfig(
   varying=('x_position',),
   fixed={'shape': 0, 'scale': 3, 'orientation': 0, 'y_position': 16},
 )
+# As many slots as there are steps, and two more numbers in each: the time.
+_NUM_STEPS = 30
+ROTATING = dataclasses.replace(
+  CONFIG,
+  memory_size=_NUM_STEPS,
+  word_size=WORD_SIZE + 2,
+  hidden_size=WORD_SIZE + 2,
+)
 # Pixels; half the side of the square that CONFIG's rollouts show, and the
 # radius of the disc that the core draws.
 _HALF_SIDE, _RADIUS = 9.6 * 0.8, 10.0
 # Keeps the controller where it is linear.
 _SMALL = 0.01
+# The clock of a rotating core: its turn in a step, and its size in a word. The
+# content is so much smaller that words are found by the time alone.
+_TURN, _CLOCK = 2 * np.pi / 36, 1000.0
 
 
-def planted(reads_memory: bool) -> model_lib.SpritePredictor:
+def planted(
+  reads_memory: bool, config: config_lib.TrainingConfig = CONFIG
+) -> model_lib.SpritePredictor:
   """A core that recalls the image just shown, made by hand.
 
   The controller finds u, the place of the square, and u^2. The memory's one
@@ -34,12 +49,17 @@ def planted(reads_memory: bool) -> model_lib.SpritePredictor:
   a pixel at c is on if (c - u)^2 = c^2 - 2 c u + u^2 is small enough, which is
   linear in u and u^2.
 
+  With `ROTATING`, each step writes a new slot. Two units of the controller are
+  a clock: a word holds the time, too, by which it is found again.
+
   Args:
     reads_memory: whether the output takes u and u^2 from the words read;
       otherwise from the controller.
+    config: `CONFIG` or `ROTATING`.
   """
-  model = model_lib.SpritePredictor(CONFIG)
+  model = model_lib.SpritePredictor(config)
   core = model.core
+  size, is_rotating = config.hidden_size, config.memory_size > 1
   pixels = (np.arange(64) + 0.5 - 32) / 16
   rows, columns = (
     x.ravel() for x in np.meshgrid(pixels, pixels, indexing='ij')
@@ -47,21 +67,36 @@ def planted(reads_memory: bool) -> model_lib.SpritePredictor:
   area = (2 * _HALF_SIDE) ** 2
   weights = np.random.default_rng(0).normal(size=[4096, WORD_SIZE]) / area
   weights[:, 0], weights[:, 1] = columns / area, columns**2 / area
-  # Gates i, f, g and o: only g depends on the input.
-  size = WORD_SIZE
+  # Gates i, f, g and o: only g depends on the input, or on the clock.
   gates = np.zeros(core.controller.input_to_hidden.shape)
-  gates[:4096, 2 * size : 3 * size] = _SMALL * weights
+  gates[:4096, 2 * size : 2 * size + WORD_SIZE] = _SMALL * weights
   core.controller.input_to_hidden.assign(gates)
-  core.controller.hidden_to_hidden.assign(np.zeros([size, 4 * size]))
-  core.controller.b.assign(np.repeat([40.0, -40.0, 0.0, 40.0], size))
+  recurrent = np.zeros([size, 4, size])
+  biases = np.repeat([40.0, -40.0, 0.0, 40.0], size)
+  if is_rotating:
+    sine, cosine = np.sin(_TURN), np.cos(_TURN)
+    # More than 1, against tanh. The bias starts the clock.
+    recurrent[-2:, 2, -2:] = 1.2 * np.array([[cosine, sine], [-sine, cosine]])
+    biases[3 * size - 1] = 0.01
+  core.controller.hidden_to_hidden.assign(recurrent.reshape([size, -1]))
+  core.controller.b.assign(biases)
   biases = dict(
-    write_gate=40.0, allocation_gate=-40.0, erase_vectors=40.0, free_gate=-40.0
+    write_gate=40.0,
+    allocation_gate=40.0 if is_rotating else -40.0,
+    erase_vectors=40.0,
+    free_gate=-40.0,
+    read_strengths=5000.0 if is_rotating else 0.0,
   )
   for name, layer in core.access.interface.items():
     layer.w.assign(tf.zeros_like(layer.w))
     layer.b.assign(tf.zeros_like(layer.b) + biases.get(name, 0.0))
   core.access.interface['read_mode'].b.assign([-40.0, -40.0, 40.0])
-  core.access.interface['write_vectors'].w.assign(np.eye(size) / _SMALL)
+  scales = np.full([size], 1 / _SMALL)
+  scales[WORD_SIZE:] = _CLOCK
+  core.access.interface['write_vectors'].w.assign(np.diag(scales))
+  if is_rotating:
+    scales[:WORD_SIZE] = 0
+    core.access.interface['read_keys'].w.assign(np.diag(scales))
   radius, spread = _RADIUS / 16, (_HALF_SIDE / 16) ** 2 / 3
   layer = np.zeros(core.output_linear.w.shape)
   first, unit = (size, 1.0) if reads_memory else (0, 1 / _SMALL)
@@ -141,6 +176,8 @@ def result(
     offsets=(-1,),
     latents=('x_position',),
     too_wide=(),
+    num_sorted=16,
+    num_slots=16,
     predicted={'x_position': 0.9},
     readings={-1: readings},
     untrained={-1: untrained},

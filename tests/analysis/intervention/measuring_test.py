@@ -9,6 +9,7 @@ import tensorflow as tf
 from analysis import intervention
 from analysis.intervention import effects
 from analysis.intervention import measuring
+from analysis.intervention import running
 from dnc.next_sprite import model as model_lib
 from dnc.next_sprite import rollouts
 from dnc.system import errors
@@ -41,6 +42,10 @@ class MeasureTest(tf.test.TestCase):
   def setUpClass(cls):
     super().setUpClass()
     cls._read = _measure(examples.planted(reads_memory=True))
+    cls._rotating = {
+      reads: _measure(examples.planted(reads, examples.ROTATING))
+      for reads in (True, False)
+    }
     cls._not_read = _measure(
       examples.planted(reads_memory=False),
       untrained=model_lib.SpritePredictor(examples.CONFIG),
@@ -70,6 +75,28 @@ class MeasureTest(tf.test.TestCase):
         self.assertEqual(effect.interval, (0, 0))
       removal = self._not_read.removals[0][name]['x_position']
       self.assertEqual((removal.difference, removal.random), (0, 0))
+
+  def test_a_memory_whose_slots_rotate_is_moved_with_sorted_slots(self):
+    memory, *in_order = running.MEMORIES
+    for reads, slope in ((True, 1), (False, 0)):
+      result = self._rotating[reads]
+      self.assertLess(result.readings[0][memory]['x_position'].r2, 0)
+      self.assertNotIn('x_position', result.effects[0][memory])
+      for name in in_order:
+        self.assertGreater(result.readings[0][name]['x_position'].r2, 0.99)
+        effect = result.effects[0][name]['x_position'][effects.PROBE]
+        # The probes of 300 numbers are a little noisy.
+        self.assertAllClose(effect.slope, slope, atol=0.2)
+        low, high = effect.interval
+        self.assertBetween(slope, low, high)
+      self.assertIn(result.best('memory', 'x_position'), in_order)
+      self.assertStartsWith(
+        intervention.verdict.text(result), 'Yes: ' if reads else 'No: '
+      )
+      self.assertIn(
+        result.best('memory', 'x_position'), result.drag.images.keys()
+      )
+      self.assertNotIn(memory, result.drag.images)
 
   def test_what_is_read_is_missed(self):
     for name in measuring.NAMES:
@@ -119,6 +146,16 @@ class MeasureTest(tf.test.TestCase):
       for image in drag.images['memory'][2:5]
     ]
     self.assertAllClose(np.diff(centres), [4, 4], atol=1.5)
+
+  def test_steps_after_the_last_shown_image(self):
+    spec = dataclasses.replace(_SPEC, recall=None, show_every=5)
+    for length in (30, 31, 500):
+      changed = dataclasses.replace(spec, min_length=length, max_length=length)
+      steps = measuring.chosen_steps(changed)
+      self.assertLen(steps, 6)
+      self.assertEqual([step % 5 for step in steps], [1, 2, 3, 4, 0, 1])
+      self.assertBetween(steps[0], length // 10, length // 10 + 5)
+      self.assertBetween(steps[-1], length - 8, length - 2)
 
   def test_rollouts_too_short(self):
     spec = dataclasses.replace(_SPEC, min_length=9, max_length=9, recall=8)

@@ -6,6 +6,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from analysis.intervention import effects
+from analysis.intervention import running
 from analysis.intervention import verdict
 from tests.analysis.intervention import examples
 
@@ -52,7 +53,7 @@ class VerdictTest(parameterized.TestCase):
       f'{_PREDICTED} mostly follows shifted readings of the words read.',
     ),
     (
-      dict(memory=None, too_wide=('memory',)),
+      dict(memory=None, too_wide=running.MEMORIES),
       'Cannot tell: the memory cannot be changed at this width; '
       f'{_PREDICTED} mostly follows shifted readings of the words read.',
     ),
@@ -110,6 +111,24 @@ class VerdictTest(parameterized.TestCase):
     )
     self.assertEqual(verdict.cell(result, 'read_words'), 'x 0.30')
     # None counts.
+    self.assertEqual(verdict.cell(result, 'memory'), 'x 0.02')
+
+  def test_the_memory_counts_in_any_order(self):
+    result = examples.result(0.3, 0.02)
+    by_reading = running.MEMORIES[2]
+    for of in (result.readings, result.effects, result.removals):
+      of[-1][by_reading] = of[-1]['memory']
+    result.effects[-1][by_reading] = {
+      'x_position': {
+        **dict.fromkeys(effects.KINDS, examples.effect(0.0)),
+        effects.PROBE: examples.effect(0.6),
+      }
+    }
+    self.assertStartsWith(verdict.text(result), 'Yes: ')
+    self.assertEqual(verdict.cell(result, 'memory'), 'x 0.60')
+    # None counts, but one of the two may.
+    result.removals[-1][by_reading] = {'x_position': examples.removal(0.0)}
+    self.assertStartsWith(verdict.text(result), 'Cannot tell: ')
     self.assertEqual(verdict.cell(result, 'memory'), 'x 0.02')
 
   def test_a_model_that_does_not_predict_is_not_judged(self):

@@ -5,11 +5,10 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 
+from analysis.common import orders
 from analysis.probe import beyond
 from analysis.probe import exact_probe
 from analysis.probe import labels as labels_lib
-from analysis.probe import naming
-from analysis.probe import orders
 from analysis.probe import planted
 
 _SPEC = labels_lib.LabelSpec({'sign': 2}, ('place',), {'sign': 0.5})
@@ -163,7 +162,7 @@ class RotatingTest(tf.test.TestCase):
       fixed, weights = memory.features(index, labels)
       features = {
         'fixed': fixed,
-        'ordered': orders.reordered(naming.BY_WRITING, fixed, weights, 16),
+        'ordered': orders.reordered(orders.BY_WRITING, fixed, weights, 16),
       }
       if index < 200:
         tasks = [labels_lib.at_offset(labels, x, 120) for x in offsets]

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from analysis import probe
+from analysis.common import orders
 from analysis.probe import labels as labels_lib
 from analysis.probe import learned
-from analysis.probe import orders
 from analysis.probe import untrained
 from dnc import config as config_lib
 from dnc import unroll

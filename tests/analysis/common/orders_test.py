@@ -1,10 +1,9 @@
-"""Tests for analysis.probe.orders."""
+"""Tests for analysis.common.orders."""
 
 import numpy as np
 import tensorflow as tf
 
-from analysis.probe import naming
-from analysis.probe import orders
+from analysis.common import orders
 
 
 def _weights(*slots, number=4):
@@ -35,14 +34,14 @@ class OrdersTest(tf.test.TestCase):
 
   def test_the_last_written_slot_comes_first(self):
     self.assertAllEqual(
-      _sorted(naming.BY_WRITING, _weights(2, 0, 2, 1)),
+      _sorted(orders.BY_WRITING, _weights(2, 0, 2, 1)),
       [[2, 0, 1, 3], [0, 2, 1, 3], [2, 0, 1, 3], [1, 2, 0, 3]],
     )
 
   def test_the_most_read_slot_comes_first_for_all_heads_together(self):
     weights = np.array([[[0.6, 0.4, 0.0], [0.0, 0.4, 0.6]]], np.float32)
-    self.assertAllEqual(_sorted(naming.BY_READING, weights), [[1, 0, 2]])
-    self.assertAllEqual(_sorted(naming.BY_READING, 0 * weights), [[0, 1, 2]])
+    self.assertAllEqual(_sorted(orders.BY_READING, weights), [[1, 0, 2]])
+    self.assertAllEqual(_sorted(orders.BY_READING, 0 * weights), [[0, 1, 2]])
 
   def test_sequences_side_by_side_and_in_parts(self):
     rng = np.random.default_rng(0)
@@ -59,7 +58,7 @@ class OrdersTest(tf.test.TestCase):
 
   def test_words_move_with_their_slots(self):
     memory = np.arange(24.0).reshape([3, 8])
-    for order in (naming.BY_WRITING, naming.BY_READING):
+    for order in (orders.BY_WRITING, orders.BY_READING):
       found = orders.reordered(order, memory, _weights(2, 0, 0)[:, 0], 4)
       self.assertAllEqual(found[0], [4, 5, 0, 1, 2, 3, 6, 7])
       self.assertAllEqual(found[1][:2], [8, 9])

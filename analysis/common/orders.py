@@ -8,12 +8,13 @@ is always in the same place.
 
 import numpy as np
 
-from analysis.probe import naming
-
+# Suffixes of the name of a memory whose slots are sorted.
+BY_WRITING = '_by_writing'
+BY_READING = '_by_reading'
 # By order, the weights that it needs.
 WEIGHTS = {
-  naming.BY_WRITING: 'write_weights',
-  naming.BY_READING: 'read_weights',
+  BY_WRITING: 'write_weights',
+  BY_READING: 'read_weights',
 }
 
 
@@ -67,20 +68,38 @@ class Sorter:
     Returns:
       As `memory`.
     """
-    steps, num_slots = memory.shape[:-1], self._num_slots
-    slots = self._slots(weights.reshape((*steps, -1, num_slots)))
-    # Whole words are copied, ten times as fast as by `np.take_along_axis`.
-    firsts = num_slots * np.arange(np.prod(steps)).reshape((*steps, 1))
-    words = memory.reshape((-1, memory.shape[-1] // num_slots))
-    return words.take(firsts + slots, axis=0).reshape(memory.shape)
+    return taken(memory, self.slots(weights), self._num_slots)
 
-  def _slots(self, weights: np.ndarray) -> np.ndarray:
-    """The sorted slots, int `[time, ..., slot]`."""
-    if self._order == naming.BY_READING:
+  def slots(self, weights: np.ndarray) -> np.ndarray:
+    """Returns the sorted slots of the next steps, int `[time, ..., slot]`.
+
+    Args:
+      weights: as in `__call__`.
+    """
+    weights = weights.reshape((*weights.shape[:-1], -1, self._num_slots))
+    if self._order == BY_READING:
       return np.argsort(-weights.sum(axis=-2), axis=-1, kind='stable')
     found = ages(weights, self._ages)
     self._ages = found[-1]
     return np.argsort(found, axis=-1, kind='stable')
+
+
+def taken(memory: np.ndarray, slots: np.ndarray, num_slots: int) -> np.ndarray:
+  """Takes some slots of a memory.
+
+  Args:
+    memory: `[..., num_slots * word]`, slot by slot.
+    slots: int `[..., some]`, numbers of the slots.
+    num_slots: number of all slots.
+
+  Returns:
+    `[..., some * word]`.
+  """
+  # Whole words are copied, ten times as fast as by `np.take_along_axis`.
+  steps = memory.shape[:-1]
+  firsts = num_slots * np.arange(np.prod(steps)).reshape((*steps, 1))
+  words = memory.reshape((-1, memory.shape[-1] // num_slots))
+  return words.take(firsts + slots, axis=0).reshape((*steps, -1))
 
 
 def reordered(
