@@ -31,7 +31,7 @@ PART = 'part'
 NATS = 'nats'
 # (LOST, lesion, part): share of the gain, `jolt` or `lasting`.
 LOST = 'lost'
-# (SLOPE, representation, latent): for the sprite to be predicted.
+# (SLOPE, representation, latent, direction): for the sprite to be predicted.
 SLOPE = 'slope'
 _INTERVENTION = 'intervention'
 
@@ -173,9 +173,9 @@ def _numbers(found: Mapping[str, Any]) -> Iterator[tuple[Key, float | None]]:
     asked, *_ = found[_INTERVENTION]['offsets']
     effects = found[_INTERVENTION]['effects'][str(asked)]
     for name, by_latent in effects.items():
-      for latent, by_kind in by_latent.items():
-        if 'probe' in by_kind:
-          yield (SLOPE, name, latent), by_kind['probe']['slope']
+      for latent, by_direction in by_latent.items():
+        for direction, effect in by_direction.items():
+          yield (SLOPE, name, latent, direction), effect['slope']
 
 
 def _held(

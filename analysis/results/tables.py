@@ -62,7 +62,9 @@ and what it adds to the controller. *Lost*: as above."""
 _ABOUT_SLOPES = """\
 How far the predicted sprite moves when the words read or the memory are changed
 so that a probe's reading shifts by 1: 1 if the sprite follows, 0 if it stays.
-Twins of the task are included."""
+*Shuffled*, *random*: changes of the same length in the direction of shuffled
+labels and in random directions. "-": too little is read to be shifted, or the
+control was not recorded then. Twins of the task are included."""
 _NOT_YET = 'none yet'
 _NONE = '-'
 
@@ -73,6 +75,7 @@ _SPRITES = {-1: 'next', 0: 'current', 5: '5 before'}
 _POSITIONS = ('x_position', 'y_position')
 _BY_WRITING = f'memory{orders.BY_WRITING}'
 _BY_READING = f'memory{orders.BY_READING}'
+_CHANGED = ('read_words', 'memory', _BY_WRITING, _BY_READING)
 _HELD_BY = ('memory', 'read_words', 'controller_hidden', 'controller_cell')
 # Lesions that decide Test 3, and the part of their course that is shown.
 _LESIONS = {
@@ -126,23 +129,26 @@ def text(found: Found) -> str:
   if any(exposed.values()):
     parts += ['### Trained to show', _ABOUT_EXPOSED]
     parts.append(_of_exposed({'model_b': found['model_b'], **exposed}))
-  slopes = {
-    f'{probe.naming.in_words(name)}: {probe.naming.in_words(label)}': (
+  slopes = [part for name in _CHANGED for part in _of_slopes(every, name)]
+  if slopes:
+    parts += ['### Test 4: does the sprite follow?', _ABOUT_SLOPES, *slopes]
+  return '\n\n'.join([*parts, _versions(every)])
+
+
+def _of_slopes(found: Found, name: str) -> list[str]:
+  """What the sprite does if a representation is changed."""
+  directions = {'': 'probe', ', shuffled': 'shuffled', ', random': 'random'}
+  columns = {
+    f'{probe.naming.in_words(label)}{words}': (
       reading.SLOPE,
       name,
       label,
+      direction,
     )
-    for name in ('read_words', 'memory')
     for label in _POSITIONS
+    for words, direction in directions.items()
   }
-  of_slopes = _titled('', _rows(every, slopes, '{:z.2f}'.format))
-  if of_slopes:
-    parts += [
-      '### Test 4: does the sprite follow?',
-      _ABOUT_SLOPES,
-      *of_slopes,
-    ]
-  return '\n\n'.join([*parts, _versions(every)])
+  return _titled(name, _rows(found, columns, '{:z.2f}'.format))
 
 
 def _prediction(found: Found) -> str:

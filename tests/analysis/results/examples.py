@@ -119,7 +119,8 @@ def evaluation_of(kind, seed):
     found['lesion'] = dict(
       courses=dict(exchanged_memory=course, frozen_memory=frozen)
     )
-    effects = dict(memory=dict(x_position=dict(probe=dict(slope=gain))))
+    of_x = dict(probe=dict(slope=gain), random=dict(slope=0.01))
+    effects = dict(memory=dict(x_position=of_x))
     asked = -1 if training.recall is None else training.recall
     found['intervention'] = dict(
       offsets=[asked], effects={asked: {**effects, 'read_words': {}}}

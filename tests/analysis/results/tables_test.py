@@ -158,16 +158,19 @@ class TablesTest(tf.test.TestCase):
     self.assertNotIn(title, self._table('controller hidden')[1])
 
   def test_slopes_of_twins_stand_beside(self):
-    columns, rows = self._table('', 4)
-    self.assertEqual(columns[2], 'memory: x')
+    # The last of several tables about the memory.
+    columns, rows = self._table('memory', -1)
+    self.assertEqual(columns[:3], ['x', 'x, shuffled', 'x, random'])
+    rows = dict(list(rows.items())[2:])  # Without the title and the line.
+    two = ['0.20 ± 1.27', '-', '0.01 ± 0.00', *'---']
     self.assertEqual(
-      {name: row[2] for name, row in rows.items() if name.strip('-')},
+      rows,
       {
-        'Model B': '0.20 ± 1.27',
-        'Model B, frozen core': '0.20 ± 1.27',
-        'image often hidden': '0.20 ± 1.27',
-        'earlier image asked': '0.10',
-        kinds.KINDS['exposed_100'].title: '0.20 ± 1.27',
+        'Model B': two,
+        'Model B, frozen core': two,
+        'image often hidden': two,
+        'earlier image asked': ['0.10', '-', '0.01', *'---'],
+        kinds.KINDS['exposed_100'].title: two,
       },
     )
 
