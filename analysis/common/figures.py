@@ -174,6 +174,52 @@ def intervals(
   return drawn
 
 
+def panels(
+  rows_by_title: Mapping[str, Sequence[Row]],
+  label: str,
+  bounds: tuple[float, float],
+) -> figure.Figure:
+  """Draws values with their intervals and in digits, in panels side by side.
+
+  Args:
+    rows_by_title: the values of each panel, by its title; the names of the rows
+      are the same in each.
+    label: label of the axes.
+    bounds: ends of the axes; values beyond are drawn there as arrows.
+  """
+  (names,) = {
+    tuple(row.name for row in rows) for rows in rows_by_title.values()
+  }
+  with _drawing(0.9 + _ROW_HEIGHT * len(names)) as drawn:
+    (all_axes,) = drawn.subplots(
+      1, len(rows_by_title), sharey=True, squeeze=False
+    )
+    for axes, (title, rows) in zip(all_axes, rows_by_title.items()):
+      for place, row in enumerate(rows):
+        _draw_row(axes, place, row, bounds)
+        value = np.clip(row.value, *bounds)
+        is_right = value > np.mean(bounds)
+        axes.annotate(
+          f'{row.value:z.2f}',
+          (value, place),
+          (-5 if is_right else 5, -0.5),
+          textcoords='offset points',
+          ha='right' if is_right else 'left',
+          va='center',
+          fontsize=7,
+        )
+      axes.axvline(0, color='black', lw=0.8, ls=':')
+      axes.set_title(title, fontsize=9)
+      axes.set_xlim(*bounds)
+      axes.set_xticks([0, bounds[1]])
+      axes.spines['left'].set_visible(False)
+      axes.tick_params(axis='y', length=0)
+    all_axes[0].set_yticks(range(len(names)), names)
+    all_axes[0].set_ylim(len(names) - 0.4, -0.6)
+    drawn.supxlabel(label, fontsize=9)
+  return drawn
+
+
 def heat_map(
   values: np.ndarray, marked: np.ndarray, label: str, row: str
 ) -> figure.Figure:

@@ -1,10 +1,11 @@
 """The figures of Test 1."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from analysis.common import figures
+from analysis.probe import beyond
 from analysis.probe import naming
 from analysis.probe import results
 
@@ -51,7 +52,7 @@ def gains(
         score.exact and score.exact.gain,
       )
     )
-  rows += _untrained_rows(result, label, [result.shown_offset])
+  rows += _untrained_rows(result, label, result.shown_offset, result.widths)
   most = 1 - spec.chance[label] if label in spec.classes else 1.0
   axis = 'accuracy above chance' if label in spec.classes else 'R²'
   return figures.intervals(
@@ -62,25 +63,21 @@ def gains(
   )
 
 
-def _at(words: str, offset: int) -> str:
-  return f'{words}, t{-offset:+d}' if offset else f'{words}, t'
-
-
 def _untrained_rows(
   result: results.ProbeResult,
   label: str,
-  offsets: Sequence[int],
-  names: Sequence[str] | None = None,
+  offset: int,
+  names: Iterable[str],
 ) -> list[figures.Row]:
   """Rows with the mean and the range of the gains of untrained cores."""
   compared = {} if result.untrained is None else result.untrained.compared
   rows = []
   for name, by_offset in compared.items():
-    for offset in offsets if name in (names or result.widths) else ():
+    if name in names:
       gains = by_offset[offset][label].untrained
       words = f'untrained: {naming.in_words(name)}'
-      if len(offsets) > 1:
-        words = _at(words.replace('controller ', ''), offset)
+      for omitted in ('controller ', 'in its '):  # To be short.
+        words = words.replace(omitted, '')
       rows.append(
         figures.Row(words, np.mean(gains), min(gains), max(gains), 'control')
       )
@@ -88,24 +85,34 @@ def _untrained_rows(
 
 
 def over_time(result: results.ProbeResult, label: str) -> figures.figure.Figure:
-  """Draws gains at each offset, for memory and controllers.
+  """Draws gains of memory and controllers, with a panel for each offset.
+
+  Those of sorted slots are of the exact probe; else the better probe decides.
 
   Args:
     result: what Test 1 found.
     label: a label that varies.
   """
-  rows = []
+  found = {}
   for name, of_offset in result.scores['test'].items():
-    for offset in result.offsets if _kind(name) in _HELD else ():
-      score = of_offset[offset][label].best
-      low, high = score.interval or (score.gain, score.gain)
-      words = _at(naming.in_words(name), offset)
-      rows.append(figures.Row(words, score.gain, low, high, _kind(name)))
-  rows += _untrained_rows(result, label, result.offsets, _STATES)
-  return figures.intervals(
-    rows,
-    f'R² of {naming.in_words(label)}',
-    [(0.0, 'nothing'), (1.0, 'all')],
-    bounds=(-0.1, 1.0),
-    linear=0.1,
+    best = {k: x[label].best for k, x in of_offset.items()}
+    found[name] = {k: (x.gain, x.interval) for k, x in best.items()}
+  for name in result.ordered:
+    alone = result.beyond[name][beyond.ALONE]
+    found[name] = {
+      k: (x[label].difference, x[label].interval) for k, x in alone.items()
+    }
+  best = f'memory{naming.IN_BEST_ORDER}'
+  by_title = {}
+  for offset in result.offsets:
+    rows = by_title[naming.short_offset(offset)] = []
+    for name in sorted(found, key=_STATES.__contains__):  # Controllers last.
+      kind = _kind(naming.without_order(name))
+      if kind in _HELD:
+        gain, interval = found[name][offset]
+        ends = interval or (gain, gain)
+        rows.append(figures.Row(naming.in_words(name), gain, *ends, kind))
+    rows += _untrained_rows(result, label, offset, (best, *_STATES))
+  return figures.panels(
+    by_title, f'R² of {naming.in_words(label)}', (-0.1, 1.0)
   )

@@ -41,6 +41,22 @@ class FiguresTest(tf.test.TestCase):
     # The first row is on top.
     self.assertGreater(axes.get_ylim()[0], axes.get_ylim()[1])
 
+  def test_panels(self):
+    other = [row._replace(value=0.5, other=None) for row in _ROWS]
+    drawn = figures.panels({'t-0': _ROWS, 't-5': other}, 'R²', (-0.1, 1))
+    first, second = drawn.axes
+    self.assertEqual([x.get_title() for x in drawn.axes], ['t-0', 't-5'])
+    self.assertAllClose(_markers(first, 'o', 5), [(0.2, 0), (0.9, 1)])
+    self.assertAllClose(_markers(first, '<'), [(-0.1, 2)])
+    self.assertAllClose(_markers(second, 'o', 5), [(0.5, k) for k in range(3)])
+    self.assertEqual(
+      [x.get_text() for x in first.get_yticklabels()],
+      [row.name for row in _ROWS],
+    )
+    self.assertEqual(
+      [x.get_text() for x in first.texts], ['0.20', '0.90', '-3.00']
+    )
+
   def test_a_value_out_of_bounds_is_an_arrow_at_the_bound(self):
     (axes,) = figures.intervals(_ROWS, 'R²', bounds=(-0.1, 1.0)).axes
     self.assertAllClose(_markers(axes, '<'), [(-0.1, 2)])

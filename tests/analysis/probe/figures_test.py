@@ -8,6 +8,7 @@ import tensorflow as tf
 from analysis.common import figures as figures_lib
 from analysis.probe import figures
 from analysis.probe import learned
+from analysis.probe import results
 from tests.analysis.probe import examples
 
 
@@ -19,6 +20,17 @@ class FiguresTest(tf.test.TestCase):
     ) as intervals:
       draw(*args)
     return {row.name: row for row in intervals.call_args.args[0]}
+
+  def _panels(self, result):
+    """The rows of each panel of `over_time`, by title and name."""
+    with mock.patch.object(
+      figures_lib, 'panels', wraps=figures_lib.panels
+    ) as panels:
+      figures.over_time(result, 'x_position')
+    return {
+      title: {row.name: row for row in rows}
+      for title, rows in panels.call_args.args[0].items()
+    }
 
   def test_gains_of_every_representation(self):
     result = examples.result({(0, 'scale'): 0.3})
@@ -59,16 +71,46 @@ class FiguresTest(tf.test.TestCase):
 
   def test_over_time_shows_the_memory_at_each_offset(self):
     result = examples.result({(5, 'x_position'): 0.3})
-    rows = self._rows(figures.over_time, result, 'x_position')
+    panels = self._panels(result)
+    self.assertEqual(list(panels), ['t-0', 't-5', 't+1'])
+    for rows in panels.values():
+      self.assertEqual(list(rows), ['memory', 'controller cell'])
+    self.assertEqual(panels['t-5']['memory'].value, 0.3)
+
+  def test_over_time_shows_sorted_slots_and_untrained_cores(self):
+    result = examples.result({(5, 'x_position'): 0.3})
+    sorted_slots = {
+      offset: {'x_position': results.Difference(0.4 + offset, (0.25, 0.5))}
+      for offset in result.offsets
+    }
+    best = {
+      offset: {'x_position': learned.Compared((0.4,), (0.1, 0.3), 1.0)}
+      for offset in result.offsets
+    }
+    result = dataclasses.replace(
+      result,
+      ordered={'memory_by_writing': 256},
+      beyond={**result.beyond, 'memory_by_writing': {'alone': sorted_slots}},
+      untrained=dataclasses.replace(
+        result.untrained,
+        compared={**result.untrained.compared, 'memory_in_best_order': best},
+      ),
+    )
+    panels = self._panels(result)
     self.assertEqual(
-      list(rows),
+      list(panels['t-0']),
       [
-        f'{name}, {step}'
-        for name in ('memory', 'controller cell')
-        for step in ('t', 't-5', 't+1')
+        'memory',
+        'memory, by writing',
+        'controller cell',
+        'untrained: memory, best order',
       ],
     )
-    self.assertEqual(rows['memory, t-5'].value, 0.3)
+    _, *row, kind, _ = panels['t-0']['memory, by writing']
+    self.assertEqual((*row, kind), (0.4, 0.25, 0.5, 'memory'))
+    self.assertEqual(panels['t-5']['memory, by writing'].value, 5.4)
+    _, *row, kind, _ = panels['t-0']['untrained: memory, best order']
+    self.assertAllClose(row, (0.2, 0.1, 0.3))
 
 
 if __name__ == '__main__':
