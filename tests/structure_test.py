@@ -80,7 +80,12 @@ _ALLOWED = {
   **dict.fromkeys(_TESTS, ('dnc', 'analysis.common')),
   'analysis.report': ('dnc', 'analysis.common', *_TESTS),
   'analysis.pooling': ('dnc', 'analysis.common', 'analysis.report', *_TESTS),
-  'analysis.results': ('dnc', 'analysis.common', 'analysis.probe'),
+  'analysis.results': (
+    'dnc',
+    'analysis.common',
+    'analysis.probe',
+    'analysis.report.curves',
+  ),
   'analysis.evaluated_run': ('dnc', 'analysis.common'),
   'analysis.work_files': ('dnc.system',),
   'analysis.beam_engine': (

@@ -8,6 +8,10 @@ import re
 from dnc.system import files
 from dnc.system import wording
 
+# Title of the report's table of the post's errors and ours; docs/RESULTS.md
+# takes it from there.
+POST_TITLE = "The post's table, beside ours"
+
 
 def title(name: str) -> str:
   """Returns a name as text: 'read words' for `read_words`."""

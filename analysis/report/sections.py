@@ -146,7 +146,7 @@ def add_probe(sections: Sections, result: probe.ProbeResult) -> None:
   post = probe.tables.post_table(result, varying)
   if post is not None:
     sections.add(
-      "### The post's table, beside ours",
+      f'### {tables.POST_TITLE}',
       "Errors of the post's probe for the current sprite: mean squared "
       'errors and, for shape, the share of wrong answers; in brackets R², or '
       'accuracy above chance; `probe.md` has their intervals. As in the post, '

@@ -1,6 +1,7 @@
 """Trains and evaluates the models of docs/RESULTS.md, and writes its tables.
 
-  python -m analysis.results                   # all; hours
+  python -m analysis.results                   # all but the next; hours
+  python -m analysis.results --kinds=full_model_b   # the post's size; longer
   python -m analysis.results --kinds=model_b   # a part; then the tables of all
   python -m analysis.results --kinds=          # only the tables
 
@@ -9,12 +10,14 @@ either is not trained again. After Ctrl-C, the same command continues. If
 --results_dir is an empty folder, models that have no run here are trained, too.
 """
 
+from collections.abc import Iterable
 from collections.abc import Sequence
 import os
 import sys
 
 from absl import flags
 
+from analysis.results import keeping
 from analysis.results import kinds as kinds_lib
 from analysis.results import page
 from analysis.results import running
@@ -29,8 +32,9 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
   """Defines the command's flags."""
   flags.DEFINE_list(
     'kinds',
-    [*kinds_lib.KINDS],
-    'The kinds of models to train and evaluate; the tables always have all.',
+    [name for name, kind in kinds_lib.KINDS.items() if not kind.is_full],
+    "The kinds of models to train and evaluate, by default all but the post's "
+    'size; the tables always have all.',
     flag_values=flag_values,
   )
   flags.DEFINE_integer(
@@ -42,10 +46,29 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
   )
   flags.DEFINE_string(
     'results_dir',
-    os.path.join('docs', 'results', 'quick'),
-    'The folder that keeps the numbers of evaluated models.',
+    os.path.join('docs', 'results'),
+    'The folder that keeps what evaluated models gave.',
     flag_values=flag_values,
   )
+
+
+def _reports(names: Iterable[str], folder: str) -> dict[str, str]:
+  """Keeps the reports of runs of the post's size that are here.
+
+  Returns:
+    By kind, the link to the report of seed 0 from the page.
+  """
+  links = {}
+  for name in names:
+    kind = kinds_lib.KINDS[name]
+    for seed in range(kind.most):
+      if running.is_evaluated(kind, seed):
+        keeping.keep_report(folder, kind, seed)
+    report = os.path.join(
+      keeping.report_folder(folder, kind, 0), keeping.REPORT_PAGE
+    )
+    links[name] = os.path.relpath(report, os.path.dirname(page.PATH))
+  return links
 
 
 def main(
@@ -60,7 +83,8 @@ def main(
       raise errors.UsageError(
         f'--kinds={name}: must be some of {", ".join(kinds_lib.KINDS)}'
       )
-  page.split()
+  for part in (page.FULL, page.QUICK):
+    page.split(part)
   for line in running.plan(names, num_models, folder):
     print(line, flush=True)
   running.run_missing(names, num_models, folder)
@@ -77,7 +101,18 @@ def main(
     ]
     for name, kind in kinds_lib.KINDS.items()
   }
-  page.write(tables.text(found))
+  of = {
+    is_full: {
+      k: v for k, v in found.items() if kinds_lib.KINDS[k].is_full == is_full
+    }
+    for is_full in (True, False)
+  }
+  page.write(
+    {
+      page.FULL: tables.full_text(of[True], _reports(of[True], folder)),
+      page.QUICK: tables.text(of[False]),
+    }
+  )
   print(f'\ntables: {page.PATH}')
 
 

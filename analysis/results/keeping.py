@@ -1,25 +1,40 @@
 """The numbers of evaluated models in files of their own, about 100 kB each.
 
 The repository has these files, so that nobody must train all models to see a
-number or to add a model. A file counts if its settings are those asked for.
+number or to add a model. A file counts if its settings are those asked for. Of
+models of the post's size it also has the report, the tables and the curve of
+the training.
 """
 
 from collections.abc import Mapping
 import os
+import shutil
 from typing import Any
 
 from analysis.results import kinds as kinds_lib
 from analysis.results import reading
+from dnc.config import runs
 from dnc.system import files
 
 # Between the parts of a key.
 _SEPARATOR = '/'
+# What is kept of a run of the post's size, besides its numbers.
+REPORT_PAGE, CURVE = 'report.html', 'learning.svg'
+_REPORT = (
+  REPORT_PAGE,
+  'prediction.json',
+  'probe.json',
+  'mutual_information.json',
+  'lesion.json',
+  'intervention.json',
+)
+_OF_TRAINING = (runs.METRICS_FILE, runs.CONFIG_FILE)
 _DIGITS = 6
 
 
 def path(folder: str, kind: kinds_lib.Kind, seed: int) -> str:
   """The file of a model; kinds that share a run share the file."""
-  return os.path.join(folder, f'{kind.training(seed).name()}.json')
+  return os.path.join(folder, kind.group, f'{kind.training(seed).name()}.json')
 
 
 def write(
@@ -30,8 +45,9 @@ def write(
 ) -> None:
   """Writes the numbers of a model, floats with six significant digits."""
   data = dict(
-    settings=reading.settings(kind.training(seed)),
+    settings=reading.settings(kind.training(seed), kind.evaluation()),
     versions=found.versions,
+    post_table=found.post_table,
     untrained=_rounded(found.untrained),
     numbers={
       _SEPARATOR.join(map(str, key)): _rounded(value)
@@ -39,7 +55,7 @@ def write(
     },
   )
   with files.explained_errors(folder):
-    os.makedirs(folder, exist_ok=True)
+    os.makedirs(os.path.dirname(path(folder, kind, seed)), exist_ok=True)
     files.write_json(path(folder, kind, seed), data)
 
 
@@ -59,7 +75,8 @@ def read(
     with files.explained_damage(name, 'restore or delete it'):
       data = files.read_json(name)
       if not reading.agrees(
-        data['settings'], reading.settings(kind.training(seed))
+        data['settings'],
+        reading.settings(kind.training(seed), kind.evaluation()),
       ):
         return None
       numbers = {
@@ -69,10 +86,44 @@ def read(
       for part in (data['untrained']['compared'], data['versions']):
         part.items()  # They are mappings.
       return reading.EvaluatedNumbers(
-        numbers, data['untrained'], data['versions']
+        numbers,
+        data['untrained'],
+        data['versions'],
+        data.get('post_table'),  # Older files lack it.
       )
   except FileNotFoundError:
     return None
+
+
+def report_folder(folder: str, kind: kinds_lib.Kind, seed: int) -> str:
+  """The folder that keeps the report of a model of the post's size."""
+  return path(folder, kind, seed).removesuffix('.json')
+
+
+def keep_report(folder: str, kind: kinds_lib.Kind, seed: int) -> None:
+  """Copies the report of an evaluated run, and draws its learning curve.
+
+  Raises:
+    UsageError: if a file cannot be read or written.
+  """
+  # Not before, because this loads TensorFlow.
+  from analysis.report import curves
+
+  model_dir = kind.model_dir(seed)
+  to = report_folder(folder, kind, seed)
+  evaluation = os.path.join(model_dir, runs.EVALUATION_DIR)
+  sources = [
+    *(os.path.join(evaluation, name) for name in _REPORT),
+    *(os.path.join(model_dir, name) for name in _OF_TRAINING),
+  ]
+  with files.explained_errors(to):
+    os.makedirs(to, exist_ok=True)
+    for source in sources:
+      kept = os.path.join(to, os.path.basename(source))
+      with open(source, 'rb') as file, files.atomic_file(kept) as copy:
+        shutil.copyfileobj(file, copy)
+    with files.atomic_file(os.path.join(to, CURVE)) as file:
+      file.write(curves.draw(curves.read([model_dir])))
 
 
 def _number(value: Any) -> float | None:

@@ -9,7 +9,7 @@ from dnc import config as config_lib
 from dnc.config import checks
 from dnc.config import runs
 
-# The preset of all evaluations, and of trainings on the post's task.
+# The preset of trainings and evaluations, except for those of the post's size.
 PRESET = 'quick'
 
 
@@ -21,13 +21,20 @@ class Kind:
     title: its name in tables.
     settings: of the training, besides the preset's.
     most: the most models of this kind; None for as many as are asked for.
-    preset: of the training.
+    preset: of the training; None for the defaults, which are the post's.
+    group: name of the folder that keeps what these models gave.
   """
 
   title: str
   settings: Mapping[str, Any]
   most: int | None = None
-  preset: str = PRESET
+  preset: str | None = PRESET
+  group: str = PRESET
+
+  @property
+  def is_full(self) -> bool:
+    """Whether training and evaluation are of the post's size."""
+    return self.preset is None
 
   @property
   def asked(self) -> int | None:
@@ -50,7 +57,7 @@ class Kind:
     # A flag that is true or false is written without a value.
     words = {True: '--{}', False: '--no{}'}
     return [
-      f'--preset={self.preset}',
+      *([] if self.is_full else [f'--preset={self.preset}']),
       *(
         words[value].format(name)
         if isinstance(value, bool)
@@ -58,6 +65,14 @@ class Kind:
         for name, value in self.settings.items()
       ),
     ]
+
+  def evaluation_flags(self) -> list[str]:
+    """The flags of evaluate.py, without the run's folder."""
+    return [] if self.is_full else [f'--preset={PRESET}']
+
+  def evaluation(self) -> config_lib.EvaluationConfig:
+    """The settings of the evaluation."""
+    return config_lib.make_evaluation(None if self.is_full else PRESET)
 
   def training(self, seed: int) -> config_lib.TrainingConfig:
     """The training of a seed."""
@@ -115,4 +130,11 @@ KINDS = {
     keeping=('controller alone, not reset (LSTM)', _KEEPING),
   ),
   **_twins('quick_recall', 'earlier image asked'),
+  **{
+    f'full_{name}': Kind(f"{title}, the post's size", sizes, most, None, name)
+    for name, title, sizes, most in (
+      ('model_b', 'Model B', {'memory_size': 16, 'word_size': 16}, 2),
+      ('model_a', 'Model A', {'memory_size': 256, 'word_size': 64}, 1),
+    )
+  },
 }

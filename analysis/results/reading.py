@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import itertools
 import json
 import os
 from typing import Any
 
-from analysis.results import kinds
+from analysis.common import tables
 from dnc import config as config_lib
 from dnc.config import runs
 from dnc.system import files
@@ -44,22 +45,21 @@ class EvaluatedNumbers:
     numbers: by key; None where nothing could be measured.
     untrained: the JSON of `learned.AgainstUntrained`.
     versions: of the packages that evaluated it.
+    post_table: in Markdown, its errors beside the post's; None if the post has
+      no such numbers.
   """
 
   numbers: Mapping[Key, float | None]
   untrained: Mapping[str, Any]
   versions: Mapping[str, str]
+  post_table: str | None = None
 
 
 def settings(
   training: config_lib.TrainingConfig,
-  evaluation: config_lib.EvaluationConfig | None = None,
+  evaluation: config_lib.EvaluationConfig,
 ) -> dict[str, Any]:
-  """The settings of a training and its evaluation, in the types of JSON.
-
-  The evaluation is the preset's by default.
-  """
-  evaluation = evaluation or config_lib.make_evaluation(kinds.PRESET)
+  """The settings of a training and its evaluation, in the types of JSON."""
   found = dict(
     training=dataclasses.asdict(training),
     evaluation=dataclasses.asdict(evaluation.for_run(training)),
@@ -133,10 +133,26 @@ def _read(
       if not agrees(config['evaluation'], wanted):
         return None
     return EvaluatedNumbers(
-      dict(_numbers(found)), found['probe']['untrained'], about['versions']
+      dict(_numbers(found)),
+      found['probe']['untrained'],
+      about['versions'],
+      _post_table(os.path.join(folder, 'report.md')),
     )
   except (FileNotFoundError, KeyError, IndexError):  # No file, or no rows.
     return None
+
+
+def _post_table(path: str) -> str | None:
+  """The post's table, beside ours, as the report has it."""
+  with open(path, encoding='utf-8') as file:
+    _, title, rest = file.read().partition(f'### {tables.POST_TITLE}\n')
+  lines = rest.splitlines()
+  is_row = [line.startswith('|') for line in lines]
+  if not title or True not in is_row:
+    return None
+  first = is_row.index(True)
+  rows = itertools.takewhile(lambda line: line.startswith('|'), lines[first:])
+  return '\n'.join(rows)
 
 
 def training_seconds(model_dir: str) -> float:

@@ -14,11 +14,24 @@ import sys
 from analysis.results import keeping
 from analysis.results import kinds as kinds_lib
 from analysis.results import reading
-from dnc import config as config_lib
 from dnc.config import runs
 from dnc.system import command_line
 from dnc.system import errors
 from dnc.system import progress
+
+
+def is_evaluated(kind: kinds_lib.Kind, seed: int) -> bool:
+  """Whether a run of this kind is here, with its evaluation."""
+  return _read_run(kind, seed) is not None
+
+
+def _read_run(
+  kind: kinds_lib.Kind, seed: int
+) -> reading.EvaluatedNumbers | None:
+  model_dir = kind.model_dir(seed)
+  if not runs.is_finished(model_dir):
+    return None
+  return reading.read(model_dir, kind.training(seed), kind.evaluation())
 
 
 def read(
@@ -29,14 +42,9 @@ def read(
   Numbers from the run are also written to the folder. None if the model has not
   been trained and evaluated.
   """
-  kept = keeping.read(folder, kind, seed)
-  if not runs.is_finished(kind.model_dir(seed)):
-    return kept
-  evaluation = config_lib.make_evaluation(kinds_lib.PRESET)
-  training = kind.training(seed)
-  found = reading.read(kind.model_dir(seed), training, evaluation)
+  found = _read_run(kind, seed)
   if found is None:
-    return kept
+    return keeping.read(folder, kind, seed)
   keeping.write(folder, kind, seed, found)
   return found
 
@@ -81,8 +89,7 @@ def run_missing(names: Sequence[str], num_models: int, folder: str) -> None:
       model_dir = kind.model_dir(seed)
       if not runs.is_finished(model_dir):
         _run('train.py', *kind.flags(), f'--seed={seed}')
-      preset = f'--preset={kinds_lib.PRESET}'
-      _run('evaluate.py', preset, f'--model_dir={model_dir}')
+      _run('evaluate.py', *kind.evaluation_flags(), f'--model_dir={model_dir}')
       if read(kind, seed, folder) is None:
         raise errors.UsageError(f'{model_dir}: its evaluation lacks numbers')
 

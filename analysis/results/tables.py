@@ -20,6 +20,11 @@ Found = Mapping[str, Sequence[reading.EvaluatedNumbers]]
 _ABOUT = """\
 Each cell has the mean over models of different seeds and, after ±, half of its
 95 % interval, by Student's t. A single model has no interval."""
+_ABOUT_POST = """\
+Here are the errors of the post's probe
+for the current sprite, on the rollouts that it was trained on, as in the post:
+mean squared errors and, for shape, the share of wrong answers; in brackets R²,
+or accuracy above chance."""
 _ABOUT_HELD = """\
 R² on unseen rollouts, by the better of two linear probes: of the next sprite,
 which is to be predicted, of the current one, and of the one 5 steps before."""
@@ -90,17 +95,47 @@ _LESIONS = {
 
 
 def text(found: Found) -> str:
-  """Returns all tables in Markdown."""
-  every = found
+  """Returns all tables of the models of the quick preset, in Markdown."""
   twins = {k: v for k, v in found.items() if kinds.KINDS[k].asked is not None}
-  parts = [_ABOUT, _prediction(found)]
   exposed = {
     k: v for k, v in found.items() if kinds.KINDS[k].expose_weight is not None
   }
-  found = {
+  of_post = {
     k: v for k, v in found.items() if k not in twins and k not in exposed
   }
-  parts += ['### Test 1: what is held', _ABOUT_HELD]
+  parts = [_ABOUT, _prediction(found), *_tests_1_to_3(of_post)]
+  if any(twins.values()):
+    like = {name: found[name] for name in _LIKE_TWINS}
+    parts += ['### Where memory is needed', _ABOUT_TWINS]
+    parts.append(_of_twins({**like, **twins}))
+  if any(exposed.values()):
+    parts += ['### Trained to show', _ABOUT_EXPOSED]
+    parts.append(_of_exposed({'model_b': found['model_b'], **exposed}))
+  return '\n\n'.join([*parts, *_test_4(found), _versions(found)])
+
+
+def full_text(found: Found, reports: Mapping[str, str]) -> str:
+  """Returns the tables of the models of the post's size, in Markdown.
+
+  Args:
+    found: of each kind, its models.
+    reports: of each kind, the link to the report of its first model.
+  """
+  parts = [_ABOUT, _prediction(found)]
+  for name, models in found.items():
+    if models:
+      parts += [
+        f'### {kinds.KINDS[name].title}, seed 0',
+        f'[Its report]({reports[name]}). {_ABOUT_POST}',
+        models[0].post_table,
+      ]
+  if any(found.values()):
+    parts += [*_tests_1_to_3(found), *_test_4(found), _versions(found)]
+  return '\n\n'.join(filter(None, parts))
+
+
+def _tests_1_to_3(found: Found) -> list[str]:
+  parts = ['### Test 1: what is held', _ABOUT_HELD]
   for name in _HELD_BY:
     parts += _titled(name, _positions(found, reading.HELD, name))
   for name in (_BY_WRITING, _BY_READING):
@@ -121,18 +156,14 @@ def text(found: Found) -> str:
     parts += _titled(name, _rows(found, columns, _three_digits))
   lost = {words: (reading.LOST, *key) for key, words in _LESIONS.items()}
   parts += ['### Test 3: what lesions cost', _ABOUT_LOST]
-  parts += _titled('', _rows(found, lost, '{:.2%}'.format))
-  if any(twins.values()):
-    post = {name: every[name] for name in _LIKE_TWINS}
-    parts += ['### Where memory is needed', _ABOUT_TWINS]
-    parts.append(_of_twins({**post, **twins}))
-  if any(exposed.values()):
-    parts += ['### Trained to show', _ABOUT_EXPOSED]
-    parts.append(_of_exposed({'model_b': found['model_b'], **exposed}))
-  slopes = [part for name in _CHANGED for part in _of_slopes(every, name)]
-  if slopes:
-    parts += ['### Test 4: does the sprite follow?', _ABOUT_SLOPES, *slopes]
-  return '\n\n'.join([*parts, _versions(every)])
+  return parts + _titled('', _rows(found, lost, '{:.2%}'.format))
+
+
+def _test_4(found: Found) -> list[str]:
+  slopes = [part for name in _CHANGED for part in _of_slopes(found, name)]
+  if not slopes:
+    return []
+  return ['### Test 4: does the sprite follow?', _ABOUT_SLOPES, *slopes]
 
 
 def _of_slopes(found: Found, name: str) -> list[str]:

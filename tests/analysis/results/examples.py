@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 
-from analysis.results import kinds as kinds_lib
+from analysis.common import tables
 from dnc import config as config_lib
 from dnc.config import runs
 from dnc.system import files
@@ -12,6 +12,18 @@ from dnc.system import files
 # The last update, and how long the training took.
 NUM_UPDATES = 20
 SECONDS = 30.0
+_REPORT = f"""\
+# What does it keep?
+### {tables.POST_TITLE}
+About it.
+
+| | x |
+|---|---|
+| post | 0.1 |
+
+### What the probes read
+| | y |
+"""
 
 
 def _write_rows(path, rows):
@@ -26,13 +38,15 @@ def write_training(model_dir):
       update=update,
       num_steps=100 * update,
       training=dict(steps_per_second=speed),
+      validation=dict(loss=100.0, iou=0.5),
     )
     # Ten seconds, then twenty.
     for update, speed in ((10, 100.0), (NUM_UPDATES, 50.0))
   ]
   rows.append(dict(kind='validation', update=NUM_UPDATES, num_steps=2000))
   _write_rows(os.path.join(model_dir, runs.METRICS_FILE), rows)
-  files.write_json(os.path.join(model_dir, runs.RESULT_FILE), {})
+  for name in (runs.RESULT_FILE, runs.CONFIG_FILE):
+    files.write_json(os.path.join(model_dir, name), {})
 
 
 def _score(gain):
@@ -61,7 +75,7 @@ def _add_twin(found, asked, gain, has_parts):
 def evaluation_of(kind, seed):
   """The JSON of an evaluation, by file; the numbers grow with the seed."""
   training = kind.training(seed)
-  evaluation = config_lib.make_evaluation(kinds_lib.PRESET).for_run(training)
+  evaluation = kind.evaluation().for_run(training)
   config = dict(
     num_updates=NUM_UPDATES, evaluation=dataclasses.asdict(evaluation)
   )
@@ -135,6 +149,8 @@ def write_evaluation(folder, kind, seed):
   """Writes the JSON of an evaluation to a folder."""
   for name, data in evaluation_of(kind, seed).items():
     files.write_json(os.path.join(folder, f'{name}.json'), data)
+  for name, text in dict(html='<!doctype html>', md=_REPORT).items():
+    files.write_text(os.path.join(folder, f'report.{name}'), text)
 
 
 def write_run(kind, seed):

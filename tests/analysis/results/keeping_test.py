@@ -78,7 +78,8 @@ class KeepingTest(absltest.TestCase):
       files.write_text(self._path, text)
       with self.assertRaisesRegex(errors.UsageError, message):
         keeping.read(self._folder, _KIND, 3)
-    self.assertEqual(os.listdir(self._folder), [os.path.basename(self._path)])
+    folder, name = os.path.split(self._path)
+    self.assertEqual(os.listdir(folder), [name])
     with self.assertRaisesRegex(errors.UsageError, 'cannot be read: Not a dir'):
       keeping.read(self._path, _KIND, 3)
 

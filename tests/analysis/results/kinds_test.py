@@ -36,7 +36,22 @@ class KindsTest(parameterized.TestCase):
 
   def test_one_seed_of_each_truncation_and_each_weight(self):
     numbers = [kind.number(5) for kind in kinds.KINDS.values()]
-    self.assertEqual(numbers, [5, 5, 5, 5, 1, 1, 1, 1, 1, 1, *[5] * 8])
+    self.assertEqual(numbers, [*[5] * 4, *[1] * 6, *[5] * 8, 2, 1])
+
+  def test_models_of_the_posts_size_have_its_defaults(self):
+    for name, sizes in dict(model_b=(16, 16), model_a=(256, 64)).items():
+      kind = kinds.KINDS[f'full_{name}']
+      memory_size, word_size = sizes
+      self.assertEqual(
+        kind.training(0),
+        config_lib.TrainingConfig(memory_size=memory_size, word_size=word_size),
+      )
+      self.assertEqual(kind.evaluation(), config_lib.EvaluationConfig())
+      self.assertEqual((kind.is_full, kind.evaluation_flags()), (True, []))
+    quick = kinds.KINDS['recall']
+    self.assertEqual(
+      (quick.is_full, quick.evaluation_flags()), (False, ['--preset=quick'])
+    )
 
   def test_weights_of_what_is_exposed(self):
     weights = {

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import shutil
 import tempfile
 
 from absl.testing import absltest
@@ -14,6 +15,11 @@ from dnc.system import errors
 from dnc.system import files
 from tests.analysis.results import examples
 from tests.support import commands
+
+_PAGE = (
+  f'before\n{page._BEGIN.format(page.FULL)}{page._END}between\n'
+  f'{page._BEGIN.format(page.QUICK)}{page._END}after\n'
+)
 
 
 class MainTest(absltest.TestCase):
@@ -33,7 +39,7 @@ class MainTest(absltest.TestCase):
       return file.read()
 
   def test_where_all_is_there_the_tables_are_written_anew(self):
-    files.write_text(page.PATH, f'before\n{page._BEGIN}{page._END}after\n')
+    files.write_text(page.PATH, _PAGE)
     for seed in range(2):
       examples.write_run(kinds.KINDS['model_b'], seed)
     output = self._run('--kinds=model_b,truncation_15', '--num_models=2')
@@ -49,6 +55,36 @@ class MainTest(absltest.TestCase):
     # The other seed is left out.
     self._run('--kinds=', '--num_models=1')
     self.assertNotIn('±', self._page().split('###')[1])
+
+  def test_the_reports_of_the_posts_size_are_kept(self):
+    files.write_text(page.PATH, _PAGE)
+    kind = kinds.KINDS['full_model_b']
+    examples.write_run(kind, 0)
+    examples.write_run(kinds.KINDS['model_b'], 0)
+    output = self._run('--kinds=full_model_b', '--num_models=1')
+    self.assertIn('\nto run: 0 trainings, 0 evaluations\n', output)
+    full, quick = self._page().split('between\n')
+    name = kind.training(0).name()
+    report = f'results/model_b/{name}/report.html'
+    self.assertIn(f'[Its report]({report})', full)
+    self.assertIn('\n| post | 0.1 |\n', full)
+    self.assertNotIn('| post | 0.1 |', quick)
+    self.assertIn('### Test 3: what lesions cost', full)
+    self.assertIn("| Model A, the post's size | `--memory_size=256", full)
+    folder = os.path.join('docs', 'results', 'model_b', name)
+    for file in ('report.html', 'probe.json', 'metrics.jsonl', 'config.json'):
+      source = os.path.join(kind.model_dir(0), file)
+      if not os.path.exists(source):
+        source = os.path.join(kind.model_dir(0), 'evaluation', file)
+      with open(source, 'rb') as there, open(f'{folder}/{file}', 'rb') as kept:
+        self.assertEqual(kept.read(), there.read())
+    with open(f'{folder}/learning.svg', 'rb') as curve:
+      self.assertIn(b'<svg', curve.read())
+    # In a clone without the run, the page is the same.
+    text = self._page()
+    shutil.rmtree('runs')
+    self._run('--kinds=')
+    self.assertEqual(self._page(), text)
 
   def test_mistakes(self):
     for flag, pattern in (
