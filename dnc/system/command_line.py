@@ -4,11 +4,13 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
+import gc
 import io
 import os
 import re
 import signal
 import sys
+import traceback
 import types
 from typing import Any
 from typing import NoReturn
@@ -178,6 +180,22 @@ def _flush_output(error_status: int | None) -> None:
       sys.exit(error_status)
 
 
+def _release(error: BaseException) -> None:
+  """Frees what the frames of an exception hold, while Python still runs.
+
+  If a frame holds an iterator of a dataset, a thread may be preparing the next
+  batch by calling Python. When Python shuts down, it ends such a thread in the
+  middle of TensorFlow, which then waits for it forever, or crashes.
+  """
+  signal.signal(signal.SIGINT, signal.SIG_DFL)  # There is nothing left to undo.
+  exceptions = [error]
+  for each in exceptions:
+    traceback.clear_frames(each.__traceback__)
+    exceptions += {each.__context__, each.__cause__} - {None, *exceptions}
+  del each
+  gc.collect()
+
+
 def parse_flags(
   argv: Sequence[str],
   flag_values: flags.FlagValues = flags.FLAGS,
@@ -270,4 +288,5 @@ def run(
   except BaseException as e:
     is_success = isinstance(e, SystemExit) and not e.code
     _flush_output(error_status if is_success else None)
+    _release(e)
     raise

@@ -18,6 +18,7 @@ from tests.support import testing_data
 _COMMAND = """
 import signal
 import sys
+import time
 from absl import flags
 from dnc.system import command_line
 from dnc.system import errors
@@ -38,6 +39,7 @@ class RunTest(parameterized.TestCase):
       capture_output=True,
       text=True,
       check=False,
+      timeout=60,
     )
 
   @parameterized.parameters(
@@ -53,6 +55,20 @@ class RunTest(parameterized.TestCase):
       result.stderr, f'command.py: {message}\n' if message else ''
     )
     self.assertEqual(result.stdout, 'started\n')
+
+  def test_no_thread_is_left_that_calls_python(self):
+    # Without care, this hangs forever more often than not.
+    result = self._run(
+      'import tensorflow as tf\n'
+      '  sleep = lambda x: (time.sleep(0.5), x)[1]\n'
+      '  call = lambda x: tf.numpy_function(sleep, [x], tf.int64)\n'
+      '  dataset = tf.data.Dataset.range(1000).map(call).prefetch(2)\n'
+      '  iterator = iter(dataset)\n'
+      '  next(iterator)\n'
+      '  signal.raise_signal(signal.SIGINT)'
+    )
+    self.assertEqual(result.returncode, 130, msg=result.stderr)
+    self.assertEndsWith(result.stderr, 'command.py: interrupted\n')
 
   @parameterized.parameters(
     ('--number=x', 'flag --number=x: .*'),
