@@ -25,6 +25,9 @@ from dnc.system import wording
 
 # The status that a shell reports for a command ended by Ctrl-C.
 EXIT_INTERRUPTED = 130
+# Packages with C++ code that calls Python, and those of this project.
+_LIBRARIES = ('tensorflow', 'keras', 'sonnet')
+_OWN = ('dnc', 'analysis', '__main__')
 
 # While TensorFlow loads, C++ code writes these notices about CPU features and a
 # missing GPU to file descriptor 2, whatever TF_CPP_MIN_LOG_LEVEL is.
@@ -218,26 +221,55 @@ def parse_flags(
   return rest
 
 
-def _in_destructor(frame: types.FrameType | None) -> bool:
-  """Whether a frame, or one that called it, is a `__del__` method."""
+def _is_in(frame: types.FrameType, packages: tuple[str, ...]) -> bool:
+  name, _, _ = frame.f_globals.get('__name__', '').partition('.')
+  return name in packages
+
+
+def _safe(frame: types.FrameType | None) -> types.FrameType | None:
+  """The innermost frame in which an exception does no harm.
+
+  Python ignores exceptions in destructors. TensorFlow's C++ code calls Python
+  in places where an exception is lost, or crashes the process. So the safe
+  frame is the one of ours that has called these.
+
+  Args:
+    frame: the innermost frame.
+  """
+  safe, is_ours = frame, False
   while frame is not None:
     if frame.f_code.co_name == '__del__':
-      return True
+      safe, is_ours = frame.f_back, False
+    elif not is_ours and _is_in(frame, _LIBRARIES):
+      safe = frame.f_back
+    is_ours = is_ours or _is_in(frame, _OWN)
     frame = frame.f_back
-  return False
+  return safe
+
+
+def _raise(*_: object) -> NoReturn:
+  """Traces the safe frame."""
+  sys.settrace(None)
+  raise KeyboardInterrupt
+
+
+def _wait(*_: object) -> None:
+  """Traces no other frame until then."""
 
 
 def _interrupt(number: int, frame: types.FrameType | None) -> None:
-  """Raises `KeyboardInterrupt`, but not within a destructor.
+  """Raises `KeyboardInterrupt` as soon as the innermost safe frame goes on.
 
-  Python ignores exceptions in destructors, so there a timer calls this handler
-  again shortly after.
+  The second Ctrl-C raises it at once, as does one under a debugger.
   """
   del number
-  if _in_destructor(frame):
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
-  else:
+  safe, tracer = _safe(frame), sys.gettrace()
+  if tracer is _wait:
+    _raise()
+  if safe in (None, frame) or tracer is not None:
     raise KeyboardInterrupt
+  safe.f_trace = _raise
+  sys.settrace(_wait)
 
 
 def run(
@@ -282,7 +314,6 @@ def run(
   # We show no windows; Matplotlib refuses to load with an unknown backend.
   os.environ['MPLBACKEND'] = 'agg'
   signal.signal(signal.SIGINT, _interrupt)
-  signal.signal(signal.SIGALRM, _interrupt)
   try:
     app.run(guarded, flags_parser=guarded_parse)
   except BaseException as e:

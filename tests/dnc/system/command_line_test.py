@@ -153,6 +153,21 @@ class RunTest(parameterized.TestCase):
     self.assertEqual(process.returncode, 0)
 
 
+_LIBRARY_CALL = """
+def call(finished, interrupts, number):
+  inner(finished, interrupts, number)
+  finished.append('outer')
+def inner(finished, interrupts, number):
+  for _ in range(interrupts):
+    os.kill(os.getpid(), number)
+  for _ in range(100):
+    pass
+  finished.append('inner')
+def apply(function, *args):
+  function(*args)
+"""
+
+
 class _Destroyed:
   """Receives Ctrl-C in its destructor, where Python ignores exceptions."""
 
@@ -227,9 +242,8 @@ class LoadTest(parameterized.TestCase):
 class InterruptTest(absltest.TestCase):
   def setUp(self):
     super().setUp()
-    for number in (signal.SIGINT, signal.SIGALRM):
-      previous = signal.signal(number, command_line._interrupt)
-      self.addCleanup(signal.signal, number, previous)
+    previous = signal.signal(signal.SIGINT, command_line._interrupt)
+    self.addCleanup(signal.signal, signal.SIGINT, previous)
 
   def test_ctrl_c(self):
     with self.assertRaises(KeyboardInterrupt):
@@ -240,6 +254,33 @@ class InterruptTest(absltest.TestCase):
     with self.assertRaises(KeyboardInterrupt):
       _Destroyed()
       time.sleep(5)
+
+  def _library_call(self, interrupts):
+    """Receives Ctrl-C within TensorFlow; says whether that call finished."""
+    finished = []
+    library = {'__name__': 'tensorflow.python.eager.execute', 'os': os}
+    exec(_LIBRARY_CALL, library)
+    with self.assertRaises(KeyboardInterrupt):
+      library['call'](finished, interrupts, signal.SIGINT)
+      time.sleep(5)
+    self.assertIsNone(sys.gettrace())
+    return finished
+
+  def test_ctrl_c_waits_until_tensorflow_returns(self):
+    self.assertEqual(self._library_call(1), ['inner', 'outer'])
+
+  def test_the_second_ctrl_c_does_not_wait(self):
+    self.assertEqual(self._library_call(2), [])
+
+  def test_a_call_of_ours_from_tensorflow_is_safe(self):
+    finished = []
+    library = {'__name__': 'tensorflow.python.eager.function', 'os': os}
+    exec(_LIBRARY_CALL, library)
+    ours = {'__name__': 'dnc.model', 'call': library['call']}
+    exec('def traced(*args):\n  call(*args)\n  args[0].append("ours")', ours)
+    with self.assertRaises(KeyboardInterrupt):
+      library['apply'](ours['traced'], finished, 1, signal.SIGINT)
+    self.assertEqual(finished, ['inner', 'outer'])
 
 
 if __name__ == '__main__':
