@@ -28,8 +28,11 @@ from tests.support import testing_data
 from tests.support import training_runs
 
 # Most tests do not depend on the core. Only DncTest uses a memory. What is
-# exposed must be stopped, resumed, restored and replayed as all else.
-_CONFIG = dataclasses.replace(training_runs.LSTM, expose='controller_hidden')
+# exposed, and a twin of the task, must be stopped, resumed, restored and
+# replayed as all else.
+_CONFIG = dataclasses.replace(
+  training_runs.LSTM, expose='controller_hidden', recall=2
+)
 _OF_EXPOSING = {'expose_loss'}
 _WILD = dict(learning_rate=1e30, max_grad_norm=1e30, clip_value=0.0)
 
@@ -109,7 +112,11 @@ class _WholeRun:
 class DncTest(_WholeRun, tf.test.TestCase):
   # Two checkpoints: with each, drawing a memory takes a second.
   _CONFIG = dataclasses.replace(
-    training_runs.CONFIG, num_epochs=1, report_interval=3, checkpoint_interval=5
+    training_runs.CONFIG,
+    num_epochs=1,
+    report_interval=3,
+    checkpoint_interval=5,
+    show_every=2,
   )
 
   def test_shows_itself_in_tensorboard(self):
@@ -162,7 +169,10 @@ class TrainTest(_WholeRun, tf.test.TestCase):
   def _num_steps():
     spec = rollouts.training_spec(_CONFIG, 'train')
     number = _CONFIG.num_epochs * _CONFIG.rollouts_per_epoch
-    return sum(rollouts.length(spec, index) for index in range(number))
+    # The first steps ask for no image.
+    return sum(
+      rollouts.length(spec, index) - _CONFIG.recall for index in range(number)
+    )
 
   def test_reported_loss_is_the_mean_over_steps(self):
     # The same updates by hand.
