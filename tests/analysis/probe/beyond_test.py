@@ -118,6 +118,61 @@ class BeyondTest(tf.test.TestCase):
           self.assertLess(found.difference, 0.005)
 
 
+class AngleTest(tf.test.TestCase):
+  """A trace of the point on the circle holds the angle, the raw angle less."""
+
+  def test_closed_form(self):
+    spec = labels_lib.latent_spec(['orientation', labels_lib.ANGLE])
+    widths = dict(point=3, raw=2)
+    asked = dict.fromkeys(widths, {beyond.ALONE: ()})
+    # k = 4, 2 and 1 for a third of the rollouts each.
+    angles = 2 * np.pi * np.arange(40) / 39
+    points = np.exp(1j * np.outer((4, 2, 1), angles))
+    added = beyond.Beyond(asked, widths, spec, (0,))
+    # The angle is a label of `Beyond` alone.
+    of_exact = labels_lib.latent_spec(['orientation'])
+    exact = exact_probe.ExactProbes(widths, of_exact, 1, 600 * 50, seed=0)
+    for index in range(800):
+      rng = np.random.default_rng((8, index))
+      classes = np.zeros([50, 5], np.int64)
+      classes[:, 0], classes[:, 2] = index % 3, rng.integers(40, size=50)
+      labels = labels_lib.of_classes(classes, spec)
+      # Noise of the variance of a coordinate of the point.
+      noise = rng.standard_normal((50, 3)) * np.sqrt(0.5)
+      point = np.pad(labels[:, 1:], [(0, 0), (0, 1)]) + noise
+      features = dict(point=point, raw=np.stack([labels[:, 0], noise[:, 2]], 1))
+      features = {k: x.astype(np.float32) for k, x in features.items()}
+      if index < 600:
+        tasks = labels_lib.at_offset(labels[:, :1], 0, 50)[:, np.newaxis]
+        sampled = exact.begin(tasks)
+        for name, found in features.items():
+          exact.add(name, found, sampled)
+        added.add(features, features, labels, sampled)
+      elif index == 600:
+        added.fit(exact)
+      if index >= 600:
+        added.score(features, features, labels)
+    found = added.result(seed=0)
+
+    def r2(name, label):
+      return found[name][beyond.ALONE][0][label].difference
+
+    variances = [np.var(points.real), np.var(points.imag)]
+    # Each coordinate in noise of variance 1/2.
+    expected = np.mean([x / (x + 0.5) for x in variances])
+    self.assertNear(r2('point', labels_lib.ANGLE), expected, 0.015)
+    # By the correlation of either coordinate with the raw angle.
+    raw = np.tile(angles, [3, 1])
+    correlations = [
+      np.corrcoef(raw.ravel(), part.ravel())[0, 1] ** 2
+      for part in (points.real, points.imag)
+    ]
+    self.assertNear(r2('raw', labels_lib.ANGLE), np.mean(correlations), 0.015)
+    self.assertLess(r2('raw', labels_lib.ANGLE), 0.15)
+    self.assertNear(r2('raw', 'orientation'), 1, 1e-6)
+    self.assertLess(r2('point', 'orientation'), 0.15)
+
+
 class FailingTest(tf.test.TestCase):
   def test_a_given_set_that_fails_once_counts_as_nothing(self):
     """It has the place in training, but is wild in one unseen rollout."""
