@@ -207,6 +207,7 @@ def panels(
           ha='right' if is_right else 'left',
           va='center',
           fontsize=7,
+          bbox=dict(fc='white', ec='none', pad=0.5),
         )
       axes.axvline(0, color='black', lw=0.8, ls=':')
       axes.set_title(title, fontsize=9)

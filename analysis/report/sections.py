@@ -190,11 +190,11 @@ def _plot_over_time(sections: Sections, result: probe.ProbeResult) -> None:
     'How much of the x position of earlier and later sprites a linear probe '
     'reads from memory and controller, with 95 % intervals. The better of the '
     'Keras and the exact probe is shown; of sorted slots, the exact one. Grey: '
-    'untrained networks, their mean and range. t is the current sprite, t+1 '
-    'the next one, t-5 the one five steps before. Beyond 0.1 the axis is '
-    'logarithmic. The current sprite is the input of the same step: to hold '
-    'it, the network need only pass it on. Earlier sprites must be remembered. '
-    'Only the part that exceeds an untrained network was learned.',
+    'untrained networks, their mean and range. t-0 is the current sprite, t+1 '
+    'the next one, t-5 the one five steps before. The current sprite is the '
+    'input of the same step: to hold it, the network need only pass it on. '
+    'Earlier sprites must be remembered. Only the part that exceeds an '
+    'untrained network was learned.',
   )
 
 

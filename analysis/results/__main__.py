@@ -52,11 +52,11 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
   )
 
 
-def _reports(names: Iterable[str], folder: str) -> dict[str, str]:
+def _reports(names: Iterable[str], folder: str) -> dict[tuple[str, int], str]:
   """Keeps the reports of runs of the post's size that are here.
 
   Returns:
-    By kind, the link to the report of seed 0 from the page.
+    By kind and seed, the folders of all kept reports, as links from the page.
   """
   links = {}
   for name in names:
@@ -64,10 +64,9 @@ def _reports(names: Iterable[str], folder: str) -> dict[str, str]:
     for seed in range(kind.most):
       if running.is_evaluated(kind, seed):
         keeping.keep_report(folder, kind, seed)
-    report = os.path.join(
-      keeping.report_folder(folder, kind, 0), keeping.REPORT_PAGE
-    )
-    links[name] = os.path.relpath(report, os.path.dirname(page.PATH))
+      kept = keeping.report_folder(folder, kind, seed)
+      if os.path.exists(os.path.join(kept, keeping.REPORT_PAGE)):
+        links[name, seed] = os.path.relpath(kept, os.path.dirname(page.PATH))
   return links
 
 
@@ -83,14 +82,14 @@ def main(
       raise errors.UsageError(
         f'--kinds={name}: must be some of {", ".join(kinds_lib.KINDS)}'
       )
-  for part in (page.FULL, page.QUICK):
-    page.split(part)
+  page.check()
   for line in running.plan(names, num_models, folder):
     print(line, flush=True)
   running.run_missing(names, num_models, folder)
 
   # TensorFlow takes seconds to load, and memory that the runs may need.
   command_line.load_tensorflow()
+  from analysis.results import picture
   from analysis.results import tables
 
   found = {
@@ -113,6 +112,7 @@ def main(
       page.QUICK: tables.text(of[False]),
     }
   )
+  picture.write(found['model_b'])
   print(f'\ntables: {page.PATH}')
 
 

@@ -86,10 +86,11 @@ def read(
       for part in (data['untrained']['compared'], data['versions']):
         part.items()  # They are mappings.
       return reading.EvaluatedNumbers(
+        seed,
         numbers,
         data['untrained'],
         data['versions'],
-        data.get('post_table'),  # Older files lack it.
+        _text(data.get('post_table')),  # Older files lack it.
       )
   except FileNotFoundError:
     return None
@@ -119,11 +120,19 @@ def keep_report(folder: str, kind: kinds_lib.Kind, seed: int) -> None:
   with files.explained_errors(to):
     os.makedirs(to, exist_ok=True)
     for source in sources:
+      if not os.path.exists(source):  # An older evaluation has fewer tests.
+        continue
       kept = os.path.join(to, os.path.basename(source))
       with open(source, 'rb') as file, files.atomic_file(kept) as copy:
         shutil.copyfileobj(file, copy)
     with files.atomic_file(os.path.join(to, CURVE)) as file:
       file.write(curves.draw(curves.read([model_dir])))
+
+
+def _text(value: Any) -> str | None:
+  if value is not None and not isinstance(value, str):
+    raise TypeError(f'{value!r} is no text')
+  return value
 
 
 def _number(value: Any) -> float | None:

@@ -11,42 +11,53 @@ PATH = os.path.join('docs', 'RESULTS.md')
 FULL, QUICK = 'full', 'quick'
 # The lines before and after a generated part.
 _BEGIN = '<!-- begin {}: python -m analysis.results -->\n'
-_END = '<!-- end -->\n'
+_END = '<!-- end {} -->\n'
 
 
-def split(part: str, path: str = PATH) -> tuple[str, str]:
-  """Returns the text before and after a generated part.
+def check(path: str = PATH) -> None:
+  """Checks that the page has the marker lines of all parts.
 
   Raises:
-    UsageError: if the page cannot be read, or lacks a marker line.
+    UsageError: if the page cannot be read, or lacks a line.
   """
-  try:
-    with open(path, encoding='utf-8') as file:
-      before, begin, rest = file.read().partition(_BEGIN.format(part))
-  except OSError as e:
-    raise errors.UsageError(
-      f'{path} cannot be read: {e.strerror}; run this in a clone of the '
-      'repository'
-    ) from e
-  _, end, after = rest.partition(_END)
-  if not begin or not end:
-    line = (_END if begin else _BEGIN.format(part)).strip()
-    raise errors.UsageError(f'{path}: there must be a line {line}')
-  return before, after
+  replaced(dict.fromkeys((FULL, QUICK), ''), path)
 
 
-def write(texts: Mapping[str, str], path: str = PATH) -> None:
-  """Writes the generated parts; the rest of the page is kept.
+def replaced(texts: Mapping[str, str], path: str = PATH) -> str:
+  """Returns the page with new generated parts; the rest is as it was.
 
   Args:
     texts: by part.
     path: the page.
 
   Raises:
-    UsageError: as `split`, or if the page cannot be written.
+    UsageError: if the page cannot be read, or lacks a marker line.
   """
+  try:
+    with open(path, encoding='utf-8') as file:
+      page = file.read()
+  except OSError as e:
+    raise errors.UsageError(
+      f'{path} cannot be read: {e.strerror}; run this in a clone of the '
+      'repository'
+    ) from e
   for part, text in texts.items():
-    before, after = split(part, path)
-    begin = _BEGIN.format(part)
-    with files.explained_errors(path):
-      files.write_text(path, f'{before}{begin}\n{text}\n\n{_END}{after}')
+    begin, end = _BEGIN.format(part), _END.format(part)
+    before, found, rest = page.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found or not found_end:
+      line = (end if found else begin).strip()
+      raise errors.UsageError(f'{path}: there must be a line {line}')
+    page = f'{before}{begin}\n{text}\n\n{end}{after}'
+  return page
+
+
+def write(texts: Mapping[str, str], path: str = PATH) -> None:
+  """Writes the generated parts.
+
+  Raises:
+    UsageError: as `replaced`, or if the page cannot be written.
+  """
+  page = replaced(texts, path)
+  with files.explained_errors(path):
+    files.write_text(path, page)

@@ -42,6 +42,7 @@ class EvaluatedNumbers:
   """The numbers of one evaluated run.
 
   Attributes:
+    seed: of the training.
     numbers: by key; None where nothing could be measured.
     untrained: the JSON of `learned.AgainstUntrained`.
     versions: of the packages that evaluated it.
@@ -49,6 +50,7 @@ class EvaluatedNumbers:
       no such numbers.
   """
 
+  seed: int
   numbers: Mapping[Key, float | None]
   untrained: Mapping[str, Any]
   versions: Mapping[str, str]
@@ -133,6 +135,7 @@ def _read(
       if not agrees(config['evaluation'], wanted):
         return None
     return EvaluatedNumbers(
+      training.seed,
       dict(_numbers(found)),
       found['probe']['untrained'],
       about['versions'],

@@ -10,6 +10,7 @@ from analysis.common import orders
 from analysis.common import statistics
 from analysis.common import tables
 from analysis.probe import learned
+from analysis.results import keeping
 from analysis.results import kinds
 from analysis.results import reading
 from dnc.dsprites import latents
@@ -21,10 +22,10 @@ _ABOUT = """\
 Each cell has the mean over models of different seeds and, after ±, half of its
 95 % interval, by Student's t. A single model has no interval."""
 _ABOUT_POST = """\
-Here are the errors of the post's probe
-for the current sprite, on the rollouts that it was trained on, as in the post:
-mean squared errors and, for shape, the share of wrong answers; in brackets R²,
-or accuracy above chance."""
+Errors of the post's probe for the current sprite, on the rollouts that it was
+trained on, as in the post: mean squared errors and, for shape, the share of
+wrong answers; in brackets R², or accuracy above chance. All other scores are
+for rollouts that no probe has seen."""
 _ABOUT_HELD = """\
 R² on unseen rollouts, by the better of two linear probes: of the next sprite,
 which is to be predicted, of the current one, and of the one 5 steps before."""
@@ -68,8 +69,9 @@ _ABOUT_SLOPES = """\
 How far the predicted sprite moves when the words read or the memory are changed
 so that a probe's reading shifts by 1: 1 if the sprite follows, 0 if it stays.
 *Shuffled*, *random*: changes of the same length in the direction of shuffled
-labels and in random directions. "-": too little is read to be shifted, or the
-control was not recorded then. Twins of the task are included."""
+labels and in random directions. *By writing*, *by reading*: the memory with its
+slots sorted. No row, or "-": too little is read to be shifted, or the model was
+evaluated before Test 4 measured this."""
 _NOT_YET = 'none yet'
 _NONE = '-'
 
@@ -114,21 +116,25 @@ def text(found: Found) -> str:
   return '\n\n'.join([*parts, *_test_4(found), _versions(found)])
 
 
-def full_text(found: Found, reports: Mapping[str, str]) -> str:
+def full_text(found: Found, reports: Mapping[tuple[str, int], str]) -> str:
   """Returns the tables of the models of the post's size, in Markdown.
 
   Args:
     found: of each kind, its models.
-    reports: of each kind, the link to the report of its first model.
+    reports: by kind and seed, the folders of the reports that are kept, as
+      links from the page.
   """
   parts = [_ABOUT, _prediction(found)]
   for name, models in found.items():
-    if models:
-      parts += [
-        f'### {kinds.KINDS[name].title}, seed 0',
-        f'[Its report]({reports[name]}). {_ABOUT_POST}',
-        models[0].post_table,
-      ]
+    for model in models[:1]:
+      parts.append(f'### {kinds.KINDS[name].title}, seed {model.seed}')
+      if (name, model.seed) in reports:
+        folder = reports[name, model.seed]
+        parts.append(
+          f'Its [report]({folder}/{keeping.REPORT_PAGE}) (to download and '
+          f'open) and [learning curve]({folder}/{keeping.CURVE}).'
+        )
+      parts += [_ABOUT_POST, model.post_table]
   if any(found.values()):
     parts += [*_tests_1_to_3(found), *_test_4(found), _versions(found)]
   return '\n\n'.join(filter(None, parts))

@@ -191,11 +191,13 @@ def _release(error: BaseException) -> None:
   middle of TensorFlow, which then waits for it forever, or crashes.
   """
   signal.signal(signal.SIGINT, signal.SIG_DFL)  # There is nothing left to undo.
-  exceptions = [error]
-  for each in exceptions:
-    traceback.clear_frames(each.__traceback__)
-    exceptions += {each.__context__, each.__cause__} - {None, *exceptions}
-  del each
+  seen, exceptions = [], [error]
+  while exceptions:
+    each = exceptions.pop()
+    if each is not None and not any(each is x for x in seen):
+      seen.append(each)
+      traceback.clear_frames(each.__traceback__)
+      exceptions += [each.__context__, each.__cause__]
   gc.collect()
 
 
@@ -222,7 +224,7 @@ def parse_flags(
 
 
 def _is_in(frame: types.FrameType, packages: tuple[str, ...]) -> bool:
-  name, _, _ = frame.f_globals.get('__name__', '').partition('.')
+  name, _, _ = str(frame.f_globals.get('__name__')).partition('.')
   return name in packages
 
 
@@ -247,29 +249,40 @@ def _safe(frame: types.FrameType | None) -> types.FrameType | None:
   return safe
 
 
-def _raise(*_: object) -> NoReturn:
-  """Traces the safe frame."""
-  sys.settrace(None)
-  raise KeyboardInterrupt
+class _Postponed:
+  """A trace function that raises `KeyboardInterrupt` in a safe frame."""
 
+  def __init__(self, frame: types.FrameType):
+    """Waits until a frame goes on, or another one of ours begins."""
+    frame.f_trace = self._in_frame
 
-def _wait(*_: object) -> None:
-  """Traces no other frame until then."""
+  def __call__(self, frame: types.FrameType, *_: object) -> None:
+    """Is called when any function is."""
+    if _is_in(frame, _OWN) and _safe(frame) is frame:
+      self._raise()
+
+  def _in_frame(self, frame: types.FrameType, event: str, *_: object) -> Any:
+    """Is called before a line, and at the end of the frame."""
+    # What is raised when an iterator ends a loop is lost.
+    if event != 'exception':
+      self._raise()
+    return self._in_frame
+
+  def _raise(self) -> NoReturn:
+    sys.settrace(None)
+    raise KeyboardInterrupt
 
 
 def _interrupt(number: int, frame: types.FrameType | None) -> None:
-  """Raises `KeyboardInterrupt` as soon as the innermost safe frame goes on.
+  """Raises `KeyboardInterrupt`, if need be as soon as there is a safe frame.
 
   The second Ctrl-C raises it at once, as does one under a debugger.
   """
   del number
-  safe, tracer = _safe(frame), sys.gettrace()
-  if tracer is _wait:
-    _raise()
-  if safe in (None, frame) or tracer is not None:
+  safe = _safe(frame)
+  if safe in (None, frame) or sys.gettrace() is not None:
     raise KeyboardInterrupt
-  safe.f_trace = _raise
-  sys.settrace(_wait)
+  sys.settrace(_Postponed(safe))
 
 
 def run(

@@ -54,7 +54,9 @@ class FiguresTest(tf.test.TestCase):
       [row.name for row in _ROWS],
     )
     self.assertEqual(
-      [x.get_text() for x in first.texts], ['0.20', '0.90', '-3.00']
+      [(x.get_text(), x.get_ha()) for x in first.texts],
+      # Each has room on its side.
+      [('0.20', 'left'), ('0.90', 'right'), ('-3.00', 'left')],
     )
 
   def test_a_value_out_of_bounds_is_an_arrow_at_the_bound(self):

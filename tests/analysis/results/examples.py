@@ -81,7 +81,7 @@ def evaluation_of(kind, seed):
   )
   gain = 0.1 + 0.2 * seed
   positions = ('x_position', 'y_position')
-  offsets = (-1, 0, 5)
+  offsets = (-1, 0, 5, 10)
   added = {
     offset: {label: dict(difference=0.01 * gain) for label in positions}
     for offset in offsets
@@ -113,7 +113,7 @@ def evaluation_of(kind, seed):
     'mutual_information': dict(
       results={
         'controller_hidden': dict(
-          lags=offsets, summary=dict(max_excess_by_lag=[0.1, gain, 0.0])
+          lags=offsets, summary=dict(max_excess_by_lag=[0.1, gain, 0.0, 0.0])
         )
       }
     ),
@@ -135,6 +135,7 @@ def evaluation_of(kind, seed):
     )
     of_x = dict(probe=dict(slope=gain), random=dict(slope=0.01))
     effects = dict(memory=dict(x_position=of_x))
+    effects['memory_by_reading'] = effects['memory']
     asked = -1 if training.recall is None else training.recall
     found['intervention'] = dict(
       offsets=[asked], effects={asked: {**effects, 'read_words': {}}}

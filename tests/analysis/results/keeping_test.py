@@ -14,6 +14,7 @@ from dnc.system import files
 
 _KIND = kinds.KINDS['model_b']
 _FOUND = reading.EvaluatedNumbers(
+  seed=3,
   numbers={
     ('prediction', 'loss'): 131.2345678,
     ('held', 'memory', -1, 'x_position'): 0.25,
@@ -22,6 +23,7 @@ _FOUND = reading.EvaluatedNumbers(
   },
   untrained={'own_seeds': [0], 'compared': {'memory': {'0': [0.123456789]}}},
   versions={'numpy': '2.4.6'},
+  post_table='| |',
 )
 
 
@@ -46,6 +48,7 @@ class KeepingTest(absltest.TestCase):
     )
     self.assertEqual(found.untrained['compared'], {'memory': {'0': [0.123457]}})
     self.assertEqual(found.versions, _FOUND.versions)
+    self.assertEqual((found.seed, found.post_table), (3, '| |'))
     self.assertIsNone(keeping.read(self._folder, _KIND, 4))
     # The same runs under another name.
     shared = kinds.KINDS['truncation_15']
@@ -70,6 +73,7 @@ class KeepingTest(absltest.TestCase):
       lambda data: data['numbers'].update({'prediction/loss': 'low'}),
       lambda data: data.update(untrained=None),
       lambda data: data.update(versions=[]),
+      lambda data: data.update(post_table=1),
     ):
       keeping.write(self._folder, _KIND, 3, _FOUND)
       with self.assertRaisesRegex(errors.UsageError, message):

@@ -48,6 +48,7 @@ class KindsTest(parameterized.TestCase):
       )
       self.assertEqual(kind.evaluation(), config_lib.EvaluationConfig())
       self.assertEqual((kind.is_full, kind.evaluation_flags()), (True, []))
+      self.assertEqual(kind.group, name)
     quick = kinds.KINDS['recall']
     self.assertEqual(
       (quick.is_full, quick.evaluation_flags()), (False, ['--preset=quick'])

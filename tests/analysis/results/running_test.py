@@ -62,7 +62,8 @@ class RunningTest(parameterized.TestCase):
     of_evaluation = os.path.join('planted', 'evaluation', model_dir)
     examples.write_evaluation(of_evaluation, kind, seed)
     train = ' '.join(['train.py', *kind.flags(), f'--seed={seed}'])
-    evaluate = f'evaluate.py --preset=quick --model_dir={model_dir}'
+    preset = '' if kind.is_full else '--preset=quick '
+    evaluate = f'evaluate.py {preset}--model_dir={model_dir}'
     folders = {}
     with contextlib.suppress(FileNotFoundError), open('folders.json') as file:
       folders = json.load(file)
@@ -139,6 +140,17 @@ class RunningTest(parameterized.TestCase):
     self._plant(kinds.KINDS['model_b'], 0)
     running.run_missing(names, 1, _KEPT)
     self.assertLen(self._calls(), 2)
+
+  def test_a_model_of_the_posts_size_has_the_defaults(self):
+    self._plant(kinds.KINDS['full_model_a'], 0)
+    running.run_missing(['full_model_a'], 1, _KEPT)
+    train, evaluate = self._calls()
+    self.assertEqual(
+      train, 'train.py --memory_size=256 --word_size=64 --seed=0'
+    )
+    self.assertNotIn('--preset', evaluate)
+    self.assertTrue(running.is_evaluated(kinds.KINDS['full_model_a'], 0))
+    self.assertFalse(running.is_evaluated(kinds.KINDS['model_a'], 0))
 
   def test_a_script_fails(self):
     files.write_text('train.py', 'raise SystemExit(3)')

@@ -158,8 +158,7 @@ class TablesTest(tf.test.TestCase):
     self.assertNotIn(title, self._table('controller hidden')[1])
 
   def test_slopes_of_twins_stand_beside(self):
-    # The last of several tables about the memory.
-    columns, rows = self._table('memory', -1)
+    columns, rows = self._table('memory, by reading', -1)
     self.assertEqual(columns[:3], ['x', 'x, shuffled', 'x, random'])
     rows = dict(list(rows.items())[2:])  # Without the title and the line.
     two = ['0.20 ± 1.27', '-', '0.01 ± 0.00', *'---']

@@ -165,14 +165,26 @@ def inner(finished, interrupts, number):
   finished.append('inner')
 def apply(function, *args):
   function(*args)
+class Iterator:
+  def __init__(self, number):
+    self.number = number
+  def __iter__(self):
+    return self
+  def __next__(self):
+    os.kill(os.getpid(), self.number)
+    raise StopIteration
 """
 
 
 class _Destroyed:
   """Receives Ctrl-C in its destructor, where Python ignores exceptions."""
 
+  def __init__(self, interrupts=1):
+    self._interrupts = interrupts
+
   def __del__(self):
-    os.kill(os.getpid(), signal.SIGINT)
+    for _ in range(self._interrupts):
+      os.kill(os.getpid(), signal.SIGINT)
     for _ in range(100):
       pass
 
@@ -271,6 +283,31 @@ class InterruptTest(absltest.TestCase):
 
   def test_the_second_ctrl_c_does_not_wait(self):
     self.assertEqual(self._library_call(2), [])
+
+  def test_the_second_ctrl_c_in_a_destructor_is_not_lost(self):
+    with self.assertRaises(KeyboardInterrupt):
+      _Destroyed(interrupts=2)
+      time.sleep(5)
+    self.assertIsNone(sys.gettrace())
+
+  def test_ctrl_c_as_an_iterator_ends_is_not_lost(self):
+    library = {'__name__': 'tensorflow.python.data.ops', 'os': os}
+    exec(_LIBRARY_CALL, library)
+    with self.assertRaises(KeyboardInterrupt):
+      for _ in library['Iterator'](signal.SIGINT):
+        pass
+      time.sleep(5)
+    self.assertIsNone(sys.gettrace())
+
+  def test_ctrl_c_does_not_wait_for_the_rest_of_the_line(self):
+    begun = []
+    library = {'__name__': 'tensorflow.python.eager.execute', 'os': os}
+    exec(_LIBRARY_CALL, library)
+    ours = {'__name__': 'dnc.model', 'begun': begun}
+    exec('def long(_):\n  begun.append(1)', ours)
+    with self.assertRaises(KeyboardInterrupt):
+      ours['long'](library['call']([], 1, signal.SIGINT))
+    self.assertEmpty(begun)
 
   def test_a_call_of_ours_from_tensorflow_is_safe(self):
     finished = []
