@@ -36,7 +36,8 @@ PROBE, SHUFFLED, RANDOM = 'probe', 'shuffled', 'random'
 KINDS = (PROBE, SHUFFLED, RANDOM)
 # From logits and targets, `[1, n, 4096]` each, to losses `[1, n]`.
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-NUM_RESAMPLES = 1_000
+# Many, because corrected intervals end far out.
+NUM_RESAMPLES = 4_000
 _IMAGES_AT_ONCE = 256
 
 

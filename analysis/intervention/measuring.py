@@ -224,8 +224,8 @@ def _offsets(spec: rollouts.RolloutSpec) -> tuple[int, ...]:
 def chosen_steps(spec: rollouts.RolloutSpec) -> list[int]:
   """Returns spread steps that have a sprite at each offset.
 
-  With `show_every`, they are as many steps after the last shown image in turn:
-  evenly spaced steps might all be steps of shown images.
+  With `show_every`, they are also spread over the steps after a shown image:
+  evenly spaced steps might all be steps with a shown image.
 
   Raises:
     UsageError: if the rollouts are too short.
@@ -238,10 +238,11 @@ def chosen_steps(spec: rollouts.RolloutSpec) -> list[int]:
       f'--rollout_length={num_steps}: must be at least {furthest + 2} for Test '
       '4'
     )
-  # Rounded up to the phase.
   end = max(first, last - (spec.show_every - 1))
   steps = np.linspace(first, end, _NUM_STEPS).astype(int)
-  steps += (1 + np.arange(_NUM_STEPS) - steps) % spec.show_every
+  # How many steps after the last shown image: from none to all but one.
+  since_shown = np.arange(_NUM_STEPS) * spec.show_every // _NUM_STEPS
+  steps += (since_shown - steps) % spec.show_every
   return np.unique(np.minimum(steps, last)).tolist()
 
 

@@ -26,8 +26,8 @@ _ABOUT_SUMMARY = (
   'if the direction is taken out, so that no linear probe reads the latent. '
   '*Random out*: the same for a random direction. *Counts*: the slope lies '
   'above {limit} and further from 0 than its controls, and the direction costs '
-  'more than a random one, all corrected for the number of latents and, of the '
-  'memory, for that of its orders of slots. '
+  'more than a random one, all corrected for the number of slopes: one for '
+  'each latent and, of the memory, for each order of slots. '
   '*Untrained*: what a probe reads from an untrained core. "-": a probe reads '
   'too little for its reading to be shifted (R^2 below {least}).'
 )

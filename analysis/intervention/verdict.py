@@ -107,8 +107,8 @@ def counted(
 
   A slope must be above the limit, and further from 0 than its controls'. And to
   take the direction out must cost more loss than to take out a random one: what
-  the model uses, it misses. All this is corrected for the number of latents
-  and, of the memory, for that of its orders of slots.
+  the model uses, it misses. All this is corrected for the number of slopes:
+  one for each latent and, of the memory, for each order of slots.
 
   Returns:
     By latent, the lower end of the slope's interval.

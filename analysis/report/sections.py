@@ -360,9 +360,10 @@ def add_intervention(
       'Interventions: a dragged sprite',
       f'What the network predicts at one step, where {asked} is near the '
       'middle, while one latent is dragged by changing only what its row says. '
-      'Top: the sprite that it predicts, moved as asked. In a row called '
-      'random, the change is as long but has a random direction. The lighter a '
-      'pixel, the more probable that it is on.',
+      'Top: the sprite that it predicts, moved as asked. The slots of the '
+      'memory are in the order in which most of the latent is read. In a row '
+      'called random, the change is as long but has a random direction. The '
+      'lighter a pixel, the more probable that it is on.',
     )
   shifts = intervention.figures.shifts(result)
   if shifts is not None:
@@ -372,8 +373,9 @@ def add_intervention(
       'Interventions: shifts',
       'How far the predicted sprite moves when the reading of a probe is '
       'shifted, in words read or memory, with 95 % intervals over rollouts, in '
-      'steps of the grid (x and y: about a pixel). On the line "asked", the '
-      'sprite moves as much as the reading.',
+      'steps of the grid (x and y: about a pixel). The slots of the memory are '
+      'in the order in which most of the latent is read. On the line "asked", '
+      'the sprite moves as much as the reading.',
     )
   sections.add_tables(intervention.tables.details(result))
 

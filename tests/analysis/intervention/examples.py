@@ -190,3 +190,12 @@ def result(
     ),
   )
   return intervention.InterventionResult(**{**fields, **changes})
+
+
+def wide(slope: float | None) -> intervention.InterventionResult:
+  """A memory too wide to change, but for its first slots sorted by reading."""
+  found = result(memory=slope)
+  for by_offset in (found.readings, found.effects, found.removals):
+    of_names = by_offset[found.asked]
+    of_names['memory_by_reading'] = of_names.pop('memory')
+  return dataclasses.replace(found, too_wide=('memory',), num_slots=256)

@@ -33,6 +33,13 @@ class FiguresTest(absltest.TestCase):
     self.assertEqual(list(drawn.axes[0].get_xticks()), [1, 2, 4, 8])
     np.testing.assert_allclose(curves['memory'][3], [8, 2.4, 2.32, 2.48])
 
+  def test_shifts_of_the_order_in_which_most_is_read(self):
+    with mock.patch.object(common_figures, 'bands') as bands:
+      figures.shifts(examples.wide(slope=0.3))
+    curves = bands.call_args.args[0]
+    self.assertIn('memory by reading', curves)
+    self.assertNotIn('memory', curves)
+
   def test_nothing_is_held(self):
     result = examples.result(None, None)
     self.assertIsNone(figures.shifts(result))

@@ -148,14 +148,37 @@ class MeasureTest(tf.test.TestCase):
     self.assertAllClose(np.diff(centres), [4, 4], atol=1.5)
 
   def test_steps_after_the_last_shown_image(self):
-    spec = dataclasses.replace(_SPEC, recall=None, show_every=5)
-    for length in (30, 31, 500):
-      changed = dataclasses.replace(spec, min_length=length, max_length=length)
-      steps = measuring.chosen_steps(changed)
-      self.assertLen(steps, 6)
-      self.assertEqual([step % 5 for step in steps], [1, 2, 3, 4, 0, 1])
-      self.assertBetween(steps[0], length // 10, length // 10 + 5)
-      self.assertBetween(steps[-1], length - 8, length - 2)
+    for length in (60, 61, 500):
+      for every, phases in (
+        (1, [0] * 6),
+        (2, [0, 0, 0, 1, 1, 1]),
+        (5, [0, 0, 1, 2, 3, 4]),
+        (10, [0, 1, 3, 5, 6, 8]),
+      ):
+        spec = dataclasses.replace(
+          _SPEC,
+          recall=None,
+          show_every=every,
+          min_length=length,
+          max_length=length,
+        )
+        steps = measuring.chosen_steps(spec)
+        self.assertEqual([step % every for step in steps], phases)
+        self.assertBetween(steps[0], length // 10, length // 10 + every)
+        self.assertBetween(steps[-1], length - 1 - every, length - 2)
+
+  def test_a_slope_is_corrected_for_all_that_may_decide(self):
+    # One latent; the memory is changed in each of its three orders.
+    result = self._read
+    for name in result.names:
+      effect = result.effects[0][name]['x_position'][effects.PROBE]
+      widths = [
+        np.diff(x)[0] for x in (effect.interval, effect.corrected_interval)
+      ]
+      if name == 'read_words':
+        self.assertEqual(*widths)
+      else:
+        self.assertGreater(widths[1], widths[0])
 
   def test_rollouts_too_short(self):
     spec = dataclasses.replace(_SPEC, min_length=9, max_length=9, recall=8)

@@ -45,6 +45,8 @@ class RunnerTest(tf.test.TestCase):
     cls._words, cls._memory = (
       x.numpy().reshape([9, 2, -1]) for x in (words, memory)
     )
+    # What is carried on from segment to segment counts.
+    cls.enterClassContext(mock.patch.object(running, '_SEGMENT_LENGTH', 4))
     cls._snapshots = cls._runner.snapshots(cls._batch, [3, 7], [-1, 2])
 
   def _memories(self):
@@ -60,8 +62,12 @@ class RunnerTest(tf.test.TestCase):
     return {'memory': self._memory, **sorted_by}
 
   def test_representations(self):
-    ((steps, held),) = self._runner.representations(self._batch)
-    self.assertAllEqual(steps, range(9))
+    parts = list(self._runner.representations(self._batch))
+    self.assertEqual([len(steps) for steps, _ in parts], [4, 4, 1])
+    self.assertAllEqual(np.concatenate([x for x, _ in parts]), range(9))
+    held = {
+      name: np.concatenate([x[name] for _, x in parts]) for name in parts[0][1]
+    }
     self.assertAllClose(held['read_words'], self._words)
     for name, memory in self._memories().items():
       self.assertAllClose(held[name], memory)

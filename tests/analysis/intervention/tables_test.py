@@ -59,6 +59,11 @@ class TablesTest(parameterized.TestCase):
       'Too wide to be changed: memory.' in text, 'too_wide' in changes
     )
 
+  def test_a_wide_memory_has_its_first_sorted_slots(self):
+    part = 'Of sorted slots, the first 16 of 256 are read and changed.'
+    self.assertNotIn(part, tables.text(examples.result()))
+    self.assertIn(part, tables.text(examples.wide(slope=0.3)))
+
   def test_json(self):
     result = examples.result()
     data = json.loads(

@@ -131,6 +131,16 @@ class VerdictTest(parameterized.TestCase):
     self.assertStartsWith(verdict.text(result), 'Cannot tell: ')
     self.assertEqual(verdict.cell(result, 'memory'), 'x 0.02')
 
+  def test_sorted_slots_of_a_wide_memory_answer_for_it(self):
+    for slope, answer in ((0.3, 'Yes, in part: '), (0.01, 'No: ')):
+      result = examples.wide(slope)
+      self.assertStartsWith(verdict.text(result), answer)
+      self.assertEqual(verdict.cell(result, 'memory'), f'x {slope:.2f}')
+    # Nothing is held, although some of it could be changed.
+    self.assertIn(
+      'no probe reads from the memory', verdict.text(examples.wide(None))
+    )
+
   def test_a_model_that_does_not_predict_is_not_judged(self):
     result = examples.result(predicted={'x_position': 0.4})
     self.assertEqual(
