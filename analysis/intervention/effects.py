@@ -108,6 +108,8 @@ def read_back(table: table_lib.SpriteTable, bits: np.ndarray) -> np.ndarray:
   def find(some: np.ndarray) -> np.ndarray:
     return nearest.find_nearest(table, np.unpackbits(some, axis=-1))[0]
 
+  if not len(bits):  # No sprite can move both ways.
+    return np.zeros([0, latents.NUM_LATENTS], np.int64)
   # Equal images are searched for once.
   flat = bits.reshape([len(bits), -1])
   distinct, inverse = np.unique(flat, axis=0, return_inverse=True)
