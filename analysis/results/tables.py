@@ -29,6 +29,10 @@ for rollouts that no probe has seen."""
 _ABOUT_HELD = """\
 R² on unseen rollouts, by the better of two linear probes: of the next sprite,
 which is to be predicted, of the current one, and of the one 5 steps before."""
+_ABOUT_OTHERS = """\
+The same of other latents, by the exact probe: for the shape, accuracy above
+chance; for the angle, the orientation as a point on a circle, R². Far below 0:
+least squares failed on unseen rollouts of some model."""
 _ABOUT_LEARNED = """\
 The number of latents, at all offsets together, of which these models hold more
 than untrained cores: by the distance of their mean to the untrained cores. The
@@ -80,6 +84,7 @@ _LIKE_TWINS = ('model_b', 'lstm', 'frozen')
 # Names of the sprites at offsets and lags.
 _SPRITES = {-1: 'next', 0: 'current', 5: '5 before'}
 _POSITIONS = ('x_position', 'y_position')
+_OTHERS = ('shape', 'scale', 'orientation_angle')
 _BY_WRITING = f'memory{orders.BY_WRITING}'
 _BY_READING = f'memory{orders.BY_READING}'
 _CHANGED = ('read_words', 'memory', _BY_WRITING, _BY_READING)
@@ -146,6 +151,20 @@ def _tests_1_to_3(found: Found) -> list[str]:
     parts += _titled(name, _positions(found, reading.HELD, name))
   for name in (_BY_WRITING, _BY_READING):
     parts += _titled(name, _positions(found, reading.ADDED, name, 'alone'))
+  parts += ['### Test 1: shape, scale and angle', _ABOUT_OTHERS]
+  for name in _HELD_BY:
+    columns = {
+      f'{probe.naming.in_words(label)}, {_SPRITES[offset]}': (
+        reading.ADDED,
+        name,
+        'alone',
+        offset,
+        label,
+      )
+      for label in _OTHERS
+      for offset in (-1, 0)
+    }
+    parts += _titled(name, _rows(found, columns, _three_digits))
   parts += ['### Test 1: more than untrained', _ABOUT_LEARNED, _learned(found)]
   parts += [_ABOUT_UNTRAINED, *_beside_untrained(found)]
   parts += ['### Test 1: beyond the controller', _ABOUT_ADDED]

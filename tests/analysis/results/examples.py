@@ -101,7 +101,14 @@ def evaluation_of(kind, seed):
           }
         }
       ),
-      beyond={'read_words': {'controller': added}},
+      beyond={
+        'read_words': {
+          'controller': added,
+          'alone': {
+            offset: {'scale': dict(difference=gain)} for offset in offsets
+          },
+        }
+      },
       untrained=dict(
         own_seeds=[seed],
         seeds=[seed, seed + 1, seed + 2, seed + 3],

@@ -81,7 +81,7 @@ class TablesTest(tf.test.TestCase):
     )
 
   def test_beyond_the_controller(self):
-    _, rows = self._table('read words')
+    _, rows = self._table('read words', 1)
     self.assertEqual(rows['Model B'], ['0.002 ± 0.013'] * 6)
 
   def test_single_numbers(self):
@@ -156,6 +156,13 @@ class TablesTest(tf.test.TestCase):
     self.assertEqual(rows['100'][1:4], ['0.300 ± 1.271', '0.050 ± 0.000', '-'])
     title = kinds.KINDS['exposed_100'].title
     self.assertNotIn(title, self._table('controller hidden')[1])
+
+  def test_other_latents(self):
+    columns, rows = self._table('read words')
+    self.assertEqual(columns[2:4], ['scale, next', 'scale, current'])
+    self.assertEqual(
+      rows['Model B'], ['-', '-', *['0.200 ± 1.271'] * 2, '-', '-']
+    )
 
   def test_slopes_of_twins_stand_beside(self):
     columns, rows = self._table('memory, by reading', -1)
