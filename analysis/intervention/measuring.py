@@ -20,14 +20,13 @@ import tensorflow as tf
 from analysis.intervention import directions
 from analysis.intervention import effects
 from analysis.intervention import running
+from analysis.intervention import steps as steps_lib
 from dnc.dsprites import latents
 from dnc.dsprites import table as table_lib
 from dnc.next_sprite import model as model_lib
 from dnc.next_sprite import rollouts
-from dnc.system import errors
 from dnc.system import progress
 
-NEXT = -1
 # The representations that are changed, by part of the model.
 PARTS = {running.WORDS: (running.WORDS,), running.MEMORY: running.MEMORIES}
 NAMES = tuple(name for names in PARTS.values() for name in names)
@@ -35,10 +34,6 @@ NAMES = tuple(name for names in PARTS.values() for name in names)
 FIT = 2
 # A probe with a lower R^2 on unseen rollouts reads too little to be shifted.
 LEAST_R2 = 0.05
-# Number of changed steps in each rollout.
-_NUM_STEPS = 6
-# In this first share of a rollout nothing is changed: the memory still fills.
-_FILLING = 0.1
 _BATCH_SIZE = 32
 # Latents that a sprite can be dragged along, best first, and the shifts shown.
 _DRAGGED = {
@@ -176,7 +171,7 @@ def measure(
   Raises:
     UsageError: if the rollouts are too short.
   """
-  steps, offsets = chosen_steps(spec), _offsets(spec)
+  steps, offsets = steps_lib.chosen_steps(spec), steps_lib.offsets(spec)
   varying = tuple(x for x in effects.AMOUNTS if x in spec.varying)
   number = FIT * num_rollouts
   rolled = rollouts.make_batch(
@@ -209,41 +204,6 @@ def measure(
       removals=changed.removals(predictor.loss),
       drag=changed.drag(),
     )
-
-
-def _offsets(spec: rollouts.RolloutSpec) -> tuple[int, ...]:
-  """The offset of the sprite to be predicted, and others.
-
-  They are the next sprite, and the current one if it is hidden.
-  """
-  asked = NEXT if spec.recall is None else spec.recall
-  current = [0] if spec.show_every > 1 else []
-  return tuple(dict.fromkeys([asked, NEXT, *current]))
-
-
-def chosen_steps(spec: rollouts.RolloutSpec) -> list[int]:
-  """Returns spread steps that have a sprite at each offset.
-
-  With `show_every`, they are also spread over the steps after a shown image:
-  evenly spaced steps might all be steps with a shown image.
-
-  Raises:
-    UsageError: if the rollouts are too short.
-  """
-  num_steps, furthest = spec.max_length, max(0, *_offsets(spec))
-  first = max(furthest, int(_FILLING * num_steps))
-  last = num_steps - 2  # The last step has no label of the next sprite.
-  if first > last:
-    raise errors.UsageError(
-      f'--rollout_length={num_steps}: must be at least {furthest + 2} for Test '
-      '4'
-    )
-  end = max(first, last - (spec.show_every - 1))
-  steps = np.linspace(first, end, _NUM_STEPS).astype(int)
-  # How many steps after the last shown image: from none to all but one.
-  since_shown = np.arange(_NUM_STEPS) * spec.show_every // _NUM_STEPS
-  steps += (since_shown - steps) % spec.show_every
-  return np.unique(np.minimum(steps, last)).tolist()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from analysis.common import statistics
 from analysis.common import tables
 from analysis.intervention import effects
-from analysis.intervention import measuring
+from analysis.intervention import steps
 
 _SHORT = {'x_position': 'x', 'y_position': 'y'}
 _KINDS = {
@@ -25,7 +25,7 @@ def kind(name: str) -> str:
 
 def sprite(offset: int) -> str:
   """Returns the name of the sprite at an offset."""
-  if offset == measuring.NEXT:
+  if offset == steps.NEXT:
     return 'the next sprite'
   return f'the sprite shown {offset} steps before'
 

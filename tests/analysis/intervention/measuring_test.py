@@ -1,6 +1,5 @@
 """Tests of Test 4 on cores made by hand: what follows, and what does not."""
 
-import dataclasses
 from unittest import mock
 
 import numpy as np
@@ -12,7 +11,6 @@ from analysis.intervention import measuring
 from analysis.intervention import running
 from dnc.next_sprite import model as model_lib
 from dnc.next_sprite import rollouts
-from dnc.system import errors
 from tests.analysis.intervention import examples
 from tests.support import testing_data
 
@@ -147,26 +145,6 @@ class MeasureTest(tf.test.TestCase):
     ]
     self.assertAllClose(np.diff(centres), [4, 4], atol=1.5)
 
-  def test_steps_after_the_last_shown_image(self):
-    for length in (60, 61, 500):
-      for every, phases in (
-        (1, [0] * 6),
-        (2, [0, 0, 0, 1, 1, 1]),
-        (5, [0, 0, 1, 2, 3, 4]),
-        (10, [0, 1, 3, 5, 6, 8]),
-      ):
-        spec = dataclasses.replace(
-          _SPEC,
-          recall=None,
-          show_every=every,
-          min_length=length,
-          max_length=length,
-        )
-        steps = measuring.chosen_steps(spec)
-        self.assertEqual([step % every for step in steps], phases)
-        self.assertBetween(steps[0], length // 10, length // 10 + every)
-        self.assertBetween(steps[-1], length - 1 - every, length - 2)
-
   def test_a_slope_is_corrected_for_all_that_may_decide(self):
     # One latent; the memory is changed in each of its three orders.
     result = self._read
@@ -179,13 +157,6 @@ class MeasureTest(tf.test.TestCase):
         self.assertEqual(*widths)
       else:
         self.assertGreater(widths[1], widths[0])
-
-  def test_rollouts_too_short(self):
-    spec = dataclasses.replace(_SPEC, min_length=9, max_length=9, recall=8)
-    with self.assertRaisesRegex(
-      errors.UsageError, '--rollout_length=9: must be at least 10 for Test 4'
-    ):
-      intervention.measure(None, None, spec, 2)
 
 
 if __name__ == '__main__':
