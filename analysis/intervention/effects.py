@@ -127,7 +127,6 @@ def make_pairs(
   snapshots: running.Snapshots,
   intact: np.ndarray,
   name: str,
-  held: np.ndarray,
   latent: str,
   kind: str,
   changes: np.ndarray,
@@ -144,7 +143,6 @@ def make_pairs(
     snapshots: the steps.
     intact: int `[n, 5]`, classes of the sprites that the intact model predicts.
     name: the representation.
-    held: float `[n, width]`, what it holds.
     latent: the latent whose reading is shifted.
     kind: one of `KINDS`.
     changes: float `[n or 1, width]`, the change that shifts the reading by 1.
@@ -159,8 +157,9 @@ def make_pairs(
     bits = np.zeros([2, len(rows), 64, 8], np.uint8)
     if len(rows):
       some = snapshots[rows]
+      held = some.held(name)
       for sign, own in zip((1, -1), bits):
-        changed = held[rows] + sign * amount * changes[rows]
+        changed = held + sign * amount * changes[rows]
         own[:] = packed(runner.logits(some, name, changed).numpy())
     made.append(Pairs(column, amount, rows, bits))
   return made

@@ -373,7 +373,6 @@ class _Changed:
     for offset, name, latent in self._held():
       label = self._test.label(offset, latent)
       found[offset][name][latent] = {}
-      held = self._snapshots.held(name)
       for kind in effects.KINDS:
         changes = self._changes(self._snapshots, name, label, kind)
         made[offset, name, latent, kind] = effects.make_pairs(
@@ -381,7 +380,6 @@ class _Changed:
           self._snapshots,
           self._intact,
           name,
-          held,
           latent,
           kind,
           changes,

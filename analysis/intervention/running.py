@@ -105,6 +105,7 @@ class Runner:
     self._core = core = predictor.core
     state = core.initial_state(1)
     _, num_slots, word_size = state.access_state.memory.shape
+    self._memory_size = num_slots
     self.num_sorted = min(num_slots, MAX_WIDTH // word_size)
     self.widths = {
       WORDS: state.access_output.shape[1:].num_elements(),
@@ -146,7 +147,7 @@ class Runner:
       slots by writing and by reading, `[time, batch, num_sorted]`.
     """
     of_order = {
-      order: orders.Sorter(order, self._core.access.sizes['memory_size'])
+      order: orders.Sorter(order, self._memory_size)
       for order in (orders.BY_WRITING, orders.BY_READING)
     }
 
@@ -175,8 +176,7 @@ class Runner:
       kept, state = self._scan(rollouts.model_inputs(part), state)
       words, memory = _flat(kept.read_words), _flat(kept.recorded[0])
       memories = [memory] + [
-        orders.taken(memory, own, self._core.access.sizes['memory_size'])
-        for own in slots(kept)
+        orders.taken(memory, own, self._memory_size) for own in slots(kept)
       ]
       yield (
         start + np.arange(len(part.image)),

@@ -242,9 +242,10 @@ def _safe(frame: types.FrameType | None) -> types.FrameType | None:
   while frame is not None:
     if frame.f_code.co_name == '__del__':
       safe, is_ours = frame.f_back, False
+    elif _is_in(frame, _OWN):
+      is_ours = True
     elif not is_ours and _is_in(frame, _LIBRARIES):
       safe = frame.f_back
-    is_ours = is_ours or _is_in(frame, _OWN)
     frame = frame.f_back
   return safe
 
